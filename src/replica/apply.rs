@@ -50,14 +50,14 @@ impl Replica {
                 }
             }
             TxnBody::CloseSession { .. } => {
-                self.reply(txn, outcome);
+                self.reply_txn(txn, outcome);
                 self.end_session(session);
             }
-            _ => self.reply(txn, outcome),
+            _ => self.reply_txn(txn, outcome),
         }
     }
 
-    fn reply(&mut self, txn: &Txn, outcome: &Outcome) {
+    fn reply_txn(&mut self, txn: &Txn, outcome: &Outcome) {
         self.reply_write(txn.header.session, txn.header.cxid, txn.header.zxid, outcome);
     }
 

@@ -18,7 +18,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot, watch},
 };
@@ -173,11 +172,6 @@ async fn read_first(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<boo
 
 async fn read_some(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
     buffer.reserve(READ_LEN / 4);
-    let mut reading: &TcpStream = stream;
-    read_buf(&mut reading, buffer).await
-}
-
-async fn read_buf(stream: &mut &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
     loop {
         stream.readable().await?;
         match stream.try_read_buf(buffer) {

@@ -27,6 +27,8 @@ const SNAPSHOT_CHUNKS_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) enum ToLog {
     Persist { id: PersistId, op: PersistOp },
+    /// Make the file of a snapshot of committed state.
+    BeginSnapshot { zxid: Zxid },
     /// Keep so many snapshots and the logs they need.
     Purge { retain: usize },
     /// Write what waits and end.
@@ -34,12 +36,12 @@ pub(super) enum ToLog {
 }
 
 /// What the log and snapshot threads tell the state thread.
-#[derive(Debug)]
 pub(super) enum FromLog {
     Persisted { id: PersistId, ops: usize },
     Reloaded { id: PersistId, ops: usize, recovered: Box<Recovered> },
     /// The log has grown enough: a snapshot would shorten the next start.
     SnapshotDue,
+    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<RealDisk>> },
     SnapshotDone { zxid: Zxid },
     /// The disk failed: nothing more may be promised.
     Failed { reason: String },
@@ -74,14 +76,19 @@ fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &Unbounded
         while let Some(command) = next {
             match command {
                 ToLog::Persist { id, op } => batch.push((id, op)),
+                ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
+                    Ok(file) => {
+                        let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
+                    }
+                    Err(error) => fail(error, events),
+                },
                 ToLog::Purge { retain } => purge(&store, retain),
                 ToLog::Stop => stop = true,
             }
             next = if stop || batch.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
         }
         if let Err(error) = write(&mut store, &mut batch, events) {
-            let _ = events.send(FromLog::Failed { reason: error.to_string() });
-            return;
+            return fail(error, events);
         }
         if stop {
             if let Err(error) = store.close() {
@@ -90,6 +97,10 @@ fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &Unbounded
             return;
         }
     }
+}
+
+fn fail(error: Refusal, events: &UnboundedSender<FromLog>) {
+    let _ = events.send(FromLog::Failed { reason: error.to_string() });
 }
 
 /// Writes a batch in order and says what became durable. A truncation answers with the state that is left.
@@ -170,7 +181,7 @@ impl SnapshotJob {
         }
     }
 
-    pub(super) fn finish(self, zxid: Zxid, digest: u64) {
+    pub(super) fn finish(&self, zxid: Zxid, digest: u64) {
         let _ = self.chunks.send(Piece::End { zxid, digest });
     }
 }

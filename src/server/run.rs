@@ -22,7 +22,7 @@ use super::{
     log::LogThread,
     peers::Peers,
     sockets,
-    state::{self, Clock, SnapshotPlace, State},
+    state::{self, Clock, Parts, State},
 };
 use crate::{
     replica::{Replica, Settings},
@@ -133,28 +133,20 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         Role::Quorum(quorum) => Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?),
     };
     let clock = Clock::start();
-    let snapshots = SnapshotPlace {
-        dir: config.data_dir.join("version-2"),
-        compression: config.storage.snapshot_compression,
-    };
     let replica = replica(config, identity, recovered, clock)?;
     let log = LogThread::start(store, log_events.clone())
         .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
-    let state = State {
+    let parts = Parts {
         replica,
         clock,
         peers,
         log,
-        snapshots,
-        from_clients,
-        from_peers,
-        from_log,
         log_events,
         words: words(config, identity, clock),
         whitelist: Whitelist::new(&config.four_letter_words.join(",")),
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
-        stop: stop.clone(),
     };
+    let state = State { parts, from_clients, from_peers, from_log, stop: stop.clone() };
     if let Some(listener) = client_listener {
         let limits = Limits::new(
             config.pipeline.frame_bytes_max,

@@ -2,7 +2,6 @@
 //! as one batch, and carries out what comes of it. It takes no protocol decision.
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -20,7 +19,8 @@ use super::{
 };
 use crate::{
     replica::{ClientId, Input, Now, Output, Replica},
-    store::{Compression, RealDisk, SnapshotFile},
+    ids::Zxid,
+    store::{RealDisk, SnapshotFile},
     tree::snapshot,
     zab,
 };
@@ -35,30 +35,26 @@ const UNDURABLE_MAX: usize = 16 * 1024;
 /// Bytes of one snapshot chunk: bounds how long clients wait for one.
 const CHUNK_LEN: usize = 256 * 1024;
 
-/// The state thread's ends of every channel.
+/// All that the state thread is given.
 pub(super) struct State {
+    pub(super) parts: Parts,
+    pub(super) from_clients: mpsc::Receiver<FromClient>,
+    pub(super) from_peers: mpsc::Receiver<zab::Input>,
+    pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What the loop works with.
+pub(super) struct Parts {
     pub(super) replica: Replica,
     pub(super) clock: Clock,
     pub(super) peers: Option<Peers>,
     pub(super) log: LogThread,
-    pub(super) snapshots: SnapshotPlace,
-    pub(super) from_clients: mpsc::Receiver<FromClient>,
-    pub(super) from_peers: mpsc::Receiver<zab::Input>,
-    pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
     pub(super) log_events: mpsc::UnboundedSender<FromLog>,
     pub(super) words: four_letter::Context,
     pub(super) whitelist: Whitelist,
     /// How often old snapshots are removed, in ms, and how many stay.
     pub(super) purge: Option<(u64, usize)>,
-    pub(super) stop: watch::Receiver<bool>,
-}
-
-/// Where snapshots go, and how they are packed.
-#[derive(Debug, Clone)]
-pub(super) struct SnapshotPlace {
-    /// dataDir's `version-2`.
-    pub(super) dir: PathBuf,
-    pub(super) compression: Compression,
 }
 
 /// Where the replica's time comes from.
@@ -87,7 +83,8 @@ impl Clock {
 /// A snapshot on its way to disk, chunk by chunk between batches.
 struct Snapshotting {
     writer: snapshot::Writer,
-    job: SnapshotJob,
+    /// `None` until the log thread has made the file.
+    job: Option<SnapshotJob>,
     /// The tree that the writer walks; another tree has no place for it.
     generation: u64,
     /// A chunk the snapshot thread had no room for.
@@ -96,7 +93,7 @@ struct Snapshotting {
 
 /// What the loop itself keeps.
 struct Loop {
-    state: State,
+    state: Parts,
     sockets: HashMap<ClientId, Arc<ClientSocket>, FixedState>,
     outputs: Vec<Output>,
     undurable: usize,
@@ -111,8 +108,9 @@ struct Loop {
 /// # Errors
 /// The reason to end that is not a request to stop.
 pub(super) async fn run(state: State) -> Result<(), String> {
+    let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
     let mut this = Loop {
-        state,
+        state: parts,
         sockets: HashMap::default(),
         outputs: Vec::new(),
         undurable: 0,
@@ -131,23 +129,26 @@ pub(super) async fn run(state: State) -> Result<(), String> {
         }
         let deadline = this.state.clock.at(this.state.replica.deadline_ms());
         let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
+        let purge_at = this.purge_at;
+        let snapshot_turn = this.snapshot_turn();
+        let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
         tokio::select! {
             biased;
-            _ = this.state.stop.wait_for(|stop| *stop) => break,
-            Some(event) = this.state.from_log.recv() => this.log_event(event),
-            1.. = this.state.from_peers.recv_many(&mut peers, BATCH_MAX) => {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(event) = from_log.recv() => this.log_event(event),
+            1.. = from_peers.recv_many(&mut peers, BATCH_MAX) => {
                 for input in peers.drain(..) {
                     this.step(Input::Peer(input));
                 }
             }
-            1.. = this.state.from_clients.recv_many(&mut clients, BATCH_MAX), if clients_may => {
+            1.. = from_clients.recv_many(&mut clients, BATCH_MAX), if clients_may => {
                 for message in clients.drain(..) {
                     this.client_message(message);
                 }
             }
             () = tokio::time::sleep_until(deadline) => this.step(Input::Tick),
-            () = tokio::time::sleep_until(this.purge_at.unwrap_or(deadline)), if this.purge_at.is_some() => this.purge(),
-            () = this.snapshot_turn(), if this.snapshotting.is_some() => this.write_chunk(),
+            () = tokio::time::sleep_until(purge_at.unwrap_or(deadline)), if purge_at.is_some() => this.purge(),
+            () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
     }
     this.state.log.finish();
@@ -242,6 +243,7 @@ impl Loop {
                 self.step(Input::Reloaded { id, tree, tail: recovered.tail });
             }
             FromLog::SnapshotDue => self.start_snapshot(),
+            FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
             FromLog::SnapshotDone { zxid } => {
                 tracing::info!(%zxid, "snapshot written");
             }
@@ -254,19 +256,31 @@ impl Loop {
         if self.snapshotting.is_some() || !self.state.replica.settled() {
             return;
         }
-        let zxid = self.state.replica.tree().last_zxid();
-        let place = &self.state.snapshots;
-        let file = SnapshotFile::create(&RealDisk, &place.dir, zxid, place.compression);
-        let started = file.map_err(|error| error.to_string()).and_then(|file| {
-            SnapshotJob::start(file, zxid, self.state.log_events.clone()).map_err(|error| error.to_string())
-        });
-        match started {
-            Ok(job) => {
-                let generation = self.state.replica.tree_generation();
-                let writer = snapshot::Writer::open(self.state.replica.tree_mut());
-                self.snapshotting = Some(Snapshotting { writer, job, generation, held: None });
+        let generation = self.state.replica.tree_generation();
+        let writer = snapshot::Writer::open(self.state.replica.tree_mut());
+        let _ = self.state.log.commands.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
+        self.snapshotting = Some(Snapshotting { writer, generation, job: None, held: None });
+    }
+
+    /// The log thread has made the file; chunks may flow.
+    fn snapshot_begun(&mut self, zxid: Zxid, file: SnapshotFile<RealDisk>) {
+        let Some(current) = self.snapshotting.as_mut().filter(|current| current.writer.zxid() == zxid) else {
+            return;
+        };
+        match SnapshotJob::start(file, zxid, self.state.log_events.clone()) {
+            Ok(job) => current.job = Some(job),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot could not be started; the log goes on growing");
+                self.give_up_snapshot();
             }
-            Err(error) => tracing::error!(%error, "a snapshot could not be started; the log goes on growing"),
+        }
+    }
+
+    /// An unfinished file has no name that counts, and goes with its job.
+    fn give_up_snapshot(&mut self) {
+        let Some(current) = self.snapshotting.take() else { return };
+        if current.generation == self.state.replica.tree_generation() {
+            current.writer.close(self.state.replica.tree_mut());
         }
     }
 
@@ -276,25 +290,18 @@ impl Loop {
         tokio::time::sleep(Duration::from_millis(u64::from(behind)))
     }
 
-    /// One chunk. Dropping the job gives an unfinished file up.
     fn write_chunk(&mut self) {
-        let Some(mut current) = self.snapshotting.take() else { return };
-        if current.generation != self.state.replica.tree_generation() {
-            return;
+        let Some(current) = &mut self.snapshotting else { return };
+        if current.generation != self.state.replica.tree_generation() || !self.state.replica.settled() {
+            return self.give_up_snapshot();
         }
-        let settled = self.state.replica.settled();
+        let Some(job) = &current.job else { return };
         let tree = self.state.replica.tree_mut();
-        if !settled {
-            return current.writer.close(tree);
-        }
         match current.held.take().or_else(|| current.writer.chunk(tree, CHUNK_LEN)) {
-            Some(chunk) => {
-                current.held = current.job.offer(chunk);
-                self.snapshotting = Some(current);
-            }
+            Some(chunk) => current.held = job.offer(chunk),
             None => {
-                current.writer.close(tree);
-                current.job.finish(tree.last_zxid(), tree.digest());
+                job.finish(tree.last_zxid(), tree.digest());
+                self.give_up_snapshot();
             }
         }
     }
