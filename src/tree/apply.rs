@@ -190,7 +190,7 @@ impl Tree {
             let data_len = self.nodes.get(id).data_len();
             let node = self.nodes.remove(id);
             self.acls.release(node.acl);
-            self.sessions.node_removed(id, self.owner(&node.stat));
+            self.sessions.node_removed(id, self.owner(&node.stat()));
             self.quota_node_deleted(&path, data_len);
         }
     }

@@ -143,7 +143,6 @@ struct Facts {
     aversion: i32,
     creates: i32,
     owner: Option<SessionId>,
-    is_special: bool,
     perms: i32,
 }
 
@@ -224,7 +223,7 @@ impl Model {
                 let is_special = matches!(request.op(), OpCode::CreateContainer | OpCode::CreateTtl);
                 let is_ephemeral = [1, 3].contains(&create.flags) && !is_special;
                 let owner = is_ephemeral.then_some(session);
-                self.nodes.insert(path, Facts { perms, owner, is_special, ..Facts::default() });
+                self.nodes.insert(path, Facts { perms, owner, ..Facts::default() });
             }
             Request::Delete { path, version } => {
                 if built_in.contains(&&path[..]) {
@@ -330,7 +329,7 @@ impl ReferenceSnapshot {
             self.w.string(&path);
             self.w.buffer(tree.nodes.data(id));
             self.w.long(tree.acls.id(node.acl));
-            node.stat.encode(&mut self.w);
+            node.stat().encode(&mut self.w);
             self.ahead.extend(tree.nodes.children(id).map(|id| tree.nodes.path(id)));
         }
     }

@@ -175,7 +175,9 @@ impl Nodes {
     pub(super) fn change_stat(&mut self, id: NodeId, change: impl FnOnce(&mut StoredStat)) {
         let node = &mut self.slots[id.0 as usize];
         let before = node.digest();
-        change(&mut node.stat);
+        let mut stat = node.stat();
+        change(&mut stat);
+        node.set_stat(&stat);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(node.digest());
     }
 

@@ -163,7 +163,7 @@ impl PendingNode {
     fn of(tree: &Tree, id: super::node::NodeId) -> PendingNode {
         let node = tree.nodes.get(id);
         PendingNode {
-            stat: node.stat,
+            stat: node.stat(),
             child_count: node.child_count,
             acl: tree.acls.list(node.acl),
             data_len: node.data_len(),

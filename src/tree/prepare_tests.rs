@@ -2,7 +2,7 @@
 
 use super::{
     ChangeKind, Settings, TxnBody,
-    tests::{ALICE, BOB, Pair, create, set_data},
+    tests::{ALICE, BOB, Pair, create, set_data, strs},
 };
 use crate::proto::{
     Acl, CreateRequest,
@@ -251,6 +251,16 @@ fn lists_are_fixed_up_before_they_are_stored() {
 }
 
 #[test]
+fn long_lists_and_many_identities_cost_no_more_than_a_transaction_may_hold() {
+    let mut pair = Pair::new();
+    let many: Vec<Acl> = (0..80_000).map(|perms| Acl::new(perms, "world", "anyone")).collect();
+    assert_eq!(pair.create_with("/a", 0, many), Ok("/a".into()));
+    pair.who = (0..3000).map(|n| Id::new("digest", &format!("user-{n}:hash"))).collect();
+    let many: Vec<Acl> = (0..80_000).map(|perms| Acl::new(perms, "auth", "")).collect();
+    assert_eq!(pair.create_with("/b", 0, many), Err(MarshallingError));
+}
+
+#[test]
 fn zookeeper_and_quota_are_open_to_anyone_and_config_is_not() {
     let mut pair = Pair::new();
     assert_eq!(pair.create("/zookeeper/mine"), Ok("/zookeeper/mine".into()));
@@ -374,6 +384,8 @@ fn closing_a_session_takes_its_ephemerals_also_those_on_their_way() {
             pair.prepare(&Request::CloseSession),
             pair.prepare(&delete("/a/late")),
         ];
+        let listed = close_session_paths.then(|| strs(&["/a/late", "/a/stays"]));
+        assert_eq!(txns[2].body, TxnBody::CloseSession { paths: listed });
         let applied = txns.each_ref().map(|txn| pair.apply(txn));
         let mut deleted: Vec<&str> = applied[2].changes.iter().map(|change| &change.path[..]).collect();
         deleted.sort_unstable();

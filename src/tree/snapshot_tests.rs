@@ -89,6 +89,25 @@ fn chunks_are_bounded_and_make_the_same_body() {
 }
 
 #[test]
+fn a_body_holds_no_younger_node_and_names_no_younger_list() {
+    let mut pair = rich();
+    let mut writer = snapshot::Writer::open(&mut pair.leader);
+    let mut body = writer.chunk(&mut pair.leader, 1).unwrap().to_vec();
+    let young = vec![Acl::new(Perms::ALL, "ip", "::1")];
+    pair.create_with("/a/young", 0, young.clone()).unwrap();
+    pair.create("/a/young/too").unwrap();
+    pair.set_acl("/c", young, -1).unwrap();
+    while let Some(chunk) = writer.chunk(&mut pair.leader, 1) {
+        body.extend_from_slice(&chunk);
+    }
+    writer.close(&mut pair.leader);
+    let tree = snapshot::decode(body.into(), pair.settings.clone()).unwrap();
+    assert!(tree.stat("/a/young").is_none() && tree.stat("/a/young/too").is_none());
+    assert_eq!(tree.get_acl("/c", &[]).unwrap().0, Acl::open());
+    assert_eq!(tree.node_count() + 2, pair.leader.node_count());
+}
+
+#[test]
 fn two_snapshots_may_be_written_at_once_and_one_given_up() {
     let mut pair = rich();
     let mut first = snapshot::Writer::open(&mut pair.leader);

@@ -172,7 +172,7 @@ pub(super) fn dump(tree: &Tree) -> Vec<String> {
                 tree.nodes.path(id),
                 tree.nodes.data(id).map(String::from_utf8_lossy),
                 tree.acls.list(node.acl),
-                node.stat,
+                node.stat(),
             )
         })
         .collect();

@@ -207,6 +207,10 @@ fn quota_counters_change_in_place_without_version_or_digest() {
     assert_eq!(dump(&loaded), dump(&pair.leader));
 
     // Junk stops the reference; here it is counted anew.
+    pair.set(stats, b"", -1).unwrap();
+    pair.set("/q/one", b"123", -1).unwrap();
+    assert_eq!(pair.data(stats), "count=2,bytes=3");
+    pair.set("/q/one", b"12", -1).unwrap();
     pair.set(stats, b"\xff junk", -1).unwrap();
     pair.create("/q/three").unwrap();
     assert_eq!(pair.data(stats), "count=3,bytes=2");
