@@ -74,6 +74,8 @@ pub(super) struct Context {
     pub(super) version: String,
     /// The lines of `conf`, sizes excepted.
     pub(super) conf: Conf,
+    /// Who belongs to the ensemble; `None` when standalone.
+    pub(super) membership: Option<zab::Membership>,
     /// The wall clock at the origin of the monotonic one, for dates of expiry.
     pub(super) origin_wall_ms: i64,
 }
@@ -260,14 +262,14 @@ fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> Strin
     line("max_file_descriptor_count", &environment::open_files_max());
     line("auth_failed_count", &stats.auth_failed);
     line("digest_mismatches_count", &stats.digest_mismatches);
-    if let Some(zab) = replica.zab() {
-        line("quorum_size", &zab.membership().voters().count());
+    if let (Some(zab), Some(membership)) = (replica.zab(), &context.membership) {
+        line("quorum_size", &membership.voters().count());
         if mode == ModeWord::Leader {
             let learners: Vec<_> = zab.learners().collect();
             let count = |of: &dyn Fn(&zab::LearnerStatus) -> bool| learners.iter().filter(|l| of(l)).count();
             line("learners", &learners.len());
-            line("synced_followers", &count(&|l| l.synced && zab.membership().is_voter(l.sid)));
-            line("synced_non_voting_followers", &count(&|l| l.synced && !l.observer && !zab.membership().is_voter(l.sid)));
+            line("synced_followers", &count(&|l| l.synced && membership.is_voter(l.sid)));
+            line("synced_non_voting_followers", &count(&|l| l.synced && !l.observer && !membership.is_voter(l.sid)));
             line("synced_observers", &count(&|l| l.synced && l.observer));
             line("pending_syncs", &count(&|l| !l.synced));
             line("last_proposal_size", &stats.proposal_len_last);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     ids::Zxid,
-    store::{Done, RealDisk, Recovered, Refusal, SnapshotFile, Store, disk},
+    store::{Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
     zab::{PersistId, PersistOp},
 };
 
@@ -186,7 +186,7 @@ impl SnapshotJob {
     }
 }
 
-fn write_snapshot(mut file: SnapshotFile<RealDisk>, pieces: &Receiver<Piece>) -> Result<bool, disk::Error> {
+fn write_snapshot(mut file: SnapshotFile<RealDisk>, pieces: &Receiver<Piece>) -> Result<bool, Refusal> {
     for piece in pieces {
         match piece {
             Piece::Chunk(chunk) => file.write(&chunk)?,

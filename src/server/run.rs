@@ -142,7 +142,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         peers,
         log,
         log_events,
-        words: words(config, identity, clock),
+        words: words(config, identity, clock)?,
         whitelist: Whitelist::new(&config.four_letter_words.join(",")),
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
     };
@@ -316,8 +316,12 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
     }
 }
 
-fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
+fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Context, Failure> {
     let now = clock.now();
+    let membership = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => Some(membership(quorum)?),
+    };
     let quorum = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
@@ -334,7 +338,8 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
             })
         }
     };
-    Context {
+    Ok(Context {
+        membership,
         version: crate::VERSION.to_owned(),
         conf: Conf {
             client_port: identity.client.as_ref().map_or(-1, |at| at.port.into()),
@@ -349,5 +354,5 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
             quorum,
         },
         origin_wall_ms: now.wall_ms - now.ms as i64,
-    }
+    })
 }

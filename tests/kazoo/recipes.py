@@ -154,6 +154,7 @@ def access(zk, hosts):
         assert type(error).__name__ == "NoAuthError", error
     ann = connect(hosts, auth_data=[("digest", "ann:pw")])
     assert ann.get(path)[0] == b"s"
+    ann.delete(path)
     ann.stop()
     ann.close()
 
