@@ -64,7 +64,11 @@ pub(super) fn candidates(before: &str, children: impl FnOnce(&str) -> Vec<String
     let word = &before[start..];
     if before[..start].trim().is_empty() {
         let names = TABLE.iter().map(|row| row.name).filter(|name| name.starts_with(word));
-        return (start, names.map(str::to_owned).collect());
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        if let [only] = names.as_mut_slice() {
+            only.push(' ');
+        }
+        return (start, names);
     }
     let Some(slash) = word.rfind('/').filter(|_| word.starts_with('/')) else {
         return (start, Vec::new());

@@ -27,6 +27,7 @@ pub(super) struct Target {
 }
 
 const SERVER_DEFAULT: &str = "localhost:2181";
+const REQUEST_TIMEOUT_MIN: Duration = Duration::from_secs(30);
 const TIMEOUT_MS_DEFAULT: &str = "30000";
 
 impl Target {
@@ -38,7 +39,8 @@ impl Target {
     pub(super) fn options(&self) -> Options {
         Options {
             session_timeout: self.timeout,
-            request_timeout: self.timeout,
+            // A short session timeout must not cut a slow command short.
+            request_timeout: self.timeout.max(REQUEST_TIMEOUT_MIN),
             read_only: self.read_only,
             ..Options::default()
         }

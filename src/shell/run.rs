@@ -27,6 +27,8 @@ use crate::{
 const HISTORY_MAX: usize = 1000;
 /// `history` shows this many.
 const HISTORY_SHOWN: usize = 11;
+/// Events printed before a command gets its turn, however many come.
+const EVENTS_IN_A_ROW: usize = 64;
 /// How long a terminal waits for the session before its first prompt, so that it reads CONNECTED.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -166,7 +168,6 @@ impl Shell {
             lines.ask(self.prompt());
             let line = loop {
                 tokio::select! {
-                    biased;
                     noticed = next_event(&mut events) => if let Some(text) = self.shown(noticed) {
                         lines.print(&text, &self.out);
                     },
@@ -322,11 +323,18 @@ async fn during<T>(
 ) -> T {
     tokio::pin!(work);
     loop {
+        for _ in 0..EVENTS_IN_A_ROW {
+            tokio::select! {
+                // An event that a write fired stands before the write's own answer (client-protocol §1.8).
+                biased;
+                noticed = next_event(events) => on_event(noticed),
+                done = &mut work => return done,
+            }
+        }
         tokio::select! {
-            // An event that a write fired stands before the write's own answer (client-protocol §1.8).
             biased;
-            noticed = next_event(events) => on_event(noticed),
             done = &mut work => return done,
+            () = std::future::ready(()) => {}
         }
     }
 }

@@ -108,7 +108,7 @@ fn completion_offers_commands_and_then_children() {
     for (line, at, expected) in [
         ("", 0, None),
         ("get", 0, Some(&["get", "getAcl", "getAllChildrenNumber", "getEphemerals"][..])),
-        ("  rm", 2, Some(&["rmr"])),
+        ("  rm", 2, Some(&["rmr "])),
         ("ls /", 3, Some(&["/app", "/apple", "/zoo"])),
         ("ls /ap", 3, Some(&["/app", "/apple"])),
         ("get -s /app/", 7, Some(&["/app/x", "/app/y"])),

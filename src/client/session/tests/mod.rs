@@ -1,5 +1,7 @@
 //! The machine under virtual time: inputs and clock in, actions out, rendered as text.
 
+mod chaos;
+
 use bytes::Bytes;
 
 use super::{Action, Call, Effect, Failure, Input, Session, Settings, Ticket, Watch};
