@@ -53,4 +53,8 @@ mod tests_known_hosts;
 #[cfg(test)]
 mod tests_lab;
 #[cfg(test)]
+mod tests_local;
+#[cfg(test)]
+mod tests_push;
+#[cfg(test)]
 mod tests_ssh;
