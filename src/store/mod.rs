@@ -1,1 +1,33 @@
-//! (to be written)
+//! What a server keeps on disk: txn log, snapshots, epoch files and myid, byte for byte as the
+//! reference writes them (disk-format), over the [`Disk`] trait; recovery, truncation and purge.
+//!
+//! It decides nothing about agreement: `zab` says what to persist and in which order, the driver
+//! in `server` calls [`Store`] from its one log thread. It prints nothing: what a human should
+//! know comes back as notes, what stops a start as a [`Refusal`].
+//!
+//! | file | about |
+//! |---|---|
+//! | `disk` | the `Disk` and `File` traits and their errors |
+//! | `real`, `mem` | the two disks: the machine's, and one in memory with faults |
+//! | `names` | file names: what counts as a log or snapshot, and what must never look like one |
+//! | `refusal` | why a directory is not opened, and what to do then |
+//! | `txnlog` | the log's format, its writer and its reader with tail detection |
+//! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
+//! | `atomic` | small files replaced as a whole: epochs, markers; myid |
+//! | `recover` | the start: newest loadable snapshot, replay, continuity |
+//! | `store` | the open store: append, flush, roll, truncate, install, apply a batch |
+//! | `purge` | which snapshots and logs may go |
+
+pub mod mem;
+
+mod atomic;
+mod disk;
+mod epochs;
+mod names;
+mod purge;
+mod real;
+// mod recover;
+mod refusal;
+mod snap;
+// mod store;
+mod txnlog;
