@@ -1,1 +1,3 @@
-//! (to be written)
+//! The process around the pure core: zoo.cfg first, then sockets, threads and four-letter words.
+
+pub mod config;

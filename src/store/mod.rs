@@ -30,4 +30,7 @@ mod real;
 mod refusal;
 mod snap;
 // mod store;
+pub use disk::{Disk, File};
+pub use real::RealDisk;
+pub use snap::{Compression, SnapshotFile};
 mod txnlog;
