@@ -26,11 +26,25 @@ mod epochs;
 mod names;
 mod purge;
 mod real;
-// mod recover;
+mod recover;
 mod refusal;
+mod settings;
 mod snap;
-// mod store;
-pub use disk::{Disk, File};
-pub use real::RealDisk;
-pub use snap::{Compression, SnapshotFile};
+#[allow(clippy::module_inception)]
+mod store;
 mod txnlog;
+
+pub use disk::{Disk, File};
+pub use epochs::read_myid;
+pub use names::Dirs;
+pub use purge::{Purged, purge};
+pub use real::RealDisk;
+pub use recover::Recovered;
+pub use refusal::{Refusal, Result};
+pub use settings::Settings;
+pub use snap::{Compression, SnapshotFile};
+pub use store::{ENSEMBLE_MARKER, Store};
+pub use txnlog::TXN_BYTES_MAX;
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ impl Dirs {
 
 /// Prefix of files that are being written; whatever carries it at a start is left over.
 pub(crate) const UNFINISHED: &str = "new.";
+pub(crate) const UNFINISHED_RECEIVED: &str = "new.received.";
 /// Prefix of files set aside: no server reads them, a human can.
 pub(crate) const ASIDE: &str = "aside.";
 

@@ -30,7 +30,7 @@ pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     let mut oldest_kept = None;
     for candidate in &snapshots {
         match snap::verify(disk, &snap_dir, candidate) {
-            Ok(()) => {
+            Ok(_) => {
                 good += 1;
                 if good == retain.max(1) {
                     oldest_kept = Some(candidate.zxid);

@@ -60,8 +60,8 @@ pub enum Refusal {
 
     /// An older snapshot loads, but the log does not lead from it to a newer, broken one.
     #[error(
-        "{} is broken ({why}), and the txn log ends at {log_end}, before it: the txns up to {snapshot} exist \
-         nowhere else on this disk, starting would lose them. Let this node sync from the ensemble (zkops repair); \
+        "{} is broken ({why}), and the txn log, which ends at {log_end}, does not contain {snapshot}: the txns \
+         that only this file holds would be lost. Let this node sync from the ensemble (zkops repair); \
          on a server without peers restore {file} from a backup, or move it out of the directory to accept the loss",
         file.display()
     )]
@@ -126,14 +126,6 @@ pub enum Refusal {
         dir.display()
     )]
     ForeignEnsemble { dir: PathBuf, found: String, expected: String },
-
-    /// The leader wants a state that this disk cannot go back to.
-    #[error(
-        "cannot cut the log back to {to}: no loadable snapshot at or below it in {} ({why}). Let this node start \
-         empty and sync from the ensemble (zkops repair)",
-        dir.display()
-    )]
-    CannotTruncate { dir: PathBuf, to: Zxid, why: String },
 
     /// A snapshot received from the leader that does not decode; nothing on disk was changed.
     #[error("the snapshot received for {zxid} is unusable and was not written: {what}")]

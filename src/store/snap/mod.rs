@@ -6,7 +6,8 @@ mod read;
 mod write;
 
 pub use codec::Compression;
-pub(crate) use read::{Envelope, SnapError, find, load, looks_valid, verify};
+pub(crate) use read::{Candidate, find, load, looks_valid, verify};
+pub(crate) use write::History;
 pub use write::SnapshotFile;
 
 /// Magic, version 2, dbid −1.

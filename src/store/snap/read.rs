@@ -4,12 +4,14 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use bytes::Bytes;
 use simd_adler32::Adler32;
 
 use crate::ids::Zxid;
+use crate::jute;
 use crate::store::disk::{self, Disk, File};
 use crate::store::names;
+use crate::tree::snapshot::{Loader, Scanner};
+use crate::tree::{self, Tree};
 
 use super::codec::{Compression, decoder};
 use super::{DIGEST_VERSION, HEADER, SEAL_BYTES, SLASH};
@@ -26,7 +28,7 @@ pub(crate) enum SnapError {
     #[error("it is incomplete or damaged: no seal at its end matches its content")]
     Seal,
     #[error("its content does not decode: {0}")]
-    Body(#[from] crate::jute::Error),
+    Body(#[from] jute::Error),
 }
 
 /// One snapshot of a directory.
@@ -67,133 +69,127 @@ pub(crate) fn looks_valid<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) 
     Ok(found[..got] == *want)
 }
 
-/// A snapshot whose seals hold.
-#[derive(Debug)]
-pub(crate) struct Envelope {
-    /// Sessions, ACLs, nodes and the closing "/".
-    pub(crate) body: Bytes,
+/// What follows a body whose seals hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trailer {
     /// The tree's digest and the zxid it belongs to; `None` when there is none to compare.
     pub(crate) digest: Option<(Zxid, u64)>,
     /// Section 8. Never where replay starts (TRAP D6).
     pub(crate) last_processed: Option<Zxid>,
 }
 
-/// Reads a whole snapshot and checks its seals.
-pub(crate) fn load<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) -> Result<Envelope, SnapError> {
-    let path = dir.join(&candidate.name);
-    let mut cursor = Cursor { file: disk.open_read(&path)?, at: 0 };
-    let len = usize::try_from(cursor.file.len()?).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(if candidate.compression == Compression::None { len } else { 0 });
-    decoder(candidate.compression, &mut cursor).read_to_end(&mut bytes)?;
-    if !bytes.starts_with(&HEADER[..4]) || bytes.len() < HEADER.len() {
-        return Err(SnapError::NotASnapshot);
+/// Loads a snapshot into a fresh tree (TRAP D8) and checks its seals. The tree's last zxid is the
+/// one of the file's name. `notes` gets a digest that does not match.
+pub(crate) fn load<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    candidate: &Candidate,
+    settings: &tree::Settings,
+    notes: &mut Vec<String>,
+) -> Result<Tree, SnapError> {
+    let mut loader = Loader::new(settings.clone());
+    let trailer = read(disk, dir, candidate, &mut |piece| loader.feed(piece))?;
+    let mut tree = loader.finish()?;
+    tree.set_last_zxid(candidate.zxid);
+    if let Some((zxid, digest)) = trailer.digest.filter(|_| settings.digest_enabled)
+        && tree.promise_digest(zxid, digest) == Some(false)
+    {
+        notes.push(format!(
+            "{}: the data does not have the digest that stands in the file: this server may differ from its \
+             peers (compare the `hash` word, or let it sync anew with zkops repair)",
+            dir.join(&candidate.name).display()
+        ));
     }
-    let split = bytes.len().saturating_sub(TAIL_BYTES_MAX);
-    let mut adler = Adler32::new();
-    adler.write(&bytes[..split]);
-    let trailer = Trailer::find(&adler, split, &bytes[split..]).ok_or(SnapError::Seal)?;
-    let body_end = split + trailer.start;
-    if body_end < HEADER.len() {
-        return Err(SnapError::Seal);
-    }
-    let body = Bytes::from(bytes).slice(HEADER.len()..body_end);
-    Ok(Envelope { body, digest: trailer.digest, last_processed: trailer.last_processed })
+    Ok(tree)
 }
 
-/// Checks header and seals without keeping the content: what a purge wants to know.
-pub(crate) fn verify<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) -> Result<(), SnapError> {
+/// Reads a snapshot through without building anything: what a purge wants to know.
+pub(crate) fn verify<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) -> Result<Trailer, SnapError> {
+    let mut scanner = Scanner::new();
+    read(disk, dir, candidate, &mut |piece| scanner.feed(piece))
+}
+
+/// Hands the body to `body` piece by piece until it says where the body ends; then checks the
+/// seals over everything.
+pub(super) fn read<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    candidate: &Candidate,
+    body: &mut dyn FnMut(&[u8]) -> jute::Result<Option<usize>>,
+) -> Result<Trailer, SnapError> {
     let mut cursor = Cursor { file: disk.open_read(&dir.join(&candidate.name))?, at: 0 };
     let mut stream = decoder(candidate.compression, &mut cursor);
+    let mut header = [0; HEADER.len()];
+    stream.read_exact(&mut header).map_err(|_| SnapError::NotASnapshot)?;
+    if !header.starts_with(&HEADER[..4]) {
+        return Err(SnapError::NotASnapshot);
+    }
     let mut adler = Adler32::new();
-    let mut hashed = 0;
-    let mut kept: Vec<u8> = Vec::new();
-    let mut chunk = vec![0; 256 * 1024];
-    loop {
+    adler.write(&header);
+    let mut chunk = vec![0; CHUNK];
+    let mut trailer = loop {
         let got = stream.read(&mut chunk)?;
         if got == 0 {
-            break;
+            return Err(SnapError::Seal);
         }
-        kept.extend_from_slice(&chunk[..got]);
-        if hashed == 0 && kept.len() >= 4 && !kept.starts_with(&HEADER[..4]) {
-            return Err(SnapError::NotASnapshot);
+        if let Some(end) = body(&chunk[..got])? {
+            adler.write(&chunk[..end]);
+            break chunk[end..got].to_vec();
         }
-        if kept.len() > TAIL_BYTES_MAX {
-            let split = kept.len() - TAIL_BYTES_MAX;
-            adler.write(&kept[..split]);
-            hashed += split;
-            kept.drain(..split);
-        }
-    }
-    match Trailer::find(&adler, hashed, &kept) {
-        Some(_) => Ok(()),
-        None => Err(SnapError::Seal),
-    }
+        adler.write(&chunk[..got]);
+    };
+    stream.take(TRAILER_BYTES_MAX + 1).read_to_end(&mut trailer)?;
+    Trailer::parse(&adler, &trailer).ok_or(SnapError::Seal)
 }
 
-/// The longest trailer: seal, digest of an old version with 16 digits, seal, last zxid, seal;
-/// plus the "/" that ends the body.
-const TAIL_BYTES_MAX: usize = 3 * SEAL_BYTES + 8 + 4 + 4 + 16 + 8 + SLASH.len();
-
-/// What follows the body.
-struct Trailer {
-    /// Offset in the tail where the body has ended and the first seal stands.
-    start: usize,
-    digest: Option<(Zxid, u64)>,
-    last_processed: Option<Zxid>,
-}
+const CHUNK: usize = 256 * 1024;
+/// Seal, digest of an old version with 16 digits, seal, last zxid, seal.
+const TRAILER_BYTES_MAX: u64 = 3 * SEAL_BYTES as u64 + 8 + 4 + 4 + 16 + 8;
 
 impl Trailer {
-    /// Finds the trailer in the last bytes of a stream, of which `adler` covers all before them.
-    ///
-    /// Sections 7 and 8 are each there or not, in every combination (TRAP D7), so the forms are
-    /// tried from the longest; one fits only when all of its seals hold over everything before.
-    fn find(adler: &Adler32, hashed: usize, tail: &[u8]) -> Option<Trailer> {
-        let starts = 0..tail.len().saturating_sub(SEAL_BYTES - 1);
-        let at_slash = starts.filter(|&start| {
-            // Without a body of at least two counts and "/" there is nothing to seal.
-            hashed + start >= HEADER.len() + 8 + SLASH.len() && tail[..start].ends_with(&SLASH)
-        });
-        at_slash.into_iter().find_map(|start| Trailer::parse(adler, tail, start))
-    }
-
-    fn parse(adler: &Adler32, tail: &[u8], start: usize) -> Option<Trailer> {
-        let mut at = seal(adler, tail, start)?;
-        let mut trailer = Trailer { start, digest: None, last_processed: None };
-        if tail.len() - at > 8 + SEAL_BYTES {
-            let zxid = Zxid(long(tail, at)?);
-            let version = i32::from_be_bytes(tail.get(at + 8..at + 12)?.try_into().ok()?);
-            if version == DIGEST_VERSION {
+    /// Reads seal 1, then sections 7 and 8, each of which may be there or not (TRAP D7).
+    /// `adler` covers all before `bytes`, which must be all that follows.
+    fn parse(adler: &Adler32, bytes: &[u8]) -> Option<Trailer> {
+        let mut at = seal(adler, bytes, 0)?;
+        let mut trailer = Trailer::default();
+        // Section 8 and its seal are 21 bytes, section 7 with its own at least 30.
+        if bytes.len() - at > 8 + SEAL_BYTES {
+            let zxid = Zxid(long(bytes, at)?);
+            if int(bytes, at + 8)? == DIGEST_VERSION {
                 // Zxid 0 is how writers say "no digest yet" (disk-format §3.2).
-                trailer.digest = (zxid != Zxid::ZERO).then_some((zxid, long(tail, at + 12)? as u64));
+                trailer.digest = (zxid != Zxid::ZERO).then_some((zxid, long(bytes, at + 12)? as u64));
                 at += 20;
             } else {
                 // Before version 2 the digest was a string of hex digits; nobody compares those.
-                let len = i32::from_be_bytes(tail.get(at + 12..at + 16)?.try_into().ok()?);
-                at += 16 + usize::try_from(len).ok()?;
+                at += 16 + usize::try_from(int(bytes, at + 12)?).ok()?;
             }
-            at = seal(adler, tail, at)?;
+            at = seal(adler, bytes, at)?;
         }
-        if tail.len() > at {
-            trailer.last_processed = Some(Zxid(long(tail, at)?));
-            at = seal(adler, tail, at + 8)?;
+        if bytes.len() > at {
+            trailer.last_processed = Some(Zxid(long(bytes, at)?));
+            at = seal(adler, bytes, at + 8)?;
         }
-        (at == tail.len()).then_some(trailer)
+        (at == bytes.len()).then_some(trailer)
     }
 }
 
-/// Checks the seal at `at`; the offset behind it.
-fn seal(adler: &Adler32, tail: &[u8], at: usize) -> Option<usize> {
-    let sum = u64::try_from(long(tail, at)?).ok()?;
-    if tail.get(at + 8..at + SEAL_BYTES)? != SLASH {
+/// Checks the seal at `at` over everything before it; the offset behind it.
+fn seal(adler: &Adler32, bytes: &[u8], at: usize) -> Option<usize> {
+    let sum = u64::try_from(long(bytes, at)?).ok()?;
+    if bytes.get(at + 8..at + SEAL_BYTES)? != SLASH {
         return None;
     }
     let mut adler = adler.clone();
-    adler.write(&tail[..at]);
+    adler.write(&bytes[..at]);
     (u64::from(adler.finish()) == sum).then_some(at + SEAL_BYTES)
 }
 
-fn long(tail: &[u8], at: usize) -> Option<i64> {
-    Some(i64::from_be_bytes(tail.get(at..at.checked_add(8)?)?.try_into().ok()?))
+fn long(bytes: &[u8], at: usize) -> Option<i64> {
+    Some(i64::from_be_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}
+
+fn int(bytes: &[u8], at: usize) -> Option<i32> {
+    Some(i32::from_be_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 /// A file read from its beginning.

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use simd_adler32::Adler32;
 
@@ -18,6 +19,8 @@ pub struct SnapshotFile<D: Disk> {
     disk: D,
     dir: PathBuf,
     name: String,
+    unfinished: PathBuf,
+    history: Option<HistoryMark>,
     /// `None` once finished or failed.
     out: Option<Encoder<Sink<D::File>>>,
     adler: Adler32,
@@ -26,19 +29,45 @@ pub struct SnapshotFile<D: Disk> {
 impl<D: Disk> SnapshotFile<D> {
     /// Begins a snapshot in a `version-2` directory. `zxid` is the last txn applied *before* the
     /// body's first chunk was taken, and it must be known committed (quorum-protocol I5).
-    pub fn create(
+    pub(crate) fn create(
+        disk: &D,
+        dir: &Path,
+        zxid: Zxid,
+        compression: Compression,
+        history: HistoryMark,
+    ) -> disk::Result<SnapshotFile<D>> {
+        SnapshotFile::begin(disk, dir, zxid, compression, names::UNFINISHED, Some(history))
+    }
+
+    /// The same for the log thread itself, which changes histories: always published. May run
+    /// beside a snapshot of our own.
+    pub(crate) fn receive(
         disk: &D,
         dir: &Path,
         zxid: Zxid,
         compression: Compression,
     ) -> disk::Result<SnapshotFile<D>> {
+        SnapshotFile::begin(disk, dir, zxid, compression, names::UNFINISHED_RECEIVED, None)
+    }
+
+    fn begin(
+        disk: &D,
+        dir: &Path,
+        zxid: Zxid,
+        compression: Compression,
+        prefix: &str,
+        history: Option<HistoryMark>,
+    ) -> disk::Result<SnapshotFile<D>> {
         let name = names::snapshot(zxid, compression);
-        let file = disk.create(&dir.join(unfinished(&name)))?;
+        let unfinished = dir.join(format!("{prefix}{name}"));
+        let file = disk.create(&unfinished)?;
         let out = Encoder::new(compression, Sink { file, at: 0 });
         let mut snapshot = SnapshotFile {
             disk: disk.clone(),
             dir: dir.to_owned(),
             name,
+            unfinished,
+            history,
             out: Some(out),
             adler: Adler32::new(),
         };
@@ -65,7 +94,14 @@ impl<D: Disk> SnapshotFile<D> {
     ///
     /// `digest` is the tree's digest and the zxid it belongs to, after the body's last chunk
     /// (`None` writes "no digest"); `last_processed` the last zxid applied by then.
-    pub fn finish(mut self, digest: Option<(Zxid, u64)>, last_processed: Zxid) -> disk::Result<PathBuf> {
+    ///
+    /// `None` comes back when the store went over to another history in the meantime (a
+    /// truncation, a received snapshot): the file is then removed instead.
+    pub fn finish(
+        mut self,
+        digest: Option<(Zxid, u64)>,
+        last_processed: Zxid,
+    ) -> disk::Result<Option<PathBuf>> {
         self.seal()?;
         // Section 7 is always there when section 8 is, or the reference cannot read it (TRAP D7).
         let (zxid, digest) = digest.unwrap_or((Zxid::ZERO, 0));
@@ -84,7 +120,7 @@ impl<D: Disk> SnapshotFile<D> {
         self.write(&SLASH)
     }
 
-    fn publish(mut self) -> disk::Result<PathBuf> {
+    fn publish(mut self) -> disk::Result<Option<PathBuf>> {
         let Some(out) = self.out.take() else {
             return Err(self.fail(io::Error::other("an earlier write to it failed")));
         };
@@ -93,14 +129,21 @@ impl<D: Disk> SnapshotFile<D> {
             Err(error) => Err(self.fail(error)),
         };
         let path = self.dir.join(&self.name);
-        let renamed = synced.and_then(|()| self.disk.rename(&self.dir.join(unfinished(&self.name)), &path));
+        // Held over the rename: the store cannot change the history in between.
+        let history = self.history.take();
+        let current = history.as_ref().map(HistoryMark::lock);
+        if current.as_ref().is_some_and(Option::is_none) {
+            self.remove();
+            return Ok(None);
+        }
+        let renamed = synced.and_then(|()| self.disk.rename(&self.unfinished, &path));
         if let Err(error) = renamed {
             self.remove();
             return Err(error);
         }
         self.name.clear();
         self.disk.sync_dir(&self.dir)?;
-        Ok(path)
+        Ok(Some(path))
     }
 
     fn fail(&self, error: io::Error) -> disk::Error {
@@ -114,7 +157,7 @@ impl<D: Disk> SnapshotFile<D> {
     fn remove(&mut self) {
         if !self.name.is_empty() {
             // Best effort: the next start removes what is left over.
-            let _ = self.disk.remove(&self.dir.join(unfinished(&self.name)));
+            let _ = self.disk.remove(&self.unfinished);
             self.name.clear();
         }
     }
@@ -127,8 +170,40 @@ impl<D: Disk> Drop for SnapshotFile<D> {
     }
 }
 
-fn unfinished(name: &str) -> String {
-    format!("{}{name}", names::UNFINISHED)
+/// Counts the histories that a store has gone through.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    number: Arc<Mutex<u64>>,
+}
+
+/// The history that a snapshot belongs to.
+#[derive(Debug)]
+pub(crate) struct HistoryMark {
+    history: History,
+    number: u64,
+}
+
+impl History {
+    pub(crate) fn now(&self) -> HistoryMark {
+        HistoryMark { history: self.clone(), number: *self.lock() }
+    }
+
+    /// From now on no snapshot of the history so far is published.
+    pub(crate) fn change(&self) {
+        *self.lock() += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        // A number is whole whatever thread died holding it.
+        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HistoryMark {
+    /// Holds the history as it is; `None` when it has changed.
+    fn lock(&self) -> Option<MutexGuard<'_, u64>> {
+        Some(self.history.lock()).filter(|number| **number == self.number)
+    }
 }
 
 struct Sink<F> {

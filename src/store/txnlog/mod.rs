@@ -7,8 +7,9 @@ mod read;
 mod replay;
 mod write;
 
-pub(crate) use read::{End, Item, LogReader, Tail};
-pub(crate) use replay::{Place, Replayed, Span, files, replay};
+pub(crate) use read::LogReader;
+use read::{End, Item, Tail};
+pub(crate) use replay::{Replayed, Span, Torn, files, replay};
 pub(crate) use write::{LogSettings, LogWriter};
 
 use bytes::{BufMut, BytesMut};

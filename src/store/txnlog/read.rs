@@ -104,6 +104,18 @@ impl<F: File> LogReader<F> {
         Ok(Item::Txn { offset, txn })
     }
 
+    /// Offset right behind the last txn at or below `to`, when whole txns beyond it follow in the
+    /// file; `None` when there is nothing to cut.
+    pub(crate) fn end_upto<D: Disk<File = F>>(disk: &D, path: &Path, to: Zxid) -> Result<Option<u64>> {
+        let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
+        while let Item::Txn { offset, txn } = reader.next()? {
+            if super::zxid_of(&txn).is_some_and(|zxid| zxid > to) {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
     /// The bytes from `at` to the last one that is not zero: what a torn write left behind.
     pub(crate) fn leftover(&mut self, at: u64) -> Result<Leftover> {
         let len = self.file.len()?;

@@ -41,11 +41,27 @@ pub(crate) struct Replayed {
     pub(crate) last: Zxid,
     /// The newest txns, oldest first, without a hole, up to `last`; may begin before the base.
     pub(crate) tail: Vec<(Zxid, Bytes)>,
+    /// Snapshot zxids after the base that the log stepped over without containing them.
+    pub(crate) stepped_over: Vec<Zxid>,
     /// Files whose end was cut short with nothing after it, in zxid order: to be cut at `at`.
     pub(crate) torn: Vec<Torn>,
     /// Files that hold nothing, not even a header.
     pub(crate) without_header: Vec<PathBuf>,
     pub(crate) notes: Vec<String>,
+}
+
+impl Replayed {
+    /// Of a directory without logs.
+    pub(crate) fn nothing(last: Zxid) -> Replayed {
+        Replayed {
+            last,
+            tail: Vec::new(),
+            stepped_over: Vec::new(),
+            torn: Vec::new(),
+            without_header: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -109,6 +125,7 @@ struct Walk<'a> {
     tail_bytes: usize,
     /// The end of an earlier file that is only legal when no txn follows it.
     unwritten: Option<Refusal>,
+    stepped_over: Vec<Zxid>,
     torn: Vec<Torn>,
     without_header: Vec<PathBuf>,
     notes: Vec<String>,
@@ -125,6 +142,7 @@ impl<'a> Walk<'a> {
             tail: VecDeque::new(),
             tail_bytes: 0,
             unwritten: None,
+            stepped_over: Vec::new(),
             torn: Vec::new(),
             without_header: Vec::new(),
             notes: Vec::new(),
@@ -169,6 +187,8 @@ impl<'a> Walk<'a> {
                     offset: place.offset,
                 });
             }
+            let missed = |floor: &&Zxid| self.last < **floor && **floor < zxid;
+            self.stepped_over.extend(self.span.snapshots.iter().filter(missed));
             each(zxid, &txn, place)?;
             self.last = zxid;
         }
@@ -254,6 +274,7 @@ impl<'a> Walk<'a> {
         Replayed {
             last: self.last,
             tail: self.tail.into(),
+            stepped_over: self.stepped_over,
             torn: self.torn,
             without_header: self.without_header,
             notes: self.notes,
