@@ -65,6 +65,8 @@ impl Told {
 
     fn receive(&mut self, store: &mut Store<MemDisk>, tree: &Tree) -> Result<()> {
         self.receiving = Some(tree.last_zxid());
+        // Older than the log: on the way there, any part of what lies beyond may be gone already.
+        self.at_least = self.at_least.min(tree.last_zxid());
         store.install_snapshot(tree.last_zxid(), &body(tree))?;
         (self.at_least, self.at_most) = (tree.last_zxid(), tree.last_zxid());
         self.receiving = None;
@@ -74,7 +76,7 @@ impl Told {
 
 /// The txns that make up the state at `zxid` in the life below.
 fn history(zxid: Zxid) -> Vec<Zxid> {
-    let mut all: Vec<Zxid> = (1..=12).map(|n| z(1, n)).collect();
+    let mut all: Vec<Zxid> = (1..=16).map(|n| z(1, n)).collect();
     if zxid.epoch() >= Epoch(2) {
         all.truncate(9);
         all.extend((1..=4).map(|n| z(2, n)));
@@ -82,7 +84,11 @@ fn history(zxid: Zxid) -> Vec<Zxid> {
     if zxid.epoch() >= Epoch(4) {
         // What the leader of epoch 4 sent differs from all that was logged here.
         all = vec![z(1, 1), z(3, 1)];
-        all.extend((1..=3).map(|n| z(4, n)));
+        all.extend((1..=7).map(|n| z(4, n)));
+    }
+    if zxid.epoch() >= Epoch(5) {
+        all.truncate(3);
+        all.push(z(5, 1));
     }
     all.retain(|txn| *txn <= zxid);
     all
@@ -99,7 +105,10 @@ fn live(disk: &MemDisk, told: &mut Told) -> Result<()> {
     told.append(&mut store, 1, 7..=10)?;
     drop(store);
     let (mut store, _) = open(disk)?;
-    told.append(&mut store, 1, 11..=12)?;
+    for counter in [11, 13, 15] {
+        told.append(&mut store, 1, counter..=counter + 1)?;
+        store.roll()?;
+    }
     told.snapshot(&store, &tree_of(history(z(1, 8))))?;
     store.purge(1)?;
     told.truncate(&mut store, z(1, 9))?;
@@ -109,7 +118,15 @@ fn live(disk: &MemDisk, told: &mut Told) -> Result<()> {
     theirs.set_last_zxid(z(4, 0));
     told.receive(&mut store, &theirs)?;
     told.epoch(&mut store, 4)?;
-    told.append(&mut store, 4, 1..=3)?;
+    for counter in [1, 3, 5] {
+        told.append(&mut store, 4, counter..=counter + 1)?;
+        store.roll()?;
+        told.snapshot(&store, &tree_of(history(z(4, counter + 1))))?;
+    }
+    told.append(&mut store, 4, 7..=7)?;
+    told.receive(&mut store, &tree_of(history(z(4, 1))))?;
+    told.epoch(&mut store, 5)?;
+    told.append(&mut store, 5, 1..=1)?;
     store.close()
 }
 
@@ -161,7 +178,7 @@ fn operations_of_a_life() -> u64 {
     let disk = MemDisk::new(0);
     let mut told = Told::default();
     live(&disk, &mut told).unwrap();
-    assert_eq!(told.at_least, z(4, 3));
+    assert_eq!(told.at_least, z(5, 1));
     disk.operations()
 }
 

@@ -172,14 +172,13 @@ impl<F: File> LogReader<F> {
     fn peek(&mut self, want: usize) -> Result<&[u8]> {
         let start = usize::try_from(self.at - self.buffer_at).expect("the buffer holds the position");
         if self.buffer.len() < start + want {
-            self.buffer.drain(..start);
-            self.buffer_at = self.at;
-            let have = self.buffer.len();
-            self.buffer.resize(have.max(want.max(READ_BYTES)), 0);
-            let got = disk::read_full(&mut self.file, self.at + have as u64, &mut self.buffer[have..])?;
-            self.buffer.truncate(have + got);
-            let end = want.min(self.buffer.len());
-            return Ok(&self.buffer[..end]);
+            let have = self.buffer.len() - start;
+            let mut fresh = vec![0; want.max(READ_BYTES)];
+            fresh[..have].copy_from_slice(&self.buffer[start..]);
+            let got = disk::read_full(&mut self.file, self.at + have as u64, &mut fresh[have..])?;
+            fresh.truncate(have + got);
+            (self.buffer, self.buffer_at) = (fresh, self.at);
+            return Ok(&self.buffer[..want.min(have + got)]);
         }
         Ok(&self.buffer[start..start + want])
     }
