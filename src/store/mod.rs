@@ -21,6 +21,7 @@
 pub mod mem;
 
 mod atomic;
+mod batch;
 mod disk;
 mod epochs;
 mod names;
@@ -34,6 +35,7 @@ mod snap;
 mod store;
 mod txnlog;
 
+pub use batch::Done;
 pub use disk::{Disk, File};
 pub use epochs::read_myid;
 pub use names::Dirs;
