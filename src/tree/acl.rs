@@ -55,7 +55,11 @@ pub(super) fn check(list: &AclList, wanted: i32, who: &[Id], settings: &Settings
 }
 
 /// What is stored for a list given to create or setACL.
-pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> Result<Arc<[Acl]>, ErrorCode> {
+pub(super) fn fixup(
+    given: Option<&[Acl]>,
+    who: &[Id],
+    settings: &Settings,
+) -> Result<Arc<[Acl]>, ErrorCode> {
     let given = given.unwrap_or_default();
     let mut stored = Vec::with_capacity(given.len());
     for (at, acl) in given.iter().enumerate() {

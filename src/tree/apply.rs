@@ -246,7 +246,8 @@ impl Tree {
             // One that is gone already has still left its mark on the parent.
             let _ = self.apply_delete(at, path, changes);
         }
-        let rest: Vec<String> = self.sessions.ephemerals(at.session).map(|id| self.nodes.path(id)).collect();
+        let rest: Vec<String> =
+            self.sessions.ephemerals(at.session).map(|id| self.nodes.path(id)).collect();
         for path in rest {
             let _ = self.apply_delete(at, &Str::from(path), changes);
         }

@@ -53,7 +53,8 @@ impl StoredStat {
     /// What the creation of a child does to its parent (disk-format §4): both fields rise together
     /// or not at all, so that replaying an old create cannot turn them back.
     pub(super) fn child_created(&mut self, parent_cversion: i32, zxid: Zxid) {
-        let cversion = if parent_cversion == -1 { self.cversion.wrapping_add(1) } else { parent_cversion };
+        let cversion =
+            if parent_cversion == -1 { self.cversion.wrapping_add(1) } else { parent_cversion };
         if cversion > self.cversion {
             self.cversion = cversion;
             self.pzxid = zxid;

@@ -146,7 +146,8 @@ impl Nodes {
         let id = self.add(parent, path, name, data, stat, acl);
         let Nodes { slots, index, .. } = self;
         let hash = slots[id.0 as usize].path_hash;
-        index[part(hash)].insert_unique(spread(hash), id, |other| spread(slots[other.0 as usize].path_hash));
+        index[part(hash)]
+            .insert_unique(spread(hash), id, |other| spread(slots[other.0 as usize].path_hash));
         self.link(id);
         id
     }

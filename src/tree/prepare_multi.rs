@@ -40,7 +40,12 @@ impl Outstanding {
         self.txn(tree, ctx, OpCode::Multi, body)
     }
 
-    fn prepare_part(&mut self, tree: &Tree, op: &Request, ctx: &PrepareContext) -> Result<SubTxn, ErrorCode> {
+    fn prepare_part(
+        &mut self,
+        tree: &Tree,
+        op: &Request,
+        ctx: &PrepareContext,
+    ) -> Result<SubTxn, ErrorCode> {
         let allowed = matches!(
             op,
             Request::Create(_)

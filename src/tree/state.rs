@@ -209,13 +209,12 @@ impl Tree {
             let used = self.nodes.get(*id).stat.cversion > 0;
             used || (never_used_ms > 0 && age_ms(*id) > never_used_ms)
         });
-        let ttls =
-            self.sessions.ttls.iter().copied().filter(childless).filter(|id| {
-                match Owner::from_stored(self.nodes.get(*id).stat.owner, self.settings.extended_types) {
-                    Owner::Ttl { ms } => ms != 0 && age_ms(*id) > ms,
-                    _ => false,
-                }
-            });
+        let ttls = self.sessions.ttls.iter().copied().filter(childless).filter(|id| {
+            match Owner::from_stored(self.nodes.get(*id).stat.owner, self.settings.extended_types) {
+                Owner::Ttl { ms } => ms != 0 && age_ms(*id) > ms,
+                _ => false,
+            }
+        });
         let mut paths: Vec<String> = containers.chain(ttls).map(|id| self.nodes.path(id)).collect();
         paths.sort_unstable();
         paths

@@ -195,9 +195,11 @@ fn decode_plain(kind: i32, r: &mut Reader) -> Result<TxnBody> {
         OpCode::SetData | OpCode::Reconfig => {
             TxnBody::SetData { path: r.text()?, data: r.buffer()?, version: r.int()? }
         }
-        OpCode::SetAcl => {
-            TxnBody::SetAcl { path: r.text()?, acl: Acl::decode_list(r)?.map(Into::into), version: r.int()? }
-        }
+        OpCode::SetAcl => TxnBody::SetAcl {
+            path: r.text()?,
+            acl: Acl::decode_list(r)?.map(Into::into),
+            version: r.int()?,
+        },
         OpCode::Check => TxnBody::Check { path: r.text()?, version: r.int()? },
         OpCode::CreateSession => TxnBody::CreateSession { timeout_ms: r.int()? },
         OpCode::Error => TxnBody::Error(r.int()?),
@@ -238,6 +240,7 @@ fn decode_close_session(r: &mut Reader) -> Result<TxnBody> {
 }
 
 fn acl_len(list: Option<&[Acl]>) -> usize {
-    4 + list
-        .map_or(0, |list| list.iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum())
+    4 + list.map_or(0, |list| {
+        list.iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum()
+    })
 }
