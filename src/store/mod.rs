@@ -1,5 +1,5 @@
 //! What a server keeps on disk: txn log, snapshots, epoch files and myid, byte for byte as the
-//! reference writes them (disk-format), over the [`Disk`] trait; recovery, truncation and purge.
+//! reference writes them (disk-format), over the [`disk::Disk`] trait; recovery, truncation and purge.
 //!
 //! It decides nothing about agreement: `zab` says what to persist and in which order, the driver
 //! in `server` calls [`Store`] from its one log thread. It prints nothing: what a human should
@@ -13,16 +13,17 @@
 //! | `refusal` | why a directory is not opened, and what to do then |
 //! | `txnlog` | the log's format, its writer and its reader with tail detection |
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
-//! | `atomic` | small files replaced as a whole: epochs, markers; myid |
+//! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
-//! | `store` | the open store: append, flush, roll, truncate, install, apply a batch |
+//! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
+//! | `settings` | what an operator may choose |
 //! | `purge` | which snapshots and logs may go |
 
+pub mod disk;
 pub mod mem;
 
 mod atomic;
 mod batch;
-mod disk;
 mod epochs;
 mod names;
 mod purge;
@@ -36,7 +37,6 @@ mod store;
 mod txnlog;
 
 pub use batch::Done;
-pub use disk::{Disk, File};
 pub use epochs::read_myid;
 pub use names::Dirs;
 pub use purge::{Purged, purge};

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::world::*;
 use crate::ids::{Epoch, Zxid};
+use crate::store::disk::Disk;
 use crate::store::mem::{Fault, MemDisk};
-use crate::store::{Disk, Refusal, Settings, Store};
+use crate::store::{Refusal, Settings, Store};
 use crate::tree::Tree;
 
 /// Epoch 1 with 1..=5 and a snapshot after 2, then 6..=9 in a second file.

@@ -2,6 +2,7 @@
 //! crash at every single operation.
 
 mod apache;
+mod batch;
 mod crash;
 mod history;
 mod start;

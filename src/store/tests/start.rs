@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::world::*;
 use crate::ids::{Epoch, ServerId, Zxid};
+use crate::store::disk::Disk;
 use crate::store::mem::MemDisk;
-use crate::store::{Dirs, Disk, RealDisk, Recovered, Refusal, Settings, Store, read_myid};
+use crate::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, read_myid};
 
 /// What a start on `disk` comes to: last zxid, whether it may vote, the files then.
 fn start(disk: &MemDisk, settings: Settings) -> String {

@@ -96,7 +96,7 @@ pub(super) fn snapshot_of(store: &Store<MemDisk>, tree: &Tree) -> Option<PathBuf
 
 /// The names in the directory that a server would read, and the epochs.
 pub(super) fn files(disk: &MemDisk) -> String {
-    use crate::store::Disk;
+    use crate::store::disk::Disk;
     let names = disk.list(Path::new(DIR)).unwrap();
     let shown = names.iter().filter(|name| !name.starts_with("aside.") && !name.ends_with("Epoch"));
     shown.cloned().collect::<Vec<_>>().join(" ")
