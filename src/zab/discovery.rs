@@ -12,9 +12,8 @@ impl Leader {
     /// FOLLOWERINFO or OBSERVERINFO.
     pub(super) fn introduce(&mut self, t: &mut Turn, conn: ConnId, packet: &Packet) {
         let accepted = packet.zxid.epoch();
-        let info = match packet.data.as_ref().map(LearnerInfo::decode) {
-            Some(Ok(info)) => info,
-            _ => return self.cut(t, conn, "introduced itself unreadably"),
+        let Some(Ok(info)) = packet.data.as_ref().map(LearnerInfo::decode) else {
+            return self.cut(t, conn, "introduced itself unreadably");
         };
         if info.protocol_version < PROTOCOL_VERSION {
             return self.cut(t, conn, "speaks a protocol older than 3.4");

@@ -201,10 +201,8 @@ impl Leader {
         t.out.push(Output::EpochStart { zxid: start });
         t.set_role(Role::Leading { serving: true });
         for conn in self.conns() {
-            match self.links[&conn].stage {
-                learner_link::Stage::Synced => self.open_gate(t, conn),
-                learner_link::Stage::Promised { last } => self.sync(t, conn, last),
-                _ => {}
+            if self.links[&conn].stage == learner_link::Stage::Synced {
+                self.open_gate(t, conn);
             }
         }
     }

@@ -36,8 +36,7 @@ pub(super) enum Stage {
     Introduced,
     /// LEADERINFO is sent; ACKEPOCH comes next.
     Informed,
-    /// ACKEPOCH has come with this zxid; the sync waits for the epoch quorum, or for the
-    /// leadership to be established ([`super::sync::Plan::Hold`]).
+    /// ACKEPOCH has come with this zxid; the sync waits for the epoch quorum.
     Promised { last: Zxid },
     /// The sync stream and NEWLEADER are sent; live traffic is held back.
     Gated,

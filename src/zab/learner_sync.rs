@@ -89,6 +89,14 @@ impl Learner {
     /// The log is cut, or cannot be.
     pub(super) fn cut(&mut self, t: &mut Turn, to: Zxid) -> Next {
         let last = t.core.ledger.logged();
+        let start = last.epoch().start();
+        if last > start && start > to {
+            // A snapshot `epoch << 32` in the way holds the initial history of a leader that was
+            // established, hence of this one: nothing lies between `to` and it. Cut there.
+            t.core.ledger.truncate(start, t.out);
+            self.stage = Stage::Cutting { to: start };
+            return Next::Stay;
+        }
         if last > to {
             t.core.needs_snapshot = true;
             return Next::Leave(format!("the log cannot be cut at {to}; a snapshot is needed"));

@@ -340,4 +340,8 @@ pub struct LearnerStatus {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests_cluster;
+#[cfg(test)]
+mod tests_oracle;
+#[cfg(test)]
+mod tests_sim;

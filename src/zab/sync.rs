@@ -21,8 +21,6 @@ pub(super) enum Plan {
     Truncate { to: Zxid },
     /// It gets the whole tree.
     Snapshot,
-    /// Not yet: only the snapshot of an established leader is newer than what it must forget.
-    Hold,
 }
 
 /// The decision of §2.4 for a learner whose last zxid is `peer`.
@@ -38,24 +36,27 @@ pub(super) fn plan(ledger: &Ledger, peer: Zxid, epoch: Epoch, established: bool)
     if peer == processed {
         return Plan::Diff { announce: peer };
     }
-    let newest = ledger.newest_until(ledger.committed()).map(|entry| entry.zxid);
-    let max = newest.unwrap_or(processed);
+    let max = ledger.newest_until(ledger.committed()).map_or(processed, |entry| entry.zxid);
     let min = ledger.oldest().map_or(processed, |oldest| oldest.min(max));
-    let snapshot = if peer > processed && !established { Plan::Hold } else { Plan::Snapshot };
-    if peer > max && !peer.is_epoch_start() {
-        return match newest {
-            _ if peer.epoch() == epoch => Plan::Truncate { to: max },
-            Some(_) if !established => Plan::Truncate { to: max },
-            _ => snapshot,
+    if peer > max {
+        // `epoch << 32` is the whole initial history of a leader that was established, and thereby
+        // part of ours (lesson 2033). The reference sends a snapshot here.
+        return if peer.is_epoch_start() {
+            Plan::Diff { announce: peer }
+        } else if peer.epoch() == epoch {
+            Plan::Truncate { to: max.max(epoch.start()) }
+        } else if established {
+            Plan::Snapshot
+        } else {
+            Plan::Truncate { to: max }
         };
     }
-    if peer < min || peer > max {
-        return snapshot;
-    }
-    // `epoch << 32` is everything before that epoch's first transaction (lesson 2033). Any other
-    // zxid that is not in our history belongs to a tail that nobody else has.
+    // Any other zxid that is not in our history belongs to a tail that nobody else has.
     let known = ledger.newest_until(peer).is_some_and(|entry| entry.zxid == peer);
-    if known || peer.is_epoch_start() { Plan::Diff { announce: max } } else { snapshot }
+    if peer >= min && (known || peer.is_epoch_start()) {
+        return Plan::Diff { announce: max };
+    }
+    Plan::Snapshot
 }
 
 impl Leader {
@@ -68,7 +69,6 @@ impl Leader {
         };
         let mut w = Writer::new();
         let after = match plan(ledger, peer, self.epoch, established) {
-            Plan::Hold => return,
             Plan::Diff { announce } => {
                 Packet::new(Kind::DIFF, announce).write(&mut w);
                 peer
