@@ -306,7 +306,7 @@ pub(crate) fn need_root(what: &str, where_: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(what, where_, Kind::PermissionDenied, "only root may change the firewall")
-        .hint("log in as root, or open the ports by hand: the commands are in the documentation"))
+        .hint("log in as root, or have an administrator open the ports"))
 }
 
 /// What a command wrote survives a power-off only when it is synced; the tools do not do it.
