@@ -6,6 +6,7 @@
 use std::{
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     ids::Zxid,
-    store::{Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
+    store::{self, Dirs, Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
     zab::{PersistId, PersistOp},
 };
 
@@ -33,10 +34,6 @@ pub(super) enum ToLog {
     /// Make the file of a snapshot of committed state.
     BeginSnapshot {
         zxid: Zxid,
-    },
-    /// Keep so many snapshots and the logs they need.
-    Purge {
-        retain: usize,
     },
     /// Write what waits and end.
     Stop,
@@ -78,11 +75,13 @@ pub(super) struct LogThread {
 impl LogThread {
     pub(super) fn start(
         store: Store<RealDisk>,
+        fsync_warning: Duration,
         events: UnboundedSender<FromLog>,
     ) -> std::io::Result<LogThread> {
         let (commands, receiver) = channel();
-        let thread =
-            std::thread::Builder::new().name("log".into()).spawn(move || run(store, receiver, &events))?;
+        let thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || run(store, &receiver, fsync_warning, &events))?;
         Ok(LogThread { commands, thread })
     }
 
@@ -93,7 +92,12 @@ impl LogThread {
     }
 }
 
-fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &UnboundedSender<FromLog>) {
+fn run(
+    mut store: Store<RealDisk>,
+    commands: &Receiver<ToLog>,
+    fsync_warning: Duration,
+    events: &UnboundedSender<FromLog>,
+) {
     let mut batch = Vec::new();
     while let Ok(first) = commands.recv() {
         let mut stop = false;
@@ -107,13 +111,17 @@ fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &Unbounded
                     }
                     Err(error) => fail(error, events),
                 },
-                ToLog::Purge { retain } => purge(&store, retain),
                 ToLog::Stop => stop = true,
             }
             next = if stop || batch.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
         }
+        let started = Instant::now();
         if let Err(error) = write(&mut store, &mut batch, events) {
             return fail(error, events);
+        }
+        let took = started.elapsed();
+        if took > fsync_warning {
+            tracing::warn!(?took, "the disk is slow: every write of the ensemble may wait for it");
         }
         if stop {
             if let Err(error) = store.close() {
@@ -159,15 +167,22 @@ fn write(
     Ok(())
 }
 
-fn purge(store: &Store<RealDisk>, retain: usize) {
-    match store.purge(retain) {
-        Ok(purged) => {
-            if !purged.deleted.is_empty() {
-                tracing::info!(files = ?purged.deleted, "old snapshots and logs removed");
+/// Removes what the newest `retain` good snapshots make unnecessary. It reads whole snapshots to know that they
+/// are good, so it has a thread of its own.
+pub(super) fn purge(dirs: Dirs, retain: usize) {
+    let spawned = std::thread::Builder::new().name("purge".into()).spawn(move || {
+        match store::purge(&RealDisk, &dirs, retain) {
+            Ok(purged) => {
+                if !purged.deleted.is_empty() {
+                    tracing::info!(files = ?purged.deleted, "old snapshots and logs removed");
+                }
+                purged.notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
-            purged.notes.iter().for_each(|note| tracing::warn!("{note}"));
+            Err(error) => tracing::warn!(%error, "old snapshots and logs could not be removed"),
         }
-        Err(error) => tracing::warn!(%error, "old snapshots and logs could not be removed"),
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread for the removal of old snapshots; it is tried again at the next interval");
     }
 }
 

@@ -113,7 +113,7 @@ fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failur
 
 fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
     let dirs = Dirs { data: config.data_dir.clone(), log: config.data_log_dir.clone() };
-    let (store, recovered) = Store::open(RealDisk, dirs, store_settings(config))?;
+    let (store, recovered) = Store::open(RealDisk, dirs.clone(), store_settings(config))?;
     recovered.notes.iter().for_each(|note| tracing::info!("{note}"));
     tracing::info!(
         zxid = %recovered.tree.last_zxid(),
@@ -136,13 +136,15 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     };
     let clock = Clock::start();
     let replica = replica(config, identity, recovered, clock)?;
-    let log = LogThread::start(store, log_events.clone())
+    let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
+    let log = LogThread::start(store, fsync_warning, log_events.clone())
         .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
     let parts = Parts {
         replica,
         clock,
         peers,
         log,
+        dirs,
         log_events,
         words: words(config, identity, clock)?,
         whitelist: Whitelist::new(&config.four_letter_words.join(",")),
@@ -320,7 +322,7 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
         tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
         seed: u64::from(std::process::id()),
         tree: tree_settings(config),
-        ensemble: None,
+        ensemble: storage.ensemble.clone(),
     }
 }
 

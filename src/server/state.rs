@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, watch};
 use super::{
     clients::{ClientSocket, FromClient},
     four_letter::{self, Whitelist},
-    log::{FromLog, LogThread, SnapshotJob, ToLog},
+    log::{self, FromLog, LogThread, SnapshotJob, ToLog},
     peers::Peers,
 };
 use crate::{
     ids::Zxid,
     replica::{ClientId, Input, Now, Output, Replica},
-    store::{RealDisk, SnapshotFile},
+    store::{Dirs, RealDisk, SnapshotFile},
     tree::snapshot,
     zab,
 };
@@ -50,6 +50,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) peers: Option<Peers>,
     pub(super) log: LogThread,
+    pub(super) dirs: Dirs,
     pub(super) log_events: mpsc::UnboundedSender<FromLog>,
     pub(super) words: four_letter::Context,
     pub(super) whitelist: Whitelist,
@@ -309,6 +310,6 @@ impl Loop {
     fn purge(&mut self) {
         let Some((interval_ms, retain)) = self.state.purge else { return };
         self.purge_at = Some(tokio::time::Instant::now() + Duration::from_millis(interval_ms));
-        let _ = self.state.log.commands.send(ToLog::Purge { retain });
+        log::purge(self.state.dirs.clone(), retain);
     }
 }
