@@ -183,8 +183,8 @@ fn free_ports(count: usize) -> Vec<u16> {
     held.iter().map(|listener| listener.local_addr().expect("a bound socket has an address").port()).collect()
 }
 
-/// A kazoo script of `tests/kazoo`, run by the Python that `tests/run` prepared.
-pub(crate) fn kazoo(script: &str) -> Command {
+/// The Python that `tests/run` prepared and a script of `tests/kazoo`.
+pub(crate) fn kazoo_script(script: &str) -> [String; 2] {
     let venv = std::env::var("ZKOPS_TEST_VENV").unwrap_or_else(|_| "/var/cache/zklab/venv".to_owned());
     let python = Path::new(&venv).join("bin/python");
     assert!(
@@ -192,8 +192,14 @@ pub(crate) fn kazoo(script: &str) -> Command {
         "{} is missing: run the tests with tests/run, which installs kazoo",
         python.display()
     );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script);
+    [python.display().to_string(), script.display().to_string()]
+}
+
+pub(crate) fn kazoo(script: &str) -> Command {
+    let [python, script] = kazoo_script(script);
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script));
+    command.arg(script);
     command
 }
 
