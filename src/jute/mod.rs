@@ -5,9 +5,11 @@
 //! It knows no record of any protocol: those live in `proto`, `zab`, `tree` and `store`.
 
 mod read;
+mod text;
 mod write;
 
 pub use read::Reader;
+pub use text::Str;
 pub use write::Writer;
 
 /// Why bytes are not the record they should be.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Error, Result};
+use super::{Error, Result, Str};
 
 /// A cursor over one record or a run of records.
 #[derive(Debug, Clone)]
@@ -75,6 +75,20 @@ impl Reader {
     pub fn string(&mut self) -> Result<String> {
         let at = self.at;
         self.string_or_null()?.ok_or(Error::Null { at })
+    }
+
+    /// A string that must be there, sharing the frame's bytes.
+    pub fn text(&mut self) -> Result<Str> {
+        self.text_or_null()?.ok_or(Error::Null { at: self.at - 4 })
+    }
+
+    /// A string sharing the frame's bytes; `None` is null.
+    pub fn text_or_null(&mut self) -> Result<Option<Str>> {
+        let at = self.at;
+        match self.buffer()? {
+            None => Ok(None),
+            Some(bytes) => Str::from_bytes(bytes).map(Some).ok_or(Error::Utf8 { at }),
+        }
     }
 
     /// A string taken as the reference decodes it: what is not UTF-8 becomes U+FFFD
