@@ -208,8 +208,7 @@ impl Client {
         sequential: bool,
         ttl_ms: i64,
     ) -> Result<Created> {
-        let mode =
-            if sequential { CreateMode::PersistentSequentialTtl } else { CreateMode::PersistentTtl };
+        let mode = if sequential { CreateMode::PersistentSequentialTtl } else { CreateMode::PersistentTtl };
         let mut create = self.create_request(path, data, acl, mode)?;
         create.ttl_ms = Some(ttl_ms);
         self.create_with_stat(path, Request::CreateTtl(create)).await
@@ -406,18 +405,15 @@ impl Client {
             MultiOp::Create { path, data, acl, mode } => {
                 Request::Create(self.create_request(&path, data, acl, mode)?)
             }
-            MultiOp::Delete { path, version } => Request::Delete {
-                path: self.server_path(&path)?,
-                version: version.unwrap_or(ANY_VERSION),
-            },
+            MultiOp::Delete { path, version } => {
+                Request::Delete { path: self.server_path(&path)?, version: version.unwrap_or(ANY_VERSION) }
+            }
             MultiOp::Set { path, data, version } => Request::SetData {
                 path: self.server_path(&path)?,
                 data,
                 version: version.unwrap_or(ANY_VERSION),
             },
-            MultiOp::Check { path, version } => {
-                Request::Check { path: self.server_path(&path)?, version }
-            }
+            MultiOp::Check { path, version } => Request::Check { path: self.server_path(&path)?, version },
         })
     }
 

@@ -34,6 +34,7 @@ const OUTBOX_BYTES_MAX: usize = 4 << 20;
 /// How long one `isro` question may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
+type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Reply = oneshot::Sender<Result<Response, Failure>>;
 
 /// What the API asks of the task.
@@ -56,7 +57,7 @@ pub(super) struct Connection {
     origin: Instant,
     frame_bytes_max: usize,
     wire: Wire,
-    probe: Option<Pin<Box<dyn Future<Output = (Server, bool)> + Send>>>,
+    probe: Option<Doing<(Server, bool)>>,
     waiting: HashMap<Ticket, Reply>,
     last_ticket: Ticket,
     trouble: Option<String>,
@@ -66,7 +67,7 @@ pub(super) struct Connection {
 
 enum Wire {
     None,
-    Dialing(Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>),
+    Dialing(Doing<io::Result<TcpStream>>),
     Open(Socket),
 }
 
@@ -128,8 +129,7 @@ impl Connection {
             Wire::Open(socket) => socket.outbox.len(),
             Wire::None | Wire::Dialing(_) => 0,
         };
-        let takes_calls =
-            !self.abandoned && self.waiting.len() < CALLS_MAX && outbox < OUTBOX_BYTES_MAX;
+        let takes_calls = !self.abandoned && self.waiting.len() < CALLS_MAX && outbox < OUTBOX_BYTES_MAX;
         // Beyond tokio's longest sleep there is nothing to wait for but the other branches.
         let deadline = self.origin.checked_add(Duration::from_millis(self.session.deadline_ms()));
         tokio::select! {
@@ -300,9 +300,7 @@ async fn probe(server: Server) -> (Server, bool) {
     (server, read_write)
 }
 
-async fn ask(
-    probe: &mut Option<Pin<Box<dyn Future<Output = (Server, bool)> + Send>>>,
-) -> (Server, bool) {
+async fn ask(probe: &mut Option<Doing<(Server, bool)>>) -> (Server, bool) {
     match probe {
         Some(probe) => probe.await,
         None => std::future::pending().await,

@@ -217,8 +217,10 @@ impl Login<'_> {
         match self.patience.bound("asking whether the server takes a key", answer).await? {
             Err(ProbeError::Wanted) => Ok(Probed::Wanted),
             Err(ProbeError::Closed) => Err(self.dropped()),
-            Ok(answer) if self.accepted(method, answer)? => Ok(Probed::In),
-            Ok(_) => {
+            Ok(answer) => {
+                if self.accepted(method, answer)? {
+                    return Ok(Probed::In);
+                }
                 self.refused.push(public.key_data().clone());
                 Ok(Probed::Refused)
             }

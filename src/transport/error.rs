@@ -173,10 +173,15 @@ struct Evidence<'a>(&'a str);
 impl fmt::Display for Evidence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.0.lines().filter(|line| !line.trim().is_empty()) {
-            write!(f, "\n    {line}")?;
+            write!(f, "\n    {}", printable(line))?;
         }
         Ok(())
     }
+}
+
+/// What a host says is shown on the operator's terminal: no control characters.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }).collect()
 }
 
 struct Tries<'a>(&'a [Tried]);

@@ -264,7 +264,7 @@ fn glob(pattern: &str, name: &str) -> bool {
 }
 
 /// HMAC-SHA1 (RFC 2104): how a hashed name is made from its salt.
-fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+pub(super) fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
     let mut block = [0u8; 64];
     if key.len() > block.len() {
         block[..20].copy_from_slice(&Sha1::digest(key));

@@ -45,3 +45,8 @@ pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Status, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
 pub use keyring::{NoPrompt, Prompt, Question, Secret};
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
+
+#[cfg(test)]
+mod tests_config;
+#[cfg(test)]
+mod tests_known_hosts;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::error::Error;
+use super::error::{Error, printable};
 use super::exec::{Capture, ExecOutput, Status, Stdin, Stream, Tail};
 use super::known_hosts::HostKeys;
 use super::patience::bound;
@@ -288,7 +288,7 @@ impl LastWords {
     }
 
     fn set(&self, words: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(printable(&words));
     }
 }
 

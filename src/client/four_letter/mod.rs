@@ -27,9 +27,13 @@ pub enum Error {
     #[error("connection lost while waiting for the answer to {word:?}: {why}")]
     Lost { word: String, why: io::Error },
     /// The server closed without a word: no ZooKeeper server, or one that does not know the word.
-    #[error("{0:?} was answered with nothing: the port belongs to something else, or the word is unknown there")]
+    #[error(
+        "{0:?} was answered with nothing: the port belongs to something else, or the word is unknown there"
+    )]
     Silent(String),
-    #[error("{0:?} is not in the server's 4lw.commands.whitelist: add it to zoo.cfg and restart, or ask srvr")]
+    #[error(
+        "{0:?} is not in the server's 4lw.commands.whitelist: add it to zoo.cfg and restart, or ask srvr"
+    )]
     NotWhitelisted(String),
     /// It runs, but has no leader (§8.1).
     #[error("the server is up but not serving: it has no leader")]

@@ -12,7 +12,8 @@ use tokio::{
 use super::{Error, Mntr, Mode, Srvr, ask};
 use crate::ids::Zxid;
 
-const LEADER: &str = "Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17 23:21 UTC
+const LEADER: &str =
+    "Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17 23:21 UTC
 Latency min/avg/max: 0/2.2051/112
 Received: 1790
 Sent: 1801

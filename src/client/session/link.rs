@@ -260,11 +260,8 @@ impl Session {
 
     fn ping_at_ms(&self) -> u64 {
         let half_ms = (self.read_limit_ms() / 2).max(1);
-        let quiet_ms = if half_ms <= PING_EARLY_MS {
-            half_ms
-        } else {
-            (half_ms - PING_EARLY_MS).max(PING_EARLY_MS + 1)
-        };
+        let quiet_ms =
+            if half_ms <= PING_EARLY_MS { half_ms } else { (half_ms - PING_EARLY_MS).max(PING_EARLY_MS + 1) };
         self.last_sent_ms.saturating_add(quiet_ms.min(PING_INTERVAL_MS_MAX))
     }
 }
