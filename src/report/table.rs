@@ -46,7 +46,7 @@ impl Table {
 
     pub(super) fn draw(&self, colour: bool) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         if colour {
             table.enforce_styling();
         } else {
