@@ -13,6 +13,7 @@ pub struct Facts {
     pub members: BTreeMap<ServerId, MemberFacts>,
     /// Who reaches whom, tried with real connections. Empty: not tried.
     pub reach: Vec<Reach>,
+    pub read_back: ReadBack,
     /// Wall clock of the operator when looking began: names quarantined directories.
     pub wall_ms: i64,
     /// A fresh random id, for a cluster that has none yet.
@@ -55,6 +56,16 @@ impl Facts {
             ServerView::Unasked | ServerView::Silent { .. } | ServerView::NotServing { .. } => None,
         }
     }
+}
+
+/// A canary written through the leader and read through every member (law 4).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ReadBack {
+    #[default]
+    Untried,
+    Everywhere,
+    /// Where it failed, in words.
+    Failed(String),
 }
 
 /// One member: its host, and its server as a client sees it.

@@ -3,7 +3,7 @@
 
 use super::desired::Desired;
 use super::ensemble;
-use super::facts::{Facts, HostView, ServerView, UnitState};
+use super::facts::{Facts, HostView, ReadBack, ServerView, UnitState};
 use super::preflight::{self, Expect, Level};
 use super::step::Condition;
 
@@ -14,6 +14,8 @@ pub enum Needs {
     Reach,
     /// Servers by their client ports, with a canary through each.
     Servers,
+    /// As Servers, and once all are in sync a canary written and read back everywhere.
+    ReadBack,
     /// The state of the units.
     Units,
 }
@@ -23,7 +25,8 @@ impl Condition {
         match self {
             Condition::Reachable { .. } => Needs::Reach,
             Condition::Alive { .. } | Condition::Down { .. } => Needs::Units,
-            Condition::Quorum { .. } | Condition::Synced { .. } | Condition::Ready => Needs::Servers,
+            Condition::Quorum { .. } | Condition::Synced { .. } => Needs::Servers,
+            Condition::Ready => Needs::ReadBack,
         }
     }
 }
@@ -93,9 +96,15 @@ pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeepe
             if !dead.is_empty() {
                 return Gatekeeper::Hopeless(dead.join("; "));
             }
-            open_if(in_sync.len() == desired.members.len(), || {
-                format!("{} of {} in sync{}", in_sync.len(), desired.members.len(), missing(desired, facts))
-            })
+            if in_sync.len() < desired.members.len() {
+                let (some, all) = (in_sync.len(), desired.members.len());
+                return Gatekeeper::Waiting(format!("{some} of {all} in sync{}", missing(desired, facts)));
+            }
+            match &facts.read_back {
+                ReadBack::Everywhere => Gatekeeper::Open,
+                ReadBack::Untried => Gatekeeper::Waiting("the canary was not read back yet".to_owned()),
+                ReadBack::Failed(why) => Gatekeeper::Waiting(why.clone()),
+            }
         }
     }
 }

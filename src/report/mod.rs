@@ -99,7 +99,8 @@ impl Report {
         }
         self.pause();
         let mut out = std::io::stdout().lock();
-        let _gone = write!(out, "{text}").and_then(|()| if text.ends_with('\n') { Ok(()) } else { writeln!(out) });
+        let _gone =
+            write!(out, "{text}").and_then(|()| if text.ends_with('\n') { Ok(()) } else { writeln!(out) });
         let _gone = out.flush();
     }
 

@@ -48,6 +48,7 @@ impl World {
             facts: Facts {
                 members: facts,
                 reach: Vec::new(),
+                read_back: ReadBack::Everywhere,
                 wall_ms: 1_795_404_671_000,
                 fresh_uuid: "11111111-2222".into(),
             },

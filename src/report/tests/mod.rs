@@ -56,11 +56,7 @@ fn plain_lines_leave_out_what_only_a_terminal_can_redraw() {
 
 #[test]
 fn verbose_tells_what_was_done_already() {
-    check(
-        Style { json: false, verbose: true },
-        &story()[4..5],
-        "node-1: directory /x (nothing to do)\n",
-    );
+    check(Style { json: false, verbose: true }, &story()[4..5], "node-1: directory /x (nothing to do)\n");
 }
 
 #[test]
