@@ -10,7 +10,7 @@ use super::desired::{Desired, DesiredMember, membership};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{self, Level};
-use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
+use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
 use super::{Refused, Stop, ensemble};
 use crate::ids::ServerId;
 
@@ -40,6 +40,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
             title: "wait until ready".to_owned(),
             steps: Vec::new(),
             gates: vec![gate(Condition::Ready)],
+            ..Wave::default()
         });
     }
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
@@ -151,7 +152,7 @@ fn enough_memory(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
             format!("empty: {}", desired.names(&forgot)),
         ],
         next: vec![format!(
-            "put the data of {} back (look for *.old-* beside the data directories)",
+            "put the data of {} back (zkops.old-* in their data directories is what repair moved aside)",
             desired.names(&forgot)
         )],
     }))
@@ -168,7 +169,7 @@ fn open_wave(
     let members = desired.members.keys().copied().collect();
     let gates = if prove { vec![gate(Condition::Reachable { members })] } else { Vec::new() };
     let title = if steps.is_empty() { "prove that everyone reaches everyone" } else { "open the ports" };
-    Wave { title: title.to_owned(), steps, gates }
+    Wave { title: title.to_owned(), steps, gates, shut: Shut::Preflight, ..Wave::default() }
 }
 
 fn install_wave(desired: &Desired, facts: &Facts, hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
@@ -177,7 +178,7 @@ fn install_wave(desired: &Desired, facts: &Facts, hosts: &[(&DesiredMember, &Hos
         .iter()
         .flat_map(|(member, _)| install::steps(desired, facts, member, Data::AsSeen, first_start))
         .collect();
-    Wave { title: "install".to_owned(), steps, gates: Vec::new() }
+    Wave { title: "install".to_owned(), steps, gates: Vec::new(), ..Wave::default() }
 }
 
 /// Starting takes nobody down, so all that do not run start together.
@@ -201,7 +202,7 @@ fn start_wave(
     } else {
         Vec::new()
     };
-    Wave { title: "start".to_owned(), steps, gates }
+    Wave { title: "start".to_owned(), steps, gates, ..Wave::default() }
 }
 
 /// One member a wave while the rest is proven to serve. An ensemble that does not serve has
@@ -225,7 +226,12 @@ fn replace_waves(
     };
     if !ensemble::serves(desired, facts) && stopped.is_empty() {
         let steps = stale.iter().filter_map(restart).collect();
-        return vec![Wave { title: "restart: nothing serves yet".to_owned(), steps, gates: Vec::new() }];
+        return vec![Wave {
+            title: "restart: nothing serves yet".to_owned(),
+            steps,
+            gates: Vec::new(),
+            ..Wave::default()
+        }];
     }
     roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)
 }
@@ -246,12 +252,14 @@ pub fn roll(desired: &Desired, order: &[ServerId], step_of: impl Fn(&ServerId) -
                 title: format!("prove that the others serve without {name}"),
                 steps: Vec::new(),
                 gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
+                ..Wave::default()
             });
         }
         waves.push(Wave {
             title: format!("replace the server of {name}"),
             steps: vec![if sparing { step } else { step.risk(Risk::Service) }],
             gates: vec![gate(Condition::Synced { member: *id })],
+            ..Wave::default()
         });
     }
     waves

@@ -61,12 +61,13 @@ fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
             .map(|member| step(member, Action::Service(Service::Stopped), "asked for").risk(Risk::Service))
             .collect(),
         gates: up.iter().map(|member| deploy::gate(Condition::Down { member: member.id })).collect(),
+        ..Wave::default()
     }
 }
 
 fn remove_wave(hosts: &[(&DesiredMember, &HostFacts)], data: bool) -> Wave {
     let steps = hosts.iter().flat_map(|(member, host)| removals(member, host, data)).collect();
-    Wave { title: "remove".to_owned(), steps, gates: Vec::new() }
+    Wave { title: "remove".to_owned(), steps, gates: Vec::new(), ..Wave::default() }
 }
 
 fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {

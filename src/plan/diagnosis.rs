@@ -295,7 +295,7 @@ fn process(
         UnitState::Stopped => {
             add(Cause::ProcessDead, format!("{} was stopped", member.name), log(), next("start"))
         }
-        UnitState::Failed(how) => {
+        UnitState::Failed { how, .. } => {
             add(
                 Cause::ProcessDead,
                 format!("the server of {} ended: {how}", member.name),

@@ -178,9 +178,11 @@ pub struct DataFacts {
     pub initialize: bool,
     /// What is wrong with the files themselves, in words; `None`: nothing seen.
     pub damage: Option<String>,
-    /// Up to a handful of names found there, for messages.
+    /// Up to a handful of names that are neither ZooKeeper's nor ours, for messages.
     pub entries: Vec<String>,
-    /// Directories of earlier repairs beside the data, oldest first.
+    /// Full paths of what a wipe moves aside, as far as they exist: databases, myid, marker.
+    pub parts: Vec<String>,
+    /// What earlier repairs moved aside, oldest first; full paths.
     pub quarantined: Vec<String>,
 }
 
@@ -237,8 +239,12 @@ pub enum UnitState {
     #[default]
     Absent,
     Stopped,
-    /// It ended by itself, or its manager gave up; how, in words.
-    Failed(String),
+    /// It ended by itself; how, in words.
+    Failed {
+        how: String,
+        /// Its manager is about to start it again.
+        again: bool,
+    },
     Running(Process),
 }
 

@@ -76,7 +76,7 @@ pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeepe
         }
         Condition::Alive { member } => match facts.host(*member).map(|host| &host.unit.state) {
             Some(UnitState::Running(_)) => Gatekeeper::Open,
-            Some(UnitState::Failed(how)) => {
+            Some(UnitState::Failed { how, again: false }) => {
                 Gatekeeper::Hopeless(format!("the server of {} ended: {how}", desired.name(*member)))
             }
             _ => Gatekeeper::Waiting(format!("{} does not run", desired.name(*member))),
@@ -116,7 +116,7 @@ fn open_if(open: bool, what: impl FnOnce() -> String) -> Gatekeeper {
 /// How a member's process ended, when its host says that it did.
 fn died(facts: &Facts, id: crate::ids::ServerId) -> Option<String> {
     match &facts.host(id)?.unit.state {
-        UnitState::Failed(how) => Some(format!("ended: {how}")),
+        UnitState::Failed { how, again: false } => Some(format!("ended: {how}")),
         _ => None,
     }
 }

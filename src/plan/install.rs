@@ -36,7 +36,7 @@ pub fn steps(
     first_start: bool,
 ) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
-    let mut steps = directories(member, host, data);
+    let mut steps = directories(member, host);
     if host.binary.installed_sha256.as_deref() != Some(desired.binary.sha256.as_str()) {
         let action = Action::InstallBinary {
             staged: member.staged_path.clone(),
@@ -87,7 +87,9 @@ pub fn steps(
 pub fn stale(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Option<&'static str> {
     let super::facts::UnitState::Running(process) = &host.unit.state else { return None };
     let config = host.files.get(&member.config_path);
-    let changed_since = config.zip(process.started_ms).is_some_and(|(file, started)| file.mtime_ms > started);
+    let changed_since = config
+        .zip(process.started_ms)
+        .is_some_and(|(file, started)| file.mtime_ms > started + CLOCK_GRAIN_MS);
     if !same_file(host, &member.config_path, &member.config) || changed_since {
         Some("it runs with an older zoo.cfg")
     } else if process.exe_sha256.as_deref().is_some_and(|sha| sha != desired.binary.sha256) {
@@ -129,17 +131,19 @@ pub fn sha256_hex(content: &str) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A process's start is known to clock ticks of ten milliseconds and through an uptime.
+const CLOCK_GRAIN_MS: i64 = 200;
+
 /// Members by id that the plan is about: the named ones, or all.
 pub fn targets(desired: &Desired, named: &[ServerId]) -> Vec<ServerId> {
     if named.is_empty() { desired.members.keys().copied().collect() } else { named.to_vec() }
 }
 
-fn directories(member: &DesiredMember, host: &HostFacts, data: Data) -> Vec<Step> {
-    let moved = |path: &str| data == Data::MovedAside && path != member.dirs.install;
+fn directories(member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
     member
         .directories()
         .into_iter()
-        .filter(|path| moved(path) || !host.dirs.get(*path).is_some_and(|dir| dir.exists))
+        .filter(|path| !host.dirs.get(*path).is_some_and(|dir| dir.exists))
         .map(|path| {
             // 0750: what clients store is not for every login on the host.
             let mode = if path == member.dirs.install { 0o755 } else { 0o750 };

@@ -44,7 +44,7 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
         ));
     }
     skipped(desired, facts, &ids, &mut plan);
-    plan.push(Wave { title: "start".to_owned(), steps, gates });
+    plan.push(Wave { title: "start".to_owned(), steps, gates, ..Wave::default() });
     Ok(plan)
 }
 
@@ -78,7 +78,7 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
             })
             .collect();
         let gates = group.iter().map(|id| deploy::gate(Condition::Down { member: *id })).collect();
-        plan.push(Wave { title: format!("stop {}", desired.names(&group)), steps, gates });
+        plan.push(Wave { title: format!("stop {}", desired.names(&group)), steps, gates, ..Wave::default() });
     }
     skipped(desired, facts, &ids, &mut plan);
     Ok(plan)
@@ -118,7 +118,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         }
         false => together.iter().map(|step| deploy::gate(Condition::Alive { member: step.member })).collect(),
     };
-    plan.push(Wave { title: "start together".to_owned(), steps: together, gates });
+    plan.push(Wave { title: "start together".to_owned(), steps: together, gates, ..Wave::default() });
     if serving {
         if !named.is_empty() {
             for id in &up {
@@ -140,6 +140,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
             title: "wait until ready".to_owned(),
             steps: Vec::new(),
             gates: vec![deploy::gate(Condition::Ready)],
+            ..Wave::default()
         });
     }
     Ok(plan)
@@ -205,7 +206,7 @@ fn fit_to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), St
 
 /// Something may still be running or be restarted by its manager.
 fn alive(state: &UnitState) -> bool {
-    matches!(state, UnitState::Running(_))
+    matches!(state, UnitState::Running(_) | UnitState::Failed { again: true, .. })
 }
 
 fn title(verb: &str, desired: &Desired, named: &[ServerId]) -> String {

@@ -9,7 +9,7 @@ use super::diagnosis::{self, Cure, Diagnosis};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
-use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
+use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
 use super::{Refused, Stop, deploy, ensemble};
 use crate::ids::{ServerId, Zxid};
 
@@ -168,7 +168,12 @@ fn mild_waves(
     let id = member.id;
     let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
-    plan.push(Wave { title: format!("put {} in order", member.name), steps, gates: Vec::new() });
+    plan.push(Wave {
+        title: format!("put {} in order", member.name),
+        steps,
+        gates: Vec::new(),
+        ..Wave::default()
+    });
 
     let running = host.unit.state.running();
     let healthy = ensemble::in_sync(desired, facts).contains(&id);
@@ -188,7 +193,7 @@ fn mild_waves(
         .into_iter()
         .collect();
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
-    plan.push(Wave { title: format!("bring {} back", member.name), steps, gates });
+    plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
 }
 
@@ -205,34 +210,49 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         gates.push(deploy::gate(Condition::Down { member: id }));
     }
     gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
+    let revert = host
+        .unit
+        .state
+        .running()
+        .then(|| step(member, Action::Service(Service::Started), "as it was: the proof failed"));
     plan.push(Wave {
         title: format!("stop {} and prove that the others hold everything", member.name),
         steps: stop.into_iter().collect(),
         gates,
+        shut: Shut::Refused,
+        revert: revert.into_iter().collect(),
     });
     plan.push(Wave {
         title: "move the old data aside".to_owned(),
         steps: quarantine(facts.wall_ms, member, host),
         gates: Vec::new(),
+        ..Wave::default()
     });
     let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
-    plan.push(Wave { title: format!("install {} anew", member.name), steps, gates: Vec::new() });
+    plan.push(Wave {
+        title: format!("install {} anew", member.name),
+        steps,
+        gates: Vec::new(),
+        ..Wave::default()
+    });
     plan.push(Wave {
         title: "start; it cannot vote before it has synced".to_owned(),
         steps: vec![step(member, Action::Service(Service::Started), "it takes all data from the leader")],
         gates: vec![deploy::gate(Condition::Synced { member: id })],
+        ..Wave::default()
     });
 }
 
+/// Databases, myid and marker, each renamed beside itself: that works on a mount point and
+/// without rights on the parent directory, and no server looks at such names.
 fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
-    let mut paths = vec![&member.dirs.data, &member.dirs.data_log];
-    paths.dedup();
-    paths
-        .into_iter()
-        .filter(|path| host.dirs.get(*path).is_some_and(|dir| dir.exists))
+    host.data
+        .parts
+        .iter()
         .map(|path| {
-            let to = format!("{path}.old-{}", stamp(wall_ms));
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let to = format!("{dir}/{OLD}{}.{name}", stamp(wall_ms));
             let undo = format!("stop the server, remove {path}, rename {to} to {path}");
             step(member, Action::Quarantine { path: path.clone(), to }, "kept, not deleted").undo(undo)
         })
@@ -250,8 +270,11 @@ fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wav
             step(member, action, "old data, its removal was asked for")
         })
         .collect();
-    Wave { title: "remove old data".to_owned(), steps, gates: Vec::new() }
+    Wave { title: "remove old data".to_owned(), steps, gates: Vec::new(), ..Wave::default() }
 }
+
+/// How every name of old data begins, inside the data directories.
+pub const OLD: &str = "zkops.old-";
 
 /// `20261123T035111Z`: sorts by time, needs no quoting, says its zone.
 fn stamp(wall_ms: i64) -> String {

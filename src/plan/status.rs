@@ -168,7 +168,7 @@ fn absent_word(facts: &Facts, id: ServerId) -> String {
         (_, HostView::Seen(host)) => match &host.unit.state {
             UnitState::Absent => "not installed",
             UnitState::Stopped => "stopped",
-            UnitState::Failed(_) => "dead",
+            UnitState::Failed { .. } => "dead",
             UnitState::Running(_) => match seen.server {
                 ServerView::NotServing { .. } => "not serving",
                 _ => "no answer",

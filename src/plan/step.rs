@@ -57,6 +57,21 @@ pub struct Wave {
     /// Steps of one member are done in this order; members run in parallel.
     pub steps: Vec<Step>,
     pub gates: Vec<Gate>,
+    pub shut: Shut,
+    /// Done when a gate stays shut, before anything is said: the state before the wave.
+    pub revert: Vec<Step>,
+}
+
+/// What it means when a gate of a wave stays shut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shut {
+    /// Stopped half-way: run again to resume.
+    #[default]
+    Halfway,
+    /// The hosts turned out not to be fit for the goal.
+    Preflight,
+    /// The proof failed: going on could lose data.
+    Refused,
 }
 
 /// One desired state on one member.
@@ -120,7 +135,7 @@ pub enum Action {
     AllowEmptyDatabase {
         path: String,
     },
-    /// Renamed inside its own parent; nothing is deleted.
+    /// Renamed inside its own directory; nothing is deleted.
     Quarantine {
         path: String,
         to: String,
@@ -192,6 +207,9 @@ impl fmt::Display for Plan {
             }
             for gate in &wave.gates {
                 writeln!(f, "   then {} (within {} s)", gate.condition, gate.deadline_ms.div_ceil(1000))?;
+            }
+            for step in &wave.revert {
+                writeln!(f, "   else {}: {}", step.name, step)?;
             }
         }
         for warning in &self.warnings {

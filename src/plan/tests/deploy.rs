@@ -91,7 +91,8 @@ fn a_majority_without_databases_is_refused() {
         "REFUSED only 1 of 3 voters still hold a database; what the others had acknowledged may exist nowhere else
          with a database: node-3
          empty: node-1 and node-2
-         next: put the data of node-1 and node-2 back (look for *.old-* beside the data directories)",
+         next: put the data of node-1 and node-2 back (zkops.old-* in their data \
+         directories is what repair moved aside)",
     );
 }
 

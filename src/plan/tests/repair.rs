@@ -28,11 +28,18 @@ fn garbage_is_moved_aside_after_the_others_proved_to_hold_everything() {
          then server 3 has ended (within 60 s)
          then 2 voters in sync and committing without server 3 (within 60 s)
          2. move the old data aside
-         node-3: move /export/data/zkdata aside to /export/data/zkdata.old-20261123T033111Z [kept, not deleted] undo: \
-         stop the server, remove /export/data/zkdata, rename /export/data/zkdata.old-20261123T033111Z to \
-         /export/data/zkdata
+         node-3: move /export/data/zkdata/version-2 aside to \
+         /export/data/zkdata/zkops.old-20261123T033111Z.version-2 [kept, not deleted] undo: stop the server, remove \
+         /export/data/zkdata/version-2, rename /export/data/zkdata/zkops.old-20261123T033111Z.version-2 to \
+         /export/data/zkdata/version-2
+         node-3: move /export/data/zkdata/myid aside to /export/data/zkdata/zkops.old-20261123T033111Z.myid [kept, \
+         not deleted] undo: stop the server, remove /export/data/zkdata/myid, rename \
+         /export/data/zkdata/zkops.old-20261123T033111Z.myid to /export/data/zkdata/myid
+         node-3: move /export/data/zkdata/zkops.json aside to \
+         /export/data/zkdata/zkops.old-20261123T033111Z.zkops.json [kept, not deleted] undo: stop the server, remove \
+         /export/data/zkdata/zkops.json, rename /export/data/zkdata/zkops.old-20261123T033111Z.zkops.json to \
+         /export/data/zkdata/zkops.json
          3. install node-3 anew
-         node-3: directory /export/data/zkdata [missing]
          node-3: file /export/data/zkdata/myid (2 bytes) [the member's identity]
          node-3: mark /export/data/zkdata as server 3 of orders [says whose data this is]
          4. start; it cannot vote before it has synced
@@ -41,6 +48,14 @@ fn garbage_is_moved_aside_after_the_others_proved_to_hold_everything() {
          note: the database in /export/data/zkdata is damaged: snapshot.0: no magic
          note: the server of node-3 ended: killed by signal 9",
     );
+}
+
+#[test]
+fn a_running_target_is_started_again_when_the_proof_fails() {
+    let world = World::deployed(3, 0);
+    let goal = Goal::Repair { member: ServerId(3), wipe: Wipe::Always, purge_old: false };
+    let text = show(&world, &goal);
+    assert!(text.contains("else node-3: server started [as it was: the proof failed]"), "{text}");
 }
 
 #[test]
@@ -142,7 +157,10 @@ fn a_full_disk_is_for_a_person_to_cure() {
 fn old_data_goes_only_when_asked_for() {
     let goal = Goal::Repair { member: ServerId(3), wipe: Wipe::IfNeeded, purge_old: true };
     let text = show(&garbage(), &goal);
-    assert!(text.contains("remove /export/data/zkdata.old-20261123T033111Z and all in it"), "{text}");
+    assert!(
+        text.contains("remove /export/data/zkdata/zkops.old-20261123T033111Z.version-2 and all in it"),
+        "{text}"
+    );
 }
 
 #[test]

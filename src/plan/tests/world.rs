@@ -77,7 +77,7 @@ impl World {
 
     /// The process of `id` ends; the others elect anew if they can.
     pub(super) fn dies(&mut self, id: i64) {
-        self.host(id).unit.state = UnitState::Failed("killed by signal 9".into());
+        self.host(id).unit.state = UnitState::Failed { how: "killed by signal 9".into(), again: false };
         self.settle();
     }
 
@@ -148,6 +148,9 @@ impl World {
                 };
                 let data = &mut self.host(id.0).data;
                 data.has_database = true;
+                data.parts = ["version-2", "myid", "zkops.json"]
+                    .map(|name| format!("/export/data/zkdata/{name}"))
+                    .into();
                 data.empty = false;
                 data.initialize = false;
                 data.current_epoch = Some(Epoch(1));
