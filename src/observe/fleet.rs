@@ -9,7 +9,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::unit;
+use crate::host::facts::Facts as Machine;
 use crate::host::link::Gone;
+use crate::host::service::Manager;
 use crate::host::{CallError, Link};
 use crate::ids::ServerId;
 use crate::plan::desired::{Desired, DesiredMember};
@@ -47,6 +50,9 @@ pub struct Host {
     pub connection: Connection,
     pub link: Link,
     pub binary: BinaryFacts,
+    /// What kind of machine it is, as it said when it was reached.
+    machine: Box<Machine>,
+    reached: Instant,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub uploaded: bool,
 }
@@ -88,6 +94,11 @@ impl Fleet {
         self.hosts.iter().filter_map(|(id, host)| Some((self.desired.members.get(id)?, host.as_ref().ok()?)))
     }
 
+    pub fn hosts_mut(&mut self) -> impl Iterator<Item = (&DesiredMember, &mut Host)> {
+        let desired = &self.desired;
+        self.hosts.iter_mut().filter_map(|(id, host)| Some((desired.members.get(id)?, host.as_mut().ok()?)))
+    }
+
     /// Takes the binary that we sent in this run away again, where it was not put in place: a
     /// run that came to nothing leaves nothing.
     pub async fn take_back(&self) {
@@ -121,21 +132,50 @@ impl Fleet {
 }
 
 impl Host {
+    fn new(connection: Connection, running: Running, uploaded: bool) -> Host {
+        Host {
+            connection,
+            link: running.link,
+            binary: BinaryFacts { installed_sha256: Some(running.sha256), staged_sha256: None },
+            machine: running.machine,
+            reached: Instant::now(),
+            uploaded,
+        }
+    }
+
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The host's clock now, in milliseconds since 1970.
+    pub fn wall_ms(&self) -> i64 {
+        let since = u64::try_from(self.reached.elapsed().as_millis()).unwrap_or(0);
+        self.machine.wall_ms.saturating_add_unsigned(since)
+    }
+
+    /// Who keeps the member's server up here.
+    pub fn manager(&self, member: &DesiredMember) -> Manager {
+        unit::manager(&self.machine, member)
+    }
+
     /// Puts the staged binary in place (a rename: what runs keeps its own file) and proves it.
     ///
     /// # Errors
     /// What the host said.
-    pub async fn install(&self, staged: &str, path: &str, deadline: Instant) -> Result<(), Error> {
+    pub async fn install(&mut self, staged: &str, path: &str, deadline: Duration) -> anyhow::Result<()> {
         let label = self.connection.label();
-        let [from, to, dir] = [staged, path, parent(path)].map(|word| quote(label, [word]));
-        let script = format!(
-            "mv -f -- {} {to} && sync -- {} 2>/dev/null || sync; test -x {to}",
-            from?,
-            dir?,
-            to = to?
-        );
-        let output = self.connection.exec(&script, Bytes::new(), deadline).await?;
-        output.checked(label, "putting the binary in place").map(drop)
+        let quoted = |word: &str| quote(label, [word]);
+        let (from, to, dir) = (quoted(staged)?, quoted(path)?, quoted(parent(path))?);
+        // The directory is synced, or everything where `sync` takes no names.
+        let script = format!("mv -f -- {from} {to} && {{ sync -- {dir} 2>/dev/null || sync; }}");
+        let output = self.connection.exec(&script, Bytes::new(), Instant::now() + deadline).await?;
+        output.checked(label, "putting the binary in place")?;
+        // What runs for us was started under the old name, by which nothing can be found now.
+        let running = start(&self.connection, path, deadline).await?;
+        self.link = running.link;
+        self.binary = BinaryFacts { installed_sha256: Some(running.sha256), staged_sha256: None };
+        self.uploaded = false;
+        Ok(())
     }
 }
 
@@ -152,16 +192,12 @@ async fn open(
     let connection = dialer.open(target, until).await.map_err(no_connection)?;
     let installed = start(&connection, &member.binary_path, deadline).await;
     let Push::Beside(binary) = push else {
-        let (link, sha256) = installed.map_err(|why| not_installed(&connection, why))?;
-        let binary = BinaryFacts { installed_sha256: Some(sha256), staged_sha256: None };
-        return Ok(Host { connection, link, binary, uploaded: false });
+        let running = installed.map_err(|why| not_installed(&connection, why))?;
+        return Ok(Host::new(connection, running, false));
     };
     let there = match installed {
-        Ok((link, sha256)) if sha256 == binary.sha256() => {
-            let binary = BinaryFacts { installed_sha256: Some(sha256), staged_sha256: None };
-            return Ok(Host { connection, link, binary, uploaded: false });
-        }
-        Ok((_older, sha256)) => Some(sha256),
+        Ok(running) if running.sha256 == binary.sha256() => return Ok(Host::new(connection, running, false)),
+        Ok(older) => Some(older.sha256),
         // Too old to say so, or not there: the difference does not matter, it will be replaced.
         Err(CallError::Gone(_)) => installed_sha256(&connection, &member.binary_path, until).await,
         Err(why) => return Err(Unreachable { kind: NoWayIn::Binary, text: why.to_string() }),
@@ -172,28 +208,32 @@ async fn open(
     let until = Instant::now() + PUSH_PATIENCE.max(deadline);
     let sent = connection.bootstrap(binary, &Install::at(&member.staged_path), Some(&progress), until).await;
     let sent = sent.map_err(no_binary)?;
-    let (link, sha256) = start(&connection, &member.staged_path, deadline)
+    let running = start(&connection, &member.staged_path, deadline)
         .await
         .map_err(|why| Unreachable { kind: NoWayIn::Binary, text: why.to_string() })?;
-    let binary = BinaryFacts { installed_sha256: there, staged_sha256: Some(sha256) };
-    Ok(Host { connection, link, binary, uploaded: sent.uploaded })
+    let mut host = Host::new(connection, running, sent.uploaded);
+    host.binary = BinaryFacts { installed_sha256: there, staged_sha256: host.binary.installed_sha256.take() };
+    Ok(host)
 }
 
-/// Starts `zkops host` from `path` and asks which binary it is: the first question carries the
-/// handshake.
-pub(crate) async fn start(
-    connection: &Connection,
-    path: &str,
-    deadline: Duration,
-) -> Result<(Link, String), CallError> {
+/// `zkops host` as it introduced itself.
+struct Running {
+    link: Link,
+    sha256: String,
+    machine: Box<Machine>,
+}
+
+/// Starts `zkops host` from `path` and asks what it is: the first question carries the handshake.
+async fn start(connection: &Connection, path: &str, deadline: Duration) -> Result<Running, CallError> {
     let broken = |why: Error| CallError::Gone(Gone::Broken { why: why.to_string() });
     let quoted = quote(connection.label(), [path]).map_err(broken)?;
     let command = format!("if [ -x {quoted} ]; then exec {quoted} host; else echo {ABSENT}; fi");
     let stream = connection.stream(&command, Instant::now() + deadline).await.map_err(broken)?;
     let (read, write) = tokio::io::split(stream);
     let link = Link::new(read, write);
-    let binary = link.within(deadline).binary().await?;
-    Ok((link, binary.sha256))
+    let asked = link.within(deadline);
+    let (binary, machine) = tokio::try_join!(asked.binary(), asked.facts())?;
+    Ok(Running { link, sha256: binary.sha256, machine })
 }
 
 /// Which binary is there, when it does not talk to us.

@@ -41,14 +41,13 @@ pub async fn host(
     deadline: Duration,
 ) -> Result<HostFacts, CallError> {
     let link = host.link.within(deadline);
-    let machine = link.facts().await?;
-    let manager = unit::manager(&machine, member);
+    let machine = host.machine();
+    let manager = host.manager(member);
     let dirs: Vec<PathBuf> = member.directories().into_iter().map(PathBuf::from).collect();
     let definition = unit::definition_path(&manager, member);
     let files = vec![PathBuf::from(&member.config_path), definition.clone()];
     let parts = words::parts(member);
     let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
-    let log = unit::log_source(&manager, member);
     let inspect = InspectData {
         data_dir: PathBuf::from(&member.dirs.data),
         log_dir: Some(PathBuf::from(&member.dirs.data_log)),
@@ -77,7 +76,11 @@ pub async fn host(
     let there = |path: &str| {
         stats.iter().find(|stat| stat.path.as_os_str() == path).and_then(|stat| stat.found.as_ref())
     };
-    let state = state.map(|report| report.state);
+    // The host is gone if it cannot even say how its service is.
+    let state = match state {
+        Err(CallError::Gone(gone)) => return Err(gone.into()),
+        other => other.map(|report| report.state),
+    };
     let servers = servers.unwrap_or_default();
     let config = config.ok().map(|file| file.content.into_text());
     let written = written.ok().map(|file| file.content.into_text());
@@ -86,13 +89,14 @@ pub async fn host(
         enabled: state.as_ref().is_ok_and(|state| state.enabled) || unit::needs_no_enabling(&manager),
         state: state
             .as_ref()
-            .map_or(UnitState::Absent, |state| words::unit_state(state, &servers, &machine, member, host)),
+            .map_or(UnitState::Absent, |state| words::unit_state(state, &servers, member, host)),
         log: Vec::new(),
     };
     if state.is_ok_and(|state| state.active != Active::Running) {
-        unit.log = link.log_tail(log, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default();
+        unit.log = log(member, host, deadline).await;
     }
     let running = unit.state.running();
+    let journal = journal.map(|tail| tail.lines).unwrap_or_default();
     let mut dir_facts: BTreeMap<String, DirFacts> = BTreeMap::new();
     for space in spaces.unwrap_or_default() {
         let path = space.path.to_string_lossy().into_owned();
@@ -124,9 +128,32 @@ pub async fn host(
         unit,
         ports: words::ports(&ports.unwrap_or_default(), member, running),
         firewall,
-        opened_ports: journal.map(|tail| words::opened_ports(&tail.lines)).unwrap_or_default(),
+        last_entry: journal.last().cloned(),
+        opened_ports: words::opened_ports(&journal),
         names,
     })
+}
+
+/// How one member's service is, and the end of its log when it does not run.
+pub async fn service(
+    member: &DesiredMember,
+    host: &Host,
+    deadline: Duration,
+) -> Option<(UnitState, Vec<String>)> {
+    let link = host.link.within(deadline);
+    let manager = host.manager(member);
+    let call = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
+    let state = link.service(call).await.ok()?.state;
+    let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
+    let servers = link.find_server(find).await.unwrap_or_default();
+    let log = log(member, host, deadline).await;
+    Some((words::unit_state(&state, &servers, member, host), log))
+}
+
+/// The last lines of the member's log, oldest first.
+pub async fn log(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec<String> {
+    let source = unit::log_source(&host.manager(member), member);
+    host.link.within(deadline).log_tail(source, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default()
 }
 
 /// Loopback is nobody's to filter: an ensemble on this machine alone opens nothing.

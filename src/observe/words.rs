@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::fleet::Host;
 use crate::host::data_dir::{Inspection, Number};
 use crate::host::disk::PathSpace;
-use crate::host::facts::Facts as Machine;
 use crate::host::files::Found;
 use crate::host::firewall::{Firewall, FirewallReport};
 use crate::host::names::NamesReport;
@@ -109,15 +108,12 @@ pub(super) fn files(
 pub(super) fn unit_state(
     state: &ServiceState,
     servers: &[RunningServer],
-    machine: &Machine,
     member: &DesiredMember,
     host: &Host,
 ) -> UnitState {
     match state.active {
         _ if !state.installed => UnitState::Absent,
-        Active::Running | Active::Starting => {
-            UnitState::Running(process(state, servers, machine, member, host))
-        }
+        Active::Running | Active::Starting => UnitState::Running(process(state, servers, member, host)),
         Active::Stopping | Active::Stopped => UnitState::Stopped,
         Active::Failed => UnitState::Failed {
             how: ended(state),
@@ -143,20 +139,14 @@ fn ended(state: &ServiceState) -> String {
     how
 }
 
-fn process(
-    state: &ServiceState,
-    servers: &[RunningServer],
-    machine: &Machine,
-    member: &DesiredMember,
-    host: &Host,
-) -> Process {
+fn process(state: &ServiceState, servers: &[RunningServer], member: &DesiredMember, host: &Host) -> Process {
     let pid = state.main_pid.unwrap_or_default();
     let server = servers.iter().find(|server| server.process.pid == pid).map(|server| &server.process);
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
         started_ms: server.map(|process| {
-            machine.wall_ms.saturating_sub(i64::try_from(process.uptime_ms).unwrap_or(i64::MAX))
+            host.wall_ms().saturating_sub(i64::try_from(process.uptime_ms).unwrap_or(i64::MAX))
         }),
         exe_sha256: match exe {
             Some(exe) if exe == member.binary_path => host.binary.installed_sha256.clone(),

@@ -128,6 +128,8 @@ pub struct HostFacts {
     /// Who listens, by port; a free port has no entry.
     pub ports: BTreeMap<u16, PortUser>,
     pub firewall: FirewallFacts,
+    /// The last line of the journal there: another one means that somebody changed things since.
+    pub last_entry: Option<String>,
     /// Ports that a deployment of ours opened, from the journal on the host.
     pub opened_ports: Vec<u16>,
     pub names: Vec<NameFacts>,
