@@ -227,14 +227,16 @@ async fn start(
         .kill_on_drop(false)
         .spawn()
         .at("start", Path::new(program))?;
+    let pid = child.id().map(u32::cast_signed);
     let patience = deadline.min(Instant::now() + START_PATIENCE);
     loop {
-        let status = Status::read(&spec.pid_file).filter(|status| status.supervisor.alive());
+        // Looked at before the file: what it wrote before it ended is seen.
+        let ended = child.try_wait().at("watch", Path::new(program))?;
+        let status = Status::read(&spec.pid_file).filter(|status| Some(status.supervisor.pid) == pid);
         if status.is_some_and(|status| status.server.is_some() || status.last_exit.is_some()) {
             done.push(format!("started {}", spec.name));
             return Ok(());
         }
-        let ended = child.try_wait().at("watch", Path::new(program))?;
         let hint = format!("the end of {} has the reason", spec.log_file.display());
         if let Some(ended) = ended {
             let why = format!("its supervisor ended at once ({ended})");

@@ -103,20 +103,33 @@ pub(crate) fn create_missing(path: &Path, record: Option<&Path>) -> Result<Vec<P
     Ok(created)
 }
 
-/// Removes the recorded directories that are empty, deepest first, then the record.
+/// Removes the recorded directories that are empty, deepest first. The record goes with the last
+/// one, its own directory after it; until then it names what is left.
 pub fn remove_created(record: &Path) -> Result<RemovedDirs, Failure> {
-    let mut recorded = recorded(record)?;
-    recorded.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-    recorded.dedup();
-    // The record must not keep its own directory from being empty.
-    match fs::remove_file(record) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Failure::io("remove", record.display(), &error));
-        }
-        _ => {}
-    }
+    let mut all = recorded(record)?;
+    all.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+    all.dedup();
+    let (around, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        all.into_iter().partition(|path| record.starts_with(path));
     let mut result = RemovedDirs { removed: Vec::new(), kept: Vec::new() };
-    for path in recorded {
+    remove_empty(others, &mut result)?;
+    if !result.kept.is_empty() {
+        let left = around.iter().chain(&result.kept);
+        let text: String = left.map(|path| format!("{}\n", path.display())).collect();
+        super::put::replace(record, text.as_bytes(), 0o644, None)?;
+        result.kept.extend(around);
+        return Ok(result);
+    }
+    match fs::remove_file(record) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed.at("remove", record)?,
+    }
+    remove_empty(around, &mut result)?;
+    Ok(result)
+}
+
+fn remove_empty(paths: Vec<PathBuf>, result: &mut RemovedDirs) -> Result<(), Failure> {
+    for path in paths {
         match fs::remove_dir(&path) {
             Ok(()) => {
                 files::sync_dir(files::parent(&path)?)?;
@@ -126,10 +139,7 @@ pub fn remove_created(record: &Path) -> Result<RemovedDirs, Failure> {
             Err(_) => result.kept.push(path),
         }
     }
-    for path in &result.kept {
-        remember(record, path)?;
-    }
-    Ok(result)
+    Ok(())
 }
 
 /// The directories that a record names, in the order in which they were made.

@@ -64,6 +64,16 @@ pub mod ufw;
 pub mod verdict;
 
 #[cfg(test)]
+mod data_tests;
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
+mod firewall_tests;
+#[cfg(test)]
+mod net_tests;
+#[cfg(test)]
+mod service_tests;
+#[cfg(test)]
 mod tests;
 
 pub use failure::{Failure, Kind};

@@ -381,8 +381,8 @@ fn chain<'a>(name: &str, lines: &mut impl Iterator<Item = &'a str>) -> Chain {
 fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let (mut inside, mut depth) = (Vec::new(), 1usize);
     for line in lines {
-        depth = depth + line.matches('{').count();
-        depth = depth.saturating_sub(line.matches('}').count());
+        let (opened, closed) = braces(line);
+        depth = (depth + opened).saturating_sub(closed);
         if depth == 0 {
             break;
         }
@@ -402,9 +402,17 @@ fn statements(lines: &[&str]) -> Vec<String> {
             }
             _ => all.push(line.to_string()),
         }
-        open = all.last().is_some_and(|last| last.matches('{').count() > last.matches('}').count());
+        open = all.last().map(|last| braces(last)).is_some_and(|(opened, closed)| opened > closed);
     }
     all
+}
+
+/// Opening and closing braces outside of quotes: a comment may hold any.
+fn braces(line: &str) -> (usize, usize) {
+    let outside = line.split('"').step_by(2);
+    outside.fold((0, 0), |(opened, closed), part| {
+        (opened + part.matches('{').count(), closed + part.matches('}').count())
+    })
 }
 
 fn elements(lines: &[&str]) -> String {

@@ -335,10 +335,9 @@ prove() {
   [ $code -eq 0 ] && return 0
   echo "machine=$(uname -m)"
   echo "$out" >&2
-  echo mounts:
-  cat /proc/self/mounts
   return 1
 }
+mounts() { echo mounts:; cat /proc/self/mounts; }
 "#;
 
 /// Arguments: path, wanted SHA-256, proof. Changes nothing but a missing x bit.
@@ -350,7 +349,7 @@ if [ -f "$path" ]; then
   echo "sha256=$have"
   if [ "$have" = "$want" ]; then
     [ -x "$path" ] || chmod 755 "$path"
-    prove "$path" "$@"
+    prove "$path" "$@" || mounts
   fi
 fi
 exit 0
@@ -399,7 +398,7 @@ have=$(sha256_of "$tmp")
 [ "$have" = "$want" ] || { echo "sha256=$have"; failed verify; }
 chmod "$mode" "$tmp" || failed chmod
 sync "$tmp" 2>/dev/null || sync
-if [ $# -gt 0 ]; then prove "$tmp" "$@" || failed prove; fi
+if [ $# -gt 0 ]; then prove "$tmp" "$@" || { echo failed=prove; mounts; exit 1; }; fi
 mv -f "$tmp" "$path" || failed rename
 made=
 sync "${dir:-/}" 2>/dev/null || sync

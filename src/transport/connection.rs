@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::exec::{ExecOutput, Stdin, Stream, escalated, quote, shell, sudo_refusal};
+use super::exec::{ExecOutput, Stdin, Stream, brief, escalated, quote, shell, sudo_refusal};
 use super::local;
 use super::session::Session;
 use super::target::{Escalation, LocalTarget, SshTarget};
@@ -84,7 +84,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<ExecOutput, Error> {
         let stdin: Bytes = stdin.into();
-        self.run(command, escalated(&self.escalation, shell(command)), stdin.into(), deadline).await
+        self.run(&brief(command), escalated(&self.escalation, shell(command)), stdin.into(), deadline).await
     }
 
     /// Starts a shell command line and hands over its streams (`zkops host` speaks on them).
@@ -93,7 +93,7 @@ impl Connection {
     /// [`Error::Lost`], [`Error::Refused`], [`Error::Timeout`]; a command that ends at once says
     /// why in [`Stream::stderr_tail`].
     pub async fn stream(&self, command: &str, deadline: Instant) -> Result<Stream, Error> {
-        self.start(command, escalated(&self.escalation, shell(command)), deadline).await
+        self.start(&brief(command), escalated(&self.escalation, shell(command)), deadline).await
     }
 
     /// A stream without the target's rights, for what needs none.
@@ -102,7 +102,7 @@ impl Connection {
         command: &str,
         deadline: Instant,
     ) -> Result<Stream, Error> {
-        self.start(command, shell(command), deadline).await
+        self.start(&brief(command), shell(command), deadline).await
     }
 
     /// Runs a script of ours with arguments; `name` is its `$0`.

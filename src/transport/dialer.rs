@@ -123,7 +123,7 @@ impl Dialer {
     ) -> Result<(Arc<Session>, String), Error> {
         let to = self.config.resolve(target)?;
         let patience = self.keyring.patience(&to.label, deadline);
-        let session = Box::pin(self.dial(&to, ways, &patience, deadline, 0)).await?;
+        let session = Box::pin(self.dial(&to, ways, &patience, deadline, &[])).await?;
         Ok((Arc::new(session), to.user))
     }
 
@@ -135,10 +135,10 @@ impl Dialer {
         ways: &Ways,
         patience: &Patience,
         deadline: Instant,
-        depth: u32,
+        chain: &[String],
     ) -> Result<Session, Error> {
         let through = match &to.jump {
-            Some(jump) => Some(self.jump(to, jump, deadline, depth).await?),
+            Some(jump) => Some(self.jump(to, jump, deadline, chain).await?),
             None => None,
         };
         let mut attempt = 1;
@@ -220,18 +220,16 @@ impl Dialer {
         to: &Resolved,
         jump: &SshTarget,
         deadline: Instant,
-        depth: u32,
+        chain: &[String],
     ) -> Result<Arc<Session>, Error> {
-        if depth == JUMPS_MAX {
-            return Err(Error::setting(
-                &to.label,
-                "the jump hosts",
-                format!("more than {JUMPS_MAX} in a row; look for a ProxyJump loop in ~/.ssh/config"),
-            ));
-        }
         let asked = Instant::now();
         let resolved = self.config.resolve(jump)?;
         let key = route(&resolved);
+        if chain.contains(&key) {
+            let why = "it is to be reached through itself; look for a ProxyJump loop in ~/.ssh/config";
+            return Err(Error::setting(&to.label, format!("the jump host {}", resolved.label), why));
+        }
+        let chain = [chain, std::slice::from_ref(&key)].concat();
         let state = self.jumps.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         let patience = self.keyring.patience(&to.label, deadline);
         let doing = format!("connecting to {}", resolved.label);
@@ -242,7 +240,7 @@ impl Dialer {
             _ => {}
         }
         let patience = self.keyring.patience(&resolved.label, deadline);
-        match Box::pin(self.dial(&resolved, &Ways::Keys, &patience, deadline, depth + 1)).await {
+        match Box::pin(self.dial(&resolved, &Ways::Keys, &patience, deadline, &chain)).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 *state = JumpState::Up(session.clone());
@@ -378,5 +376,3 @@ fn backoff(attempt: u32) -> Duration {
 const LOGINS_MAX: usize = 8;
 /// With `backoff` this lasts about ten seconds, if the deadline allows it.
 const ATTEMPTS_MAX: u32 = 7;
-/// A longer chain of jump hosts is a loop.
-const JUMPS_MAX: u32 = 8;

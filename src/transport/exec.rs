@@ -242,6 +242,8 @@ impl Stdin<'_> {
 const CHUNK: usize = 256 << 10;
 /// Enough for a panic message with its backtrace.
 const TAIL_MAX: usize = 16 << 10;
+/// Characters of a command line that a message shows.
+const COMMAND_SHOWN_MAX: usize = 100;
 /// Lines of evidence that an error message shows.
 const LINES_MAX: usize = 20;
 
@@ -249,6 +251,15 @@ const LINES_MAX: usize = 20;
 pub(super) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+}
+
+/// A command for messages: one line, not too long.
+pub(super) fn brief(command: &str) -> String {
+    let line = command.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(COMMAND_SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_string(),
+    }
 }
 
 /// `sh -c` for a command line of the caller's.

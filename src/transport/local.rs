@@ -1,12 +1,15 @@
 //! The same commands on this machine, as child processes. A command that is given up, or whose
 //! stream is dropped, is killed with everything it started in its process group.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -24,13 +27,13 @@ pub(super) async fn exec(
     deadline: Instant,
 ) -> Result<ExecOutput, Error> {
     let doing = format!("running `{what}`");
-    let failed = |e: std::io::Error| Error::local(host, &doing, e);
+    let failed = |e: io::Error| Error::local(host, &doing, e);
     let mut running = Running::spawn(host, what, words)?;
     let (input, stdout, stderr) = running.take_pipes().ok_or_else(|| no_pipes(host, what))?;
     let collect = async {
         let (stdout, stderr) =
             tokio::try_join!(Capture::default().drain(stdout), Capture::default().drain(stderr))?;
-        Ok::<_, std::io::Error>((stdout, stderr))
+        Ok::<_, io::Error>((stdout, stderr))
     };
     let work = async {
         tokio::pin!(collect);
@@ -63,7 +66,7 @@ pub(super) fn stream(host: &str, what: &str, words: &[String]) -> Result<Stream,
         host: host.to_string(),
         command: what.to_string(),
         reader: Box::pin(stdout),
-        writer: Box::pin(input),
+        writer: Box::pin(Input(Some(input))),
         stderr: tail,
         ended,
         _alive: alive,
@@ -108,6 +111,36 @@ async fn carry(
     let _ = ended.send(outcome);
 }
 
+/// A child's stdin that `shutdown` really closes; the pipe itself closes only when dropped.
+struct Input(Option<ChildStdin>);
+
+impl Input {
+    fn with<T>(
+        mut self: Pin<&mut Self>,
+        work: impl FnOnce(Pin<&mut ChildStdin>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut self.0 {
+            Some(input) => work(Pin::new(input)),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(|input| input.poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|input| input.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// A child in a process group of its own; the group is killed if the child is not waited for.
 struct Running {
     host: String,
@@ -137,7 +170,7 @@ impl Running {
     }
 
     /// After this the group is left alone: what the command started on purpose may live on.
-    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await?;
         self.group = None;
         Ok(status)

@@ -50,3 +50,11 @@ pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 mod tests_config;
 #[cfg(test)]
 mod tests_known_hosts;
+#[cfg(test)]
+mod tests_lab;
+#[cfg(test)]
+mod tests_local;
+#[cfg(test)]
+mod tests_push;
+#[cfg(test)]
+mod tests_ssh;

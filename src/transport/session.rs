@@ -1,13 +1,14 @@
 //! One SSH connection after login: commands and streams on its channels. How it came to be is
 //! `dialer` and `auth`; what to run is the caller's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{self, DisconnectReason, Handle, Msg};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{
-    Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred,
+    Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred, Sig,
 };
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -67,11 +68,14 @@ impl Session {
             let feed = feed(&write, &stdin);
             let collect = self.collect(&mut read, &doing);
             tokio::pin!(feed, collect);
+            let given_up = GivenUp(Some(&write));
             // A command may end without reading its input: then nobody waits for the rest.
-            tokio::select! {
+            let finished = tokio::select! {
                 finished = &mut collect => finished,
                 () = &mut feed => collect.await,
-            }
+            };
+            given_up.not();
+            finished
         })
         .await?
     }
@@ -119,15 +123,23 @@ impl Session {
     async fn start(&self, what: &str, line: &str) -> Result<(ChannelReadHalf, Ours), Error> {
         let doing = format!("starting `{what}`");
         let permit = self.channels.clone().acquire_owned().await.map_err(|_| self.lost(&doing))?;
-        let channel = match self.handle.channel_open_session().await {
-            Ok(channel) => channel,
-            Err(russh::Error::ChannelOpenFailure(why)) => {
-                return Err(self.refused("a session channel", &describe(&why)));
+        let mut pause = OPEN_PAUSE_MIN;
+        let channel = loop {
+            match self.handle.channel_open_session().await {
+                Ok(channel) => break channel,
+                // sshd counts a session until its command has ended, also one that was given up.
+                Err(russh::Error::ChannelOpenFailure(_)) if pause < OPEN_PAUSE_MAX => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(russh::Error::ChannelOpenFailure(why)) => {
+                    return Err(self.refused("a session channel", &describe(&why)));
+                }
+                Err(_) => return Err(self.lost(&doing)),
             }
-            Err(_) => return Err(self.lost(&doing)),
         };
         let (read, write) = channel.split();
-        let write = Ours(Some((write, permit)));
+        let write = Ours { taken: Some((write, permit)), given_up: AtomicBool::new(false) };
         write.half().exec(true, line.as_bytes()).await.map_err(|_| self.lost(&doing))?;
         Ok((read, write))
     }
@@ -158,22 +170,49 @@ impl Session {
 
 /// The writing half of one of our channels, with its place among them. However its use ends,
 /// also by a deadline, the channel is closed: sshd counts the open ones.
-struct Ours(Option<(ChannelWriteHalf<Msg>, OwnedSemaphorePermit)>);
+struct Ours {
+    taken: Option<(ChannelWriteHalf<Msg>, OwnedSemaphorePermit)>,
+    given_up: AtomicBool,
+}
 
 impl Ours {
     fn half(&self) -> &ChannelWriteHalf<Msg> {
-        &self.0.as_ref().expect("taken only when dropped").0
+        &self.taken.as_ref().expect("taken only when dropped").0
     }
 }
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        if let (Some((write, permit)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            // Ends by itself: it hands one message to the connection, or finds it gone.
+        let given_up = self.given_up.load(Ordering::Relaxed);
+        if let (Some((write, permit)), Ok(runtime)) =
+            (self.taken.take(), tokio::runtime::Handle::try_current())
+        {
+            // Ends by itself: it hands two messages to the connection, or finds it gone.
             runtime.spawn(async move {
+                if given_up {
+                    // sshd passes it on for users other than root only.
+                    let _ = write.signal(Sig::TERM).await;
+                }
                 let _ = write.close().await;
                 drop(permit);
             });
+        }
+    }
+}
+
+/// Marks a command as given up unless told otherwise: its deadline passed.
+struct GivenUp<'a>(Option<&'a Ours>);
+
+impl GivenUp<'_> {
+    fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(ours) = self.0 {
+            ours.given_up.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -256,7 +295,7 @@ fn ending(message: &ChannelMsg) -> Option<Status> {
     match message {
         ChannelMsg::ExitStatus { exit_status } => Some(Status::Code(*exit_status as i32)),
         ChannelMsg::ExitSignal { signal_name, .. } => Some(Status::Signal(match signal_name {
-            russh::Sig::Custom(name) => name.clone(),
+            Sig::Custom(name) => name.clone(),
             known => format!("{known:?}"),
         })),
         _ => None,
@@ -359,5 +398,8 @@ pub(super) fn settings(preferred: Preferred) -> client::Config {
 
 /// Below sshd's default MaxSessions of 10.
 const CHANNELS_MAX: usize = 8;
+/// A refused channel is asked for again for some 6 s.
+const OPEN_PAUSE_MIN: Duration = Duration::from_millis(50);
+const OPEN_PAUSE_MAX: Duration = Duration::from_millis(6400);
 /// What a stream holds for a reader that is busy.
 const STREAM_BUFFER: usize = 256 << 10;

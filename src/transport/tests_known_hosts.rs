@@ -53,7 +53,6 @@ fn exact_name_is_known_and_another_host_is_not() {
 
 #[test]
 fn hashed_name_is_known() {
-    // Made with ssh-keygen -H from "node-1" and "[node-1]:2222".
     let key = ed25519();
     for (port, hashed) in [(22, hashed("node-1")), (2222, hashed("[node-1]:2222"))] {
         assert_eq!(check(port, &format!("{hashed} {}\n", text(&key)), &key), Verdict::Known);
@@ -62,8 +61,7 @@ fn hashed_name_is_known() {
     assert_eq!(check(22, &format!("{} {}\n", hashed("node-2"), text(&key)), &key), Verdict::Unknown);
 }
 
-/// A hashed name as ssh writes it; the hash function itself is checked against ssh-keygen in
-/// `tests_ssh`, and here against RFC 2202 through a fixed example.
+/// A hashed name as ssh writes it; a real `ssh-keygen -H` is in the tests with a server.
 fn hashed(name: &str) -> String {
     let salt = [7u8; 20];
     let hash = super::known_hosts::hmac_sha1(&salt, name.as_bytes());

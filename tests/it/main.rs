@@ -1,1 +1,7 @@
-//! it
+//! All integration tests, in one binary: it links once.
+//!
+//! `lab` brings up real hosts (systemd, sshd, firewalld) in namespaces of their own; `local` runs servers on
+//! loopback. Each test has a lab or a directory of its own, so they run side by side and leave nothing.
+
+mod lab;
+mod run;

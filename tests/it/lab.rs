@@ -1,0 +1,140 @@
+//! Real hosts for tests: `tests/lab/lab` under a name of its own, taken down when dropped.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::run::{Ended, ZKOPS, run, run_with_stdin};
+
+/// A running lab. Hosts are `node-1` … at 10.77.0.11 …, the operator is the controller at 10.77.0.1.
+pub(crate) struct Lab {
+    name: String,
+    hosts: usize,
+    env: Vec<(String, String)>,
+    /// HOME of the operator: records, history and keys of a test stay its own.
+    home: tempfile::TempDir,
+}
+
+/// How hosts are made where the default (systemd, firewalld) is not what the test is about.
+#[derive(Default)]
+pub(crate) struct Make<'a> {
+    pub(crate) firewalls: Option<&'a str>,
+    pub(crate) plain: bool,
+}
+
+impl Lab {
+    #[track_caller]
+    pub(crate) fn up(hosts: usize) -> Lab {
+        Lab::made(hosts, &Make::default())
+    }
+
+    #[track_caller]
+    pub(crate) fn made(hosts: usize, make: &Make<'_>) -> Lab {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        // Namespace names are the machine's: the process id keeps two runs apart.
+        let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut env = vec![("LAB_NAME".to_owned(), name.clone())];
+        if let Some(firewalls) = make.firewalls {
+            env.push(("LAB_FW".into(), firewalls.into()));
+        }
+        if make.plain {
+            env.push(("LAB_INIT".into(), "plain".into()));
+        }
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let lab = Lab { name, hosts, env, home };
+        lab.lab(&["up", &hosts.to_string()]).ok();
+        lab
+    }
+
+    /// A command of the lab itself: `kill node-1`, `cut node-2`, `fill node-3 /` …
+    #[track_caller]
+    pub(crate) fn lab(&self, args: &[&str]) -> Ended {
+        run(script(), args, &self.env())
+    }
+
+    /// A shell command in the host, not over the network: works when it is cut off.
+    #[track_caller]
+    pub(crate) fn on(&self, node: usize, command: &str) -> Ended {
+        self.lab(&["exec", &format!("node-{node}"), command])
+    }
+
+    /// `zkops ARGS` as the operator on the controller.
+    #[track_caller]
+    pub(crate) fn zkops(&self, args: &[&str]) -> Ended {
+        self.zkops_typing(args, "")
+    }
+
+    #[track_caller]
+    pub(crate) fn zkops_typing(&self, args: &[&str], stdin: &str) -> Ended {
+        self.ctl_typing(&[&[ZKOPS], args].concat(), stdin)
+    }
+
+    /// Any program on the controller.
+    #[track_caller]
+    pub(crate) fn ctl(&self, command: &[&str]) -> Ended {
+        self.ctl_typing(command, "")
+    }
+
+    #[track_caller]
+    fn ctl_typing(&self, command: &[&str], stdin: &str) -> Ended {
+        let mut env = self.env();
+        let home = self.home().display().to_string();
+        env.push(("HOME", &home));
+        env.push(("XDG_STATE_HOME", &home));
+        env.push(("SSH_AUTH_SOCK", ""));
+        run_with_stdin(script(), &[&["ctl"], command].concat(), &env, stdin)
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn ip(node: usize) -> String {
+        format!("10.77.0.{}", node + 10)
+    }
+
+    /// The directory of the lab's own keys and disks.
+    pub(crate) fn dir(&self) -> PathBuf {
+        PathBuf::from(format!("/var/cache/zklab/run/{}", self.name))
+    }
+
+    /// The everyday inventory for all hosts, with `extra` lines at its end.
+    #[track_caller]
+    pub(crate) fn inventory(&self, extra: &str) -> String {
+        let dir = self.dir().display().to_string();
+        let mut text = format!(
+            "cluster: orders\nssh: {{ user: root, key: {dir}/id, known_hosts: {dir}/known_hosts }}\nnodes:\n"
+        );
+        for node in 1..=self.hosts {
+            text += &format!("  node-{node}: {{ id: {node}, ip: {} }}\n", Lab::ip(node));
+        }
+        text += extra;
+        self.write("orders.yml", &text)
+    }
+
+    /// A file in the operator's home; gives its path.
+    #[track_caller]
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.home().join(name);
+        std::fs::write(&path, text).expect("the operator's home is writable");
+        path.display().to_string()
+    }
+
+    fn env(&self) -> Vec<(&str, &str)> {
+        self.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let down = run(script(), &["down"], &self.env());
+        if down.code != 0 && !std::thread::panicking() {
+            panic!("the lab was not taken down: {down}");
+        }
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab")
+}
