@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 
 use super::Run;
 use crate::observe::fleet::Fleet;
-use crate::observe::{canary, look, random_hex, reach, servers};
+use crate::observe::reach::{self, Probe};
+use crate::observe::{canary, look, random_hex, servers};
 use crate::plan::ensemble;
 use crate::plan::facts::{Facts, HostView, ReadBack};
 use crate::plan::gate::{self, Gatekeeper, Needs};
@@ -54,7 +55,7 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
     let patience = left.clamp(Duration::from_millis(200), SERVER_PATIENCE);
     match needs {
         Needs::Reach => {
-            facts.reach = reach::matrix(fleet, facts, &random_hex(8), patience).await;
+            facts.reach = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), patience).await;
         }
         Needs::Units => units(fleet, facts, patience).await,
         Needs::Servers | Needs::ReadBack => {

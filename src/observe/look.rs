@@ -21,11 +21,13 @@ use crate::plan::facts::{DirFacts, FirewallFacts, HostFacts, UnitFacts, UnitStat
 use crate::plan::repair::OLD;
 
 /// How much is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// What a planner needs to know of a host that serves or served.
     State,
-    /// As State, and what preflight adds: clock, names, whether directories can be written.
+    /// As State, and the clock.
+    Diagnosis,
+    /// As Diagnosis, and names, and whether directories can be written.
     Preflight,
 }
 
@@ -182,7 +184,7 @@ async fn names(
     depth: Depth,
     deadline: Duration,
 ) -> Vec<crate::plan::facts::NameFacts> {
-    if depth == Depth::State {
+    if depth < Depth::Preflight {
         return Vec::new();
     }
     let asked = desired
@@ -203,7 +205,7 @@ async fn obstacles(
     depth: Depth,
     deadline: Duration,
 ) -> BTreeMap<String, String> {
-    if depth == Depth::State {
+    if depth < Depth::Preflight {
         return BTreeMap::new();
     }
     let tried = member.directories().into_iter().map(|path| async move {

@@ -15,15 +15,26 @@ use crate::ids::ServerId;
 use crate::plan::desired::DesiredMember;
 use crate::plan::facts::{Facts, Reach, ReachResult};
 
+/// What is listened on where no server of ours runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Listeners of our own, on the true ports.
+    Listeners,
+    /// Nothing: only running servers are probed.
+    ServersOnly,
+}
+
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are, because
 /// a listener of ours on the quorum port of a follower could keep it from becoming leader.
-pub async fn matrix(fleet: &Fleet, facts: &Facts, token: &str, timeout: Duration) -> Vec<Reach> {
+pub async fn matrix(fleet: &Fleet, facts: &Facts, probe: Probe, token: &str, timeout: Duration) -> Vec<Reach> {
     let listening = join_all(fleet.hosts().map(|(member, host)| async move {
         let running = facts.host(member.id).is_some_and(|seen| seen.unit.state.running());
         let ports = if running {
             // The client and election ports are open on every running server; a leader alone
             // listens for learners.
             vec![(member.ports.client, true), (member.ports.election, true)]
+        } else if probe == Probe::ServersOnly {
+            Vec::new()
         } else {
             let asked = Listen {
                 ports: member.ports.all().to_vec(),
@@ -56,7 +67,9 @@ pub async fn matrix(fleet: &Fleet, facts: &Facts, token: &str, timeout: Duration
             .map(|(to, port, ours)| from_here(to, *port, *ours, token, timeout)),
     );
     let (from_hosts, from_here) = tokio::join!(from_hosts, from_here);
-    join_all(fleet.hosts().map(|(_, host)| host.link.stop_listening(token.to_owned()))).await;
+    if probe == Probe::Listeners {
+        join_all(fleet.hosts().map(|(_, host)| host.link.stop_listening(token.to_owned()))).await;
+    }
     from_hosts.into_iter().flatten().chain(from_here).collect()
 }
 
