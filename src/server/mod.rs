@@ -1,1 +1,26 @@
-//! (to be written)
+//! The server's process: zoo.cfg, sockets, the state thread, the log thread, four-letter words. It takes no
+//! protocol decision: those are `replica`'s, which this drives.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `config` | zoo.cfg → `ServerConfig` |
+//! | `run` | the parts put together, started and stopped |
+//! | `state` | the state thread: the loop around the replica |
+//! | `log` | the log thread, and the thread that writes snapshots |
+//! | `clients`, `limits` | the client port |
+//! | `peers` | the election and quorum ports |
+//! | `sockets` | how a port is opened |
+//! | `four_letter`, `environment` | status words and the facts they show |
+
+mod clients;
+pub mod config;
+mod environment;
+mod four_letter;
+mod limits;
+mod log;
+mod peers;
+mod run;
+mod sockets;
+mod state;
+
+pub use run::{Failure, run};

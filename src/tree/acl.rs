@@ -2,7 +2,7 @@
 //! by a client becomes before it is stored (§4.3). Identities are made elsewhere.
 
 use core::net::Ipv6Addr;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::Settings;
 use crate::proto::{Acl, ErrorCode, Id, Perms};
@@ -55,30 +55,29 @@ pub(super) fn check(list: &AclList, wanted: i32, who: &[Id], settings: &Settings
 }
 
 /// What is stored for a list given to create or setACL.
-pub(super) fn fixup(
-    given: Option<&[Acl]>,
-    who: &[Id],
-    settings: &Settings,
-) -> Result<Arc<[Acl]>, ErrorCode> {
+pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> Result<Arc<[Acl]>, ErrorCode> {
     let given = given.unwrap_or_default();
-    let mut stored = Vec::with_capacity(given.len());
-    for (at, acl) in given.iter().enumerate() {
-        if given[..at].contains(acl) {
-            continue;
-        }
+    let mut seen = BTreeSet::new();
+    let mut stored = Vec::new();
+    let mut room = settings.txn_len_max;
+    for acl in given.iter().filter(|acl| seen.insert(*acl)) {
+        let before = stored.len();
         match acl.id.scheme.as_str() {
             "world" if acl.id.id == "anyone" => stored.push(acl.clone()),
             "auth" => {
-                let before = stored.len();
                 let creators = who.iter().filter(|id| identifies_creators(&id.scheme, settings));
                 stored.extend(creators.map(|id| Acl { perms: acl.perms, id: id.clone() }));
-                if stored.len() == before {
-                    return Err(ErrorCode::InvalidAcl);
-                }
             }
             scheme if is_valid(scheme, &acl.id.id, settings) => stored.push(acl.clone()),
-            _ => return Err(ErrorCode::InvalidAcl),
+            _ => {}
         }
+        // An entry that adds nothing is one that names nobody.
+        if stored.len() == before {
+            return Err(ErrorCode::InvalidAcl);
+        }
+        // Many `auth` entries times many identities: stop before they fill the memory (TRAP Q1).
+        let len = stored[before..].iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len());
+        room = room.checked_sub(len.sum()).ok_or(ErrorCode::MarshallingError)?;
     }
     if stored.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(stored.into()) }
 }

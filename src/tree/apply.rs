@@ -190,7 +190,7 @@ impl Tree {
             let data_len = self.nodes.get(id).data_len();
             let node = self.nodes.remove(id);
             self.acls.release(node.acl);
-            self.sessions.node_removed(id, self.owner(&node.stat));
+            self.sessions.node_removed(id, self.owner(&node.stat()));
             self.quota_node_deleted(&path, data_len);
         }
     }
@@ -246,8 +246,7 @@ impl Tree {
             // One that is gone already has still left its mark on the parent.
             let _ = self.apply_delete(at, path, changes);
         }
-        let rest: Vec<String> =
-            self.sessions.ephemerals(at.session).map(|id| self.nodes.path(id)).collect();
+        let rest: Vec<String> = self.sessions.ephemerals(at.session).map(|id| self.nodes.path(id)).collect();
         for path in rest {
             let _ = self.apply_delete(at, &Str::from(path), changes);
         }

@@ -52,4 +52,14 @@ pub use txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest, TxnHeader
 pub use txn_codec::TXN_HEADER_LEN;
 
 #[cfg(test)]
+mod law_tests;
+#[cfg(test)]
+mod prepare_tests;
+#[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;
+#[cfg(test)]
+mod txn_tests;

@@ -53,8 +53,7 @@ impl StoredStat {
     /// What the creation of a child does to its parent (disk-format §4): both fields rise together
     /// or not at all, so that replaying an old create cannot turn them back.
     pub(super) fn child_created(&mut self, parent_cversion: i32, zxid: Zxid) {
-        let cversion =
-            if parent_cversion == -1 { self.cversion.wrapping_add(1) } else { parent_cversion };
+        let cversion = if parent_cversion == -1 { self.cversion.wrapping_add(1) } else { parent_cversion };
         if cversion > self.cversion {
             self.cversion = cversion;
             self.pzxid = zxid;
@@ -103,7 +102,16 @@ impl StoredStat {
 /// A node. Kept small: a million of them are held in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub(super) stat: StoredStat,
+    // The stat, field by field: as a record of its own it would be padded.
+    czxid: Zxid,
+    mzxid: Zxid,
+    pzxid: Zxid,
+    ctime_ms: i64,
+    mtime_ms: i64,
+    owner: i64,
+    version: i32,
+    cversion: i32,
+    aversion: i32,
     /// Name and data, back to back.
     pub(super) blob: Blob,
     pub(super) acl: AclRef,
@@ -127,7 +135,15 @@ const NAME_LEN_MASK: u32 = FLAG_OUTSIDE_DIGEST - 1;
 impl Node {
     pub(super) fn new(parent: NodeId, stat: StoredStat, acl: AclRef, path_hash: u32) -> Node {
         Node {
-            stat,
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            pzxid: stat.pzxid,
+            ctime_ms: stat.ctime_ms,
+            mtime_ms: stat.mtime_ms,
+            owner: stat.owner,
+            version: stat.version,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
             blob: Blob::default(),
             acl,
             prefix_crc: 0,
@@ -144,6 +160,32 @@ impl Node {
     /// A free slot.
     pub(super) fn vacant(next: NodeId) -> Node {
         Node { next, ..Node::new(NodeId::NONE, StoredStat::default(), AclRef::OPEN, 0) }
+    }
+
+    pub(super) fn stat(&self) -> StoredStat {
+        StoredStat {
+            czxid: self.czxid,
+            mzxid: self.mzxid,
+            pzxid: self.pzxid,
+            ctime_ms: self.ctime_ms,
+            mtime_ms: self.mtime_ms,
+            owner: self.owner,
+            version: self.version,
+            cversion: self.cversion,
+            aversion: self.aversion,
+        }
+    }
+
+    pub(super) fn set_stat(&mut self, stat: &StoredStat) {
+        self.czxid = stat.czxid;
+        self.mzxid = stat.mzxid;
+        self.pzxid = stat.pzxid;
+        self.ctime_ms = stat.ctime_ms;
+        self.mtime_ms = stat.mtime_ms;
+        self.owner = stat.owner;
+        self.version = stat.version;
+        self.cversion = stat.cversion;
+        self.aversion = stat.aversion;
     }
 
     pub(super) fn set_blob(&mut self, blob: Blob, name_len: usize, null_data: bool) {
@@ -176,10 +218,10 @@ impl Node {
     }
 
     pub(super) fn digest(&self) -> u64 {
-        if self.is_outside_digest() { 0 } else { digest::node(self.prefix_crc, &self.stat) }
+        if self.is_outside_digest() { 0 } else { digest::node(self.prefix_crc, &self.stat()) }
     }
 
     pub(super) fn visible_stat(&self, extended_types: bool) -> Stat {
-        self.stat.visible(self.data_len(), self.child_count, extended_types)
+        self.stat().visible(self.data_len(), self.child_count, extended_types)
     }
 }

@@ -146,8 +146,7 @@ impl Nodes {
         let id = self.add(parent, path, name, data, stat, acl);
         let Nodes { slots, index, .. } = self;
         let hash = slots[id.0 as usize].path_hash;
-        index[part(hash)]
-            .insert_unique(spread(hash), id, |other| spread(slots[other.0 as usize].path_hash));
+        index[part(hash)].insert_unique(spread(hash), id, |other| spread(slots[other.0 as usize].path_hash));
         self.link(id);
         id
     }
@@ -176,7 +175,9 @@ impl Nodes {
     pub(super) fn change_stat(&mut self, id: NodeId, change: impl FnOnce(&mut StoredStat)) {
         let node = &mut self.slots[id.0 as usize];
         let before = node.digest();
-        change(&mut node.stat);
+        let mut stat = node.stat();
+        change(&mut stat);
+        node.set_stat(&stat);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(node.digest());
     }
 

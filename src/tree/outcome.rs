@@ -47,12 +47,8 @@ impl Outcome {
 
     fn multi_result(&self, request: &Request) -> MultiResult {
         match (self, request) {
-            (Outcome::Created { path, .. }, Request::Create(_)) => {
-                MultiResult::Create { path: path.clone() }
-            }
-            (Outcome::Created { path, stat }, _) => {
-                MultiResult::Create2 { path: path.clone(), stat: *stat }
-            }
+            (Outcome::Created { path, .. }, Request::Create(_)) => MultiResult::Create { path: path.clone() },
+            (Outcome::Created { path, stat }, _) => MultiResult::Create2 { path: path.clone(), stat: *stat },
             (Outcome::Stat(stat), _) => MultiResult::SetData(*stat),
             (Outcome::Done, Request::Check { .. }) => MultiResult::Check,
             (Outcome::Done, _) => MultiResult::Delete,

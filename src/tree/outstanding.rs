@@ -7,14 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{
-    acl::AclList,
-    digest,
-    node::StoredStat,
-    nodes::canonical,
-    state::Tree,
-    txn::TxnDigest,
-};
+use super::{acl::AclList, digest, node::StoredStat, nodes::canonical, state::Tree, txn::TxnDigest};
 use crate::ids::{SessionId, Zxid};
 
 /// Changes that are prepared and not yet applied.
@@ -94,9 +87,7 @@ impl Outstanding {
     pub(super) fn ephemerals(&self, tree: &Tree, session: SessionId) -> Vec<String> {
         let mut paths = tree.ephemerals_of(session, None);
         paths.retain(|path| !self.records.contains_key(path.as_str()));
-        let is_owned = |node: &PendingNode| {
-            tree.owner(&node.stat) == crate::proto::Owner::Session(session)
-        };
+        let is_owned = |node: &PendingNode| tree.owner(&node.stat) == crate::proto::Owner::Session(session);
         let pending = self.records.iter().filter(|(_, record)| record.node.as_ref().is_some_and(is_owned));
         paths.extend(pending.map(|(path, _)| path.to_string()));
         paths.sort_unstable();
@@ -172,7 +163,7 @@ impl PendingNode {
     fn of(tree: &Tree, id: super::node::NodeId) -> PendingNode {
         let node = tree.nodes.get(id);
         PendingNode {
-            stat: node.stat,
+            stat: node.stat(),
             child_count: node.child_count,
             acl: tree.acls.list(node.acl),
             data_len: node.data_len(),

@@ -46,8 +46,12 @@ impl Outstanding {
         if let Request::Multi(ops) = request {
             return self.prepare_multi(tree, ops, ctx);
         }
+        if let Request::Check { .. } = request {
+            // It stands in a multi only (TRAP 10).
+            return Txn::error(ctx, ErrorCode::Unimplemented);
+        }
         self.begin();
-        let prepared = self.prepare_op(tree, request, ctx).and_then(|(op, body)| self.fits(op, body, ctx));
+        let prepared = self.prepare_op(tree, request, ctx).and_then(|(op, body)| fits(op, body, ctx));
         match prepared {
             Ok((op, body)) => {
                 self.commit();
@@ -58,13 +62,6 @@ impl Outstanding {
                 Txn::error(ctx, code)
             }
         }
-    }
-
-    /// A checked transaction that no peer can read must not leave the leader (TRAP Q1).
-    fn fits(&self, op: OpCode, body: TxnBody, ctx: &PrepareContext) -> Prepared {
-        // Room for the header and the digest.
-        let len = body.encoded_len() + super::TXN_HEADER_LEN + 16;
-        if len <= ctx.settings.txn_len_max { Ok((op, body)) } else { Err(ErrorCode::MarshallingError) }
     }
 
     pub(super) fn txn(&mut self, tree: &Tree, ctx: &PrepareContext, op: OpCode, body: TxnBody) -> Txn {
@@ -188,7 +185,8 @@ impl Outstanding {
     /// Never refused: an expired session must end. A list that would not fit is cut, every server
     /// deletes the session's remaining ephemerals by itself.
     fn prepare_close_session(&mut self, tree: &Tree, ctx: &PrepareContext) -> (OpCode, TxnBody) {
-        let mut room = ctx.settings.txn_len_max.saturating_sub(super::TXN_HEADER_LEN + 20);
+        let mut room =
+            ctx.settings.txn_len_max.saturating_sub(super::TXN_HEADER_LEN + 4 + super::txn_codec::DIGEST_LEN);
         let mut listed = Vec::new();
         for path in self.ephemerals(tree, ctx.session) {
             self.put_deleted(tree, ctx.zxid, &path);
@@ -241,6 +239,12 @@ impl Txn {
     pub fn error(ctx: &PrepareContext, code: ErrorCode) -> Txn {
         Txn { header: ctx.header(OpCode::Error), body: TxnBody::Error(code.code()), digest: None }
     }
+}
+
+/// A checked transaction that no peer can read must not leave the leader (TRAP Q1).
+pub(super) fn fits(op: OpCode, body: TxnBody, ctx: &PrepareContext) -> Prepared {
+    let len = super::TXN_HEADER_LEN + body.encoded_len() + super::txn_codec::DIGEST_LEN;
+    if len <= ctx.settings.txn_len_max { Ok((op, body)) } else { Err(ErrorCode::MarshallingError) }
 }
 
 /// The parent's path, when the path may be deleted at all (§2.3). Odd paths end in "no node" later.

@@ -28,7 +28,11 @@ impl Outstanding {
         ctx: &PrepareContext,
     ) -> Prepared {
         let mode = checked_mode(op, create, ctx)?;
-        if mode.is_ephemeral() { ctx.ephemeral_check? } else { ctx.session_check? }
+        if mode.is_ephemeral() {
+            ctx.ephemeral_check?
+        } else {
+            ctx.session_check?
+        }
         let parent_path = match create.path.rsplit_once('/') {
             Some((parent, _)) if !create.path.contains('\0') => parent,
             _ => return Err(ErrorCode::BadArguments),

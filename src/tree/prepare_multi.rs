@@ -3,7 +3,7 @@
 
 use super::{
     outstanding::Outstanding,
-    prepare::PrepareContext,
+    prepare::{PrepareContext, fits},
     state::Tree,
     txn::{SubTxn, Txn, TxnBody},
 };
@@ -27,25 +27,24 @@ impl Outstanding {
                 }
             });
         }
-        let body = TxnBody::Multi(done);
         if failed {
             self.roll_back();
-        } else if body.encoded_len() + super::TXN_HEADER_LEN + 16 > ctx.settings.txn_len_max {
-            // Each op passed, but no peer could read them all together (TRAP Q1).
-            self.roll_back();
-            return Txn::error(ctx, ErrorCode::MarshallingError);
-        } else {
-            self.commit();
+            return self.txn(tree, ctx, OpCode::Multi, TxnBody::Multi(done));
         }
-        self.txn(tree, ctx, OpCode::Multi, body)
+        match fits(OpCode::Multi, TxnBody::Multi(done), ctx) {
+            Ok((op, body)) => {
+                self.commit();
+                self.txn(tree, ctx, op, body)
+            }
+            // Each op passed, but no peer could read them all together.
+            Err(code) => {
+                self.roll_back();
+                Txn::error(ctx, code)
+            }
+        }
     }
 
-    fn prepare_part(
-        &mut self,
-        tree: &Tree,
-        op: &Request,
-        ctx: &PrepareContext,
-    ) -> Result<SubTxn, ErrorCode> {
+    fn prepare_part(&mut self, tree: &Tree, op: &Request, ctx: &PrepareContext) -> Result<SubTxn, ErrorCode> {
         let allowed = matches!(
             op,
             Request::Create(_)

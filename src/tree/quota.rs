@@ -50,7 +50,7 @@ impl Track {
             let value = value.trim_end_matches('=');
             values.insert(key.to_owned(), if value.is_empty() { -1 } else { value.parse().ok()? });
         }
-        Some(Track { values })
+        (!values.is_empty()).then_some(Track { values })
     }
 
     /// −1 is "no limit".

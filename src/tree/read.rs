@@ -2,12 +2,7 @@
 //! Data and names are borrowed: a read copies nothing but the list it must mask. Watches are the
 //! caller's: it knows from the result whether to leave one.
 
-use super::{
-    acl,
-    node::NodeId,
-    nodes::Nodes,
-    state::Tree,
-};
+use super::{acl, node::NodeId, nodes::Nodes, state::Tree};
 use crate::{
     ids::SessionId,
     proto::{Acl, ErrorCode, Id, Perms, Stat},

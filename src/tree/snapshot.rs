@@ -80,7 +80,7 @@ impl Writer {
                 self.is_complete = true;
                 break;
             }
-            let is_known = id == NodeId::ROOT || tree.nodes.get(id).stat.czxid <= self.zxid;
+            let is_known = id == NodeId::ROOT || tree.nodes.get(id).stat().czxid <= self.zxid;
             if is_known {
                 encode_node(tree, id, self.acl_id_max, &mut paths, &mut w);
             }
@@ -116,7 +116,7 @@ fn encode_node(tree: &Tree, id: NodeId, acl_id_max: i64, paths: &mut Paths, w: &
     w.string(paths.of(&tree.nodes, id));
     w.buffer(tree.nodes.data(id));
     w.long(if acl_id > acl_id_max { super::acl_cache::OPEN_ID } else { acl_id });
-    node.stat.encode(w);
+    node.stat().encode(w);
 }
 
 /// Paths of nodes met in the order of the walk: siblings share the work.

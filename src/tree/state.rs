@@ -204,17 +204,18 @@ impl Tree {
     /// A container that never had a child goes after `never_used_ms`; 0 keeps it.
     pub fn expired_nodes(&self, wall_ms: i64, never_used_ms: i64) -> Vec<String> {
         let childless = |id: &NodeId| self.nodes.get(*id).child_count == 0;
-        let age_ms = |id: NodeId| wall_ms.saturating_sub(self.nodes.get(id).stat.mtime_ms);
+        let age_ms = |id: NodeId| wall_ms.saturating_sub(self.nodes.get(id).stat().mtime_ms);
         let containers = self.sessions.containers.iter().copied().filter(childless).filter(|id| {
-            let used = self.nodes.get(*id).stat.cversion > 0;
+            let used = self.nodes.get(*id).stat().cversion > 0;
             used || (never_used_ms > 0 && age_ms(*id) > never_used_ms)
         });
-        let ttls = self.sessions.ttls.iter().copied().filter(childless).filter(|id| {
-            match Owner::from_stored(self.nodes.get(*id).stat.owner, self.settings.extended_types) {
-                Owner::Ttl { ms } => ms != 0 && age_ms(*id) > ms,
-                _ => false,
-            }
-        });
+        let ttls =
+            self.sessions.ttls.iter().copied().filter(childless).filter(|id| {
+                match Owner::from_stored(self.nodes.get(*id).stat().owner, self.settings.extended_types) {
+                    Owner::Ttl { ms } => ms != 0 && age_ms(*id) > ms,
+                    _ => false,
+                }
+            });
         let mut paths: Vec<String> = containers.chain(ttls).map(|id| self.nodes.path(id)).collect();
         paths.sort_unstable();
         paths

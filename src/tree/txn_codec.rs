@@ -15,7 +15,8 @@ use crate::{
 
 /// Bytes of a header.
 pub const TXN_HEADER_LEN: usize = 32;
-const DIGEST_LEN: usize = 12;
+/// Bytes of a trailer.
+pub(super) const DIGEST_LEN: usize = 12;
 /// The least bytes a sub-transaction takes: a kind and a length.
 const SUB_TXN_LEN_MIN: usize = 8;
 
@@ -195,11 +196,9 @@ fn decode_plain(kind: i32, r: &mut Reader) -> Result<TxnBody> {
         OpCode::SetData | OpCode::Reconfig => {
             TxnBody::SetData { path: r.text()?, data: r.buffer()?, version: r.int()? }
         }
-        OpCode::SetAcl => TxnBody::SetAcl {
-            path: r.text()?,
-            acl: Acl::decode_list(r)?.map(Into::into),
-            version: r.int()?,
-        },
+        OpCode::SetAcl => {
+            TxnBody::SetAcl { path: r.text()?, acl: Acl::decode_list(r)?.map(Into::into), version: r.int()? }
+        }
         OpCode::Check => TxnBody::Check { path: r.text()?, version: r.int()? },
         OpCode::CreateSession => TxnBody::CreateSession { timeout_ms: r.int()? },
         OpCode::Error => TxnBody::Error(r.int()?),
@@ -240,7 +239,6 @@ fn decode_close_session(r: &mut Reader) -> Result<TxnBody> {
 }
 
 fn acl_len(list: Option<&[Acl]>) -> usize {
-    4 + list.map_or(0, |list| {
-        list.iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum()
-    })
+    4 + list
+        .map_or(0, |list| list.iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum())
 }

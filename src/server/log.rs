@@ -1,0 +1,200 @@
+//! The log thread: the one place that writes to disk while the server runs. It takes everything that waits,
+//! writes it in order, makes it durable with one fsync, and only then says so (design law 3).
+//!
+//! Snapshots are written by a thread of their own, so that a large one does not hold up the log.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    thread::JoinHandle,
+};
+
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    ids::Zxid,
+    store::{Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
+    zab::{PersistId, PersistOp},
+};
+
+/// Operations taken into one batch: bounds how long an ack waits for those behind it.
+const BATCH_MAX: usize = 4096;
+
+/// Snapshot chunks on their way to the snapshot thread. The state thread makes none while it is full.
+const SNAPSHOT_CHUNKS_MAX: usize = 4;
+
+/// What the log thread is told.
+#[derive(Debug)]
+pub(super) enum ToLog {
+    Persist { id: PersistId, op: PersistOp },
+    /// Make the file of a snapshot of committed state.
+    BeginSnapshot { zxid: Zxid },
+    /// Keep so many snapshots and the logs they need.
+    Purge { retain: usize },
+    /// Write what waits and end.
+    Stop,
+}
+
+/// What the log and snapshot threads tell the state thread.
+pub(super) enum FromLog {
+    Persisted { id: PersistId, ops: usize },
+    Reloaded { id: PersistId, ops: usize, recovered: Box<Recovered> },
+    /// The log has grown enough: a snapshot would shorten the next start.
+    SnapshotDue,
+    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<RealDisk>> },
+    SnapshotDone { zxid: Zxid },
+    /// The disk failed: nothing more may be promised.
+    Failed { reason: String },
+}
+
+/// The log thread's handle.
+#[derive(Debug)]
+pub(super) struct LogThread {
+    pub(super) commands: Sender<ToLog>,
+    thread: JoinHandle<()>,
+}
+
+impl LogThread {
+    pub(super) fn start(store: Store<RealDisk>, events: UnboundedSender<FromLog>) -> std::io::Result<LogThread> {
+        let (commands, receiver) = channel();
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || run(store, receiver, &events))?;
+        Ok(LogThread { commands, thread })
+    }
+
+    /// Lets everything handed over become durable, then ends the thread.
+    pub(super) fn finish(self) {
+        let _ = self.commands.send(ToLog::Stop);
+        let _ = self.thread.join();
+    }
+}
+
+fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &UnboundedSender<FromLog>) {
+    let mut batch = Vec::new();
+    while let Ok(first) = commands.recv() {
+        let mut stop = false;
+        let mut next = Some(first);
+        while let Some(command) = next {
+            match command {
+                ToLog::Persist { id, op } => batch.push((id, op)),
+                ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
+                    Ok(file) => {
+                        let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
+                    }
+                    Err(error) => fail(error, events),
+                },
+                ToLog::Purge { retain } => purge(&store, retain),
+                ToLog::Stop => stop = true,
+            }
+            next = if stop || batch.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
+        }
+        if let Err(error) = write(&mut store, &mut batch, events) {
+            return fail(error, events);
+        }
+        if stop {
+            if let Err(error) = store.close() {
+                tracing::error!(%error, "the log could not be closed in order; the next start repairs that");
+            }
+            return;
+        }
+    }
+}
+
+fn fail(error: Refusal, events: &UnboundedSender<FromLog>) {
+    let _ = events.send(FromLog::Failed { reason: error.to_string() });
+}
+
+/// Writes a batch in order and says what became durable. A truncation answers with the state that is left.
+fn write(
+    store: &mut Store<RealDisk>,
+    batch: &mut Vec<(PersistId, PersistOp)>,
+    events: &UnboundedSender<FromLog>,
+) -> Result<(), Refusal> {
+    let (ids, ops): (Vec<PersistId>, Vec<PersistOp>) = batch.drain(..).unzip();
+    if ops.is_empty() {
+        return Ok(());
+    }
+    let done = store.apply_batch(&ops)?;
+    let mut since = 0;
+    for (id, done) in ids.iter().zip(done) {
+        since += 1;
+        if let Done::Reloaded(recovered) = done {
+            let _ = events.send(FromLog::Reloaded { id: *id, ops: since, recovered });
+            since = 0;
+        }
+    }
+    if since > 0 && let Some(id) = ids.last() {
+        let _ = events.send(FromLog::Persisted { id: *id, ops: since });
+    }
+    if store.is_snapshot_due() {
+        store.roll()?;
+        let _ = events.send(FromLog::SnapshotDue);
+    }
+    Ok(())
+}
+
+fn purge(store: &Store<RealDisk>, retain: usize) {
+    match store.purge(retain) {
+        Ok(purged) => {
+            if !purged.deleted.is_empty() {
+                tracing::info!(files = ?purged.deleted, "old snapshots and logs removed");
+            }
+            purged.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        }
+        Err(error) => tracing::warn!(%error, "old snapshots and logs could not be removed"),
+    }
+}
+
+/// A snapshot being written by its own thread.
+#[derive(Debug)]
+pub(super) struct SnapshotJob {
+    chunks: SyncSender<Piece>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Chunk(Bytes),
+    /// The end: digest and zxid of the tree as the last chunk left it.
+    End { zxid: Zxid, digest: u64 },
+}
+
+impl SnapshotJob {
+    pub(super) fn start(file: SnapshotFile<RealDisk>, zxid: Zxid, events: UnboundedSender<FromLog>) -> std::io::Result<SnapshotJob> {
+        let (chunks, pieces) = sync_channel(SNAPSHOT_CHUNKS_MAX);
+        std::thread::Builder::new().name("snapshot".into()).spawn(move || {
+            let event = match write_snapshot(file, &pieces) {
+                Ok(true) => FromLog::SnapshotDone { zxid },
+                // Given up: the server is ending, and the unfinished file has no name that counts.
+                Ok(false) => return,
+                Err(error) => FromLog::Failed { reason: error.to_string() },
+            };
+            let _ = events.send(event);
+        })?;
+        Ok(SnapshotJob { chunks })
+    }
+
+    /// Hands over a chunk if there is room; otherwise gives it back for later.
+    pub(super) fn offer(&self, chunk: Bytes) -> Option<Bytes> {
+        match self.chunks.try_send(Piece::Chunk(chunk)) {
+            Ok(()) => None,
+            Err(std::sync::mpsc::TrySendError::Full(Piece::Chunk(chunk))) => Some(chunk),
+            Err(_) => None,
+        }
+    }
+
+    pub(super) fn finish(&self, zxid: Zxid, digest: u64) {
+        let _ = self.chunks.send(Piece::End { zxid, digest });
+    }
+}
+
+fn write_snapshot(mut file: SnapshotFile<RealDisk>, pieces: &Receiver<Piece>) -> Result<bool, Refusal> {
+    for piece in pieces {
+        match piece {
+            Piece::Chunk(chunk) => file.write(&chunk)?,
+            Piece::End { zxid, digest } => {
+                file.finish(Some((zxid, digest)), zxid)?;
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

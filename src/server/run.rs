@@ -1,0 +1,358 @@
+//! A server from its zoo.cfg to its end: everything is read and checked, then opened, then started; SIGTERM
+//! ends it in order.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+use super::{
+    clients,
+    config::{Identity, Invalid, Listen, Quorum, Role, ServerConfig, Warning},
+    four_letter::{Conf, Context, QuorumConf, Whitelist},
+    limits::Limits,
+    log::LogThread,
+    peers::Peers,
+    sockets,
+    state::{self, Clock, Parts, State},
+};
+use crate::{
+    replica::{Replica, Settings},
+    store::{self, Dirs, RealDisk, Recovered, Refusal, Store},
+    tree,
+    zab::{self, Membership, Zab},
+};
+
+/// Messages of clients and peers that wait for the state thread. A full channel slows the sockets down.
+const CHANNEL_LEN: usize = 4096;
+
+/// Bytes of committed transactions kept in memory for learners that come back.
+const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;
+
+/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
+const SILENCE_MAX: Duration = Duration::from_millis(10_000);
+
+/// Why a server did not start or did not go on. The exit codes are the reference's (operations §10.1).
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Config(#[from] Invalid),
+    #[error("{0}")]
+    Data(#[from] Refusal),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) | Failure::Config(_) => 2,
+            Failure::Data(_) => 3,
+            Failure::Other(_) => 1,
+        }
+    }
+}
+
+/// Runs `zkops server ARGS` until SIGTERM or SIGINT. `ARGS` are a zoo.cfg and `-Dkey=value` overrides, in any
+/// order.
+///
+/// # Errors
+/// What keeps it from starting, or from going on.
+pub fn run(args: &[String]) -> Result<(), Failure> {
+    let (file, overrides) = arguments(args)?;
+    let text = std::fs::read(&file)
+        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
+    let read = |path: &Path| std::fs::read(path);
+    let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
+    warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
+    let myid = store::read_myid(&RealDisk, &config.data_dir).map_err(Refusal::from)?;
+    let identity = config.identity(myid)?;
+    if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
+        tracing::warn!("{warning}");
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
+    let result = serve(&runtime, &config, &identity);
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+/// `zoo.cfg` and the overrides.
+fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failure> {
+    let mut file = None;
+    let mut overrides = Vec::new();
+    for arg in args {
+        match arg.strip_prefix("-D") {
+            Some(pair) => {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
+                overrides.push((key.to_owned(), value.to_owned()));
+            }
+            None if file.is_none() && !arg.starts_with('-') => file = Some(PathBuf::from(arg)),
+            None => return Err(Failure::Usage(format!("unexpected argument `{arg}`"))),
+        }
+    }
+    match file {
+        Some(file) => Ok((file, overrides)),
+        None => Err(Failure::Usage("which zoo.cfg? Usage: zkops server zoo.cfg [-Dkey=value …]".into())),
+    }
+}
+
+fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
+    let dirs = Dirs { data: config.data_dir.clone(), log: config.data_log_dir.clone() };
+    let (store, recovered) = Store::open(RealDisk, dirs, store_settings(config))?;
+    recovered.notes.iter().for_each(|note| tracing::info!("{note}"));
+    tracing::info!(
+        zxid = %recovered.tree.last_zxid(),
+        znodes = recovered.tree.node_count(),
+        epoch = %recovered.current_epoch,
+        "data loaded"
+    );
+    let _context = runtime.enter();
+    let (stop_sender, stop) = watch::channel(false);
+    let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
+    let (peer_inputs, from_peers) = mpsc::channel(CHANNEL_LEN);
+    let (log_events, from_log) = mpsc::unbounded_channel();
+
+    let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
+    let peers = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?),
+    };
+    let clock = Clock::start();
+    let replica = replica(config, identity, recovered, clock)?;
+    let log = LogThread::start(store, log_events.clone())
+        .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
+    let parts = Parts {
+        replica,
+        clock,
+        peers,
+        log,
+        log_events,
+        words: words(config, identity, clock)?,
+        whitelist: Whitelist::new(&config.four_letter_words.join(",")),
+        purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
+    };
+    let state = State { parts, from_clients, from_peers, from_log, stop: stop.clone() };
+    if let Some(listener) = client_listener {
+        let limits = Limits::new(
+            config.pipeline.frame_bytes_max,
+            config.max_client_cnxns.unwrap_or(0) as usize,
+            SILENCE_MAX,
+        );
+        runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
+    }
+    runtime.spawn(stop_on_signal(stop_sender));
+    run_state(state)
+}
+
+/// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
+fn run_state(state: State) -> Result<(), Failure> {
+    let thread = std::thread::Builder::new().name("state".into()).spawn(move || {
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
+        runtime.block_on(state::run(state))
+    });
+    let thread = thread.map_err(|error| Failure::Other(format!("cannot start the state thread: {error}")))?;
+    match thread.join() {
+        Ok(result) => result.map_err(Failure::Other),
+        Err(_) => Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into())),
+    }
+}
+
+async fn stop_on_signal(stop: watch::Sender<bool>) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received: end this server with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("asked to stop");
+    stop.send_replace(true);
+}
+
+fn replica(
+    config: &ServerConfig,
+    identity: &Identity,
+    recovered: Recovered,
+    clock: Clock,
+) -> Result<Replica, Failure> {
+    let now = clock.now();
+    let membership = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => Some((quorum, membership(quorum)?)),
+    };
+    let settings = Settings {
+        me: identity.me,
+        tick_ms: config.tick_ms,
+        session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),
+        session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
+        leader_serves: membership.as_ref().is_none_or(|(quorum, _)| quorum.leader_serves),
+        super_digest: config.pipeline.super_digest.clone(),
+        tree: tree_settings(config),
+        container_check_ms: config.containers.check_interval_ms,
+        container_never_used_ms: i64::try_from(config.containers.never_used_ms_max).unwrap_or(i64::MAX),
+        config_text: membership.as_ref().map(|(_, membership)| membership.to_string()),
+    };
+    let Some((quorum, membership)) = membership else {
+        return Ok(Replica::standalone(settings, recovered.tree, now));
+    };
+    let durable = zab::Durable {
+        accepted_epoch: recovered.accepted_epoch,
+        current_epoch: recovered.current_epoch,
+        last_zxid: if recovered.may_vote { recovered.tree.last_zxid() } else { crate::ids::Zxid::NONE },
+        tail: recovered.tail,
+    };
+    let zab_config = zab::Config {
+        me: identity.me,
+        membership,
+        tick_ms: config.tick_ms,
+        init_limit: quorum.init_limit_ticks,
+        sync_limit: quorum.sync_limit_ticks,
+        connect_limit: quorum.connect_limit_ticks,
+        cnx_timeout_ms: config.election.cnx_timeout_ms,
+        notification_ms_min: config.election.notification_ms_min,
+        notification_ms_max: config.election.notification_ms_max,
+        committed_log_max: config.pipeline.committed_log_txns,
+        committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
+    };
+    let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
+    let zab = Zab::new(zab_config, durable, seed, now.ms);
+    Ok(Replica::member(settings, recovered.tree, zab, now))
+}
+
+fn membership(quorum: &Quorum) -> Result<Membership, Failure> {
+    Membership::parse(&quorum.members.text())
+        .map_err(|error| Failure::Other(format!("the server lines of zoo.cfg: {error}")))
+}
+
+fn open_peers(
+    quorum: &Quorum,
+    config: &ServerConfig,
+    identity: &Identity,
+    inputs: mpsc::Sender<zab::Input>,
+    stop: &watch::Receiver<bool>,
+    tasks: &Handle,
+) -> Result<Peers, Failure> {
+    let own = quorum.members.get(identity.me).and_then(|member| member.addresses.first());
+    let Some((host, quorum_port, election_port)) = own else {
+        return Err(Failure::Other(format!("server.{} has no address in zoo.cfg", identity.me)));
+    };
+    let host = (!quorum.listen_on_all_ips).then_some(host.as_str());
+    let election_addr = resolve(host, *election_port)?;
+    let quorum_addr = resolve(host, *quorum_port)?;
+    let election = bind(election_addr, None, "election")?;
+    let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
+    Ok(Peers::start(election, quorum_addr, timeout, inputs, stop.clone(), tasks.clone()))
+}
+
+fn listen(at: &Listen, config: &ServerConfig) -> Result<tokio::net::TcpListener, Failure> {
+    let backlog = config.client_port_listen_backlog.and_then(|backlog| i32::try_from(backlog).ok());
+    bind(resolve(at.host.as_deref(), at.port)?, backlog, "client")
+}
+
+fn bind(addr: SocketAddr, backlog: Option<i32>, what: &str) -> Result<tokio::net::TcpListener, Failure> {
+    sockets::listen(addr, backlog).map_err(|error| {
+        Failure::Other(format!(
+            "cannot open the {what} port {addr}: {error}. Is another server running there (ss -ltnp), \
+             and is the address one of this host's?"
+        ))
+    })
+}
+
+/// The address to listen on; without a host all of them.
+fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
+    let Some(host) = host else {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+    };
+    (host, port).to_socket_addrs().ok().and_then(|mut addrs| addrs.next()).ok_or_else(|| {
+        Failure::Other(format!("the host name {host} of zoo.cfg has no address here: check /etc/hosts and DNS"))
+    })
+}
+
+fn tree_settings(config: &ServerConfig) -> tree::Settings {
+    tree::Settings {
+        extended_types: config.pipeline.extended_types,
+        skip_acl: config.pipeline.skip_acl,
+        digest_enabled: config.pipeline.digest,
+        close_session_paths: config.pipeline.close_session_txn,
+        enforce_quota: config.pipeline.enforce_quota,
+        ..tree::Settings::default()
+    }
+}
+
+fn store_settings(config: &ServerConfig) -> store::Settings {
+    let storage = &config.storage;
+    store::Settings {
+        snap_count: storage.snap_count,
+        snap_log_bytes: storage.snap_log_bytes,
+        compression: storage.snapshot_compression,
+        prealloc_bytes: storage.prealloc_bytes,
+        log_file_bytes_max: storage.log_file_bytes_max,
+        force_sync: storage.force_sync,
+        trust_empty: storage.trust_empty,
+        db_autocreate: storage.db_autocreate,
+        dir_autocreate: storage.dir_autocreate,
+        quorum: matches!(config.role, Role::Quorum(_)),
+        tail_txns_max: config.pipeline.committed_log_txns,
+        tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
+        seed: u64::from(std::process::id()),
+        tree: tree_settings(config),
+        ensemble: None,
+    }
+}
+
+fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Context, Failure> {
+    let now = clock.now();
+    let membership = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => Some(membership(quorum)?),
+    };
+    let quorum = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => {
+            let own = quorum.members.get(identity.me);
+            let (quorum_port, election_port) =
+                own.and_then(|member| member.addresses.first()).map_or((0, 0), |(_, q, e)| (*q, *e));
+            Some(QuorumConf {
+                init_limit: quorum.init_limit_ticks,
+                sync_limit: quorum.sync_limit_ticks,
+                election_port,
+                quorum_port,
+                observer: identity.role == super::config::MemberRole::Observer,
+                membership: quorum.members.text(),
+            })
+        }
+    };
+    Ok(Context {
+        membership,
+        version: crate::VERSION.to_owned(),
+        conf: Conf {
+            client_port: identity.client.as_ref().map_or(-1, |at| at.port.into()),
+            data_dir: config.data_dir.join("version-2"),
+            data_log_dir: config.data_log_dir.join("version-2"),
+            tick_ms: config.tick_ms,
+            clients_per_ip_max: config.max_client_cnxns.unwrap_or(0) as usize,
+            session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),
+            session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
+            backlog: config.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32),
+            server_id: if quorum.is_some() { identity.me.0 } else { 0 },
+            quorum,
+        },
+        origin_wall_ms: now.wall_ms - now.ms as i64,
+    })
+}

@@ -1,0 +1,314 @@
+//! The state thread: the loop around the replica. It gathers what has arrived, steps the replica through it
+//! as one batch, and carries out what comes of it. It takes no protocol decision.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    clients::{ClientSocket, FromClient},
+    four_letter::{self, Whitelist},
+    log::{FromLog, LogThread, SnapshotJob, ToLog},
+    peers::Peers,
+};
+use crate::{
+    replica::{ClientId, Input, Now, Output, Replica},
+    ids::Zxid,
+    store::{RealDisk, SnapshotFile},
+    tree::snapshot,
+    zab,
+};
+
+/// Messages taken into one batch.
+const BATCH_MAX: usize = 1024;
+
+/// Transactions handed to the log thread and not yet durable beyond which clients must wait
+/// (`globalOutstandingLimit` bounds the same thing in the reference).
+const UNDURABLE_MAX: usize = 16 * 1024;
+
+/// Bytes of one snapshot chunk: bounds how long clients wait for one.
+const CHUNK_LEN: usize = 256 * 1024;
+
+/// All that the state thread is given.
+pub(super) struct State {
+    pub(super) parts: Parts,
+    pub(super) from_clients: mpsc::Receiver<FromClient>,
+    pub(super) from_peers: mpsc::Receiver<zab::Input>,
+    pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What the loop works with.
+pub(super) struct Parts {
+    pub(super) replica: Replica,
+    pub(super) clock: Clock,
+    pub(super) peers: Option<Peers>,
+    pub(super) log: LogThread,
+    pub(super) log_events: mpsc::UnboundedSender<FromLog>,
+    pub(super) words: four_letter::Context,
+    pub(super) whitelist: Whitelist,
+    /// How often old snapshots are removed, in ms, and how many stay.
+    pub(super) purge: Option<(u64, usize)>,
+}
+
+/// Where the replica's time comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Clock {
+        Clock { origin: Instant::now() }
+    }
+
+    pub(super) fn now(self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { ms: self.origin.elapsed().as_millis() as u64, wall_ms: wall.as_millis() as i64 }
+    }
+
+    fn at(self, ms: u64) -> tokio::time::Instant {
+        // A deadline that never comes is a day away: waking once a day costs nothing.
+        let ms = ms.min(self.now().ms + 86_400_000);
+        (self.origin + Duration::from_millis(ms)).into()
+    }
+}
+
+/// A snapshot on its way to disk, chunk by chunk between batches.
+struct Snapshotting {
+    writer: snapshot::Writer,
+    /// `None` until the log thread has made the file.
+    job: Option<SnapshotJob>,
+    /// The tree that the writer walks; another tree has no place for it.
+    generation: u64,
+    /// A chunk the snapshot thread had no room for.
+    held: Option<Bytes>,
+}
+
+/// What the loop itself keeps.
+struct Loop {
+    state: Parts,
+    sockets: HashMap<ClientId, Arc<ClientSocket>, FixedState>,
+    outputs: Vec<Output>,
+    undurable: usize,
+    snapshotting: Option<Snapshotting>,
+    /// When old snapshots are removed next: at the start, then at every interval.
+    purge_at: Option<tokio::time::Instant>,
+    halt: Option<String>,
+}
+
+/// Runs until told to stop, or until going on would be wrong.
+///
+/// # Errors
+/// The reason to end that is not a request to stop.
+pub(super) async fn run(state: State) -> Result<(), String> {
+    let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
+    let mut this = Loop {
+        state: parts,
+        sockets: HashMap::default(),
+        outputs: Vec::new(),
+        undurable: 0,
+        snapshotting: None,
+        purge_at: None,
+        halt: None,
+    };
+    this.purge_at = this.state.purge.map(|_| tokio::time::Instant::now());
+    this.step(Input::Tick);
+    let mut clients = Vec::with_capacity(BATCH_MAX);
+    let mut peers = Vec::with_capacity(BATCH_MAX);
+    loop {
+        this.finish_batch();
+        if let Some(reason) = this.halt.take() {
+            return Err(reason);
+        }
+        let deadline = this.state.clock.at(this.state.replica.deadline_ms());
+        let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
+        let purge_at = this.purge_at;
+        let snapshot_turn = this.snapshot_turn();
+        let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(event) = from_log.recv() => this.log_event(event),
+            1.. = from_peers.recv_many(&mut peers, BATCH_MAX) => {
+                for input in peers.drain(..) {
+                    this.step(Input::Peer(input));
+                }
+            }
+            1.. = from_clients.recv_many(&mut clients, BATCH_MAX), if clients_may => {
+                for message in clients.drain(..) {
+                    this.client_message(message);
+                }
+            }
+            () = tokio::time::sleep_until(deadline) => this.step(Input::Tick),
+            () = tokio::time::sleep_until(purge_at.unwrap_or(deadline)), if purge_at.is_some() => this.purge(),
+            () = snapshot_turn, if snapshotting => this.write_chunk(),
+        }
+    }
+    this.state.log.finish();
+    Ok(())
+}
+
+impl Loop {
+    fn step(&mut self, input: Input) {
+        let now = self.state.clock.now();
+        self.state.replica.step(now, input, &mut self.outputs);
+        for output in std::mem::take(&mut self.outputs) {
+            self.act(output);
+        }
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Persist { id, op } => {
+                self.undurable += 1;
+                // A log thread that is gone has said why; the loop ends on that.
+                let _ = self.state.log.commands.send(ToLog::Persist { id, op });
+            }
+            Output::Peer(output) => {
+                if let Some(peers) = &mut self.state.peers {
+                    peers.act(output);
+                }
+            }
+            Output::PeerSnapshot { conn, body } => {
+                if let Some(peers) = &mut self.state.peers {
+                    peers.send(conn, body);
+                }
+            }
+            Output::Note(line) => tracing::info!("{line}"),
+            Output::Halt { reason } => self.halt = Some(reason),
+        }
+    }
+
+    /// One write per socket for everything this batch owes it.
+    fn finish_batch(&mut self) {
+        let sockets = &mut self.sockets;
+        self.state.replica.drain_clients(|client, bytes, closing| {
+            if let Some(socket) = sockets.get(&client) {
+                if !bytes.is_empty() {
+                    socket.send(bytes);
+                }
+                if closing {
+                    socket.close_after_writes();
+                    sockets.remove(&client);
+                }
+            }
+        });
+    }
+
+    fn client_message(&mut self, message: FromClient) {
+        match message {
+            FromClient::Up { client, addr, socket } => {
+                self.sockets.insert(client, socket);
+                self.step(Input::ClientUp { client, addr });
+            }
+            FromClient::Frames { client, frames } => {
+                for frame in frames {
+                    self.step(Input::ClientFrame { client, frame });
+                }
+            }
+            FromClient::Down { client } => {
+                self.sockets.remove(&client);
+                self.step(Input::ClientDown { client });
+            }
+            FromClient::FourLetter { word, answer } => {
+                let now = self.state.clock.now();
+                let text = four_letter::answer(
+                    word,
+                    &mut self.state.replica,
+                    now,
+                    &self.state.words,
+                    &self.state.whitelist,
+                );
+                let _ = answer.send(text);
+            }
+        }
+    }
+
+    fn log_event(&mut self, event: FromLog) {
+        match event {
+            FromLog::Persisted { id, ops } => {
+                self.undurable = self.undurable.saturating_sub(ops);
+                self.step(Input::Persisted { id });
+            }
+            FromLog::Reloaded { id, ops, recovered } => {
+                self.undurable = self.undurable.saturating_sub(ops);
+                let tree = Box::new(recovered.tree);
+                self.step(Input::Reloaded { id, tree, tail: recovered.tail });
+            }
+            FromLog::SnapshotDue => self.start_snapshot(),
+            FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
+            FromLog::SnapshotDone { zxid } => {
+                tracing::info!(%zxid, "snapshot written");
+            }
+            FromLog::Failed { reason } => self.halt = Some(reason),
+        }
+    }
+
+    /// Only a serving replica's tree is known to be committed (quorum §6.1 I5).
+    fn start_snapshot(&mut self) {
+        if self.snapshotting.is_some() || !self.state.replica.settled() {
+            return;
+        }
+        let generation = self.state.replica.tree_generation();
+        let writer = snapshot::Writer::open(self.state.replica.tree_mut());
+        let _ = self.state.log.commands.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
+        self.snapshotting = Some(Snapshotting { writer, generation, job: None, held: None });
+    }
+
+    /// The log thread has made the file; chunks may flow.
+    fn snapshot_begun(&mut self, zxid: Zxid, file: SnapshotFile<RealDisk>) {
+        let Some(current) = self.snapshotting.as_mut().filter(|current| current.writer.zxid() == zxid) else {
+            return;
+        };
+        match SnapshotJob::start(file, zxid, self.state.log_events.clone()) {
+            Ok(job) => current.job = Some(job),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot could not be started; the log goes on growing");
+                self.give_up_snapshot();
+            }
+        }
+    }
+
+    /// An unfinished file has no name that counts, and goes with its job.
+    fn give_up_snapshot(&mut self) {
+        let Some(current) = self.snapshotting.take() else { return };
+        if current.generation == self.state.replica.tree_generation() {
+            current.writer.close(self.state.replica.tree_mut());
+        }
+    }
+
+    /// Comes when nothing else is there to do; a moment later when the snapshot thread is behind.
+    fn snapshot_turn(&self) -> impl Future<Output = ()> + use<> {
+        let behind = self.snapshotting.as_ref().is_some_and(|current| current.held.is_some());
+        tokio::time::sleep(Duration::from_millis(u64::from(behind)))
+    }
+
+    fn write_chunk(&mut self) {
+        let Some(current) = &mut self.snapshotting else { return };
+        if current.generation != self.state.replica.tree_generation() || !self.state.replica.settled() {
+            return self.give_up_snapshot();
+        }
+        let Some(job) = &current.job else { return };
+        let tree = self.state.replica.tree_mut();
+        match current.held.take().or_else(|| current.writer.chunk(tree, CHUNK_LEN)) {
+            Some(chunk) => current.held = job.offer(chunk),
+            None => {
+                job.finish(tree.last_zxid(), tree.digest());
+                self.give_up_snapshot();
+            }
+        }
+    }
+
+    fn purge(&mut self) {
+        let Some((interval_ms, retain)) = self.state.purge else { return };
+        self.purge_at = Some(tokio::time::Instant::now() + Duration::from_millis(interval_ms));
+        let _ = self.state.log.commands.send(ToLog::Purge { retain });
+    }
+}

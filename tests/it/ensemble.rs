@@ -1,0 +1,236 @@
+//! Servers on loopback, each a real process with a directory and ports of its own.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::run::{ZKOPS, eventually};
+
+/// How long a start, an election or a sync may take on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Servers of one ensemble, or one standalone server. All end when dropped.
+pub(crate) struct Ensemble {
+    dir: tempfile::TempDir,
+    servers: Vec<Server>,
+}
+
+struct Server {
+    client_port: u16,
+    child: Option<Child>,
+}
+
+impl Ensemble {
+    /// `members` servers, the last `observers` of them observers, with `extra` lines in each zoo.cfg; not
+    /// yet started.
+    pub(crate) fn new(members: usize, observers: usize, extra: &str) -> Ensemble {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ports = free_ports(members * 3);
+        let mut lines = String::new();
+        if members > 1 {
+            for n in 0..members {
+                let role = if n >= members - observers { ":observer" } else { "" };
+                let (quorum, election) = (ports[n * 3 + 1], ports[n * 3 + 2]);
+                lines += &format!("server.{}=127.0.0.1:{quorum}:{election}{role}\n", n + 1);
+            }
+        }
+        let ensemble = Ensemble {
+            servers: (0..members).map(|n| Server { client_port: ports[n * 3], child: None }).collect(),
+            dir,
+        };
+        for n in 1..=members {
+            let data = ensemble.data(n);
+            std::fs::create_dir_all(&data).expect("the directory is ours");
+            std::fs::write(data.join("myid"), format!("{n}\n")).expect("the directory is ours");
+            let text = format!(
+                "tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\n\
+                 4lw.commands.whitelist=*\npreAllocSize=64\n{extra}\n{lines}",
+                data.display(),
+                ensemble.client_port(n)
+            );
+            std::fs::write(ensemble.config(n), text).expect("the directory is ours");
+        }
+        ensemble
+    }
+
+    /// All started, and serving.
+    pub(crate) fn started(members: usize) -> Ensemble {
+        let mut ensemble = Ensemble::new(members, 0, "");
+        (1..=members).for_each(|n| ensemble.start(n));
+        ensemble.await_serving();
+        ensemble
+    }
+
+    pub(crate) fn start(&mut self, n: usize) {
+        let log = File::options().create(true).append(true).open(self.log(n)).expect("the directory is ours");
+        let child = Command::new(ZKOPS)
+            .arg("server")
+            .arg(self.config(n))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("the server is built");
+        self.servers[n - 1].child = Some(child);
+    }
+
+    /// SIGKILL: nothing is flushed, no connection is closed in order.
+    pub(crate) fn kill(&mut self, n: usize) {
+        if let Some(mut child) = self.servers[n - 1].child.take() {
+            child.kill().expect("our own child can be killed");
+            child.wait().expect("our own child can be waited for");
+        }
+    }
+
+    /// SIGTERM; gives the exit code.
+    pub(crate) fn stop(&mut self, n: usize) -> i32 {
+        let mut child = self.servers[n - 1].child.take().expect("the server runs");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
+        let what = format!("server {n} ends");
+        let status = eventually(&what, SOON, || child.try_wait().ok().flatten().ok_or("still running"));
+        status.code().unwrap_or(-1)
+    }
+
+    /// Waits until every server that runs serves, with one leader among them.
+    pub(crate) fn await_serving(&self) {
+        let running: Vec<usize> =
+            (1..=self.servers.len()).filter(|n| self.servers[n - 1].child.is_some()).collect();
+        eventually("the ensemble serves", SOON, || {
+            let modes: Vec<String> = running.iter().map(|n| self.mode(*n).unwrap_or_default()).collect();
+            let leaders = modes.iter().filter(|mode| *mode == "leader" || *mode == "standalone").count();
+            match leaders == 1 && modes.iter().all(|mode| !mode.is_empty()) {
+                true => Ok(()),
+                false => Err(format!("modes {modes:?}\n{}", self.logs())),
+            }
+        });
+    }
+
+    /// The word behind `Mode:`, if the server serves.
+    pub(crate) fn mode(&self, n: usize) -> Option<String> {
+        let text = self.ask(n, "srvr")?;
+        text.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
+    }
+
+    pub(crate) fn leader(&self) -> usize {
+        eventually("there is a leader", SOON, || {
+            (1..=self.servers.len()).find(|n| self.mode(*n).as_deref() == Some("leader")).ok_or("none")
+        })
+    }
+
+    /// A four-letter word's answer.
+    pub(crate) fn ask(&self, n: usize, word: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address(n)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(word.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    pub(crate) fn client_port(&self, n: usize) -> u16 {
+        self.servers[n - 1].client_port
+    }
+
+    pub(crate) fn address(&self, n: usize) -> String {
+        format!("127.0.0.1:{}", self.client_port(n))
+    }
+
+    /// All client addresses, as clients take them.
+    pub(crate) fn addresses(&self) -> String {
+        (1..=self.servers.len()).map(|n| self.address(n)).collect::<Vec<_>>().join(",")
+    }
+
+    pub(crate) fn data(&self, n: usize) -> PathBuf {
+        self.dir.path().join(format!("data-{n}"))
+    }
+
+    pub(crate) fn config(&self, n: usize) -> PathBuf {
+        self.dir.path().join(format!("zoo-{n}.cfg"))
+    }
+
+    pub(crate) fn log(&self, n: usize) -> PathBuf {
+        self.dir.path().join(format!("server-{n}.log"))
+    }
+
+    /// The end of every server's log, for the message of a failing test.
+    pub(crate) fn logs(&self) -> String {
+        (1..=self.servers.len())
+            .map(|n| {
+                let text = std::fs::read_to_string(self.log(n)).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().rev().take(12).collect();
+                let tail: Vec<&str> = lines.into_iter().rev().collect();
+                format!("--- server {n}\n{}\n", tail.join("\n"))
+            })
+            .collect()
+    }
+}
+
+impl Drop for Ensemble {
+    fn drop(&mut self) {
+        (1..=self.servers.len()).for_each(|n| self.kill(n));
+    }
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has free ports")).collect();
+    held.iter().map(|listener| listener.local_addr().expect("a bound socket has an address").port()).collect()
+}
+
+/// A kazoo script of `tests/kazoo`, run by the Python that `tests/run` prepared.
+pub(crate) fn kazoo(script: &str) -> Command {
+    let venv = std::env::var("ZKOPS_TEST_VENV").unwrap_or_else(|_| "/var/cache/zklab/venv".to_owned());
+    let python = Path::new(&venv).join("bin/python");
+    assert!(python.exists(), "{} is missing: run the tests with tests/run, which installs kazoo", python.display());
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script));
+    command
+}
+
+/// `tests/kazoo/writer.py` at work.
+pub(crate) struct Writer {
+    child: Child,
+    acked: BufReader<std::process::ChildStdout>,
+}
+
+impl Writer {
+    /// Starts `command` (kazoo's writer, with its arguments) and waits for its first acknowledged write.
+    pub(crate) fn start(mut command: Command) -> Writer {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python is there");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut writer = Writer { child, acked: BufReader::new(stdout) };
+        writer.await_acks(1);
+        writer
+    }
+
+    /// Waits until so many more writes are acknowledged.
+    pub(crate) fn await_acks(&mut self, count: usize) {
+        for _ in 0..count {
+            let mut line = String::new();
+            let read = self.acked.read_line(&mut line).expect("the writer's output is text");
+            assert!(read > 0, "the writer ended early");
+        }
+    }
+
+    /// Ends it and checks that nothing acknowledged is lost; gives its closing lines (acked, gap, lost).
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> String {
+        drop(self.child.stdin.take());
+        let mut text = String::new();
+        self.acked.read_to_string(&mut text).expect("the writer's output is text");
+        let status = self.child.wait().expect("our own child can be waited for");
+        let closing: Vec<&str> = text.lines().filter(|line| !line.starts_with(|c: char| c.is_ascii_digit())).collect();
+        assert!(status.success(), "acknowledged writes are lost: {closing:?}");
+        closing.join(", ")
+    }
+}
