@@ -21,15 +21,14 @@ use crate::{
     ids::SessionId,
     jute::Str,
     proto::{
-        Acl, AddWatchMode, CreateMode, CreateRequest, ErrorCode, MultiResult, Request, Response, Stat,
-        WatcherType,
+        Acl, AddWatchMode, CreateMode, CreateRequest, ErrorCode, Request, Response, Stat, WatcherType,
         path::{self, PathError},
     },
 };
 
 /// Calls that wait for the task to take them; callers beyond that wait in `send`.
 const COMMANDS_MAX: usize = 64;
-const ANY_VERSION: i32 = -1;
+pub(super) const ANY_VERSION: i32 = -1;
 /// The dynamic configuration, which no chroot moves (§4.7, §12).
 const CONFIG_PATH: &str = "/zookeeper/config";
 
@@ -69,15 +68,6 @@ pub struct Created {
     /// With the sequence number, if one was asked for.
     pub path: String,
     pub stat: Stat,
-}
-
-/// One op of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MultiOp {
-    Create { path: String, data: Option<Bytes>, acl: Vec<Acl>, mode: CreateMode },
-    Delete { path: String, version: Option<i32> },
-    Set { path: String, data: Option<Bytes>, version: Option<i32> },
-    Check { path: String, version: i32 },
 }
 
 impl Client {
@@ -294,28 +284,6 @@ impl Client {
         self.call(path, request, Effect::None).await.map(drop)
     }
 
-    /// All ops or none.
-    ///
-    /// # Errors
-    /// [`Error::Multi`] names the op that failed.
-    pub async fn multi(&self, ops: Vec<MultiOp>) -> Result<Vec<MultiResult>> {
-        let paths: Vec<String> = ops.iter().map(|op| op.path().to_owned()).collect();
-        let requests = ops.into_iter().map(|op| self.multi_request(op)).collect::<Result<Vec<_>>>()?;
-        let mut results = match self.call("", Request::Multi(requests), Effect::None).await? {
-            Response::Multi(results) => results,
-            other => return Err(unexpected("", &other)),
-        };
-        if let Some(error) = multi_failure(&results, &paths) {
-            return Err(error);
-        }
-        for result in &mut results {
-            if let MultiResult::Create { path } | MultiResult::Create2 { path, .. } = result {
-                *path = Str::from(self.client_path(path));
-            }
-        }
-        Ok(results)
-    }
-
     /// Adds an identity to this and every later connection of the session. A digest with a wrong
     /// password succeeds too: it is just another identity (§4.5).
     pub async fn add_auth(&self, scheme: &str, auth: Bytes) -> Result<()> {
@@ -383,7 +351,7 @@ impl Client {
         }
     }
 
-    fn create_request(
+    pub(super) fn create_request(
         &self,
         path: &str,
         data: Option<Bytes>,
@@ -400,24 +368,7 @@ impl Client {
         Ok(CreateRequest { path, data, acl: Some(acl), flags: mode.flags(), ttl_ms: None })
     }
 
-    fn multi_request(&self, op: MultiOp) -> Result<Request> {
-        Ok(match op {
-            MultiOp::Create { path, data, acl, mode } => {
-                Request::Create(self.create_request(&path, data, acl, mode)?)
-            }
-            MultiOp::Delete { path, version } => {
-                Request::Delete { path: self.server_path(&path)?, version: version.unwrap_or(ANY_VERSION) }
-            }
-            MultiOp::Set { path, data, version } => Request::SetData {
-                path: self.server_path(&path)?,
-                data,
-                version: version.unwrap_or(ANY_VERSION),
-            },
-            MultiOp::Check { path, version } => Request::Check { path: self.server_path(&path)?, version },
-        })
-    }
-
-    async fn call(&self, path: &str, request: Request, effect: Effect) -> Result<Response> {
+    pub(super) async fn call(&self, path: &str, request: Request, effect: Effect) -> Result<Response> {
         let call = Call { request, effect };
         self.answer(path, |reply| Command::Call { call, reply }).await
     }
@@ -451,7 +402,7 @@ impl Client {
         }
     }
 
-    fn server_path(&self, path: &str) -> std::result::Result<Str, PathError> {
+    pub(super) fn server_path(&self, path: &str) -> std::result::Result<Str, PathError> {
         path::validate(path)?;
         Ok(self.prefixed(path))
     }
@@ -464,7 +415,7 @@ impl Client {
         }
     }
 
-    fn client_path(&self, path: &str) -> String {
+    pub(super) fn client_path(&self, path: &str) -> String {
         let stripped = self.shared.chroot.as_deref().and_then(|chroot| path.strip_prefix(chroot));
         match stripped {
             Some("") => "/".to_owned(),
@@ -472,32 +423,6 @@ impl Client {
             None => path.to_owned(),
         }
     }
-}
-
-impl MultiOp {
-    pub fn path(&self) -> &str {
-        match self {
-            MultiOp::Create { path, .. }
-            | MultiOp::Delete { path, .. }
-            | MultiOp::Set { path, .. }
-            | MultiOp::Check { path, .. } => path,
-        }
-    }
-}
-
-/// The op that made a transaction fail: 0 stands before it, −2 after it (§2.7 TRAP).
-fn multi_failure(results: &[MultiResult], paths: &[String]) -> Option<Error> {
-    let inconsistent = ErrorCode::RuntimeInconsistency.code();
-    let failed = |result: &MultiResult| match result {
-        MultiResult::Error(code) if *code != 0 && *code != inconsistent => Some(*code),
-        _ => None,
-    };
-    let (at, code) = results.iter().enumerate().find_map(|(at, result)| Some((at, failed(result)?)))?;
-    let path = paths.get(at).cloned().unwrap_or_default();
-    Some(match ErrorCode::from_code(code) {
-        Some(code) => Error::Multi { at, code, path },
-        None => Error::UnknownCode(code, path),
-    })
 }
 
 fn watching(watch: bool, effect: impl FnOnce() -> Watch) -> Effect {
@@ -522,7 +447,7 @@ fn named(failure: Failure, path: &str) -> Error {
 }
 
 /// The decoder picks the record by the op, so another one is an error of ours; it still must not panic.
-fn unexpected(path: &str, response: &Response) -> Error {
+pub(super) fn unexpected(path: &str, response: &Response) -> Error {
     tracing::error!(path, ?response, "an answer of another kind than its request");
     let why = crate::jute::Error::Value { what: "kind of answer", value: 0 };
     Error::Malformed { why, path: path.to_owned() }

@@ -31,6 +31,8 @@ use crate::proto::Response;
 const CALLS_MAX: usize = 1024;
 /// Bytes waiting for the socket beyond which no call is taken: large writes push back early.
 const OUTBOX_BYTES_MAX: usize = 4 << 20;
+/// Room made for one read of a long frame.
+const READ_BYTES: usize = 64 << 10;
 /// How long one `isro` question may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -328,7 +330,8 @@ fn take_frame(inbox: &mut BytesMut, bytes_max: usize) -> io::Result<Option<Bytes
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     };
     if inbox.len() < 4 + len {
-        inbox.reserve(4 + len - inbox.len());
+        // Room for what comes next, not for all the peer promises.
+        inbox.reserve((4 + len - inbox.len()).min(READ_BYTES));
         return Ok(None);
     }
     inbox.advance(4);

@@ -6,7 +6,7 @@
 //! | [`connect_string`] | `host:port,…[/chroot]` → [`ConnectString`] |
 //! | `session/` | the pure machine: (state, input, now) → actions. It decides; nothing else does |
 //! | `connection` | the loop around the machine: one task per client, sockets and timers |
-//! | `api` | [`Client`]: one method per operation, chroot applied and stripped |
+//! | `api`, `transaction` | [`Client`]: one method per operation, chroot applied and stripped |
 //! | [`four_letter`] | `srvr`, `mntr` and the like: asked and parsed |
 //!
 //! Not here: SASL and TLS, per-watch callbacks (one stream of events per client), retries of a write
@@ -21,12 +21,14 @@ pub mod four_letter;
 mod options;
 mod random;
 mod session;
+mod transaction;
 
-pub use api::{Client, Created, MultiOp, Node};
+pub use api::{Client, Created, Node};
 pub use connect_string::{ConnectString, ConnectStringError, PORT_DEFAULT, Server};
 pub use error::{Error, Result};
 pub use event::{Event, Events, Noticed, State, Status};
 pub use options::Options;
+pub use transaction::MultiOp;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -91,6 +91,11 @@ impl Fake {
         self.world().tree.wall_ms = wall_ms;
     }
 
+    /// The text of the config node, which no client may write.
+    pub(crate) fn set_config(&self, text: &str) {
+        self.world().tree.set_data("/zookeeper/config", text);
+    }
+
     pub(crate) fn drop_connections(&self) {
         for (_, peer) in std::mem::take(&mut self.world().connections) {
             let _ = peer.frames.send(None);

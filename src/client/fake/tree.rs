@@ -50,6 +50,10 @@ impl Default for Tree {
 }
 
 impl Tree {
+    pub(super) fn set_data(&mut self, path: &str, text: &str) {
+        self.nodes.get_mut(path).unwrap().data = Some(Bytes::copy_from_slice(text.as_bytes()));
+    }
+
     pub(super) fn stat(&self, path: &str) -> Option<Stat> {
         let node = self.nodes.get(path)?;
         Some(Stat {

@@ -187,12 +187,13 @@ impl Session {
         self.state = State::Connecting;
         self.probe.at_ms = u64::MAX;
         self.auth_sent.clear();
+        if was_connected {
+            out.push(Action::Tell(Event::session(EventState::Disconnected)));
+        }
         for pending in std::mem::take(&mut self.pending) {
             self.fail(pending.ticket, &pending.effect, Failure::ConnectionLoss, out);
         }
-        if was_connected {
-            out.push(Action::Tell(Event::session(EventState::Disconnected)));
-        } else {
+        if !was_connected {
             self.failed_attempts += 1;
             self.fail_stale(out);
         }
@@ -225,8 +226,9 @@ impl Session {
         };
         self.state = state;
         self.link = Link::Ended;
-        self.fail_all(&failure, out);
+        // Events stand before answers, as everywhere: who is woken by an answer has seen them.
         out.push(Action::Tell(Event::session(event)));
+        self.fail_all(&failure, out);
         out.push(Action::Hangup);
     }
 

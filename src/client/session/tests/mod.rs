@@ -1,5 +1,7 @@
 //! The machine under virtual time: inputs and clock in, actions out, rendered as text.
 
+mod chaos;
+
 use bytes::Bytes;
 
 use super::{Action, Call, Effect, Failure, Input, Session, Settings, Ticket, Watch};
@@ -187,7 +189,7 @@ fn a_reconnect_resumes_with_zxid_identities_watches_in_that_order() {
     desk.reply(2, 45, &Response::Number(0));
     desk.get("/lost", false);
 
-    assert_eq!(desk.give(Input::Down), ["answer 3 ConnectionLoss", "tell Disconnected"]);
+    assert_eq!(desk.give(Input::Down), ["tell Disconnected", "answer 3 ConnectionLoss"]);
     assert_eq!(desk.session.state(), State::Connecting);
     desk.get("/later", false);
     assert_eq!(desk.wait(), ["dial a:1"]);
@@ -303,7 +305,7 @@ fn replies_out_of_order_cost_the_connection_and_the_one_who_waited_learns_why() 
     desk.get("/b", false);
     let actions = desk.reply(2, 1, &data());
     assert!(actions[0].starts_with("answer 1 Malformed"), "{actions:?}");
-    assert_eq!(actions[1..], ["hangup", "answer 2 ConnectionLoss", "tell Disconnected"]);
+    assert_eq!(actions[1..], ["hangup", "tell Disconnected", "answer 2 ConnectionLoss"]);
 }
 
 #[test]
@@ -371,7 +373,7 @@ fn a_refused_resume_is_the_end_of_the_session() {
     desk.get("/b", false);
     desk.wait();
     desk.give(Input::Connected);
-    assert_eq!(desk.give(Input::Frame(welcome(0, 0))), ["answer 2 Expired", "tell Expired", "hangup"]);
+    assert_eq!(desk.give(Input::Frame(welcome(0, 0))), ["tell Expired", "answer 2 Expired", "hangup"]);
     assert_eq!((desk.session.state(), desk.session.is_ended()), (State::Expired, true));
     assert_eq!(desk.get("/c", false), ["answer 3 Expired"]);
     assert_eq!(desk.session.deadline_ms(), u64::MAX);
@@ -457,7 +459,7 @@ fn a_refused_identity_ends_everything() {
     desk.give(Input::AddAuth { ticket: 9, scheme: "none".into(), auth: Bytes::new() });
     assert_eq!(
         desk.refuse(xid::AUTH, ErrorCode::AuthFailed),
-        ["answer 1 AuthFailed", "answer 9 AuthFailed", "tell AuthFailed", "hangup"],
+        ["tell AuthFailed", "answer 1 AuthFailed", "answer 9 AuthFailed", "hangup"],
         "the refusal overtakes the queued reply"
     );
     assert_eq!(desk.session.state(), State::AuthFailed);
@@ -487,7 +489,7 @@ fn close_waits_for_the_servers_word_but_not_for_ever() {
 
     let mut desk = Desk::new("a:1");
     desk.get("/a", false);
-    assert_eq!(desk.give(Input::Close), ["answer 1 Closed", "tell Closed", "hangup"]);
+    assert_eq!(desk.give(Input::Close), ["tell Closed", "answer 1 Closed", "hangup"]);
 }
 
 #[test]
