@@ -1,1 +1,52 @@
-//! (to be written)
+//! What a server keeps on disk: txn log, snapshots, epoch files and myid, byte for byte as the
+//! reference writes them (disk-format), over the [`disk::Disk`] trait; recovery, truncation and purge.
+//!
+//! It decides nothing about agreement: `zab` says what to persist and in which order, the driver
+//! in `server` calls [`Store`] from its one log thread. It prints nothing: what a human should
+//! know comes back as notes, what stops a start as a [`Refusal`].
+//!
+//! | file | about |
+//! |---|---|
+//! | `disk` | the `Disk` and `File` traits and their errors |
+//! | `real`, `mem` | the two disks: the machine's, and one in memory with faults |
+//! | `names` | file names: what counts as a log or snapshot, and what must never look like one |
+//! | `refusal` | why a directory is not opened, and what to do then |
+//! | `txnlog` | the log's format, its writer and its reader with tail detection |
+//! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
+//! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
+//! | `recover` | the start: newest loadable snapshot, replay, continuity |
+//! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
+//! | `settings` | what an operator may choose |
+//! | `purge` | which snapshots and logs may go |
+
+pub mod disk;
+pub mod mem;
+
+mod atomic;
+mod batch;
+mod epochs;
+mod names;
+mod purge;
+mod real;
+mod recover;
+mod refusal;
+mod settings;
+mod snap;
+#[allow(clippy::module_inception)]
+mod store;
+mod txnlog;
+
+pub use batch::Done;
+pub use epochs::read_myid;
+pub use names::Dirs;
+pub use purge::{Purged, purge};
+pub use real::RealDisk;
+pub use recover::Recovered;
+pub use refusal::{Refusal, Result};
+pub use settings::Settings;
+pub use snap::{Compression, SnapshotFile};
+pub use store::{ENSEMBLE_MARKER, Store};
+pub use txnlog::TXN_BYTES_MAX;
+
+#[cfg(test)]
+mod tests;

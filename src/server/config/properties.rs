@@ -6,17 +6,17 @@
 
 /// One `key=value`, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Property {
-    pub key: String,
-    pub value: String,
+pub(super) struct Property {
+    pub(super) key: String,
+    pub(super) value: String,
     /// The line it starts on, from 1.
-    pub line: usize,
+    pub(super) line: usize,
 }
 
 /// Reads a whole file, in order; duplicates are kept (the last one wins, callers decide).
 ///
 /// Only a malformed `\uXXXX` is an error: line number and text.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Property>, (usize, String)> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Property>, (usize, String)> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
         Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),

@@ -1,0 +1,90 @@
+//! `acceptedEpoch`, `currentEpoch` and `myid`: single numbers in ASCII (disk-format §6).
+
+use std::path::Path;
+
+use crate::ids::{Epoch, ServerId, Zxid};
+
+use super::atomic;
+use super::disk::{self, Disk, read_small};
+use super::refusal::{Refusal, Result};
+
+/// The two promises of a server, as its disk has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epochs {
+    pub(crate) accepted: Epoch,
+    pub(crate) current: Epoch,
+}
+
+pub(crate) const ACCEPTED: &str = "acceptedEpoch";
+pub(crate) const CURRENT: &str = "currentEpoch";
+
+/// Reads both files; what is missing follows from the newest txn and is written.
+///
+/// A crash may leave currentEpoch behind the newest txn's epoch (the reference then refuses to
+/// start): the lower value is kept for voting, never raised (quorum-protocol TRAP Q14). An
+/// acceptedEpoch behind currentEpoch is raised, which only makes the promise stricter (I1).
+pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec<String>) -> Result<Epochs> {
+    let of_last = last.max(Zxid::ZERO).epoch();
+    let accepted = read(disk, dir, ACCEPTED)?;
+    let current = match read(disk, dir, CURRENT)? {
+        Some(current) => current,
+        None => {
+            // acceptedEpoch first: it must never be behind currentEpoch, not even between two writes.
+            let floor = accepted.unwrap_or(of_last).max(of_last);
+            if accepted != Some(floor) {
+                write(disk, dir, ACCEPTED, floor)?;
+            }
+            write(disk, dir, CURRENT, of_last)?;
+            return Ok(Epochs { accepted: floor, current: of_last });
+        }
+    };
+    if of_last > current {
+        notes.push(format!(
+            "currentEpoch is {current} although the newest txn {last} is of epoch {of_last}: the last shutdown \
+             came between the two writes. Voting goes on with {current}, as it must"
+        ));
+    }
+    let floor = current.max(accepted.unwrap_or(of_last));
+    if accepted != Some(floor) {
+        if let Some(accepted) = accepted {
+            notes.push(format!("acceptedEpoch {accepted} was behind currentEpoch {current}; raised to it"));
+        }
+        write(disk, dir, ACCEPTED, floor)?;
+    }
+    Ok(Epochs { accepted: floor, current })
+}
+
+pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<Epoch>> {
+    let file = dir.join(name);
+    let Some(content) = read_small(disk, &file, NUMBER_FILE_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    match first_line(&content).and_then(|line| line.parse().ok()).filter(|epoch: &i64| *epoch >= 0) {
+        Some(epoch) => Ok(Some(Epoch(epoch))),
+        None => Err(Refusal::BadEpoch { file, content: String::from_utf8_lossy(&content).into_owned() }),
+    }
+}
+
+/// Writes one of the two files durably; no newline, as the reference reads it.
+pub(crate) fn write<D: Disk>(disk: &D, dir: &Path, name: &str, epoch: Epoch) -> disk::Result<()> {
+    atomic::replace(disk, dir, name, epoch.0.to_string().as_bytes())
+}
+
+/// Reads `dataDir/myid`; `None` when there is none.
+pub fn read_myid<D: Disk>(disk: &D, data_dir: &Path) -> Result<Option<ServerId>> {
+    let file = data_dir.join("myid");
+    let Some(content) = read_small(disk, &file, NUMBER_FILE_BYTES_MAX)? else {
+        return Ok(None);
+    };
+    match first_line(&content).and_then(|line| line.parse().ok()) {
+        Some(id) => Ok(Some(ServerId(id))),
+        None => Err(Refusal::BadMyid { file, content: String::from_utf8_lossy(&content).into_owned() }),
+    }
+}
+
+fn first_line(content: &[u8]) -> Option<&str> {
+    std::str::from_utf8(content).ok()?.lines().next().map(str::trim)
+}
+
+/// A number and some white space; anything larger is another file.
+const NUMBER_FILE_BYTES_MAX: usize = 256;

@@ -1,0 +1,248 @@
+//! A crash (and an I/O error, and a full disk) at every single operation of a long life: whatever
+//! was flushed is there afterwards, nothing else is needed, and no start is ever refused.
+
+use super::world::*;
+use crate::ids::{Epoch, Zxid};
+use crate::store::mem::{Fault, MemDisk};
+use crate::store::{Recovered, Refusal, Result, Store};
+use crate::tree::Tree;
+
+/// What a server has been told, and so what must be true after any crash.
+#[derive(Debug, Default)]
+struct Told {
+    /// The log cannot end before this.
+    at_least: Zxid,
+    /// Nor behind this, unless a received snapshot is there.
+    at_most: Zxid,
+    /// A snapshot being received: everything before it, or exactly it.
+    receiving: Option<Zxid>,
+    accepted: Epoch,
+    accepted_at_most: Epoch,
+    current: Epoch,
+    current_at_most: Epoch,
+}
+
+impl Told {
+    fn append(
+        &mut self,
+        store: &mut Store<MemDisk>,
+        epoch: i64,
+        counters: std::ops::RangeInclusive<u32>,
+    ) -> Result<()> {
+        for counter in counters {
+            self.at_most = z(epoch, counter);
+            store.append(self.at_most, &txn(self.at_most))?;
+        }
+        store.flush()?;
+        self.at_least = self.at_most;
+        Ok(())
+    }
+
+    fn epoch(&mut self, store: &mut Store<MemDisk>, epoch: i64) -> Result<()> {
+        self.accepted_at_most = Epoch(epoch);
+        store.write_accepted_epoch(Epoch(epoch))?;
+        self.accepted = Epoch(epoch);
+        self.current_at_most = Epoch(epoch);
+        store.write_current_epoch(Epoch(epoch))?;
+        self.current = Epoch(epoch);
+        Ok(())
+    }
+
+    fn snapshot(&self, store: &Store<MemDisk>, tree: &Tree) -> Result<()> {
+        let mut file = store.begin_snapshot(tree.last_zxid())?;
+        body(tree).chunks(700).try_for_each(|chunk| file.write(chunk))?;
+        file.finish(Some((tree.last_zxid(), tree.digest())), tree.last_zxid())?;
+        Ok(())
+    }
+
+    fn truncate(&mut self, store: &mut Store<MemDisk>, to: Zxid) -> Result<()> {
+        self.at_least = to;
+        let recovered = store.truncate(to)?;
+        assert_eq!(recovered.tree.last_zxid(), to);
+        self.at_most = to;
+        Ok(())
+    }
+
+    fn receive(&mut self, store: &mut Store<MemDisk>, tree: &Tree) -> Result<()> {
+        self.receiving = Some(tree.last_zxid());
+        // Older than the log: on the way there, any part of what lies beyond may be gone already.
+        self.at_least = self.at_least.min(tree.last_zxid());
+        store.install_snapshot(tree.last_zxid(), &body(tree))?;
+        (self.at_least, self.at_most) = (tree.last_zxid(), tree.last_zxid());
+        self.receiving = None;
+        Ok(())
+    }
+}
+
+/// The txns that make up the state at `zxid` in the life below.
+fn history(zxid: Zxid) -> Vec<Zxid> {
+    let mut all: Vec<Zxid> = (1..=16).map(|n| z(1, n)).collect();
+    if zxid.epoch() >= Epoch(2) {
+        all.truncate(9);
+        all.extend((1..=4).map(|n| z(2, n)));
+    }
+    if zxid.epoch() >= Epoch(4) {
+        // What the leader of epoch 4 sent differs from all that was logged here.
+        all = vec![z(1, 1), z(3, 1)];
+        all.extend((1..=7).map(|n| z(4, n)));
+    }
+    if zxid.epoch() >= Epoch(5) {
+        all.truncate(3);
+        all.push(z(5, 1));
+    }
+    all.retain(|txn| *txn <= zxid);
+    all
+}
+
+/// A server's life in all its operations.
+fn live(disk: &MemDisk, told: &mut Told) -> Result<()> {
+    let (mut store, _) = open(disk)?;
+    told.epoch(&mut store, 1)?;
+    told.append(&mut store, 1, 1..=1)?;
+    told.append(&mut store, 1, 2..=6)?;
+    told.snapshot(&store, &tree_of(history(z(1, 4))))?;
+    store.roll()?;
+    told.append(&mut store, 1, 7..=10)?;
+    drop(store);
+    let (mut store, _) = open(disk)?;
+    for counter in [11, 13, 15] {
+        told.append(&mut store, 1, counter..=counter + 1)?;
+        store.roll()?;
+    }
+    told.snapshot(&store, &tree_of(history(z(1, 8))))?;
+    store.purge(1)?;
+    told.truncate(&mut store, z(1, 9))?;
+    told.epoch(&mut store, 2)?;
+    told.append(&mut store, 2, 1..=4)?;
+    let mut theirs = tree_of([z(1, 1), z(3, 1)]);
+    theirs.set_last_zxid(z(4, 0));
+    told.receive(&mut store, &theirs)?;
+    told.epoch(&mut store, 4)?;
+    for counter in [1, 3, 5] {
+        told.append(&mut store, 4, counter..=counter + 1)?;
+        store.roll()?;
+        told.snapshot(&store, &tree_of(history(z(4, counter + 1))))?;
+    }
+    told.append(&mut store, 4, 7..=7)?;
+    told.receive(&mut store, &tree_of(history(z(4, 1))))?;
+    told.epoch(&mut store, 5)?;
+    told.append(&mut store, 5, 1..=1)?;
+    store.close()
+}
+
+fn check(told: &Told, recovered: &Recovered, when: &str) {
+    let last = recovered.tree.last_zxid();
+    let in_log = told.at_least <= last && last <= told.at_most;
+    assert!(in_log || told.receiving == Some(last), "{when}: {last} with {told:?}");
+    assert_eq!(recovered.tree.digest(), tree_of(history(last)).digest(), "{when}: state at {last}");
+    assert_eq!(
+        nodes(&recovered.tree),
+        history(last).iter().map(|zxid| text(*zxid)).collect::<Vec<_>>().join(" "),
+        "{when}"
+    );
+    assert!(recovered.may_vote, "{when}");
+    let accepted = told.accepted..=told.accepted_at_most;
+    let current = told.current..=told.current_at_most;
+    assert!(
+        accepted.contains(&recovered.accepted_epoch),
+        "{when}: {:?} with {told:?}",
+        recovered.accepted_epoch
+    );
+    assert!(
+        current.contains(&recovered.current_epoch),
+        "{when}: {:?} with {told:?}",
+        recovered.current_epoch
+    );
+    if let Some((newest, _)) = recovered.tail.last() {
+        assert_eq!(*newest, last, "{when}");
+    }
+}
+
+/// The directory must be good for a next life, too.
+fn goes_on(disk: &MemDisk, when: &str) {
+    let last = {
+        let (mut store, recovered) = open(disk).unwrap_or_else(|refusal| panic!("{when}: {refusal}"));
+        assert!(
+            recovered.notes.iter().all(|note| !note.contains("cut short")),
+            "{when}: cut once is cut for good"
+        );
+        log(&mut store, 9, 1..=2);
+        recovered.tree.digest()
+    };
+    let (_, recovered) = open(disk).unwrap_or_else(|refusal| panic!("{when}: {refusal}"));
+    assert_eq!(recovered.tree.last_zxid(), z(9, 2), "{when}");
+    assert_ne!(recovered.tree.digest(), last, "{when}");
+}
+
+fn operations_of_a_life() -> u64 {
+    let disk = MemDisk::new(0);
+    let mut told = Told::default();
+    live(&disk, &mut told).unwrap();
+    assert_eq!(told.at_least, z(5, 1));
+    disk.operations()
+}
+
+#[test]
+fn a_crash_at_any_operation_loses_nothing_that_was_flushed() {
+    let operations = operations_of_a_life();
+    assert!(operations > 100, "{operations}");
+    for seed in 0..3 {
+        for crash_at in 0..operations {
+            let disk = MemDisk::new(seed * 1000 + crash_at);
+            disk.fail_at(crash_at, Fault::Crash);
+            let mut told = Told::default();
+            live(&disk, &mut told).expect_err("the machine crashes");
+            disk.restart();
+            let when = format!("seed {seed}, crash at operation {crash_at}");
+            let (store, recovered) = open(&disk).unwrap_or_else(|refusal| panic!("{when}: {refusal}"));
+            check(&told, &recovered, &when);
+            drop(store);
+            goes_on(&disk, &when);
+        }
+    }
+}
+
+#[test]
+fn a_crash_during_the_recovery_from_a_crash_loses_nothing_either() {
+    let operations = operations_of_a_life();
+    for crash_at in (0..operations).step_by(3) {
+        for later in 0..5 {
+            let disk = MemDisk::new(crash_at * 7 + later);
+            disk.fail_at(crash_at, Fault::Crash);
+            let mut told = Told::default();
+            live(&disk, &mut told).expect_err("the machine crashes");
+            disk.restart();
+            disk.fail_at(disk.operations() + later, Fault::Crash);
+            // A recovery with less to do than that comes through.
+            let _ = open(&disk);
+            disk.clear_faults();
+            disk.restart();
+            let when = format!("crash at operation {crash_at}, then {later} into the recovery");
+            let (store, recovered) = open(&disk).unwrap_or_else(|refusal| panic!("{when}: {refusal}"));
+            check(&told, &recovered, &when);
+            drop(store);
+            goes_on(&disk, &when);
+        }
+    }
+}
+
+#[test]
+fn an_error_at_any_operation_stops_the_store_and_the_next_start_is_good() {
+    let operations = operations_of_a_life();
+    for fault in [Fault::Io, Fault::NoSpace] {
+        for fail_at in 0..operations {
+            let disk = MemDisk::new(fail_at);
+            disk.fail_at(fail_at, fault);
+            let mut told = Told::default();
+            if let Err(refusal) = live(&disk, &mut told) {
+                assert!(!matches!(refusal, Refusal::Misuse(_)), "{fault:?} at {fail_at}: {refusal}");
+            }
+            disk.clear_faults();
+            let when = format!("{fault:?} at operation {fail_at}");
+            let (store, recovered) = open(&disk).unwrap_or_else(|refusal| panic!("{when}: {refusal}"));
+            check(&told, &recovered, &when);
+            drop(store);
+            goes_on(&disk, &when);
+        }
+    }
+}
