@@ -112,10 +112,7 @@ impl Machine {
 
     /// What `uname -m` says; `None` for a name that we do not know (then only running it tells).
     pub fn of_uname(name: &str) -> Option<Machine> {
-        MACHINES
-            .iter()
-            .find(|(_, names)| names.iter().any(|known| *known == name))
-            .map(|(number, _)| Machine(*number))
+        MACHINES.iter().find(|(_, names)| names.contains(&name)).map(|(number, _)| Machine(*number))
     }
 
     pub fn name(self) -> String {

@@ -111,7 +111,8 @@ impl Connection {
     fn same_machine(&self, binary: &LocalBinary, install: &Install, theirs: &str) -> Result<(), Error> {
         match Machine::of_uname(theirs) {
             Some(machine) if machine != binary.machine() => {
-                let fault = Fault::WrongArchitecture { theirs: theirs.into(), ours: binary.machine().name() };
+                let fault =
+                    Fault::WrongArchitecture { theirs: theirs.into(), ours: binary.machine().name().into() };
                 Err(self.cannot_install(&install.path, fault, String::new()))
             }
             _ => Ok(()),
@@ -219,17 +220,14 @@ impl Push<'_> {
                 let code = value(said, "proved").and_then(|code| code.parse().ok()).unwrap_or(-1);
                 not_running(self.path, &self.machine, code, &stderr, said)
             }
-            _ if wrote_nothing(&stderr).is_some() => {
-                wrote_nothing(&stderr).unwrap_or(Fault::Other { stage: stage.to_string() })
-            }
             "verify" => Fault::Damaged {
-                expected: self.sha256.to_string(),
-                found: value(said, "sha256").unwrap_or("unknown").to_string(),
+                expected: self.sha256.into(),
+                found: value(said, "sha256").unwrap_or("unknown").into(),
             },
             "unpack" if stderr.contains("unexpected end") || stderr.contains("crc error") => {
-                Fault::Damaged { expected: self.sha256.to_string(), found: "incomplete".to_string() }
+                Fault::Damaged { expected: self.sha256.into(), found: "incomplete".into() }
             }
-            other => Fault::Other { stage: other.to_string() },
+            other => wrote_nothing(&stderr).unwrap_or(Fault::Other { stage: other.to_string() }),
         }
     }
 }
@@ -258,8 +256,8 @@ pub(super) fn not_running(path: &str, ours: &str, code: i32, stderr: &str, said:
         Some(mount) if code == 126 || stderr.contains("ermission denied") => Fault::NoExec { mount },
         // The kernel does not know the format; some shells then try to read it as a script.
         _ if stderr.contains("Exec format error") || stderr.contains("\u{7f}ELF") => {
-            let theirs = value(said, "machine").unwrap_or("another machine").to_string();
-            Fault::WrongArchitecture { theirs, ours: ours.to_string() }
+            let theirs = value(said, "machine").unwrap_or("another machine").into();
+            Fault::WrongArchitecture { theirs, ours: ours.into() }
         }
         // A shell reports a signal as 128 + its number.
         _ => Fault::DoesNotRun { status: Status::Code(code) },

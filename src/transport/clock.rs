@@ -36,8 +36,15 @@ impl Connection {
                 if writer.write_all(b"\n").await.is_err() || writer.flush().await.is_err() {
                     break;
                 }
-                let Ok(Some(line)) = lines.next_line().await else { break };
-                let sample = Answer::parse(&line).and_then(|host| offset(host, asked_at, asked.elapsed()));
+                // A login shell may greet first: what is no time is passed over.
+                let answer = loop {
+                    match lines.next_line().await {
+                        Ok(Some(line)) if Answer::parse(&line).is_none() => {}
+                        Ok(Some(line)) => break Answer::parse(&line),
+                        _ => break None,
+                    }
+                };
+                let sample = answer.and_then(|host| offset(host, asked_at, asked.elapsed()));
                 let Some(sample) = sample else { break };
                 if best.is_none_or(|best| sample.bound_ms < best.bound_ms) {
                     best = Some(sample);
@@ -94,7 +101,7 @@ pub(super) fn offset(host: Answer, asked_at: SystemTime, round_trip: Duration) -
 }
 
 /// One `date` for each line it is fed.
-const ASK: &str = "while read -r _; do date +%s%N; done";
+const ASK: &str = "while read -r _; do date +%s%N || exit; done";
 const SAMPLES: u32 = 8;
 /// Seconds have ten digits until the year 2286, nanoseconds nineteen.
 const NANOS_DIGITS_MIN: usize = 12;

@@ -116,11 +116,11 @@ pub enum Fault {
     /// The file system forbids execution.
     NoExec { mount: String },
     /// The machine cannot run this binary at all.
-    WrongArchitecture { theirs: String, ours: String },
+    WrongArchitecture { theirs: Box<str>, ours: Box<str> },
     /// The binary was written correctly but does not run.
     DoesNotRun { status: Status },
     /// What arrived is not what was sent.
-    Damaged { expected: String, found: String },
+    Damaged { expected: Box<str>, found: Box<str> },
     /// The host lacks every program that could do a needed job.
     MissingTool { tools: &'static str },
     /// Anything else; the evidence is what the tool on the host said.

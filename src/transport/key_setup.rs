@@ -54,8 +54,8 @@ impl Dialer {
             Some(path) => vec![path.clone()],
             None => DEFAULT_KEYS.iter().map(|name| ssh.join(name)).collect(),
         };
-        for path in candidates.into_iter().filter(|path| path.exists()) {
-            return existing_key(&path);
+        if let Some(path) = candidates.iter().find(|path| path.exists()) {
+            return existing_key(path);
         }
         let path = wanted.unwrap_or_else(|| ssh.join("id_ed25519"));
         generate_key(&path, &format!("{}@zkops", self.settings.local_user))

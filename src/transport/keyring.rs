@@ -57,8 +57,8 @@ enum Unlocked {
     Locked(String),
 }
 
-/// A private key file as far as it can be read without a passphrase.
-#[derive(Debug, Clone)]
+/// A private key file as far as it can be read without a passphrase. Not printable: it holds the key.
+#[derive(Clone)]
 pub(super) struct KeyFile {
     pub(super) path: PathBuf,
     pub(super) private: Option<Arc<PrivateKey>>,

@@ -57,4 +57,6 @@ mod tests_local;
 #[cfg(test)]
 mod tests_push;
 #[cfg(test)]
+mod tests_setup;
+#[cfg(test)]
 mod tests_ssh;

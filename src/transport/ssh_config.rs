@@ -1,7 +1,8 @@
 //! What `~/.ssh/config` adds to a target: HostName, User, Port, IdentityFile, IdentitiesOnly,
 //! ProxyJump, UserKnownHostsFile. What the inventory sets wins. `Match` blocks are left out
 //! whole (their conditions are not evaluated, except `Match all` at the level of the file
-//! itself); the system-wide ssh_config is not read.
+//! itself; a Match block inside an included file is not seen here, and the parser then gives its
+//! directives to the block above it). The system-wide ssh_config is not read.
 
 use std::fs;
 use std::io::{self, BufReader};

@@ -15,12 +15,23 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::dialer::{Dialer, Settings};
+use super::error::Error;
 use super::keyring::{NoPrompt, Prompt, Question, Secret};
 use super::target::{SshTarget, Target};
 
 /// Generous: the machine may be busy. Tests that wait for it have failed.
 pub(super) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
+}
+
+/// What a refused login had tried, as text.
+pub(super) fn tried(error: &Error) -> String {
+    match error {
+        Error::AuthFailed { tried, .. } => {
+            tried.iter().map(|t| format!("{}: {}", t.method, t.outcome)).collect::<Vec<_>>().join("; ")
+        }
+        other => panic!("not AuthFailed: {other}"),
+    }
 }
 
 /// Waits for a condition that another process brings about.

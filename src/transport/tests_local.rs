@@ -204,8 +204,8 @@ async fn another_machine_is_noticed_before_anything_is_sent() {
     let binary = LocalBinary::open(&dir.path().join("foreign")).await.unwrap();
     let install = Install::at(dir.path().join("bin/zkops").display().to_string());
     let error = here().bootstrap(&binary, &install, None, soon()).await.unwrap_err();
-    let theirs = std::env::consts::ARCH.to_string();
-    assert_eq!(fault(error), Fault::WrongArchitecture { theirs, ours: foreign.name() });
+    let theirs = std::env::consts::ARCH.into();
+    assert_eq!(fault(error), Fault::WrongArchitecture { theirs, ours: foreign.name().into() });
     assert!(!dir.path().join("bin").exists());
 
     fs::write(dir.path().join("text"), "#!/bin/sh\n").unwrap();
@@ -258,7 +258,7 @@ async fn uploads_are_verified_and_get_their_mode() {
     let sha256 = "d6d1e91d6c8d1a4ae2ddb0a3bd6e6f9a";
     let error = here().upload(compress(content).unwrap(), &at, 0o640, sha256, soon()).await.unwrap_err();
     let Fault::Damaged { expected, found } = fault(error) else { panic!("not Damaged") };
-    assert_eq!(expected, sha256);
+    assert_eq!(&*expected, sha256);
     assert!(names(dir.path()).is_empty());
     here().upload(compress(content).unwrap(), &at, 0o640, &found, soon()).await.unwrap();
     assert_eq!(fs::read(&path).unwrap(), content);

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -163,9 +162,6 @@ async fn a_hosts_clock_is_measured_through_its_own_date() {
     assert!(clock.offset_ms.abs() <= clock.bound_ms && clock.bound_ms >= 500.0, "{clock:?}");
 
     lab.script("bin/date", "#!/bin/sh\necho no clock here >&2; exit 1\n");
-    let start = std::time::Instant::now();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
-    let error = connection.clock_offset(deadline).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. } | Error::Command { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(20));
+    let error = connection.clock_offset(soon()).await.unwrap_err();
+    assert!(matches!(&error, Error::Command { stderr, .. } if stderr.contains("no clock here")), "{error}");
 }
