@@ -1,6 +1,8 @@
 //! `zkops deploy`, `zkops plan` and `zkops check`: the same look at the same hosts, carried out,
 //! shown, or judged.
 
+use std::path::Path;
+
 use super::env::Env;
 use super::opts::{Deploy, Inventory};
 use super::session::Session;
@@ -15,8 +17,7 @@ use crate::plan::{Goal, Stop, ensemble};
 use crate::report::{Event, Exit, Failure};
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(env, Some(&opts.inventory))?;
-    let (mut fleet, mut facts) = look(&session, env).await?;
+    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), env).await?;
     let result = match session.plan(&facts, &Goal::Deploy) {
         Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
         Ok(plan) => carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true)),
@@ -33,8 +34,7 @@ pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
 }
 
 pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(env, opts.inventory.as_deref())?;
-    let (fleet, facts) = look(&session, env).await?;
+    let (session, fleet, facts) = look(opts.inventory.as_deref(), env).await?;
     fleet.take_back().await;
     fleet.close().await;
     let plan = session.plan(&facts, &Goal::Deploy)?;
@@ -42,8 +42,7 @@ pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
 }
 
 pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(env, opts.inventory.as_deref())?;
-    let (fleet, mut facts) = look(&session, env).await?;
+    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), env).await?;
     facts.reach = reach::matrix(&fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
     fleet.take_back().await;
     fleet.close().await;
@@ -60,12 +59,15 @@ pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> 
     }
 }
 
-async fn look(session: &Session, env: &Env) -> Result<(Fleet, Facts), Failure> {
-    env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
+/// Everything there is to see, with our own binary on every host.
+async fn look(inventory: Option<&Path>, env: &Env) -> Result<(Session, Fleet, Facts), Failure> {
+    let session = Session::load(env, inventory)?;
     let binary = env.binary().await?;
+    let session = session.with_binary(&binary);
+    env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
     let fleet = session.fleet(env, &Push::Beside(binary)).await?;
     let facts = session.facts(env, &fleet, Depth::Preflight).await;
-    Ok((fleet, facts))
+    Ok((session, fleet, facts))
 }
 
 async fn carry_out(

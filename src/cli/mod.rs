@@ -4,10 +4,12 @@
 //! - [`opts`]: everything that can be typed
 //! - [`env`], [`session`], [`record`]: what verbs share: settings, the ensemble, the last deployment
 //! - [`prompt`], [`view`]: questions to a human; plans and health as tables and documents
-//! - [`deploy`] (with plan and check), [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`], [`host`]
+//! - [`deploy`] (with plan and check), [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`], [`host`],
+//!   [`server`], [`shell`]
 
 mod deploy;
 mod destroy;
+mod ensemble;
 mod env;
 mod host;
 mod lifecycle;
@@ -15,7 +17,9 @@ mod opts;
 mod prompt;
 mod record;
 mod repair;
+mod server;
 mod session;
+mod shell;
 mod ssh_setup;
 mod status;
 mod view;
@@ -33,7 +37,7 @@ use crate::report::{Exit, Failure, Report, Style};
 
 /// Runs one command line to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let opts = match Opts::try_parse_from(args) {
+    let opts = match Opts::try_parse_from(apache_style(args.into_iter().collect())) {
         Ok(opts) => opts,
         Err(error) => {
             // Help and version go to stdout and are no failure.
@@ -42,18 +46,33 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code as u8);
         }
     };
-    log(opts.global.verbose);
     let report = Report::new(Style { json: opts.global.json, verbose: opts.global.verbose > 0 });
-    let env = Env::new(opts.global, report.clone());
-    let exit = runtime().and_then(|runtime| runtime.block_on(run(&opts.verb, &env)));
-    report.pause();
-    match exit {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(failure) => {
-            report.failure(&failure);
-            ExitCode::from(failure.exit as u8)
+    let code = match opts.verb {
+        Verb::Server(raw) => {
+            log("info");
+            Ok(server::run(&raw.args))
         }
+        Verb::Cli(raw) => shell::run(raw.args),
+        verb => {
+            log(if opts.global.verbose > 1 { "debug" } else { "error" });
+            let env = Env::new(opts.global, report.clone());
+            runtime().and_then(|runtime| runtime.block_on(run(&verb, &env))).map(|exit| exit as u8)
+        }
+    };
+    report.pause();
+    code.map(ExitCode::from).unwrap_or_else(|failure| {
+        report.failure(&failure);
+        ExitCode::from(failure.exit as u8)
+    })
+}
+
+/// `server` and `cli` take their arguments in Apache's style (`-server`, `-Dkey=value`): what
+/// follows them is marked as not ours, so that clap reads none of it.
+fn apache_style(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.get(1).is_some_and(|verb| verb == "server" || verb == "cli") {
+        args.insert(2, OsString::from("--"));
     }
+    args
 }
 
 async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
@@ -69,6 +88,7 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Destroy(opts) => destroy::run(opts, env).await,
         Verb::SshSetup(opts) => ssh_setup::run(opts, env).await,
         Verb::Host(opts) => host::run(opts).await,
+        Verb::Server(_) | Verb::Cli(_) => Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own")),
         Verb::Version => {
             env.report.text(&format!("zkops {}\n", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
@@ -81,9 +101,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|why| Failure::new(Exit::Failed, format!("cannot start the runtime: {why}")))
 }
 
-/// The program's own log, on stderr, only when asked for: `-vv` or `RUST_LOG`.
-fn log(verbose: u8) {
-    let default = if verbose > 1 { "debug" } else { "error" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+/// The program's own log, on stderr; `RUST_LOG` overrules `level`.
+fn log(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
 }

@@ -56,6 +56,12 @@ pub(super) enum Verb {
     Destroy(Destroy),
     /// Put a key on every host: asks for the password once
     SshSetup(Inventory),
+    /// Run a coordination server in the foreground: zkops server zoo.cfg [-Dkey=value …]
+    #[command(disable_help_flag = true)]
+    Server(Raw),
+    /// The shell: zkops cli [-server host:port[,…][/chroot]] [command …]
+    #[command(disable_help_flag = true)]
+    Cli(Raw),
     /// Answer an operator's questions on stdin (what deploy runs on the hosts)
     #[command(hide = true)]
     Host(Host),
@@ -142,6 +148,13 @@ pub(super) struct Destroy {
     /// Show the plan and stop; exit 8 when there is anything to do
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// Arguments in Apache's style, passed on as they are.
+#[derive(Debug, Args)]
+pub(super) struct Raw {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+    pub(super) args: Vec<String>,
 }
 
 #[derive(Debug, Args)]

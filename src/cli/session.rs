@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ensemble;
 use super::env::Env;
 use super::record::{self, Record};
 use super::view;
@@ -14,12 +15,12 @@ use crate::ids::ServerId;
 use crate::observe::fleet::{Fleet, Push};
 use crate::observe::look::Depth;
 use crate::observe::{self};
-use crate::plan::desired::Desired;
+use crate::plan::desired::{Binary, Desired};
 use crate::plan::facts::Facts;
 use crate::plan::step::Plan;
 use crate::plan::{self, Goal};
 use crate::report::{Event, Exit, Failure};
-use crate::transport::Target;
+use crate::transport::{LocalBinary, Target};
 
 /// One ensemble, named by the user or by the last deployment.
 pub(super) struct Session {
@@ -62,6 +63,19 @@ impl Session {
             env.report.event(Event::Note { text });
         }
         Session::parse(env, record.path.display().to_string(), record.path, record.text)
+    }
+
+    /// Asks for this very binary on every host.
+    pub(super) fn with_binary(mut self, binary: &LocalBinary) -> Session {
+        let wanted = Binary { sha256: binary.sha256().to_owned(), size_bytes: binary.size() };
+        self.desired = Arc::new(Desired { binary: Some(wanted), ..(*self.desired).clone() });
+        self
+    }
+
+    fn parse(env: &Env, shown: String, path: PathBuf, text: String) -> Result<Session, Failure> {
+        let (desired, targets) = ensemble::read(env, &shown, &text)?;
+        let record = Record { cluster: desired.cluster.clone(), path, text };
+        Ok(Session { desired: Arc::new(desired), targets, record })
     }
 
     /// Remembers this inventory as the one last deployed.

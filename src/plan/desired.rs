@@ -11,17 +11,17 @@ pub struct Desired {
     pub cluster: String,
     /// The file the inventory came from, as the user would type it.
     pub inventory: String,
-    pub binary: Binary,
+    /// The binary every host must run: the operator's own. `None`: whatever is installed will do.
+    pub binary: Option<Binary>,
     pub members: BTreeMap<ServerId, DesiredMember>,
 }
 
-/// The binary every host must run: the operator's own.
+/// A zkops program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Binary {
     /// Hex.
     pub sha256: String,
     pub size_bytes: u64,
-    pub arch: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,11 @@ pub struct Unit {
 }
 
 impl Desired {
+    /// True for every binary when none is asked for.
+    pub fn accepts_binary(&self, sha256: Option<&str>) -> bool {
+        self.binary.as_ref().is_none_or(|binary| sha256 == Some(&binary.sha256))
+    }
+
     /// The member called `name`, or with that id.
     pub fn find(&self, name: &str) -> Option<&DesiredMember> {
         self.members

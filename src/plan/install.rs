@@ -37,13 +37,14 @@ pub fn steps(
 ) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
     let mut steps = directories(member, host);
-    if host.binary.installed_sha256.as_deref() != Some(desired.binary.sha256.as_str()) {
+    let installed = host.binary.installed_sha256.as_deref();
+    if let Some(binary) = desired.binary.as_ref().filter(|binary| installed != Some(&binary.sha256)) {
         let action = Action::InstallBinary {
             staged: member.staged_path.clone(),
             path: member.binary_path.clone(),
-            sha256: desired.binary.sha256.clone(),
+            sha256: binary.sha256.clone(),
         };
-        let why = if host.binary.installed_sha256.is_some() {
+        let why = if installed.is_some() {
             "another version is installed"
         } else {
             "not installed"
@@ -92,7 +93,7 @@ pub fn stale(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Opt
         .is_some_and(|(file, started)| file.mtime_ms > started + CLOCK_GRAIN_MS);
     if !same_file(host, &member.config_path, &member.config) || changed_since {
         Some("it runs with an older zoo.cfg")
-    } else if process.exe_sha256.as_deref().is_some_and(|sha| sha != desired.binary.sha256) {
+    } else if process.exe_sha256.as_deref().is_some_and(|sha| !desired.accepts_binary(Some(sha))) {
         Some("it runs an older binary")
     } else if host.unit.installed == Installed::Differs {
         Some("its service definition changed")

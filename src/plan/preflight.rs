@@ -144,7 +144,7 @@ fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Cell {
 fn binary(desired: &Desired, host: &HostFacts) -> Cell {
     // It answered our questions, so it runs; the rest is which one it is.
     match &host.binary.installed_sha256 {
-        Some(sha) if *sha != desired.binary.sha256 => ok(format!("{} (replaces {})", host.arch, short(sha))),
+        Some(sha) if !desired.accepts_binary(Some(sha)) => ok(format!("{} (replaces {})", host.arch, short(sha))),
         _ => ok(host.arch.clone()),
     }
 }
@@ -166,8 +166,9 @@ fn directories(member: &DesiredMember, host: &HostFacts) -> Cell {
 }
 
 fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
-    let installed = host.binary.installed_sha256.as_deref() == Some(desired.binary.sha256.as_str());
-    let for_install = if installed { 0 } else { desired.binary.size_bytes * 2 };
+    let size_bytes = desired.binary.as_ref().map_or(0, |binary| binary.size_bytes);
+    let installed = desired.accepts_binary(host.binary.installed_sha256.as_deref());
+    let for_install = if installed { 0 } else { size_bytes * 2 };
     let needs = [
         (&member.dirs.install, for_install),
         (&member.dirs.data, DATA_MIN_BYTES),

@@ -42,7 +42,7 @@ impl World {
             desired: Desired {
                 cluster: "orders".into(),
                 inventory: "orders.yml".into(),
-                binary: Binary { sha256: BINARY.into(), size_bytes: 12 << 20, arch: "x86_64".into() },
+                binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
             },
             facts: Facts {
@@ -96,8 +96,8 @@ impl World {
             for step in &wave.steps {
                 let member = self.desired.members[&step.member].clone();
                 self.facts.wall_ms += 10;
-                let (now, sha) = (self.facts.wall_ms, self.desired.binary.sha256.clone());
-                act(self.host(step.member.0), &member, &step.action, now, &sha);
+                let now = self.facts.wall_ms;
+                act(self.host(step.member.0), &member, &step.action, now, BINARY);
             }
             self.settle();
             let open =
