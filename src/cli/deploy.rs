@@ -20,7 +20,9 @@ pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
     let (session, mut fleet, mut facts) = look(Some(&opts.inventory), env).await?;
     let result = match session.plan(&facts, &Goal::Deploy) {
         Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
-        Ok(plan) => carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true)),
+        Ok(plan) => {
+            carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true))
+        }
         Err(failure) => Err(failure),
     };
     // What was pushed and not put in place is of use to nobody.
@@ -83,9 +85,11 @@ async fn carry_out(
     let again = format!("zkops deploy {}", opts.inventory.display());
     let applied = session.apply(env, fleet, plan, facts, again).await?;
     if plan.is_empty() {
-        env.report.event(Event::Note { text: "nothing to do: every host is as the inventory says".to_owned() });
+        env.report
+            .event(Event::Note { text: "nothing to do: every host is as the inventory says".to_owned() });
     } else {
-        let text = format!("{} steps changed something, {} found nothing to do", applied.changed, applied.unchanged);
+        let text =
+            format!("{} steps changed something, {} found nothing to do", applied.changed, applied.unchanged);
         env.report.event(Event::Note { text });
     }
     Ok(())
@@ -114,7 +118,6 @@ fn tell(session: &Session, env: &Env, facts: &Facts) {
     }
     env.report.text(&text);
 }
-
 
 /// For one connection of the matrix.
 const REACH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);

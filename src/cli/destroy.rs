@@ -35,7 +35,8 @@ pub(super) async fn run(opts: &Destroy, env: &Env) -> Result<Exit, Failure> {
     let result = session.apply(env, &mut fleet, &plan, &mut facts, again).await;
     fleet.close().await;
     result?;
-    Record::forget(&record::state_dir(), cluster).map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))?;
+    Record::forget(&record::state_dir(), cluster)
+        .map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))?;
     let kept = if opts.data { "" } else { "; its data stays" };
     env.report.event(Event::Note { text: format!("{cluster} is gone{kept}") });
     env.report.value(&serde_json::json!({ "event": "done", "verb": "destroy", "cluster": cluster }));

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::opts::Global;
 use super::prompt::Terminal;
-use crate::host::lock::Holder;
 use crate::apply::Run;
+use crate::host::lock::Holder;
 use crate::observe::fleet::{Doing, Watcher};
 use crate::observe::random_hex;
 use crate::report::{Event, Exit, Failure, Report};
@@ -80,7 +80,8 @@ impl Env {
 /// "user@host" of whoever runs this.
 fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "somebody".to_owned());
+    let uid = rustix::process::geteuid().as_raw();
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| format!("uid {uid}"));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{host}")
 }

@@ -7,7 +7,7 @@ use crate::ids::ServerId;
 use crate::observe::fleet::Push;
 use crate::observe::look::Depth;
 use crate::plan::Goal;
-use crate::report::{Event, Exit, Failure};
+use crate::report::{Exit, Failure};
 
 /// Which of the three was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,11 @@ pub(super) async fn run(verb: Verb, opts: &Members, env: &Env) -> Result<Exit, F
     let result = session.apply(env, &mut fleet, &plan, &mut facts, again.join(" ")).await;
     fleet.close().await;
     result?;
-    if plan.is_empty() {
-        env.report.event(Event::Note { text: format!("{plan}").trim_end().to_owned() });
-    }
     session::none_skipped(&plan)?;
-    env.report.value(&serde_json::json!({ "event": "done", "verb": verb.word(), "cluster": session.desired.cluster }));
+    let done = if plan.is_empty() { plan.to_string() } else { format!("{}: done\n", plan.title) };
+    env.report.text(&done);
+    env.report.value(
+        &serde_json::json!({ "event": "done", "verb": verb.word(), "cluster": session.desired.cluster }),
+    );
     Ok(Exit::Done)
 }

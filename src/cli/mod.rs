@@ -88,7 +88,9 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Destroy(opts) => destroy::run(opts, env).await,
         Verb::SshSetup(opts) => ssh_setup::run(opts, env).await,
         Verb::Host(opts) => host::run(opts).await,
-        Verb::Server(_) | Verb::Cli(_) => Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own")),
+        Verb::Server(_) | Verb::Cli(_) => {
+            Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own"))
+        }
         Verb::Version => {
             env.report.text(&format!("zkops {}\n", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

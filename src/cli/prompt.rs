@@ -55,7 +55,10 @@ pub(super) fn typed(report: &Report, question: &str, expected: &str, flag: &str)
     let answer: Result<String, _> = Input::new().with_prompt(question).allow_empty(true).interact_text();
     match answer {
         Ok(answer) if answer.trim() == expected => Ok(()),
-        _ => Err(Failure::new(Exit::Failed, format!("{expected:?} was not typed")).state("nothing was changed")),
+        _ => {
+            Err(Failure::new(Exit::Failed, format!("{expected:?} was not typed"))
+                .state("nothing was changed"))
+        }
     }
 }
 

@@ -25,7 +25,9 @@ impl Record {
         match std::fs::read(&path) {
             Ok(bytes) => {
                 let record = serde_json::from_slice(&bytes);
-                record.with_context(|| format!("{} is damaged: remove it and name the inventory", path.display()))
+                record.with_context(|| {
+                    format!("{} is damaged: remove it and name the inventory", path.display())
+                })
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

@@ -48,7 +48,8 @@ async fn cure(
         // The mild cure was carried out and did not help: what is left is the data.
         Err(failure) if failure.exit == Exit::Halfway && !repair::wipes(&plan) => {
             facts = session.facts(env, fleet, Depth::Diagnosis).await;
-            let harder = session.plan(&facts, &goal(Wipe::Always)).map_err(|refused| after(refused, &failure))?;
+            let harder =
+                session.plan(&facts, &goal(Wipe::Always)).map_err(|refused| after(refused, &failure))?;
             let text = format!("{} did not come back ({failure}); its data is moved aside now", opts.member);
             env.report.event(Event::Note { text });
             session.apply(env, fleet, &harder, &mut facts, again(opts)).await?;

@@ -49,11 +49,14 @@ impl Session {
 
     fn last(env: &Env) -> Result<Session, Failure> {
         let usage = |what: String| {
-            Failure::new(Exit::Usage, what).next("name the inventory: zkops VERB … INVENTORY (see zkops VERB --help)")
+            Failure::new(Exit::Usage, what)
+                .next("name the inventory: zkops VERB … INVENTORY (see zkops VERB --help)")
         };
         let record = Record::load(&record::state_dir()).map_err(|why| usage(format!("{why:#}")))?;
         let Some(record) = record else {
-            return Err(usage("no inventory named, and nothing was deployed from this machine yet".to_owned()));
+            return Err(usage(
+                "no inventory named, and nothing was deployed from this machine yet".to_owned(),
+            ));
         };
         if std::fs::read_to_string(&record.path).is_ok_and(|text| text != record.text) {
             let text = format!(
@@ -141,7 +144,10 @@ impl Session {
         let find = |name: &String| {
             self.desired.find(name).map(|member| member.id).ok_or_else(|| {
                 let all = self.desired.names(self.desired.members.keys());
-                Failure::new(Exit::Usage, format!("{} has no member {name:?}; it has {all}", self.desired.cluster))
+                Failure::new(
+                    Exit::Usage,
+                    format!("{} has no member {name:?}; it has {all}", self.desired.cluster),
+                )
             })
         };
         named.iter().map(find).collect()

@@ -36,7 +36,8 @@ pub(super) async fn run(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
             }
             Err(why) => {
                 table.row(vec![Cell::plain(name), Cell::toned("FAILED", Tone::Bad), path]);
-                let all = failure.get_or_insert_with(|| Failure::new(Exit::Unreachable, "not every host has the key"));
+                let all = failure
+                    .get_or_insert_with(|| Failure::new(Exit::Unreachable, "not every host has the key"));
                 all.evidence.push(crate::report::Evidence { from: why.to_string(), lines: Vec::new() });
             }
         }

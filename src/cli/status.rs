@@ -32,7 +32,8 @@ pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
 
 async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
     let seen = servers::servers(&session.desired, SERVER_PATIENCE.min(env.global.timeout)).await;
-    let members = seen.into_iter().map(|(id, server)| (id, MemberFacts { server, ..MemberFacts::default() })).collect();
+    let members =
+        seen.into_iter().map(|(id, server)| (id, MemberFacts { server, ..MemberFacts::default() })).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
     if health.healthy() {
         return Ok(health);

@@ -131,9 +131,8 @@ fn from_refused(exit: Exit, refused: &Refused) -> Failure {
 }
 
 pub(super) fn health(health: &Health) -> Table {
-    let mut table = Table::new([
-        "node", "mode", "zxid", "epoch", "lag", "commit", "connections", "version", "uptime",
-    ]);
+    let mut table =
+        Table::new(["node", "mode", "zxid", "epoch", "lag", "commit", "connections", "version", "uptime"]);
     for row in &health.rows {
         let tone = if row.in_sync { Tone::Good } else { Tone::Bad };
         table.row(vec![

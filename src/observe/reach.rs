@@ -26,7 +26,13 @@ pub enum Probe {
 
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are, because
 /// a listener of ours on the quorum port of a follower could keep it from becoming leader.
-pub async fn matrix(fleet: &Fleet, facts: &Facts, probe: Probe, token: &str, timeout: Duration) -> Vec<Reach> {
+pub async fn matrix(
+    fleet: &Fleet,
+    facts: &Facts,
+    probe: Probe,
+    token: &str,
+    timeout: Duration,
+) -> Vec<Reach> {
     let listening = join_all(fleet.hosts().map(|(member, host)| async move {
         let running = facts.host(member.id).is_some_and(|seen| seen.unit.state.running());
         let ports = if running {
@@ -123,9 +129,10 @@ async fn from_here(to: &DesiredMember, port: u16, ours: bool, token: &str, timeo
         if ours {
             return Ok(true);
         }
-        let mut answer = Vec::new();
-        (&mut stream).take(TOKEN_BYTES_MAX).read_to_end(&mut answer).await?;
-        Ok(String::from_utf8_lossy(&answer).trim_end() == token)
+        // The listener leaves hanging up to us, so the end of the answer is its length.
+        let mut answer = vec![0; token.len()];
+        stream.read_exact(&mut answer).await?;
+        Ok(answer == token.as_bytes())
     };
     let result = match tokio::time::timeout(timeout, tried).await {
         Err(_) => ReachResult::Timeout,
@@ -150,5 +157,3 @@ fn refused(error: &std::io::Error) -> ReachResult {
 
 /// Listeners end by themselves should we be killed.
 const LISTEN_MARGIN_S: u64 = 10;
-/// A token is a few dozen characters; whoever says more is somebody else.
-const TOKEN_BYTES_MAX: u64 = 256;

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::sync::Barrier;
 
 use crate::client::{self, Client, ConnectString, Options, four_letter};
 use crate::ids::ServerId;
@@ -15,28 +16,43 @@ use crate::proto::ErrorCode;
 
 /// Asks every member; takes as long as the slowest of them, never longer than `deadline`.
 pub async fn servers(desired: &Desired, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
-    let asked =
-        desired.members.values().map(|member| async move { (member.id, server(member, deadline).await) });
+    let together = Barrier::new(desired.members.len());
+    let asked = desired
+        .members
+        .values()
+        .map(|member| async { (member.id, server(member, &together, deadline).await) });
     join_all(asked).await.into_iter().collect()
 }
 
-async fn server(member: &DesiredMember, deadline: Duration) -> ServerView {
+async fn server(member: &DesiredMember, together: &Barrier, deadline: Duration) -> ServerView {
     let started = Instant::now();
     let address = (member.address.as_str(), member.ports.client);
-    match four_letter::srvr(address, deadline).await {
+    let canary = match four_letter::srvr(address, deadline).await {
         Err(four_letter::Error::NotServing) => {
-            return ServerView::NotServing { words: "not currently serving requests".to_owned() };
+            Err(ServerView::NotServing { words: "not currently serving requests".to_owned() })
         }
-        Err(error) => return ServerView::Silent { why: plainly(&error) },
+        Err(error) => Err(ServerView::Silent { why: plainly(&error) }),
         Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
-            return ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() };
+            Err(ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() })
         }
-        Ok(_) => {}
+        Ok(_) => Ok(commit(member, deadline.saturating_sub(started.elapsed())).await),
+    };
+    // The canaries of all are over before anybody's zxid is read, so that they are no lag; whoever
+    // does not answer is not waited for.
+    let _late = tokio::time::timeout(TOGETHER, together.wait()).await;
+    match canary {
+        Ok(canary) => {
+            describe(member, canary, deadline.saturating_sub(started.elapsed()).max(LAST_WORD)).await
+        }
+        Err(view) => view,
     }
-    let canary = commit(member, deadline.saturating_sub(started.elapsed())).await;
-    // Asked after the canary, so that the zxid covers it.
-    let left = deadline.saturating_sub(started.elapsed()).max(LAST_WORD);
-    let (srvr, mntr) = tokio::join!(four_letter::srvr(address, left), four_letter::mntr(address, left));
+}
+
+/// What a serving server says of itself, beside what became of the canary.
+async fn describe(member: &DesiredMember, canary: Result<u64, String>, deadline: Duration) -> ServerView {
+    let address = (member.address.as_str(), member.ports.client);
+    let (srvr, mntr) =
+        tokio::join!(four_letter::srvr(address, deadline), four_letter::mntr(address, deadline));
     let srvr = match srvr {
         Ok(srvr) => srvr,
         Err(four_letter::Error::NotServing) => {
@@ -150,6 +166,8 @@ fn millis(count: u128) -> u64 {
 const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longer than a canary's session takes; a member that is down costs this once.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// The last question of a member that used up its time still gets an answer from a live server.
 const LAST_WORD: Duration = Duration::from_millis(100);
 

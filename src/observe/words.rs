@@ -89,7 +89,17 @@ pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> DataFacts {
 fn damage(seen: &Inspection) -> Option<String> {
     let rest: Vec<&str> =
         seen.damage.as_deref()?.split("; ").filter(|part| !part.starts_with("myid does not hold")).collect();
-    (!rest.is_empty()).then(|| rest.join("; "))
+    (!rest.is_empty()).then(|| rest.into_iter().map(legible).collect::<Vec<_>>().join("; "))
+}
+
+/// Garbage quoted from a file must neither fill a screen nor steer a terminal.
+fn legible(text: &str) -> String {
+    let harmless = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '.' };
+    let mut shown: String = text.chars().take(DAMAGE_CHARS_SHOWN).map(harmless).collect();
+    if text.chars().count() > DAMAGE_CHARS_SHOWN {
+        shown.push('…');
+    }
+    shown
 }
 
 /// zoo.cfg as a file with its content's hash.
@@ -238,6 +248,8 @@ pub(super) fn opened_ports(lines: &[String]) -> Vec<u16> {
     opened.into_iter().collect()
 }
 
+/// A sentence about one file.
+const DAMAGE_CHARS_SHOWN: usize = 160;
 /// So many names say what kind of directory it is.
 const ENTRIES_SHOWN: usize = 5;
 /// A port still in TIME_WAIT, a disk that was slow: twice may be bad luck.

@@ -44,11 +44,7 @@ pub fn steps(
             path: member.binary_path.clone(),
             sha256: binary.sha256.clone(),
         };
-        let why = if installed.is_some() {
-            "another version is installed"
-        } else {
-            "not installed"
-        };
+        let why = if installed.is_some() { "another version is installed" } else { "not installed" };
         steps.push(step(member, action, why));
     }
     if !same_file(host, &member.config_path, &member.config) {

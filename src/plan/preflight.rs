@@ -144,7 +144,9 @@ fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Cell {
 fn binary(desired: &Desired, host: &HostFacts) -> Cell {
     // It answered our questions, so it runs; the rest is which one it is.
     match &host.binary.installed_sha256 {
-        Some(sha) if !desired.accepts_binary(Some(sha)) => ok(format!("{} (replaces {})", host.arch, short(sha))),
+        Some(sha) if !desired.accepts_binary(Some(sha)) => {
+            ok(format!("{} (replaces {})", host.arch, short(sha)))
+        }
         _ => ok(host.arch.clone()),
     }
 }
