@@ -32,7 +32,7 @@ pub fn local_v4(fib_trie: &str) -> Vec<Ipv4Addr> {
     for line in fib_trie.lines().map(str::trim) {
         if let Some(leaf) = line.strip_prefix("|-- ") {
             last = leaf.parse::<Ipv4Addr>().ok();
-        } else if line.ends_with("host LOCAL") {
+        } else if line == "/32 host LOCAL" {
             found.extend(last);
         }
     }

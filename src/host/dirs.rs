@@ -93,7 +93,12 @@ pub(crate) fn create_missing(path: &Path, record: Option<&Path>) -> Result<Vec<P
             remember(record, level)?;
         }
         match fs::DirBuilder::new().mode(MODE_DEFAULT).create(level) {
-            Ok(()) => created.push(level.to_path_buf()),
+            Ok(()) => {
+                // Not left to the umask: a server of another user must be able to pass.
+                let open = fs::Permissions::from_mode(MODE_DEFAULT);
+                fs::set_permissions(level, open).at("set the mode of", level)?;
+                created.push(level.to_path_buf());
+            }
             // Another request was faster: theirs.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::io("make the directory", level.display(), &error)),

@@ -35,8 +35,10 @@ pub enum Firewall {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detected {
-    /// Empty: none is active.
+    /// Empty: none is active, unless `unreadable` says that nobody knows.
     pub active: Vec<Firewall>,
+    /// Rules that only root may read, a sentence each.
+    pub unreadable: Vec<String>,
     /// What was seen, a line each.
     pub evidence: Vec<String>,
 }
@@ -94,21 +96,30 @@ impl Scope {
 }
 
 pub(crate) async fn detect(scope: &Scope) -> Result<Detected, Failure> {
-    let (looked, mut evidence) = look(scope).await?;
-    if looked.is_empty() {
-        evidence.push("no firewall is active".into());
+    if let Some(zone) = firewalld::quick_zone(scope).await {
+        let evidence = vec![format!("firewalld runs; zone {zone}")];
+        return Ok(Detected { active: vec![Firewall::Firewalld { zone }], unreadable: Vec::new(), evidence });
     }
-    Ok(Detected { active: looked.iter().map(|one| one.name(scope)).collect(), evidence })
+    let mut view = look(scope).await?;
+    if view.looked.is_empty() && view.unreadable.is_empty() {
+        view.evidence.push("no firewall is active".into());
+    }
+    let active = view.looked.iter().map(|one| one.name(scope)).collect();
+    Ok(Detected { active, unreadable: view.unreadable, evidence: view.evidence })
 }
 
 /// Opens what is closed, now and for good.
 ///
 /// # Errors
-/// `PermissionDenied` without root; `Foreign` when somebody's rule forbids a port by name.
+/// `PermissionDenied` without root; `Foreign` when somebody's rule forbids a port by name;
+/// `CommandFailed` when the rules still block a port afterwards.
 pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
-    let (looked, _) = look(scope).await?;
     let mut report = FirewallReport { survives_reboot: true, ..FirewallReport::default() };
-    for one in &looked {
+    if let Some(open) = quickly_open(&report, ports, scope).await? {
+        return Ok(open);
+    }
+    let view = look(scope).await?;
+    for one in &view.looked {
         match one {
             Looked::Firewalld(state) => firewalld::open(state, ports, scope, &mut report).await?,
             Looked::Ufw(state) => ufw::open(state, ports, scope, &mut report).await?,
@@ -116,15 +127,49 @@ pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<Firewall
             Looked::Iptables(state) => iptables::open(state, ports, scope, &mut report).await?,
         }
     }
+    let firewalld_runs = view.looked.iter().any(|one| matches!(one, Looked::Firewalld(_)));
+    if !firewalld_runs
+        && view.unreadable.is_empty()
+        && let Some(note) = firewalld::asleep(scope.deadline).await
+    {
+        report.survives_reboot = false;
+        report.notes.push(note);
+    }
     report.changed = !report.commands.is_empty() || !report.done.is_empty();
-    conclude(report, looked, ports, scope).await
+    if report.changed
+        && let Some(open) = quickly_open(&report, ports, scope).await?
+    {
+        return Ok(open);
+    }
+    let report = conclude(report, view, ports, scope).await?;
+    match report.ports.iter().find(|state| state.verdict.blocked()) {
+        Some(PortState { port, verdict: Verdict::Blocked { by } }) => {
+            Err(Failure::new("open the port", port, Kind::CommandFailed, format!("still closed: {by}"))
+                .hint(format!("what was done: {}", report.done.join("; "))))
+        }
+        _ => Ok(report),
+    }
+}
+
+/// firewalld's own programs are slow; when the bus says that all is open, that is the answer.
+async fn quickly_open(
+    report: &FirewallReport,
+    ports: &[u16],
+    scope: &Scope,
+) -> Result<Option<FirewallReport>, Failure> {
+    let Some(zone) = firewalld::quick_zone(scope).await else { return Ok(None) };
+    if !firewalld::quick_open(&zone, ports, scope).await? {
+        return Ok(None);
+    }
+    let ports = ports.iter().map(|port| PortState { port: *port, verdict: Verdict::Open }).collect();
+    Ok(Some(FirewallReport { firewalls: vec![Firewall::Firewalld { zone }], ports, ..report.clone() }))
 }
 
 /// Closes what we opened; rules of others stay.
 pub(crate) async fn close(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
-    let (looked, _) = look(scope).await?;
+    let view = look(scope).await?;
     let mut report = FirewallReport { survives_reboot: true, ..FirewallReport::default() };
-    for one in &looked {
+    for one in &view.looked {
         match one {
             Looked::Firewalld(state) => firewalld::close(state, ports, scope, &mut report).await?,
             Looked::Ufw(state) => ufw::close(state, ports, scope, &mut report).await?,
@@ -133,73 +178,103 @@ pub(crate) async fn close(ports: &[u16], scope: &Scope) -> Result<FirewallReport
         }
     }
     report.changed = !report.commands.is_empty() || !report.done.is_empty();
-    conclude(report, looked, ports, scope).await
+    conclude(report, view, ports, scope).await
 }
 
 /// What becomes of a connection to each port, and why. Changes nothing.
 pub(crate) async fn explain(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
-    let (looked, evidence) = look(scope).await?;
-    let report = FirewallReport { survives_reboot: true, notes: evidence, ..FirewallReport::default() };
-    Ok(summarise(report, &looked, ports, scope))
+    let view = look(scope).await?;
+    let notes = view.evidence.clone();
+    let report = FirewallReport { survives_reboot: true, notes, ..FirewallReport::default() };
+    Ok(summarise(report, &view, ports, scope))
 }
 
 /// Looks again after a change: the report tells what is, not what was meant.
 async fn conclude(
     report: FirewallReport,
-    before: Vec<Looked>,
+    before: View,
     ports: &[u16],
     scope: &Scope,
 ) -> Result<FirewallReport, Failure> {
-    let now = if report.changed { look(scope).await?.0 } else { before };
+    let now = if report.changed { look(scope).await? } else { before };
     Ok(summarise(report, &now, ports, scope))
 }
 
-fn summarise(mut report: FirewallReport, looked: &[Looked], ports: &[u16], scope: &Scope) -> FirewallReport {
-    report.firewalls = looked.iter().map(|one| one.name(scope)).collect();
-    report.ports = ports
-        .iter()
-        .map(|port| PortState {
-            port: *port,
-            verdict: looked.iter().fold(Verdict::Open, |all, one| all.and(one.verdict(*port, scope))),
-        })
-        .collect();
-    if looked.is_empty() {
+fn summarise(mut report: FirewallReport, view: &View, ports: &[u16], scope: &Scope) -> FirewallReport {
+    report.firewalls = view.looked.iter().map(|one| one.name(scope)).collect();
+    let hidden = view.unreadable.iter().map(|why| Verdict::Unknown { why: why.clone() });
+    let at_best = hidden.fold(Verdict::Open, Verdict::and);
+    let verdict =
+        |port| view.looked.iter().fold(at_best.clone(), |all, one| all.and(one.verdict(port, scope)));
+    report.ports = ports.iter().map(|port| PortState { port: *port, verdict: verdict(*port) }).collect();
+    if !view.unreadable.is_empty() {
+        report.survives_reboot = false;
+    } else if view.looked.is_empty() {
         report.notes.push("no firewall is active on this host".into());
+    }
+    for one in &view.looked {
+        let Looked::Firewalld(state) = one else { continue };
+        for port in state.passing(ports, scope.interface.as_deref()) {
+            report.survives_reboot = false;
+            report
+                .notes
+                .push(format!("firewalld: {port}/tcp is open now, and will be closed after a restart"));
+        }
     }
     report
 }
 
-/// firewalld and ufw own the rules below them; native nftables and iptables may both be there.
-async fn look(scope: &Scope) -> Result<(Vec<Looked>, Vec<String>), Failure> {
-    let mut evidence = Vec::new();
-    if let Some(state) = firewalld::look(scope.deadline, &mut evidence).await? {
-        return Ok((vec![Looked::Firewalld(state)], evidence));
-    }
-    if let Some(state) = ufw::look(scope.deadline, &mut evidence).await? {
-        return Ok((vec![Looked::Ufw(state)], evidence));
-    }
-    let mut looked = Vec::new();
-    let (nftables, iptables) = tokio::join!(nftables::look(scope.deadline), iptables::look(scope.deadline));
-    if let Some(state) = optional(nftables, &mut evidence)? {
-        evidence.push(format!("nftables filters input in {}", state.chains().join(", ")));
-        looked.push(Looked::Nftables(state));
-    }
-    if let Some(state) = optional(iptables, &mut evidence)? {
-        evidence.push("iptables filters INPUT".into());
-        looked.push(Looked::Iptables(state));
-    }
-    Ok((looked, evidence))
+/// All active firewalls, or that one does not know.
+struct View {
+    looked: Vec<Looked>,
+    /// What only root may read.
+    unreadable: Vec<String>,
+    evidence: Vec<String>,
 }
 
-/// Rules that only root may read are no firewall to an ordinary user's eyes, but he is told.
-fn optional<T>(looked: Result<Option<T>, Failure>, evidence: &mut Vec<String>) -> Result<Option<T>, Failure> {
-    match looked {
-        Err(failure) if failure.kind == Kind::PermissionDenied => {
-            evidence.push(failure.to_string());
-            Ok(None)
+impl View {
+    /// Rules that this user may not read are no error: connections tell what they do.
+    fn add<T>(&mut self, looked: Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+        match looked {
+            Err(failure) if failure.kind == Kind::PermissionDenied => {
+                self.unreadable.push(failure.to_string());
+                Ok(None)
+            }
+            other => other,
         }
-        other => other,
     }
+
+    /// firewalld and ufw own the rules below them.
+    fn decided(&self) -> bool {
+        !self.looked.is_empty() || !self.unreadable.is_empty()
+    }
+}
+
+/// Native nftables and iptables may both be there.
+async fn look(scope: &Scope) -> Result<View, Failure> {
+    let mut view = View { looked: Vec::new(), unreadable: Vec::new(), evidence: Vec::new() };
+    let firewalld = firewalld::look(scope.deadline, &mut view.evidence).await;
+    let firewalld = view.add(firewalld)?;
+    view.looked.extend(firewalld.map(Looked::Firewalld));
+    if view.decided() {
+        return Ok(view);
+    }
+    let ufw = ufw::look(scope.deadline, &mut view.evidence).await;
+    let ufw = view.add(ufw)?;
+    view.looked.extend(ufw.map(Looked::Ufw));
+    if view.decided() {
+        return Ok(view);
+    }
+    let (nftables, iptables) = tokio::join!(nftables::look(scope.deadline), iptables::look(scope.deadline));
+    if let Some(state) = view.add(nftables)? {
+        view.evidence.push(format!("nftables filters input in {}", state.chains().join(", ")));
+        view.looked.push(Looked::Nftables(state));
+    }
+    if let Some(state) = view.add(iptables)? {
+        view.evidence.push("iptables filters INPUT".into());
+        view.looked.push(Looked::Iptables(state));
+    }
+    Ok(view)
 }
 
 impl Looked {
@@ -231,7 +306,7 @@ pub(crate) fn need_root(what: &str, where_: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(what, where_, Kind::PermissionDenied, "only root may change the firewall")
-        .hint("log in as root, or open the ports by hand: the commands are in the documentation"))
+        .hint("log in as root, or have an administrator open the ports"))
 }
 
 /// What a command wrote survives a power-off only when it is synced; the tools do not do it.

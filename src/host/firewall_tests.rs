@@ -1,6 +1,7 @@
 //! What firewalls print → what becomes of a port. The texts are those of firewalld 1.3 and 2.1,
 //! ufw 0.36, nftables 1.0.6 and iptables 1.8.9. Nothing here touches this machine's firewall.
 
+use super::firewalld_bus as bus;
 use super::nft_rules::{self, Packet};
 use super::verdict::{Verdict, covers};
 use super::{firewalld, iptables, nftables, ufw};
@@ -11,6 +12,7 @@ fn say(verdict: &Verdict) -> String {
         Verdict::Open => "open".into(),
         Verdict::Limited { by } => format!("limited: {by}"),
         Verdict::Blocked { by } => format!("blocked: {by}"),
+        Verdict::Unknown { why } => format!("unknown: {why}"),
     }
 }
 
@@ -18,6 +20,18 @@ fn say(verdict: &Verdict) -> String {
 fn port_notations() {
     assert!(covers("22", 22) && covers("20-30", 22) && covers("20:30", 22) && covers("80, 22", 22));
     assert!(!covers("22", 2) && !covers("30-20", 22) && !covers("ssh", 22) && !covers("", 22));
+}
+
+#[test]
+fn a_connection_must_pass_every_firewall() {
+    let blocked = || Verdict::Blocked { by: "x".into() };
+    let limited = || Verdict::Limited { by: "y".into() };
+    let unknown = || Verdict::Unknown { why: "z".into() };
+    assert_eq!(Verdict::Open.and(Verdict::Open), Verdict::Open);
+    assert_eq!(Verdict::Open.and(limited()), limited());
+    assert_eq!(limited().and(unknown()), unknown());
+    assert_eq!(unknown().and(blocked()), blocked());
+    assert_eq!(blocked().and(Verdict::Open), blocked());
 }
 
 const FIREWALLD: &str = "\
@@ -96,6 +110,31 @@ fn firewalld_zones_and_what_they_do_with_a_port() {
         "blocked: firewalld zone public rejects what it does not list; port 2181/tcp is not listed",
     );
     check(3, 2181, "open");
+}
+
+#[test]
+fn firewalld_answers_on_the_bus_and_zone_files() {
+    assert_eq!(
+        bus::strings("aas 2 2 \"2181\" \"tcp\" 2 \"3000-3005\" \"udp\"\n"),
+        ["2181", "tcp", "3000-3005", "udp"]
+    );
+    assert_eq!(bus::strings("s \"\"\n"), [""]);
+    assert!(bus::strings("").is_empty());
+    let zone = r#"<?xml version="1.0" encoding="utf-8"?>
+<zone>
+  <service name="ssh"/>
+  <port port="2181" protocol="tcp"/>
+  <port protocol='tcp' port='3888'/>
+  <rule family="ipv4">
+    <source address="10.0.0.0/8"/>
+    <port port="2888" protocol="tcp"/>
+    <accept/>
+  </rule>
+  <forward/>
+  <port port="9" protocol="udp"/>
+</zone>"#;
+    let pair = |a: &str, b: &str| (a.to_string(), b.to_string());
+    assert_eq!(bus::xml_ports(zone), [pair("2181", "tcp"), pair("3888", "tcp"), pair("9", "udp")]);
 }
 
 const UFW: &str = "\

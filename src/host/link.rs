@@ -19,7 +19,7 @@ use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL, Request, Response}
 /// For calls whose caller names no deadline.
 const LIMIT_DEFAULT: Duration = Duration::from_secs(30);
 /// The host gives up by itself a little earlier than we do, so that its reason arrives.
-const LIMIT_MARGIN: Duration = Duration::from_millis(250);
+const LIMIT_MARGIN: Duration = Duration::from_millis(500);
 /// Frames waiting for a slow connection.
 const QUEUE: usize = 64;
 /// A message of the day fits; more means that this is no agent.
@@ -128,7 +128,7 @@ impl Link {
     pub async fn call(&self, request: Request, limit: Duration) -> Result<Response, CallError> {
         let what = name(&request);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let limit_ms = limit.saturating_sub(LIMIT_MARGIN.min(limit / 4)).as_millis();
+        let limit_ms = limit.saturating_sub(LIMIT_MARGIN.min(limit / 2)).as_millis();
         let ask = Ask { id, limit_ms: u64::try_from(limit_ms).unwrap_or(u64::MAX), request };
         let frame = frame::encode(&ask).map_err(|error| Failure::invalid("ask", &what, error))?;
         let waiting = Waiting { id, calls: &self.shared.calls };

@@ -19,7 +19,7 @@
 //! | [`data_dir`], [`marker`] | a member's data: identity, epochs, logs, snapshots, damage |
 //! | [`ports`], [`listen`], [`connect`] | who listens, temporary listeners, reachability, four-letter words |
 //! | [`names`], [`addresses`] | names as this host resolves them, and its own addresses |
-//! | [`firewall`], [`firewalld`], [`ufw`], [`nftables`], [`nft_rules`], [`iptables`], [`verdict`] | which firewall is active, opening ports for good, what blocks one |
+//! | [`firewall`], [`firewalld`], [`firewalld_bus`], [`ufw`], [`nftables`], [`nft_rules`], [`iptables`], [`verdict`] | which firewall is active, opening ports for good, what blocks one |
 //! | [`service`], [`systemd`], [`daemon`], [`supervise`] | a server that stays up, with systemd or without |
 //! | [`logs`] | the last lines of a journal or a file |
 //! | [`lock`], [`journal`] | the operator's lock and the append-only record of runs |
@@ -39,6 +39,7 @@ pub mod failure;
 pub mod files;
 pub mod firewall;
 pub mod firewalld;
+pub mod firewalld_bus;
 pub mod frame;
 pub mod iptables;
 pub mod journal;

@@ -203,6 +203,8 @@ Main:
      |-- 127.0.0.1
         /32 host LOCAL
 Local:
+     |-- 127.0.0.0
+        /8 host LOCAL
      |-- 10.77.0.11
         /32 host LOCAL
 ";

@@ -130,17 +130,18 @@ fn our_rules(chain: &Chain) -> impl Iterator<Item = (u16, u64)> {
     })
 }
 
-/// What our file must say so that a restart brings back the rules as they are now.
+/// What our file must say so that a restart brings back the rules as they are now. Sorted: each
+/// restart turns the order of inserted rules round, which means nothing.
 pub(crate) fn our_file(ruleset: &Ruleset) -> String {
-    let mut text = String::from(
-        "# Managed by zkops: ports of a ZooKeeper ensemble, inserted where they would be dropped.\n",
-    );
-    for (table, chain) in ruleset.input_chains() {
-        for (port, _) in our_rules(chain) {
-            text.push_str(&format!("insert rule {} {}\n", chain.place(table), our_rule(port)));
-        }
-    }
-    text
+    let chains = ruleset.input_chains();
+    let mut rules: Vec<(String, u16)> = chains
+        .flat_map(|(table, chain)| our_rules(chain).map(move |(port, _)| (chain.place(table), port)))
+        .collect();
+    rules.sort();
+    rules.dedup();
+    let head = "# Managed by zkops: ports of a ZooKeeper ensemble, inserted where they would be dropped.\n";
+    let lines = rules.iter().map(|(place, port)| format!("insert rule {place} {}\n", our_rule(*port)));
+    std::iter::once(head.to_string()).chain(lines).collect()
 }
 
 /// Writes our file and sees to it that it is loaded at boot.

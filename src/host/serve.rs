@@ -25,6 +25,8 @@ use super::{
 const AT_ONCE: usize = 64;
 /// Whatever a request says, it is given up after this long.
 const LIMIT_MAX: Duration = Duration::from_secs(3600);
+/// For what ends at its deadline by itself, such as a command that has to be killed.
+const GRACE: Duration = Duration::from_millis(100);
 /// When stdin closes in the middle of a change, the change is finished if it is quick.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -153,7 +155,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 impl Agent {
     async fn answer(&self, ask: Ask) -> Result<Response, Failure> {
         let deadline = Instant::now() + Duration::from_millis(ask.limit_ms).min(LIMIT_MAX);
-        timeout_at(deadline, self.dispatch(ask.request, deadline)).await.unwrap_or_else(|_| {
+        // What keeps to the deadline by itself gets to say more than that it is over.
+        timeout_at(deadline + GRACE, self.dispatch(ask.request, deadline)).await.unwrap_or_else(|_| {
             let why = format!("not done within {} ms", ask.limit_ms);
             Err(Failure::new("finish", "the request", Kind::Timeout, why))
         })

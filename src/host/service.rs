@@ -81,7 +81,9 @@ pub struct ServiceState {
     pub sub: String,
     /// Of the server itself.
     pub main_pid: Option<i32>,
-    /// When it came into the state it is in, in milliseconds since 1970.
+    /// When it came into the state it is in, in milliseconds since 1970. A running server that is
+    /// older than its configuration or its binary (their `modified_ms`) still has to be restarted,
+    /// whoever was killed before he did it.
     pub since_ms: Option<i64>,
     /// Of the last end of the server.
     pub exit_status: Option<i32>,

@@ -168,8 +168,10 @@ async fn one_that_keeps_crashing_is_seen_as_failed_with_its_status() {
     });
     fixture.install().await;
     fixture.call(Verb::Start).await;
-    let failed = fixture.until("failed", |report| report.state.active == Active::Failed).await;
+    // Dead already, and its supervisor has just not said so yet: that is no answer.
+    let failed = fixture.until("failed", |report| report.state.exit_status.is_some()).await;
     assert_eq!((failed.state.exit_status, failed.state.result.as_str()), (Some(7), "exit-code"));
+    assert_eq!(failed.state.active, Active::Failed);
     let source = LogSource::File { path: fixture.spec.log_file.clone() };
     let tail = fixture.link.log_tail(source, 50).await.unwrap();
     assert!(tail.lines.iter().any(|line| line == "no good"), "{tail:?}");

@@ -174,14 +174,17 @@ impl Supervisor {
         let _ = fs::remove_file(&self.spec.pid_file);
     }
 
-    /// Writes the pid file. A full disk must not take the server down: it is only logged.
+    /// Writes the pid file. A full disk must not take the server down, nor leave a pid file that
+    /// lies: then the old file's block is written over in place.
     fn publish(&self) {
-        let written = self.status.render().map_err(|error| error.to_string()).and_then(|text| {
-            put::replace(&self.spec.pid_file, text.as_bytes(), 0o644, None)
-                .map_err(|failure| failure.to_string())
+        let Ok(text) = self.status.render() else { return };
+        let Err(failure) = put::replace(&self.spec.pid_file, text.as_bytes(), 0o644, None) else { return };
+        let in_place = fs::OpenOptions::new().write(true).open(&self.spec.pid_file).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)
         });
-        if let Err(why) = written {
-            self.log(&why);
+        if in_place.is_err() {
+            self.log(&failure.to_string());
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::failure::{At, Failure, Kind};
 use super::service::{Active, ServiceReport, ServiceState, Verb};
-use super::{command, facts, files, process, put};
+use super::{command, facts, files, put};
 
 const COMMAND: &str = "systemctl";
 /// Where an administrator's units belong (systemd.unit(5)).
@@ -155,11 +155,11 @@ async fn report(name: &str, done: Vec<String>, deadline: Instant) -> Result<Serv
 async fn show(name: &str, deadline: Instant) -> Result<Shown, Failure> {
     let unit = unit(name);
     let output = command::must("ask systemd with", COMMAND, &["show", &unit, PROPERTIES], deadline).await?;
-    Ok(parse(&output.stdout, facts::wall_ms(), process::uptime_ms()))
+    Ok(parse(&output.stdout, facts::wall_ms(), monotonic_ms()))
 }
 
 /// Parses `systemctl show`; both clocks are of now, in milliseconds.
-pub fn parse(text: &str, wall_ms: i64, uptime_ms: u64) -> Shown {
+pub fn parse(text: &str, wall_ms: i64, monotonic_ms: u64) -> Shown {
     let value = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().trim()
     };
@@ -174,7 +174,7 @@ pub fn parse(text: &str, wall_ms: i64, uptime_ms: u64) -> Shown {
     let enabled = matches!(value("UnitFileState"), "enabled" | "enabled-runtime");
     let since_ms =
         value("StateChangeTimestampMonotonic").parse::<u64>().ok().filter(|us| *us > 0).map(|us| {
-            let ago_ms = uptime_ms.saturating_sub(us / 1000);
+            let ago_ms = monotonic_ms.saturating_sub(us / 1000);
             wall_ms.saturating_sub_unsigned(ago_ms)
         });
     let ended = value("ExecMainCode") != "0" && !value("ExecMainCode").is_empty();
@@ -195,6 +195,12 @@ pub fn parse(text: &str, wall_ms: i64, uptime_ms: u64) -> Shown {
         note: (value("LoadState") == "masked").then(|| "the unit is masked".to_string()),
     };
     Shown { state, needs_reload: value("NeedDaemonReload") == "yes" }
+}
+
+/// The clock of systemd's `…Monotonic` stamps.
+fn monotonic_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or(0)
 }
 
 /// Enabling makes links; systemctl does not sync the directories that they are in.

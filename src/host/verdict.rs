@@ -17,6 +17,10 @@ pub enum Verdict {
     Blocked {
         by: String,
     },
+    /// The rules cannot be read: this user is not root.
+    Unknown {
+        why: String,
+    },
 }
 
 impl Verdict {
@@ -24,6 +28,7 @@ impl Verdict {
     pub fn and(self, other: Verdict) -> Verdict {
         match (self, other) {
             (Verdict::Blocked { by }, _) | (_, Verdict::Blocked { by }) => Verdict::Blocked { by },
+            (Verdict::Unknown { why }, _) | (_, Verdict::Unknown { why }) => Verdict::Unknown { why },
             (Verdict::Limited { by }, _) | (_, Verdict::Limited { by }) => Verdict::Limited { by },
             (Verdict::Open, Verdict::Open) => Verdict::Open,
         }
