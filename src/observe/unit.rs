@@ -13,7 +13,7 @@ use crate::plan::facts::Installed;
 /// A host's way of keeping a server up.
 pub fn manager(machine: &Machine, member: &DesiredMember) -> Manager {
     match machine.init {
-        Init::Systemd if machine.uid == 0 => Manager::Systemd,
+        Init::Systemd if machine.uid == 0 && !member.unit.own_supervisor => Manager::Systemd,
         Init::Systemd | Init::Other(_) => Manager::Daemon { spec: spec_file(member) },
     }
 }

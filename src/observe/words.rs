@@ -210,6 +210,8 @@ pub(super) fn firewall(report: &FirewallReport) -> FirewallFacts {
                 // Somebody limited the port to some sources on purpose: whether ours are among
                 // them, only a connection can tell.
                 Verdict::Limited { by } => PortRule { open: true, permanent: true, rule: by.clone() },
+                // Only a connection can tell, and we could change nothing anyway.
+                Verdict::Unknown { why } => PortRule { open: true, permanent: true, rule: why.clone() },
                 Verdict::Blocked { by } => PortRule { open: false, permanent: false, rule: by.clone() },
             };
             (state.port, rule)

@@ -46,10 +46,6 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
         plan.warnings.push(format!("{}: {}", desired.name(finding.member), finding.evidence));
     }
-    if desired.voters().count().is_multiple_of(2) {
-        plan.warnings
-            .push("an even number of voters survives no more failures than one voter fewer".to_owned());
-    }
     Ok(plan)
 }
 
@@ -101,8 +97,8 @@ fn same_membership(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.as_deref()) else {
             continue;
         };
-        let (now, wanted) = (membership(installed), membership(&member.config));
-        if now.is_empty() || now == wanted {
+        let (now, wanted) = (membership(installed, member.id), membership(&member.config, member.id));
+        if now == wanted {
             continue;
         }
         let text = |members: &std::collections::BTreeMap<i64, bool>| {

@@ -71,6 +71,8 @@ pub struct Unit {
     pub name: String,
     /// The text of its systemd unit; without systemd the same command line is supervised.
     pub definition: String,
+    /// Kept up by our own supervisor even where systemd runs.
+    pub own_supervisor: bool,
 }
 
 impl Desired {
@@ -143,15 +145,19 @@ impl DesiredMember {
     }
 }
 
-/// Voters and observers by id, read from the `server.N` lines of a zoo.cfg: who takes part, not
-/// where. Lines that are none of these, or are malformed, say nothing about membership.
-pub fn membership(config: &str) -> BTreeMap<i64, bool> {
-    config
+/// Voters (true) and observers by id, as a member's zoo.cfg lists them: who takes part, not
+/// where. A zoo.cfg without server lines is that of a standalone server, alone with its id.
+pub fn membership(config: &str, id: ServerId) -> BTreeMap<i64, bool> {
+    let mut listed: BTreeMap<i64, bool> = config
         .lines()
         .filter_map(|line| {
             let (key, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
             let id = key.trim().parse().ok()?;
             Some((id, !value.contains(":observer")))
         })
-        .collect()
+        .collect();
+    if listed.is_empty() {
+        listed.insert(id.0, true);
+    }
+    listed
 }

@@ -25,7 +25,9 @@ thread_local! {
 }
 
 /// Keeps the last lines of what happened, for the report of a failing seed.
-pub(super) fn stat(k: &str) { STATS.with_borrow_mut(|s| *s.entry(k.to_owned()).or_default() += 1); }
+pub(super) fn stat(k: &str) {
+    STATS.with_borrow_mut(|s| *s.entry(k.to_owned()).or_default() += 1);
+}
 pub(super) fn trace(line: impl FnOnce() -> String) {
     const LINES_MAX: usize = 400;
     TRACE.with_borrow_mut(|lines| {
@@ -553,7 +555,10 @@ impl Cluster {
                 self.oracle.delivered(i, &self.nodes[i]);
                 self.answer_syncs(i);
             }
-            Output::EpochStart { zxid } => { stat("established"); self.nodes[i].tree.last = zxid },
+            Output::EpochStart { zxid } => {
+                stat("established");
+                self.nodes[i].tree.last = zxid
+            }
             Output::InstallSnapshot { zxid, body } => {
                 self.nodes[i].tree = Tree::decode(zxid, body);
                 self.oracle.installed(i, &self.nodes[i]);
@@ -578,7 +583,9 @@ impl Cluster {
             Output::LearnerGone { conn } => self.nodes[i].sync_replies.retain(|(_, c, _)| *c != conn),
             Output::Revalidate { .. } | Output::Touched { .. } => {}
             Output::Note(text) => {
-                if text.contains("where it does not belong") { panic!("{text}"); }
+                if text.contains("where it does not belong") {
+                    panic!("{text}");
+                }
                 let t: String = text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
                 stat(&t);
                 trace(|| format!("{:6} n{} notes: {text}", self.now_ms, i + 1));
@@ -820,13 +827,19 @@ impl Cluster {
                 disk.current = epoch;
             }
             PersistOp::Truncate { to } => {
-                stat(if to >= disk.base.last {"cut"} else {"cannot cut"});
+                stat(if to >= disk.base.last { "cut" } else { "cannot cut" });
                 if to >= disk.base.last {
                     disk.log.retain(|(zxid, _)| *zxid <= to);
                 }
             }
             PersistOp::InstallSnapshot { zxid, body } => {
-                stat("install"); if zxid.is_epoch_start() {stat("install start");} if zxid < disk.last() { stat("install backwards"); }
+                stat("install");
+                if zxid.is_epoch_start() {
+                    stat("install start");
+                }
+                if zxid < disk.last() {
+                    stat("install backwards");
+                }
                 disk.base = Tree::decode(zxid, body);
                 disk.log.clear();
             }

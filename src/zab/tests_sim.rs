@@ -131,9 +131,16 @@ fn tmp_sweep() {
     let from: u64 = std::env::var("FROM").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
     let n: u64 = std::env::var("N").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
     for seed in from..from + n {
-        let shape = match seed % 5 { 0|1 => Shape{voters:3,observers:0}, 2 => Shape{voters:3,observers:1}, 3 => Shape{voters:5,observers:0}, _ => Shape{voters: 4, observers:1} };
+        let shape = match seed % 5 {
+            0 | 1 => Shape { voters: 3, observers: 0 },
+            2 => Shape { voters: 3, observers: 1 },
+            3 => Shape { voters: 5, observers: 0 },
+            _ => Shape { voters: 4, observers: 1 },
+        };
         let bad = std::panic::catch_unwind(|| run_seed("sweep", seed, || chaos(&shape, seed)));
-        if bad.is_err() { println!("SWEEPFAIL {seed}"); }
+        if bad.is_err() {
+            println!("SWEEPFAIL {seed}");
+        }
     }
     super::tests_cluster::STATS.with_borrow(|s| println!("STATS {s:?}"));
 }

@@ -112,6 +112,18 @@ fn changing_the_members_of_a_living_ensemble_is_refused() {
 }
 
 #[test]
+fn a_standalone_server_with_data_does_not_become_one_of_three() {
+    let mut world = World::deployed(1, 0);
+    world.host(1).installed_config = Some("dataDir=/export/data/zkdata\n".into());
+    let three = World::bare(3, 0);
+    world.desired.members = three.desired.members;
+    for id in [2, 3] {
+        world.facts.members.insert(ServerId(id), three.facts.members[&ServerId(id)].clone());
+    }
+    assert!(show(&world, &Goal::Deploy).starts_with("REFUSED the inventory changes the members"));
+}
+
+#[test]
 fn every_finding_of_every_host_is_shown_at_once() {
     let mut world = World::bare(3, 0);
     world.host(1).ports.insert(2181, PortUser { pid: Some(77), program: "java".into(), ours: false });

@@ -258,7 +258,7 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
         staged_path: "/export/server/zkops/bin/zkops.next".into(),
         config_path: "/export/server/zkops/conf/zoo.cfg".into(),
         config: format!("tickTime=2000\n{servers}"),
-        unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into() },
+        unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into(), own_supervisor: false },
     }
 }
 
