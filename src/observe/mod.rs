@@ -1,1 +1,75 @@
-//! (to be written)
+//! Facts from hosts and live servers, read-only: it looks, puts what it saw into the planners'
+//! words, and judges nothing.
+//!
+//! - [`fleet`]: the hosts in use and the way to each
+//! - [`look`]: one host's account of itself, in `words` that planners understand
+//! - [`unit`]: who keeps a server up on a host, and where that keeps its things
+//! - [`servers`]: every member's client port, with a canary through each
+//! - [`canary`]: written through the leader, read back through everybody
+//! - [`reach`]: who reaches whom, with real listeners
+
+pub mod canary;
+pub mod fleet;
+pub mod look;
+pub mod reach;
+pub mod servers;
+pub mod unit;
+mod words;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+
+use crate::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, Unreachable};
+use fleet::{Doing, Fleet, Watcher};
+use look::Depth;
+
+/// Looks at every host of the fleet and at every server, all at once.
+pub async fn facts(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
+    let looked = fleet.hosts().map(|(member, host)| async move {
+        watch(&member.name, Doing::Looking);
+        let view = match look::host(&fleet.desired, member, host, depth, deadline).await {
+            Ok(seen) => HostView::Seen(Box::new(seen)),
+            Err(why) => HostView::Unreachable(Unreachable {
+                kind: NoWayIn::Connection,
+                text: format!("{}: {why}", member.name),
+            }),
+        };
+        (member.id, view)
+    });
+    let (hosts, mut servers) =
+        tokio::join!(join_all(looked), servers::servers(&fleet.desired, deadline.min(SERVER_PATIENCE)));
+    let mut hosts: std::collections::BTreeMap<_, _> = hosts.into_iter().collect();
+    let members = fleet
+        .desired
+        .members
+        .keys()
+        .map(|id| {
+            let away = || fleet.unreachable(*id).cloned().map_or(HostView::Unasked, HostView::Unreachable);
+            let host = hosts.remove(id).unwrap_or_else(away);
+            (*id, MemberFacts { host, server: servers.remove(id).unwrap_or_default() })
+        })
+        .collect();
+    Facts { members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+pub fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Random bytes in hex: for ids that must not repeat, not for secrets.
+pub fn random_hex(bytes: usize) -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut text = String::new();
+    while text.len() < bytes * 2 {
+        // The standard library's hasher keys are random in every instance.
+        text += &format!("{:016x}", RandomState::new().build_hasher().finish());
+    }
+    text.truncate(bytes * 2);
+    text
+}
+
+/// A server that serves answers in milliseconds; a closed port may only time out.
+const SERVER_PATIENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,123 @@
+//! `zkops deploy`, `zkops plan` and `zkops check`: the same look at the same hosts, carried out,
+//! shown, or judged.
+
+use std::path::Path;
+
+use super::env::Env;
+use super::opts::{Deploy, Inventory};
+use super::session::Session;
+use super::view;
+use crate::observe::fleet::{Fleet, Push};
+use crate::observe::look::Depth;
+use crate::observe::random_hex;
+use crate::observe::reach::{self, Probe};
+use crate::plan::facts::Facts;
+use crate::plan::preflight::{self, Level};
+use crate::plan::{Goal, Stop, ensemble};
+use crate::report::{Event, Exit, Failure};
+
+pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
+    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), env).await?;
+    let result = match session.plan(&facts, &Goal::Deploy) {
+        Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
+        Ok(plan) => {
+            carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true))
+        }
+        Err(failure) => Err(failure),
+    };
+    // What was pushed and not put in place is of use to nobody.
+    fleet.take_back().await;
+    fleet.close().await;
+    let (exit, applied) = result?;
+    if applied {
+        tell(&session, env, &facts);
+    }
+    Ok(exit)
+}
+
+pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
+    let (session, fleet, facts) = look(opts.inventory.as_deref(), env).await?;
+    fleet.take_back().await;
+    fleet.close().await;
+    let plan = session.plan(&facts, &Goal::Deploy)?;
+    Ok(session.show(env, &plan))
+}
+
+pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
+    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), env).await?;
+    facts.reach = reach::matrix(&fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+    fleet.take_back().await;
+    fleet.close().await;
+    let findings = preflight::check(&session.desired, &facts);
+    env.report.value(&view::findings_json(&session.desired, &findings));
+    env.report.text(&env.report.table(&view::findings(&session.desired, &findings)));
+    if preflight::worst(&findings) == Level::Fail {
+        return Err(view::stop(&session.desired, &Stop::Preflight(findings)));
+    }
+    // A host that cannot be reached is no finding: nothing is known about it.
+    match session.plan(&facts, &Goal::Deploy) {
+        Err(failure) if failure.exit == Exit::Unreachable => Err(failure),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Everything there is to see, with our own binary on every host.
+async fn look(inventory: Option<&Path>, env: &Env) -> Result<(Session, Fleet, Facts), Failure> {
+    let session = Session::load(env, inventory)?;
+    let binary = env.binary().await?;
+    let session = session.with_binary(&binary);
+    env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
+    let fleet = session.fleet(env, &Push::Beside(binary)).await?;
+    let facts = session.facts(env, &fleet, Depth::Preflight).await;
+    Ok((session, fleet, facts))
+}
+
+async fn carry_out(
+    session: &Session,
+    env: &Env,
+    fleet: &mut Fleet,
+    plan: &crate::plan::step::Plan,
+    facts: &mut Facts,
+    opts: &Deploy,
+) -> Result<(), Failure> {
+    // Before anything changes: also a deployment that stops half-way can be repaired or destroyed.
+    session.remember()?;
+    let again = format!("zkops deploy {}", opts.inventory.display());
+    let applied = session.apply(env, fleet, plan, facts, again).await?;
+    if plan.is_empty() {
+        env.report
+            .event(Event::Note { text: "nothing to do: every host is as the inventory says".to_owned() });
+    } else {
+        let text =
+            format!("{} steps changed something, {} found nothing to do", applied.changed, applied.unchanged);
+        env.report.event(Event::Note { text });
+    }
+    Ok(())
+}
+
+/// The good end: who leads, and what to type next.
+fn tell(session: &Session, env: &Env, facts: &Facts) {
+    let desired = &session.desired;
+    let leader = ensemble::leader(desired, facts);
+    env.report.value(&serde_json::json!({
+        "event": "ready", "cluster": desired.cluster, "leader": leader.map(|id| desired.name(id)),
+        "connect": session.connect_string(), "took_ms": u64::try_from(env.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }));
+    let systemd = desired.members.keys().filter_map(|id| facts.host(*id)).all(|host| host.systemd);
+    let mut text = format!(
+        "{} is ready: {} leads, {} in sync ({:.1} s)\n",
+        desired.cluster,
+        leader.map_or_else(|| "nobody".to_owned(), |id| desired.name(id)),
+        ensemble::in_sync(desired, facts).len(),
+        env.elapsed().as_secs_f32()
+    );
+    text += "\n  zkops status\n";
+    text += &format!("  zkops cli -server {}\n", session.connect_string());
+    if !systemd {
+        text += "\nwithout systemd nothing starts the servers after a restart of the host: zkops start\n";
+    }
+    env.report.text(&text);
+}
+
+/// For one connection of the matrix.
+const REACH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);

@@ -1,0 +1,124 @@
+//! From the inventory's text to what is worked with: every member's desired state, rendered, and
+//! the way to its host. The one place where `~` gets its meaning.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::env::Env;
+use crate::ids::ServerId;
+use crate::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
+use crate::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::render::{self, Paths};
+use crate::report::{Event, Evidence, Exit, Failure};
+use crate::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
+
+/// Reads an inventory called `shown`; its warnings are told.
+///
+/// # Errors
+/// Exit code 2 with every finding.
+pub(super) fn read(
+    env: &Env,
+    shown: &str,
+    text: &str,
+) -> Result<(Desired, BTreeMap<ServerId, Target>), Failure> {
+    let (cluster, warnings) =
+        inventory::parse(shown, text).map_err(|findings| invalid(shown, text, &findings))?;
+    for warning in &warnings {
+        env.report.event(Event::Note { text: warning.summary() });
+    }
+    let mut members = BTreeMap::new();
+    let mut targets = BTreeMap::new();
+    for member in &cluster.members {
+        members.insert(member.id, desired(&cluster, member)?);
+        targets.insert(member.id, target(member, env.global.accept_new_host_keys));
+    }
+    let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
+    Ok((desired, targets))
+}
+
+fn invalid(shown: &str, text: &str, findings: &[Finding]) -> Failure {
+    let mut failure = Failure::new(Exit::Usage, format!("the inventory {shown} is not valid"));
+    for finding in findings {
+        let drawn = finding.render(text, false);
+        // The first line says again what the summary says.
+        let lines = drawn.lines().skip(1).map(str::to_owned).collect();
+        failure.evidence.push(Evidence { from: finding.summary(), lines });
+    }
+    failure.state("no host was contacted")
+}
+
+fn desired(cluster: &Cluster, member: &Member) -> Result<DesiredMember, Failure> {
+    let install = at_home(&member.install_dir);
+    let data = at_home(&member.data_dir);
+    let data_log = member.data_log_dir.as_deref().map(at_home);
+    let paths = Paths {
+        binary: format!("{install}/bin/zkops"),
+        config: format!("{install}/conf/zoo.cfg"),
+        data_dir: data.clone(),
+        data_log_dir: data_log.clone(),
+    };
+    let broken = |why: render::Error| Failure::new(Exit::Failed, format!("{}: {why}", member.name));
+    Ok(DesiredMember {
+        id: member.id,
+        name: member.name.clone(),
+        address: member.host.clone(),
+        voter: member.role == Role::Participant,
+        ports: Ports {
+            client: member.ports.client,
+            quorum: member.ports.quorum,
+            election: member.ports.election,
+        },
+        config: render::zoo_cfg(cluster, member, &paths).map_err(broken)?,
+        unit: Unit {
+            name: render::unit_name(cluster, member),
+            definition: render::unit(cluster, member, &paths).map_err(broken)?,
+            // An ensemble to try things out must not outlive its directory in /etc.
+            own_supervisor: member.connection == Connection::Local,
+        },
+        staged_path: format!("{install}/bin/zkops.next"),
+        binary_path: paths.binary,
+        config_path: paths.config,
+        dirs: Dirs { install, data_log: data_log.unwrap_or_else(|| data.clone()), data },
+    })
+}
+
+fn target(member: &Member, accept_new: bool) -> Target {
+    match &member.connection {
+        Connection::Local => {
+            Target::Local(LocalTarget { name: member.name.clone(), escalation: Escalation::None })
+        }
+        Connection::Ssh(ssh) => Target::Ssh(Box::new(ssh_target(member, ssh, accept_new))),
+    }
+}
+
+fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget {
+    let host_key_policy = if accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict };
+    let known_hosts = ssh.known_hosts.as_deref().map(|path| PathBuf::from(at_home(path)));
+    let jump = ssh.jump.as_ref().map(|jump| {
+        Box::new(SshTarget {
+            user: jump.user.clone(),
+            port: jump.port,
+            known_hosts: known_hosts.clone(),
+            host_key_policy,
+            ..SshTarget::new(&jump.host, &jump.host)
+        })
+    });
+    SshTarget {
+        port: ssh.port,
+        user: ssh.user.clone(),
+        // The transport expands `~`, `%h` and `%r` as ssh does.
+        keys: ssh.key.iter().map(PathBuf::from).collect(),
+        known_hosts,
+        jump,
+        host_key_policy,
+        escalation: ssh.sudo.clone().map_or(Escalation::None, |path| Escalation::Sudo { path }),
+        ..SshTarget::new(&member.name, &member.host)
+    }
+}
+
+fn at_home(path: &str) -> String {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => format!("{}/{rest}", home.display()),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,78 @@
+//! What the last deployment was, kept on the operator's machine so that later verbs need no
+//! inventory named: `$XDG_STATE_HOME/zkops/last.json`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// The inventory of the last deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) cluster: String,
+    /// Absolute path of the inventory.
+    pub(super) path: PathBuf,
+    /// Its text as it was deployed: the file may change or go.
+    pub(super) text: String,
+}
+
+impl Record {
+    /// # Errors
+    /// When the file cannot be read or is not ours; none is no error.
+    pub(super) fn load(dir: &Path) -> Result<Option<Record>> {
+        let path = dir.join(NAME);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let record = serde_json::from_slice(&bytes);
+                record.with_context(|| {
+                    format!("{} is damaged: remove it and name the inventory", path.display())
+                })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Replaces the record in one step; only its owner can read it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn save(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(NAME);
+        let write = || -> Result<()> {
+            std::fs::create_dir_all(dir)?;
+            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            file.write_all(&serde_json::to_vec_pretty(self)?)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Forgets the deployment if it is the one of `cluster`.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub(super) fn forget(dir: &Path, cluster: &str) -> Result<()> {
+        match Record::load(dir) {
+            Ok(Some(record)) if record.cluster == cluster => {
+                let path = dir.join(NAME);
+                std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where zkops keeps its own state on this machine.
+pub(super) fn state_dir() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    from("XDG_STATE_HOME")
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("zkops")
+}
+
+const NAME: &str = "last.json";

@@ -1,0 +1,60 @@
+//! `zkops status`: the servers are asked first, directly and all at once; hosts only when a
+//! server does not answer as it should, to say why.
+
+use std::time::Duration;
+
+use super::env::Env;
+use super::opts::Status;
+use super::session::Session;
+use super::view;
+use crate::observe::fleet::Push;
+use crate::observe::look::Depth;
+use crate::observe::reach::{self, Probe};
+use crate::observe::{random_hex, servers};
+use crate::plan::facts::{Facts, MemberFacts};
+use crate::plan::status::{self, Health};
+use crate::report::{Exit, Failure};
+
+pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
+    let session = Session::load(env, opts.inventory.as_deref())?;
+    loop {
+        let health = look(&session, env).await?;
+        if opts.watch && !env.report.style().json {
+            env.report.text(CLEAR);
+        }
+        show(env, &health);
+        if !opts.watch {
+            return Ok(if health.healthy() { Exit::Done } else { Exit::Unhealthy });
+        }
+        tokio::time::sleep(opts.interval).await;
+    }
+}
+
+async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
+    let seen = servers::servers(&session.desired, SERVER_PATIENCE.min(env.global.timeout)).await;
+    let members =
+        seen.into_iter().map(|(id, server)| (id, MemberFacts { server, ..MemberFacts::default() })).collect();
+    let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
+    if health.healthy() {
+        return Ok(health);
+    }
+    let fleet = session.fleet(env, &Push::Never).await?;
+    let mut facts = session.facts(env, &fleet, Depth::Diagnosis).await;
+    facts.reach = reach::matrix(&fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    fleet.close().await;
+    Ok(status::judge(&session.desired, &facts))
+}
+
+fn show(env: &Env, health: &Health) {
+    env.report.value(&view::health_json(health));
+    let mut text = env.report.table(&view::health(health));
+    text += &format!("{}\n", health.verdict);
+    text += &view::reasons(&health.reasons);
+    env.report.text(&text);
+}
+
+/// A server that serves answers in milliseconds; this is for one that hangs.
+const SERVER_PATIENCE: Duration = Duration::from_secs(2);
+const REACH_PATIENCE: Duration = Duration::from_secs(2);
+/// To the top left, and everything below is erased.
+const CLEAR: &str = "\x1b[H\x1b[2J";
