@@ -293,6 +293,17 @@ impl Ledger {
         true
     }
 
+    /// Pretends that the epoch went on up to `zxid` and all of it is forgotten.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, zxid: Zxid) {
+        self.clear_entries();
+        self.logged = zxid;
+        self.durable = zxid;
+        self.committed = zxid;
+        self.delivered = zxid;
+        self.processed = zxid;
+    }
+
     fn issue(&mut self, what: Write, op: PersistOp, out: &mut Vec<Output>) {
         let cutting = self.pending.back().is_some_and(|p| matches!(p.what, Write::Truncate));
         assert!(!cutting, "nothing is written while a truncation is pending");

@@ -356,6 +356,18 @@ mod tests_cluster;
 #[cfg(test)]
 mod tests_codec;
 #[cfg(test)]
+mod tests_disk;
+#[cfg(test)]
+mod tests_election;
+#[cfg(test)]
+mod tests_follower;
+#[cfg(test)]
+mod tests_leader;
+#[cfg(test)]
+mod tests_network;
+#[cfg(test)]
 mod tests_oracle;
 #[cfg(test)]
 mod tests_sim;
+#[cfg(test)]
+mod tests_solo;

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::ballot::State;
+use super::tests_cluster::member_list;
 use super::wire::{self, AuthId, FrameError, Kind, LearnerInfo, take_packet};
 use super::*;
 
@@ -236,7 +237,7 @@ fn a_wrong_config_text_says_what_is_wrong() {
 #[test]
 fn a_quorum_is_more_than_half_of_the_voters() {
     for (voters, least) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (7, 4)] {
-        let membership = Membership::parse(&super::tests_cluster::member_list(voters, 2)).unwrap();
+        let membership = Membership::parse(&member_list(voters, 2)).unwrap();
         for having in 0..=voters as i64 + 2 {
             let quorum = membership.is_quorum(|sid| sid.0 <= having);
             assert_eq!(quorum, having >= least, "{having} of {voters} voters");
