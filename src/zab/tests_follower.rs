@@ -223,6 +223,17 @@ fn a_snapshot_of_an_epochs_start_stands_for_the_transaction_before_it() {
 }
 
 #[test]
+fn only_a_snapshot_with_the_very_zxid_stands_for_it() {
+    let (mut solo, conn, _) = promised(disk(2, 2, &[zxid(2, 1), zxid(2, 2)]), 3);
+    solo.kind(conn, Kind::TRUNC, zxid(1, 7));
+    let (id, _) = solo.writes.remove(0);
+    solo.step(Input::Reloaded { id, last_zxid: zxid(2, 2), tail: vec![] });
+    let (id, _) = solo.writes.remove(0);
+    let out = solo.step(Input::Reloaded { id, last_zxid: zxid(1, 9), tail: vec![] });
+    assert!(is_closed(&out, conn) && solo.zab.core.needs_snapshot, "{out:?}");
+}
+
+#[test]
 fn a_cut_that_loses_what_was_to_be_kept_stops_the_process() {
     let (mut solo, conn, _) = promised(disk(1, 1, &[zxid(1, 3), zxid(1, 4)]), 2);
     solo.kind(conn, Kind::TRUNC, zxid(1, 2));
@@ -363,6 +374,44 @@ fn a_leader_that_does_not_listen_is_tried_a_few_times() {
         }
     }
     assert_eq!(dials, 7, "as many as the connect limit of 400 ms has room for");
+}
+
+#[test]
+fn votes_heard_while_the_log_drains_are_not_forgotten() {
+    let (mut solo, conn) = serving_follower(disk(1, 1, &[]), 2);
+    solo.accept_peer(ConnId(4), 2);
+    solo.proposal(conn, zxid(2, 1));
+    solo.step(Input::Down { conn });
+    for ballot in [ConnId(4), LEADER_BALLOT] {
+        assert_eq!(solo.hear(ballot, &vote(State::Looking, 2, zxid(2, 9), 7, 2)), []);
+    }
+    assert!(has_role(&solo.persist(), Role::Following { leader: ServerId(2), serving: false }));
+}
+
+#[test]
+fn a_leader_that_cannot_be_followed_is_not_called_without_end() {
+    let (mut solo, mut conn, _) = follower(disk(5, 4, &[zxid(4, 7)]));
+    solo.accept_peer(ConnId(4), 2);
+    let leading = vote(State::Leading, 3, zxid(4, 7), 9, 4);
+    let mut tries = 0;
+    while solo.now_ms < 10_000 {
+        solo.packet(conn, wire::leader_info(Epoch(4)));
+        tries += 1;
+        while *solo.zab.role() == Role::Looking {
+            let mut out = solo.wait(1);
+            out.extend(solo.hear(ConnId(4), &Notification { state: State::Following, ..leading.clone() }));
+            out.extend(solo.hear(LEADER_BALLOT, &leading));
+            if solo.zab.role() != &Role::Looking {
+                conn = Solo::dialled_leader(&out);
+                solo.step(Input::LeaderUp { conn });
+            }
+        }
+    }
+    assert!((10..25).contains(&tries), "{tries} tries in 10 s");
+    // But an election that begins ends the pause.
+    solo.packet(conn, wire::leader_info(Epoch(4)));
+    let out = solo.hear(LEADER_BALLOT, &vote(State::Looking, 3, zxid(4, 8), 99, 4));
+    assert!(!notifications(&out).is_empty(), "{out:?}");
 }
 
 #[test]
