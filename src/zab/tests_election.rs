@@ -224,6 +224,17 @@ mod mesh {
     }
 
     #[test]
+    fn a_connection_lost_right_after_the_dial_back_is_dialled_again_soon() {
+        // Found by the simulator: the wait for the dial back outlived the dial back.
+        let mut solo = Solo::new(1, 2, 0, disk(0, 0, &[]));
+        let out = solo.step(Input::Tick);
+        solo.reach_peer(&out, 2);
+        solo.accept_peer(TWO, 2);
+        solo.step(Input::Down { conn: TWO });
+        assert_eq!(dials(&solo.wait(50)).len(), 1);
+    }
+
+    #[test]
     fn a_higher_server_dials_back_to_the_address_in_the_hello() {
         let mut solo = Solo::new(3, 3, 0, disk(0, 0, &[]));
         let out = solo.step(Input::Tick);

@@ -126,3 +126,9 @@ fn five_servers_survive_faults() {
 fn five_servers_and_two_observers_survive_faults() {
     check("five_and_two", Shape { voters: 5, observers: 2 }, 3000..3030);
 }
+
+#[test]
+fn seeds_that_once_failed() {
+    // The wait for a dial back outlived the dial back: a server stayed outside for two seconds.
+    check("dial_back", Shape { voters: 3, observers: 0 }, 51_300..51_301);
+}
