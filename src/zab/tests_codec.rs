@@ -156,6 +156,7 @@ fn notifications_of_older_releases_are_read() {
         &format!("{head} 00000000"),
         &format!("{head} 0000000000000006 00000002 7fffffff"),
         &head.replacen("00000001", "00000004", 1),
+        &head.replacen("0000000000000009", "7fffffffffffffff", 1),
     ] {
         assert!(read(bad).is_err(), "{bad}");
     }

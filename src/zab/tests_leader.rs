@@ -278,6 +278,17 @@ fn a_leader_without_followers_steps_down() {
 }
 
 #[test]
+fn a_candidate_whose_voters_have_died_does_not_wait_for_the_init_limit() {
+    let (mut solo, _) = candidate(3, 0, disk(4, 4, &[]));
+    solo.learner(A, Kind::FOLLOWERINFO, 1, 4);
+    solo.persist();
+    assert!(!has_role(&solo.wait(200), Role::Looking), "it is connected");
+    solo.step(Input::Down { conn: A });
+    assert!(!has_role(&solo.wait(60), Role::Looking));
+    assert!(has_role(&solo.wait(60), Role::Looking));
+}
+
+#[test]
 fn a_learner_that_does_not_acknowledge_is_cut() {
     let (mut solo, _) = serving_leader(3, 0, disk(4, 4, &[]));
     solo.join_follower(B, 2, Zxid(0), 4);

@@ -261,9 +261,6 @@ pub(super) fn candidate(voters: usize, observers: usize, durable: Durable) -> (S
             out.extend(solo.hear(conn, &vote(State::Looking, 3, last, 1, current)));
         }
     }
-    if voters > 3 {
-        out.extend(solo.wait(250));
-    }
     assert!(has_role(&out, Role::Leading { serving: false }), "{out:?}");
     (solo, out)
 }
