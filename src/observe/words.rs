@@ -175,7 +175,7 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
                 Some(process) => PortUser {
                     pid: u32::try_from(process.pid).ok(),
                     program: process.comm.clone(),
-                    ours: listener.ours && process.cmdline.iter().any(|word| *word == member.config_path),
+                    ours: listener.ours && process.cmdline.contains(&member.config_path),
                 },
                 // Somebody else's process: only ours if ours runs here at all.
                 None => PortUser {
