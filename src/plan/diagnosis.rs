@@ -331,7 +331,9 @@ fn process(
                 if up >= desired.majority() {
                     evidence.extend(log());
                 }
-                add(Cause::NoQuorum, what, evidence, vec!["zkops start".to_owned()]);
+                // When enough run, the reasons of the others say what to do.
+                let next = if up < desired.majority() { vec!["zkops start".to_owned()] } else { Vec::new() };
+                add(Cause::NoQuorum, what, evidence, next);
             }
         }
     }
