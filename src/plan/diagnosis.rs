@@ -350,5 +350,5 @@ fn silent_words(facts: &Facts, id: ServerId) -> Vec<String> {
 
 /// Below this not even a transaction log of a few kilobytes grows reliably.
 const DISK_FULL_BYTES: u64 = 1 << 20;
-/// As many lines as a terminal shows beside the rest.
-const LOG_LINES: usize = 20;
+/// The end of a log beside everything else that a status shows; a failed run shows more.
+const LOG_LINES: usize = 10;
