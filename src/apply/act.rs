@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::host::dirs::EnsureDir;
-use crate::host::firewall::FirewallPorts;
+use crate::host::firewall::{Firewall, FirewallPorts};
 use crate::host::marker::{Marker, WriteMarker};
 use crate::host::put::{Expect, PutFile};
 use crate::host::remove::{Remove, Rename};
@@ -57,6 +57,9 @@ pub(super) async fn act(
         Action::OpenPorts { ports } => {
             let report = link.open_ports(firewall(member, ports)).await?;
             let mut done = Done::changed(report.changed);
+            if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
+                done.facts.insert("zone".to_owned(), json!(zone));
+            }
             if report.changed {
                 done.facts.insert("opened_ports".to_owned(), json!(ports));
                 done.facts.insert("commands".to_owned(), json!(report.commands));

@@ -24,6 +24,9 @@ mod ssh_setup;
 mod status;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -11,7 +11,6 @@ use super::fleet::Host;
 use super::unit;
 use super::words;
 use crate::host::data_dir::InspectData;
-use crate::host::firewall::{FirewallPorts, FirewallReport};
 use crate::host::link::CallError;
 use crate::host::names::Expected;
 use crate::host::servers::FindServer;
@@ -68,8 +67,7 @@ pub async fn host(
         link.list_dir(PathBuf::from(&member.dirs.data)),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
-    let (firewall, clock, names, obstacles) = tokio::join!(
-        firewall(member, host, deadline),
+    let (clock, names, obstacles) = tokio::join!(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
@@ -129,7 +127,9 @@ pub async fn host(
         installed_config: config,
         unit,
         ports: words::ports(&ports.unwrap_or_default(), member, running),
-        firewall,
+        // Asked last, when it is known how the member is.
+        firewall: FirewallFacts::default(),
+        opened_zone: words::opened_zone(&journal),
         last_entry: journal.last().cloned(),
         opened_ports: words::opened_ports(&journal),
         names,
@@ -156,18 +156,6 @@ pub async fn service(
 pub async fn log(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec<String> {
     let source = unit::log_source(&host.manager(member), member);
     host.link.within(deadline).log_tail(source, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default()
-}
-
-/// Loopback is nobody's to filter: an ensemble on this machine alone opens nothing.
-async fn firewall(member: &DesiredMember, host: &Host, deadline: Duration) -> FirewallFacts {
-    let address = member.address.parse().ok();
-    if words::is_loopback(&member.address) {
-        return FirewallFacts::default();
-    }
-    let asked = FirewallPorts { ports: member.ports.all().to_vec(), address };
-    let report: Result<Box<FirewallReport>, CallError> =
-        host.link.within(deadline).explain_ports(asked).await;
-    report.map(|report| words::firewall(&report)).unwrap_or_default()
 }
 
 async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<crate::plan::facts::Clock> {

@@ -3,12 +3,14 @@
 //!
 //! - [`fleet`]: the hosts in use and the way to each
 //! - [`look`]: one host's account of itself, in `words` that planners understand
+//! - `firewall`: what becomes of connections to a member's ports
 //! - [`unit`]: who keeps a server up on a host, and where that keeps its things
 //! - [`servers`]: every member's client port, with a canary through each
 //! - [`canary`]: written through the leader, read back through everybody
 //! - [`reach`]: who reaches whom, with real listeners
 
 pub mod canary;
+mod firewall;
 pub mod fleet;
 pub mod look;
 pub mod reach;
@@ -20,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 
+use crate::plan::ensemble;
 use crate::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, Unreachable};
 use fleet::{Doing, Fleet, Watcher};
 use look::Depth;
@@ -50,7 +53,30 @@ pub async fn facts(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Durat
             (*id, MemberFacts { host, server: servers.remove(id).unwrap_or_default() })
         })
         .collect();
-    Facts { members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() }
+    let mut facts = Facts { members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() };
+    firewalls(fleet, &mut facts, deadline).await;
+    facts
+}
+
+/// The firewalls, as closely as is needed: members in sync are reachable.
+async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+    let in_sync = ensemble::in_sync(&fleet.desired, facts);
+    let asked = fleet.hosts().filter_map(|(member, host)| {
+        let seen = facts.host(member.id)?;
+        let reachable = in_sync.contains(&member.id);
+        Some(async move {
+            let answer = match reachable {
+                true => firewall::drift(member, host, seen, deadline).await,
+                false => firewall::ask(member, host, deadline).await,
+            };
+            (member.id, answer)
+        })
+    });
+    for (id, answer) in join_all(asked).await {
+        if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {
+            host.firewall = answer;
+        }
+    }
 }
 
 /// Milliseconds since 1970 by this machine's clock.

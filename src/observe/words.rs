@@ -175,7 +175,7 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
                 Some(process) => PortUser {
                     pid: u32::try_from(process.pid).ok(),
                     program: process.comm.clone(),
-                    ours: listener.ours && process.cmdline.iter().any(|word| *word == member.config_path),
+                    ours: listener.ours && process.cmdline.contains(&member.config_path),
                 },
                 // Somebody else's process: only ours if ours runs here at all.
                 None => PortUser {
@@ -252,6 +252,18 @@ pub(super) fn opened_ports(lines: &[String]) -> Vec<u16> {
 
 /// A sentence about one file.
 const DAMAGE_CHARS_SHOWN: usize = 160;
+/// The firewalld zone in which our steps last opened ports, from the journal.
+pub(super) fn opened_zone(lines: &[String]) -> Option<String> {
+    lines.iter().rev().find_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+        // It becomes part of a path.
+        entry["zone"]
+            .as_str()
+            .filter(|zone| zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
+            .map(str::to_owned)
+    })
+}
+
 /// So many names say what kind of directory it is.
 const ENTRIES_SHOWN: usize = 5;
 /// A port still in TIME_WAIT, a disk that was slow: twice may be bad luck.

@@ -331,7 +331,9 @@ fn process(
                 if up >= desired.majority() {
                     evidence.extend(log());
                 }
-                add(Cause::NoQuorum, what, evidence, vec!["zkops start".to_owned()]);
+                // When enough run, the reasons of the others say what to do.
+                let next = if up < desired.majority() { vec!["zkops start".to_owned()] } else { Vec::new() };
+                add(Cause::NoQuorum, what, evidence, next);
             }
         }
     }
@@ -348,5 +350,5 @@ fn silent_words(facts: &Facts, id: ServerId) -> Vec<String> {
 
 /// Below this not even a transaction log of a few kilobytes grows reliably.
 const DISK_FULL_BYTES: u64 = 1 << 20;
-/// As many lines as a terminal shows beside the rest.
-const LOG_LINES: usize = 20;
+/// The end of a log beside everything else that a status shows; a failed run shows more.
+const LOG_LINES: usize = 10;

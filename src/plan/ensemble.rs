@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
-use super::facts::{Canary, Facts, Mode, ServerFacts};
+use super::facts::{Canary, Facts, Mode, ServerFacts, ServerView};
 use super::{Refused, Stop};
 use crate::ids::ServerId;
 
@@ -70,11 +70,21 @@ pub fn can_spare(desired: &Desired, facts: &Facts, member: ServerId) -> Result<(
             desired.names(&rest),
             desired.names(&missing)
         )],
-        next: missing
-            .iter()
-            .map(|id| format!("zkops start {0}   (or: zkops repair {0})", desired.name(*id)))
-            .collect(),
+        next: bring_back(desired, facts, &missing),
     }))
+}
+
+/// What to type so that these members take part again: those that run only wait for the others.
+pub fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
+    let running = running(desired, facts);
+    let waits = |id: &ServerId| {
+        running.contains(id) || matches!(facts.member(*id).server, ServerView::NotServing { .. })
+    };
+    missing
+        .iter()
+        .filter(|id| !waits(id))
+        .map(|id| format!("zkops start {0}   (or: zkops repair {0})", desired.name(*id)))
+        .collect()
 }
 
 /// Some database has taken part in a formed ensemble: an epoch above zero was promised. From

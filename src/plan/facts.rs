@@ -132,6 +132,8 @@ pub struct HostFacts {
     pub last_entry: Option<String>,
     /// Ports that a deployment of ours opened, from the journal on the host.
     pub opened_ports: Vec<u16>,
+    /// The firewalld zone in which it did.
+    pub opened_zone: Option<String>,
     pub names: Vec<NameFacts>,
 }
 

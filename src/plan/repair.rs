@@ -106,10 +106,7 @@ fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Res
         desired.names(&missing)
     )];
     evidence.extend(at_stake(facts, member, &others.iter().copied().collect::<Vec<_>>()));
-    let mut next = Vec::new();
-    for id in &missing {
-        next.push(format!("zkops start {0}   (or: zkops repair {0})", desired.name(*id)));
-    }
+    let mut next = ensemble::bring_back(desired, facts, &missing);
     next.push(format!("zkops repair {}", member.name));
     Err(Stop::Refused(Refused {
         what: format!(

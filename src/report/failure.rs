@@ -2,6 +2,7 @@
 //! how to undo (design.md, law 10). The exit codes are part of the interface.
 
 use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 
 use serde::Serialize;
 
@@ -27,10 +28,15 @@ pub enum Exit {
     Unhealthy = 9,
 }
 
-/// A failure in the four parts an operator needs.
+/// A failure in the four parts an operator needs. Rare and large, so it travels in a box.
 #[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error)]
-#[error("{what}")]
-pub struct Failure {
+#[error("{}", .0.what)]
+#[serde(transparent)]
+pub struct Failure(Box<Parts>);
+
+/// What a [`Failure`] says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parts {
     pub exit: Exit,
     pub what: String,
     pub evidence: Vec<Evidence>,
@@ -39,6 +45,20 @@ pub struct Failure {
     /// Commands, the most useful first.
     pub next: Vec<String>,
     pub undo: Vec<String>,
+}
+
+impl Deref for Failure {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
 }
 
 /// Lines from one place: a log, a rule, an answer.
@@ -50,14 +70,14 @@ pub struct Evidence {
 
 impl Failure {
     pub fn new(exit: Exit, what: impl Into<String>) -> Failure {
-        Failure {
+        Failure(Box::new(Parts {
             exit,
             what: what.into(),
             evidence: Vec::new(),
             state: Vec::new(),
             next: Vec::new(),
             undo: Vec::new(),
-        }
+        }))
     }
 
     #[must_use]
@@ -86,6 +106,11 @@ impl Failure {
         self
     }
 
+    /// The same, for machines.
+    pub(super) fn document(&self) -> serde_json::Value {
+        serde_json::json!({ "event": "failure", "exit_code": self.exit as u8, "failure": self })
+    }
+
     /// The closing block, for people.
     pub(super) fn text(&self, colour: bool) -> String {
         let word = match self.exit {
@@ -98,7 +123,8 @@ impl Failure {
         let word = if colour { format!("\x1b[1;31m{word}\x1b[0m") } else { word.to_owned() };
         let mut text = format!("{word}: {}\n", self.what);
         for evidence in &self.evidence {
-            let _ = writeln!(text, "  {}:", evidence.from);
+            let colon = if evidence.lines.is_empty() { "" } else { ":" };
+            let _ = writeln!(text, "  {}{colon}", evidence.from);
             for line in &evidence.lines {
                 let _ = writeln!(text, "    {line}");
             }

@@ -123,7 +123,7 @@ impl Report {
     /// A failure: what happened, the state now, what to do next, how to undo.
     pub fn failure(&self, failure: &Failure) {
         if self.style.json {
-            self.value(failure);
+            self.value(&failure.document());
             return;
         }
         self.pause();

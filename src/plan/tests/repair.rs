@@ -69,7 +69,6 @@ fn wiping_is_refused_while_a_second_voter_is_down() {
          2 of 3, and only 0 do
          voters in sync besides node-3: none; not in sync: node-1 and node-2
          the data of node-3 took part in epoch 1
-         next: zkops start node-1   (or: zkops repair node-1)
          next: zkops start node-2   (or: zkops repair node-2)
          next: zkops repair node-3",
     );
