@@ -56,4 +56,5 @@ pub mod zab;
 
 /// The version as the status words print it: what the reference prints, `<x.y.z>-<build>, built on <date>`.
 /// Tools read the number to learn what a server can do, so it names the release whose protocol this is.
-pub const VERSION: &str = concat!("3.9.4-zkops-", env!("CARGO_PKG_VERSION"), ", built on 2026-11-23 00:00 UTC");
+pub const VERSION: &str =
+    concat!("3.9.4-zkops-", env!("CARGO_PKG_VERSION"), ", built on 2026-11-23 00:00 UTC");

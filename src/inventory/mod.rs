@@ -1,1 +1,49 @@
-//! (to be written)
+//! The inventory: one YAML file → a [`Cluster`] that cannot be wrong, or everything that is wrong with the
+//! file, each with its line, column and a did-you-mean.
+//!
+//! Pure: it opens no file, resolves no name, expands no `~` (the caller does, who knows whose home it is).
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `model` | [`Cluster`] and its members: what a valid inventory says |
+//! | `yaml` | YAML text → values that know their place |
+//! | `fields` | a map's keys, each taken once; what is left over is a mistake |
+//! | `layer` | settings that may stand in `defaults:` or at a node |
+//! | `read` | the file's own shape: cluster, ssh, defaults, nodes |
+//! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
+//! | `finding`, `suggest` | problems with their places; did-you-mean |
+
+mod fields;
+mod finding;
+mod layer;
+mod model;
+mod read;
+mod rules;
+mod suggest;
+mod yaml;
+
+pub use finding::{Finding, Place, Severity};
+pub use model::{Cluster, Connection, Jump, Member, Ports, Role, SshSettings};
+
+use finding::Findings;
+
+/// Reads an inventory. `file` is the name as the user typed it, for the findings.
+///
+/// # Errors
+/// All findings, at least one of them an error. With a cluster come the warnings.
+pub fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
+    let mut findings = Findings::new(file, text);
+    let cluster = yaml::load(text, &mut findings).and_then(|value| read::cluster(&value, &mut findings));
+    match cluster {
+        Some(cluster) if !findings.has_errors() => Ok((cluster, findings.finish())),
+        _ => Err(findings.finish()),
+    }
+}
+
+/// The name nearest to `typed` among the members', for a command that names one.
+pub fn did_you_mean<'a>(cluster: &'a Cluster, typed: &str) -> Option<&'a str> {
+    suggest::nearest(typed, cluster.members.iter().map(|member| member.name.as_str()))
+}
+
+#[cfg(test)]
+mod tests;

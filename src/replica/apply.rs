@@ -101,13 +101,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn send_event(
-        &mut self,
-        id: ClientId,
-        zxid: Zxid,
-        kind: EventType,
-        path: &str,
-    ) {
+    pub(super) fn send_event(&mut self, id: ClientId, zxid: Zxid, kind: EventType, path: &str) {
         let header = ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 };
         let event = WatcherEvent { kind, state: EventState::SyncConnected, path: path.into() };
         self.stats.sent += 1;

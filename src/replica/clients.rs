@@ -31,7 +31,10 @@ pub(super) enum Phase {
     /// Nothing heard yet: the next frame is a ConnectRequest.
     Greeting,
     /// The session is being created or revalidated; frames wait here.
-    Opening { early: VecDeque<Bytes>, with_read_only: bool },
+    Opening {
+        early: VecDeque<Bytes>,
+        with_read_only: bool,
+    },
     Open,
 }
 

@@ -2,11 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    ClientId, Now, Replica, Settings,
-    clients::Phase,
-    sessions::SessionOwner,
-};
+use super::{ClientId, Now, Replica, Settings, clients::Phase, sessions::SessionOwner};
 use crate::{
     ids::{SessionId, Zxid},
     proto::{ConnectRequest, ConnectResponse, Request, session_password},
@@ -31,8 +27,7 @@ impl Replica {
             .clamp(self.settings.session_timeout_ms_min, self.settings.session_timeout_ms_max);
         let Some(client) = self.clients.live(id) else { return };
         client.timeout_ms = timeout_ms;
-        client.phase =
-            Phase::Opening { early: VecDeque::new(), with_read_only: request.read_only.is_some() };
+        client.phase = Phase::Opening { early: VecDeque::new(), with_read_only: request.read_only.is_some() };
         if request.session == SessionId::NONE {
             self.create_session(id, timeout_ms);
         } else {

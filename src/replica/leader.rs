@@ -169,7 +169,9 @@ impl Replica {
                 Standing::Good => Ok(()),
                 Standing::Unknown if standalone => Err(ErrorCode::UnknownSession),
                 // An expiry closes a session whoever owns it.
-                Standing::Moved if matches!(request, Ok(Request::CloseSession)) && who_expired(from) => Ok(()),
+                Standing::Moved if matches!(request, Ok(Request::CloseSession)) && who_expired(from) => {
+                    Ok(())
+                }
                 Standing::Moved => Err(ErrorCode::SessionMoved),
                 Standing::Unknown | Standing::Closing => Err(ErrorCode::SessionExpired),
             },
@@ -214,8 +216,7 @@ impl Replica {
         let header = (|| Ok::<_, jute::Error>((SessionId(r.long()?), r.int()?, r.int()?)))();
         let Ok((session, cxid, op)) = header else { return };
         let owner = SessionOwner::Learner(conn);
-        let who: Vec<Id> =
-            packet.auth.iter().flatten().map(|id| Id::new(&id.scheme, &id.id)).collect();
+        let who: Vec<Id> = packet.auth.iter().flatten().map(|id| Id::new(&id.scheme, &id.id)).collect();
         match OpCode::from_code(op) {
             Some(OpCode::Sync) => self.peer_sync(conn, packet),
             // Never from outside (quorum Q25, Q33): answered as the op it cannot be.

@@ -73,8 +73,7 @@ impl Replica {
         let mut w = Writer::new();
         w.long(session.0);
         w.int(timeout_ms);
-        let packet =
-            Packet { kind: Kind::REVALIDATE, zxid: Zxid::NONE, data: Some(w.finish()), auth: None };
+        let packet = Packet { kind: Kind::REVALIDATE, zxid: Zxid::NONE, data: Some(w.finish()), auth: None };
         self.with_zab(|zab, out| zab.send_to_leader(packet, out));
     }
 

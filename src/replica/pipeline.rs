@@ -164,7 +164,8 @@ impl Replica {
     pub(super) fn reply_write(&mut self, session: SessionId, cxid: i32, zxid: Zxid, outcome: &Outcome) {
         let Some(id) = self.clients.of_session(session) else { return };
         let Some(client) = self.clients.live(id) else { return };
-        let matches = client.queue.front().is_some_and(|p| p.xid == cxid && matches!(p.what, Waiting::Commit(_)));
+        let matches =
+            client.queue.front().is_some_and(|p| p.xid == cxid && matches!(p.what, Waiting::Commit(_)));
         if !matches {
             return;
         }

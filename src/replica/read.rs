@@ -186,10 +186,9 @@ fn reply_header(xid: i32, zxid: Zxid, error: Option<&ErrorCode>) -> ReplyHeader 
 
 fn read_one(tree: &Tree, who: &[Id], read: &Request) -> MultiResult {
     let result = match read {
-        Request::GetData { path, .. } => tree.get_data(path, who).map(|(data, stat)| MultiResult::Data {
-            data: data.map(bytes::Bytes::copy_from_slice),
-            stat,
-        }),
+        Request::GetData { path, .. } => tree
+            .get_data(path, who)
+            .map(|(data, stat)| MultiResult::Data { data: data.map(bytes::Bytes::copy_from_slice), stat }),
         Request::GetChildren { path, .. } => tree
             .get_children(path, who)
             .map(|(children, _)| MultiResult::Children(children.names().map(Str::from).collect())),

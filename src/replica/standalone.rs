@@ -19,7 +19,6 @@ impl Standalone {
         Standalone { last_proposed: last_zxid, next_persist: 1, waiting: VecDeque::new() }
     }
 
-
     /// The counter runs into the epoch bits when it is used up, as the reference's standalone server does.
     pub(super) fn next_zxid(&self) -> Zxid {
         Zxid(self.last_proposed.0 + 1)

@@ -269,7 +269,10 @@ fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> Strin
             let count = |of: &dyn Fn(&zab::LearnerStatus) -> bool| learners.iter().filter(|l| of(l)).count();
             line("learners", &learners.len());
             line("synced_followers", &count(&|l| l.synced && membership.is_voter(l.sid)));
-            line("synced_non_voting_followers", &count(&|l| l.synced && !l.observer && !membership.is_voter(l.sid)));
+            line(
+                "synced_non_voting_followers",
+                &count(&|l| l.synced && !l.observer && !membership.is_voter(l.sid)),
+            );
             line("synced_observers", &count(&|l| l.synced && l.observer));
             line("pending_syncs", &count(&|l| !l.synced));
             line("last_proposal_size", &stats.proposal_len_last);

@@ -26,25 +26,46 @@ const SNAPSHOT_CHUNKS_MAX: usize = 4;
 /// What the log thread is told.
 #[derive(Debug)]
 pub(super) enum ToLog {
-    Persist { id: PersistId, op: PersistOp },
+    Persist {
+        id: PersistId,
+        op: PersistOp,
+    },
     /// Make the file of a snapshot of committed state.
-    BeginSnapshot { zxid: Zxid },
+    BeginSnapshot {
+        zxid: Zxid,
+    },
     /// Keep so many snapshots and the logs they need.
-    Purge { retain: usize },
+    Purge {
+        retain: usize,
+    },
     /// Write what waits and end.
     Stop,
 }
 
 /// What the log and snapshot threads tell the state thread.
 pub(super) enum FromLog {
-    Persisted { id: PersistId, ops: usize },
-    Reloaded { id: PersistId, ops: usize, recovered: Box<Recovered> },
+    Persisted {
+        id: PersistId,
+        ops: usize,
+    },
+    Reloaded {
+        id: PersistId,
+        ops: usize,
+        recovered: Box<Recovered>,
+    },
     /// The log has grown enough: a snapshot would shorten the next start.
     SnapshotDue,
-    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<RealDisk>> },
-    SnapshotDone { zxid: Zxid },
+    SnapshotBegun {
+        zxid: Zxid,
+        file: Box<SnapshotFile<RealDisk>>,
+    },
+    SnapshotDone {
+        zxid: Zxid,
+    },
     /// The disk failed: nothing more may be promised.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// The log thread's handle.
@@ -55,9 +76,13 @@ pub(super) struct LogThread {
 }
 
 impl LogThread {
-    pub(super) fn start(store: Store<RealDisk>, events: UnboundedSender<FromLog>) -> std::io::Result<LogThread> {
+    pub(super) fn start(
+        store: Store<RealDisk>,
+        events: UnboundedSender<FromLog>,
+    ) -> std::io::Result<LogThread> {
         let (commands, receiver) = channel();
-        let thread = std::thread::Builder::new().name("log".into()).spawn(move || run(store, receiver, &events))?;
+        let thread =
+            std::thread::Builder::new().name("log".into()).spawn(move || run(store, receiver, &events))?;
         Ok(LogThread { commands, thread })
     }
 
@@ -122,7 +147,9 @@ fn write(
             since = 0;
         }
     }
-    if since > 0 && let Some(id) = ids.last() {
+    if since > 0
+        && let Some(id) = ids.last()
+    {
         let _ = events.send(FromLog::Persisted { id: *id, ops: since });
     }
     if store.is_snapshot_due() {
@@ -154,11 +181,18 @@ pub(super) struct SnapshotJob {
 enum Piece {
     Chunk(Bytes),
     /// The end: digest and zxid of the tree as the last chunk left it.
-    End { zxid: Zxid, digest: u64 },
+    End {
+        zxid: Zxid,
+        digest: u64,
+    },
 }
 
 impl SnapshotJob {
-    pub(super) fn start(file: SnapshotFile<RealDisk>, zxid: Zxid, events: UnboundedSender<FromLog>) -> std::io::Result<SnapshotJob> {
+    pub(super) fn start(
+        file: SnapshotFile<RealDisk>,
+        zxid: Zxid,
+        events: UnboundedSender<FromLog>,
+    ) -> std::io::Result<SnapshotJob> {
         let (chunks, pieces) = sync_channel(SNAPSHOT_CHUNKS_MAX);
         std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let event = match write_snapshot(file, &pieces) {

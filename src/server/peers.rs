@@ -18,7 +18,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp::{OwnedReadHalf, OwnedWriteHalf}},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -271,10 +274,7 @@ async fn converse(
 }
 
 /// Writes what is queued, everything that waits in one system call; ends when `zab` closes the connection.
-async fn write_all(
-    mut writing: OwnedWriteHalf,
-    mut bytes: mpsc::UnboundedReceiver<Bytes>,
-) -> io::Result<()> {
+async fn write_all(mut writing: OwnedWriteHalf, mut bytes: mpsc::UnboundedReceiver<Bytes>) -> io::Result<()> {
     const PIECES_MAX: usize = 256;
     let mut pieces = Vec::with_capacity(PIECES_MAX);
     while bytes.recv_many(&mut pieces, PIECES_MAX).await > 0 {

@@ -130,7 +130,9 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
     let peers = match &config.role {
         Role::Standalone => None,
-        Role::Quorum(quorum) => Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?),
+        Role::Quorum(quorum) => {
+            Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?)
+        }
     };
     let clock = Clock::start();
     let replica = replica(config, identity, recovered, clock)?;
@@ -162,18 +164,22 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
 /// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
 fn run_state(state: State) -> Result<(), Failure> {
     let thread = std::thread::Builder::new().name("state".into()).spawn(move || {
-        let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
+        let runtime =
+            Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
         runtime.block_on(state::run(state))
     });
     let thread = thread.map_err(|error| Failure::Other(format!("cannot start the state thread: {error}")))?;
     match thread.join() {
         Ok(result) => result.map_err(Failure::Other),
-        Err(_) => Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into())),
+        Err(_) => {
+            Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into()))
+        }
     }
 }
 
 async fn stop_on_signal(stop: watch::Sender<bool>) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received: end this server with SIGKILL");
         return std::future::pending().await;
     };
@@ -280,7 +286,9 @@ fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
     };
     (host, port).to_socket_addrs().ok().and_then(|mut addrs| addrs.next()).ok_or_else(|| {
-        Failure::Other(format!("the host name {host} of zoo.cfg has no address here: check /etc/hosts and DNS"))
+        Failure::Other(format!(
+            "the host name {host} of zoo.cfg has no address here: check /etc/hosts and DNS"
+        ))
     })
 }
 

@@ -18,8 +18,8 @@ use super::{
     peers::Peers,
 };
 use crate::{
-    replica::{ClientId, Input, Now, Output, Replica},
     ids::Zxid,
+    replica::{ClientId, Input, Now, Output, Replica},
     store::{RealDisk, SnapshotFile},
     tree::snapshot,
     zab,

@@ -53,7 +53,8 @@ pub trait File: Send + 'static {
     fn truncate(&mut self, len: u64) -> Result<()>;
     /// Makes the content and the length durable (fdatasync).
     fn sync_data(&mut self) -> Result<()>;
-    fn len(&mut self) -> Result<u64>;
+    /// Length in bytes, padding included.
+    fn size(&mut self) -> Result<u64>;
 }
 
 /// Reads a whole small file; `None` when it is not there, an error when it is larger than `limit`.

@@ -26,17 +26,14 @@ pub(crate) const CURRENT: &str = "currentEpoch";
 pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec<String>) -> Result<Epochs> {
     let of_last = last.max(Zxid::ZERO).epoch();
     let accepted = read(disk, dir, ACCEPTED)?;
-    let current = match read(disk, dir, CURRENT)? {
-        Some(current) => current,
-        None => {
-            // acceptedEpoch first: it must never be behind currentEpoch, not even between two writes.
-            let floor = accepted.unwrap_or(of_last).max(of_last);
-            if accepted != Some(floor) {
-                write(disk, dir, ACCEPTED, floor)?;
-            }
-            write(disk, dir, CURRENT, of_last)?;
-            return Ok(Epochs { accepted: floor, current: of_last });
+    let Some(current) = read(disk, dir, CURRENT)? else {
+        // acceptedEpoch first: it must never be behind currentEpoch, not even between two writes.
+        let floor = accepted.unwrap_or(of_last).max(of_last);
+        if accepted != Some(floor) {
+            write(disk, dir, ACCEPTED, floor)?;
         }
+        write(disk, dir, CURRENT, of_last)?;
+        return Ok(Epochs { accepted: floor, current: of_last });
     };
     if of_last > current {
         notes.push(format!(

@@ -131,7 +131,7 @@ impl File for RealFile {
     }
 
     fn allocate(&mut self, len: u64) -> Result<()> {
-        let old = self.len()?;
+        let old = self.size()?;
         if len <= old {
             return Ok(());
         }
@@ -153,7 +153,7 @@ impl File for RealFile {
         self.file.sync_data().map_err(self.fail("sync"))
     }
 
-    fn len(&mut self) -> Result<u64> {
+    fn size(&mut self) -> Result<u64> {
         Ok(self.file.metadata().map_err(self.fail("look at"))?.len())
     }
 }

@@ -42,6 +42,7 @@ impl Leader {
         link.observer = packet.kind == Kind::OBSERVERINFO;
         link.stage = learner_link::Stage::Introduced;
         let elector = !link.observer && t.core.config.membership.is_voter(info.sid);
+        t.core.epoch_floor = t.core.epoch_floor.max(accepted);
         match self.stage {
             Stage::Gathering => {
                 self.epoch = self.epoch.max(Epoch(accepted.0 + 1));
@@ -50,6 +51,9 @@ impl Leader {
                 }
             }
             Stage::Accepting => {}
+            // The reference leaves such a voter outside until the next election (§2.3 notes); a
+            // short election now is better than a lost redundancy that nobody notices.
+            Stage::Serving if elector && accepted > self.epoch => self.outbid_by = Some(info.sid),
             Stage::Electing | Stage::Syncing | Stage::Serving => self.inform(t, conn),
         }
     }

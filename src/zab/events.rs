@@ -125,3 +125,15 @@ pub enum Role {
     Observing { leader: ServerId, serving: bool },
     Leading { serving: bool },
 }
+
+impl Role {
+    /// Whether clients may be served.
+    pub fn is_serving(self) -> bool {
+        match self {
+            Role::Looking => false,
+            Role::Following { serving, .. } | Role::Observing { serving, .. } | Role::Leading { serving } => {
+                serving
+            }
+        }
+    }
+}

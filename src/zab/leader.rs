@@ -30,6 +30,9 @@ pub(super) struct Leader {
     pub(super) links: BTreeMap<ConnId, Link>,
     pub(super) last_proposed: Zxid,
     pub(super) outstanding_bytes: usize,
+    /// A voter that cannot follow, because it has promised a later epoch to somebody who then
+    /// failed. It would stay outside for as long as this server leads.
+    pub(super) outbid_by: Option<ServerId>,
     /// The stage must end before this.
     pub(super) give_up_ms: u64,
     pub(super) next_ping_ms: u64,
@@ -55,7 +58,7 @@ impl Leader {
         t.core.needs_snapshot = false;
         let mut leader = Leader {
             stage: Stage::Gathering,
-            epoch: Epoch(accepted.0 + 1),
+            epoch: Epoch(accepted.max(t.core.epoch_floor).0 + 1),
             summary: (t.core.ledger.current(), t.core.ledger.logged()),
             heard: BTreeSet::from([me]),
             promised: BTreeSet::new(),
@@ -63,11 +66,12 @@ impl Leader {
             links: BTreeMap::new(),
             last_proposed: t.core.ledger.logged(),
             outstanding_bytes: 0,
+            outbid_by: None,
             give_up_ms: t.now_ms + t.core.config.init_ms(),
             next_ping_ms: t.now_ms + ping_pause_ms(t.core),
             full_tick: false,
         };
-        if accepted.0 >= i64::from(i32::MAX) {
+        if leader.epoch.0 > i64::from(i32::MAX) {
             let reason = "all epochs are used up; the ensemble must be set up anew".to_owned();
             return (leader, Next::Halt(reason));
         }
@@ -183,6 +187,9 @@ impl Leader {
             }
         }
         self.trim(t);
+        if let Some(sid) = self.outbid_by {
+            return Next::Leave(format!("{sid:?} has promised an epoch after {}", self.epoch));
+        }
         self.retire_if_exhausted(t)
     }
 

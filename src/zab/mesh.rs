@@ -124,11 +124,7 @@ impl Mesh {
         let unreachable = sid < self.me && !known && hello.addresses.is_empty();
         // Our own id is a second server with the same myid; the largest id is the reference's
         // nameless observer, which never worked (§1.1).
-        if sid == self.me
-            || sid.0 == i64::MAX
-            || unreachable
-            || (!known && strangers >= STRANGERS_MAX)
-        {
+        if sid == self.me || sid.0 == i64::MAX || unreachable || (!known && strangers >= STRANGERS_MAX) {
             out.push(Output::Note(format!("election connection that calls itself {sid:?} refused")));
             out.push(Output::Close { conn });
             return None;

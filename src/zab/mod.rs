@@ -126,6 +126,11 @@ struct Core {
     role: Role,
     next_conn: u64,
     random: u64,
+    /// The largest epoch that any learner of a role we led has accepted: the next one to take.
+    epoch_floor: Epoch,
+    /// Roles in a row that ended before this server served, and when the last one began.
+    futile_roles: u32,
+    role_since_ms: u64,
     /// The log cannot be continued from this leader's; ask for a snapshot next time.
     needs_snapshot: bool,
 }
@@ -147,7 +152,8 @@ impl Core {
 }
 
 enum Phase {
-    /// Before the first election, and an observer's pause before each (§1.6).
+    /// Before the first election; an observer's pause before each (§1.6); anybody's pause after
+    /// roles that led to nothing.
     Resting {
         until_ms: u64,
     },
@@ -174,6 +180,9 @@ impl Turn<'_> {
     fn set_role(&mut self, role: Role) {
         if self.core.role != role {
             self.core.role = role;
+            if role.is_serving() {
+                self.core.futile_roles = 0;
+            }
             self.out.push(Output::Role(role));
         }
     }
@@ -216,6 +225,9 @@ impl Zab {
             role: Role::Looking,
             next_conn: 1,
             random: seed | 1,
+            epoch_floor: Epoch(0),
+            futile_roles: 0,
+            role_since_ms: now_ms,
             needs_snapshot: false,
         };
         let phase = Phase::Resting { until_ms: now_ms };
@@ -341,6 +353,8 @@ pub struct LearnerStatus {
 
 #[cfg(test)]
 mod tests_cluster;
+#[cfg(test)]
+mod tests_codec;
 #[cfg(test)]
 mod tests_oracle;
 #[cfg(test)]

@@ -10,6 +10,12 @@ use super::learner::Learner;
 use super::{ConnId, Input, Next, Notification, Output, Phase, Role, Turn, Zab};
 use crate::ids::ServerId;
 
+/// A role that ends before it served is tried again at once a few times: the leader may need a
+/// moment. Then the pause doubles up to the maximum, or a server that this leader cannot take
+/// (§2.3: it has promised a later epoch) would call it a hundred times a second.
+const FUTILE_ROLES_FREE: u32 = 3;
+const FUTILE_PAUSE_MS_MIN: u64 = 20;
+const FUTILE_PAUSE_MS_MAX: u64 = 1000;
 /// An observer waits up to this long before it looks again, so that not all of them ask at
 /// once (`zookeeper.observer.election.DelayMs`).
 const OBSERVER_DELAY_MS_MAX: u64 = 200;
@@ -139,6 +145,10 @@ impl Zab {
                 }
                 Next::Stay
             }
+            Phase::Resting { .. } if looking => {
+                self.early.insert(from, n);
+                self.look(out) // an election has begun: no pause is worth missing it
+            }
             Phase::Resting { .. } | Phase::Leaving | Phase::Halted => {
                 self.early.insert(from, n);
                 Next::Stay
@@ -196,12 +206,15 @@ impl Zab {
             return Next::Stay;
         }
         self.core.ledger.settle(out);
+        let mut until_ms = self.core.role_since_ms + futile_pause_ms(self.core.futile_roles);
         if self.core.config.is_observer() {
-            let pause_ms = self.core.random_below(OBSERVER_DELAY_MS_MAX);
-            self.phase = Phase::Resting { until_ms: self.now_ms + pause_ms };
-            return Next::Stay;
+            until_ms = until_ms.max(self.now_ms + self.core.random_below(OBSERVER_DELAY_MS_MAX));
         }
-        self.look(out)
+        if until_ms <= self.now_ms {
+            return self.look(out);
+        }
+        self.phase = Phase::Resting { until_ms };
+        Next::Stay
     }
 
     fn look(&mut self, out: &mut Vec<Output>) -> Next {
@@ -220,6 +233,8 @@ impl Zab {
     fn decided(&mut self, vote: Vote, out: &mut Vec<Output>) -> Next {
         self.mesh.set_eager(false);
         self.core.vote = vote;
+        self.core.role_since_ms = self.now_ms;
+        self.core.futile_roles += 1; // until it serves
         let leader = vote.leader;
         let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
         if leader == t.core.config.me {
@@ -238,5 +253,12 @@ impl Zab {
         t.set_role(role);
         self.phase = Phase::Learning(Box::new(Learner::start(&mut t, leader, observer)));
         Next::Stay
+    }
+}
+
+fn futile_pause_ms(futile_roles: u32) -> u64 {
+    match futile_roles.checked_sub(FUTILE_ROLES_FREE) {
+        None | Some(0) => 0,
+        Some(more) => (FUTILE_PAUSE_MS_MIN << more.min(16)).min(FUTILE_PAUSE_MS_MAX),
     }
 }

@@ -16,12 +16,16 @@ use super::*;
 use crate::jute::{Reader, Writer};
 
 pub(super) const QUORUM_PORT: u16 = 2888;
+/// The zxid of votes that a liar spreads.
+pub(super) const RUMOUR: Zxid = Zxid(1 << 60);
 
 thread_local! {
+    pub(super) static STATS: RefCell<BTreeMap<String, u64>> = const { RefCell::new(BTreeMap::new()) };
     static TRACE: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Keeps the last lines of what happened, for the report of a failing seed.
+pub(super) fn stat(k: &str) { STATS.with_borrow_mut(|s| *s.entry(k.to_owned()).or_default() += 1); }
 pub(super) fn trace(line: impl FnOnce() -> String) {
     const LINES_MAX: usize = 400;
     TRACE.with_borrow_mut(|lines| {
@@ -110,6 +114,13 @@ impl Disk {
         self.log.last().map_or(self.base.last, |(zxid, _)| *zxid)
     }
 
+    /// Whether `zxid` names all that is here: the last transaction, or the snapshot that may carry
+    /// the start of an epoch without transactions.
+    pub(super) fn ends_at(&self, zxid: Zxid) -> bool {
+        let last = self.log.last().or(self.base.txns.last()).map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        zxid == self.last() || zxid == last
+    }
+
     pub(super) fn holds(&self, zxid: Zxid) -> bool {
         self.base.txns.iter().chain(&self.log).any(|(z, _)| *z == zxid)
     }
@@ -159,6 +170,8 @@ impl Node {
 struct End {
     peer: usize,
     peer_conn: ConnId,
+    /// The life of the peer that this connection belongs to.
+    peer_life: u64,
     quorum: bool,
     /// The peer's HELLO is still to come.
     hello: bool,
@@ -184,6 +197,7 @@ enum Event {
     Dialled { node: usize, conn: ConnId, to: usize, quorum: bool },
     Arrive { node: usize, conn: ConnId, item: Item },
     Down { node: usize, conn: ConnId },
+    Rumour { node: usize },
 }
 
 impl Event {
@@ -191,6 +205,7 @@ impl Event {
         match self {
             Event::Tick { node }
             | Event::Disk { node }
+            | Event::Rumour { node }
             | Event::Dialled { node, .. }
             | Event::Arrive { node, .. }
             | Event::Down { node, .. } => *node,
@@ -207,6 +222,9 @@ pub(super) struct Cluster {
     pub(super) cut: BTreeSet<(usize, usize)>,
     pub(super) delay_ms_max: u64,
     pub(super) committed_log_max: usize,
+    /// Until then elections end with whom a liar chooses: safety must not rest on them.
+    pub(super) rumours_until_ms: u64,
+    rumours: i64,
     events: BTreeMap<(u64, u64), (u64, Event)>,
     sequence: u64,
     membership: Membership,
@@ -266,6 +284,8 @@ impl Cluster {
             cut: BTreeSet::new(),
             delay_ms_max: 3,
             committed_log_max: 500,
+            rumours_until_ms: 0,
+            rumours: 0,
             events: BTreeMap::new(),
             sequence: 0,
             membership,
@@ -300,6 +320,7 @@ impl Cluster {
         node.zab = Some(Zab::new(config, durable, seed, self.now_ms));
         self.oracle.started(i, &self.nodes[i]);
         self.step(i, Input::Tick);
+        self.whisper(i);
     }
 
     /// Kills a server; what its disk had not finished is done up to a random point.
@@ -477,6 +498,7 @@ impl Cluster {
                 self.step(i, Input::Tick);
             }
             Event::Disk { .. } => self.flush(i),
+            Event::Rumour { .. } => self.rumour(i),
             Event::Dialled { conn, to, quorum, .. } => self.dialled(i, conn, to, quorum),
             Event::Arrive { conn, item, .. } => self.arrive(i, conn, item),
             Event::Down { conn, .. } => {
@@ -523,6 +545,7 @@ impl Cluster {
                 if role == Role::Looking {
                     self.nodes[i].syncs.clear();
                     self.nodes[i].sync_replies.clear();
+                    self.whisper(i);
                 }
             }
             Output::Deliver { zxid, txn } => {
@@ -530,7 +553,7 @@ impl Cluster {
                 self.oracle.delivered(i, &self.nodes[i]);
                 self.answer_syncs(i);
             }
-            Output::EpochStart { zxid } => self.nodes[i].tree.last = zxid,
+            Output::EpochStart { zxid } => { stat("established"); self.nodes[i].tree.last = zxid },
             Output::InstallSnapshot { zxid, body } => {
                 self.nodes[i].tree = Tree::decode(zxid, body);
                 self.oracle.installed(i, &self.nodes[i]);
@@ -555,6 +578,9 @@ impl Cluster {
             Output::LearnerGone { conn } => self.nodes[i].sync_replies.retain(|(_, c, _)| *c != conn),
             Output::Revalidate { .. } | Output::Touched { .. } => {}
             Output::Note(text) => {
+                if text.contains("where it does not belong") { panic!("{text}"); }
+                let t: String = text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+                stat(&t);
                 trace(|| format!("{:6} n{} notes: {text}", self.now_ms, i + 1));
                 self.nodes[i].notes.push(text);
             }
@@ -571,6 +597,41 @@ impl Cluster {
             let mut out = Vec::new();
             self.nodes[i].zab.as_mut().unwrap().send_to_learner(conn, packet, &mut out);
             self.perform(i, out);
+        }
+    }
+
+    fn whisper(&mut self, i: usize) {
+        if self.now_ms < self.rumours_until_ms && i < self.voters {
+            let delay_ms = self.random.below(6);
+            self.schedule(delay_ms, Event::Rumour { node: i });
+        }
+    }
+
+    /// Makes a looking server believe that all its peers want one leader, whoever that is.
+    fn rumour(&mut self, i: usize) {
+        let leader = self.random.below(self.voters as u64) as usize;
+        let looking = self.nodes[i].zab.as_ref().is_some_and(|zab| *zab.role() == Role::Looking);
+        if self.now_ms >= self.rumours_until_ms || !looking {
+            return;
+        }
+        self.rumours += 1;
+        let n = Notification {
+            state: ballot::State::Looking,
+            leader: self.nodes[leader].sid,
+            zxid: RUMOUR,
+            round: 1_000_000 + self.rumours,
+            peer_epoch: Epoch(1 << 20),
+            version: 2,
+            config: None,
+        };
+        trace(|| format!("{:6} n{} hears that n{} shall lead", self.now_ms, i + 1, leader + 1));
+        let voters = self.voters;
+        let ends = self.nodes[i].ends.iter();
+        let conns: Vec<ConnId> =
+            ends.filter(|(_, e)| !e.quorum && e.peer < voters).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            let payload = n.encode().slice(4..);
+            self.step(i, Input::ElectionMessage { conn, payload });
         }
     }
 
@@ -602,11 +663,14 @@ impl Cluster {
         if target.zab.is_none() || (quorum && !target.listening) {
             return self.step(i, Input::Down { conn });
         }
+        let target = &mut self.nodes[to];
         target.next_accepted += 2;
         let accepted = ConnId(target.next_accepted);
+        let lives = [self.nodes[i].life, self.nodes[to].life];
         let end = |peer, peer_conn, hello| End {
             peer,
             peer_conn,
+            peer_life: lives[usize::from(peer == to)],
             quorum,
             hello,
             buffer: BytesMut::new(),
@@ -614,7 +678,7 @@ impl Cluster {
             arrives_ms: 0,
             broken: false,
         };
-        target.ends.insert(accepted, end(i, conn, !quorum));
+        self.nodes[to].ends.insert(accepted, end(i, conn, !quorum));
         self.nodes[i].ends.insert(conn, end(to, accepted, false));
         if quorum {
             self.step(to, Input::LearnerUp { conn: accepted });
@@ -633,10 +697,14 @@ impl Cluster {
     fn send(&mut self, i: usize, conn: ConnId, item: Item) {
         let delay_ms = self.random.between(1, self.delay_ms_max);
         let now_ms = self.now_ms;
+        let lives: Vec<u64> = self.nodes.iter().map(|node| node.life).collect();
         let Some(end) = self.nodes[i].ends.get_mut(&conn) else {
             return;
         };
-        let (peer, peer_conn) = (end.peer, end.peer_conn);
+        let (peer, peer_conn, peer_life) = (end.peer, end.peer_conn, end.peer_life);
+        if peer_life != lives[peer] {
+            return;
+        }
         end.arrives_ms = end.arrives_ms.max(now_ms + delay_ms);
         let delay_ms = end.arrives_ms - now_ms;
         self.schedule(delay_ms, Event::Arrive { node: peer, conn: peer_conn, item });
@@ -651,7 +719,8 @@ impl Cluster {
         end.broken |= lost;
         if end.broken {
             let (peer, peer_conn) = (end.peer, end.peer_conn);
-            if let Some(other) = self.nodes[peer].ends.get_mut(&peer_conn) {
+            let other = self.nodes[peer].ends.get_mut(&peer_conn);
+            if let Some(other) = other.filter(|other| other.peer == i && other.peer_conn == conn) {
                 other.broken = true;
             }
             return;
@@ -751,11 +820,13 @@ impl Cluster {
                 disk.current = epoch;
             }
             PersistOp::Truncate { to } => {
+                stat(if to >= disk.base.last {"cut"} else {"cannot cut"});
                 if to >= disk.base.last {
                     disk.log.retain(|(zxid, _)| *zxid <= to);
                 }
             }
             PersistOp::InstallSnapshot { zxid, body } => {
+                stat("install"); if zxid.is_epoch_start() {stat("install start");} if zxid < disk.last() { stat("install backwards"); }
                 disk.base = Tree::decode(zxid, body);
                 disk.log.clear();
             }

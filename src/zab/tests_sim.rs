@@ -62,7 +62,7 @@ fn fault(c: &mut Cluster) {
     let n = c.nodes.len() as u64;
     let a = c.random.below(n) as usize;
     let b = ((a as u64 + c.random.between(1, n - 1)) % n) as usize;
-    match c.random.below(16) {
+    match c.random.below(18) {
         0..=2 => c.crash(a),
         3..=6 => c.start(a),
         7 => c.part(a, b, false),
@@ -72,6 +72,13 @@ fn fault(c: &mut Cluster) {
         12 => c.nodes[a].disk_ms_max = [0, 3, 60][c.random.below(3) as usize],
         13 => c.compact(a),
         14 => isolate(c, a),
+        15..=16 => {
+            let lies_ms = c.random.between(10, 300);
+            c.rumours_until_ms = c.now_ms + lies_ms;
+            if let Some(leader) = c.leader() {
+                c.crash(leader);
+            }
+        }
         _ => {
             if let Some(leader) = c.leader() {
                 c.crash(leader);
@@ -88,6 +95,7 @@ fn isolate(c: &mut Cluster, a: usize) {
 }
 
 fn heal(c: &mut Cluster) {
+    c.rumours_until_ms = 0;
     for (a, b) in c.cut.clone() {
         c.join(a, b);
     }
@@ -116,4 +124,16 @@ fn five_servers_survive_faults() {
 #[test]
 fn five_servers_and_two_observers_survive_faults() {
     check("five_and_two", Shape { voters: 5, observers: 2 }, 3000..3030);
+}
+
+#[test]
+fn tmp_sweep() {
+    let from: u64 = std::env::var("FROM").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let n: u64 = std::env::var("N").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    for seed in from..from + n {
+        let shape = match seed % 5 { 0|1 => Shape{voters:3,observers:0}, 2 => Shape{voters:3,observers:1}, 3 => Shape{voters:5,observers:0}, _ => Shape{voters: 4, observers:1} };
+        let bad = std::panic::catch_unwind(|| run_seed("sweep", seed, || chaos(&shape, seed)));
+        if bad.is_err() { println!("SWEEPFAIL {seed}"); }
+    }
+    super::tests_cluster::STATS.with_borrow(|s| println!("STATS {s:?}"));
 }

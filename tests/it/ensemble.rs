@@ -199,7 +199,11 @@ fn free_ports(count: usize) -> Vec<u16> {
 pub(crate) fn kazoo(script: &str) -> Command {
     let venv = std::env::var("ZKOPS_TEST_VENV").unwrap_or_else(|_| "/var/cache/zklab/venv".to_owned());
     let python = Path::new(&venv).join("bin/python");
-    assert!(python.exists(), "{} is missing: run the tests with tests/run, which installs kazoo", python.display());
+    assert!(
+        python.exists(),
+        "{} is missing: run the tests with tests/run, which installs kazoo",
+        python.display()
+    );
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script));
     command
@@ -214,11 +218,8 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts `command` (kazoo's writer, with its arguments) and waits for its first acknowledged write.
     pub(crate) fn start(mut command: Command) -> Writer {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python is there");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python is there");
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut writer = Writer { child, acked: BufReader::new(stdout) };
         writer.await_acks(1);
@@ -241,7 +242,8 @@ impl Writer {
         let mut text = String::new();
         self.acked.read_to_string(&mut text).expect("the writer's output is text");
         let status = self.child.wait().expect("our own child can be waited for");
-        let closing: Vec<&str> = text.lines().filter(|line| !line.starts_with(|c: char| c.is_ascii_digit())).collect();
+        let closing: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with(|c: char| c.is_ascii_digit())).collect();
         assert!(status.success(), "acknowledged writes are lost: {closing:?}");
         closing.join(", ")
     }

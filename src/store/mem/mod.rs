@@ -324,7 +324,7 @@ impl File for MemFile {
         })
     }
 
-    fn len(&mut self) -> Result<u64> {
+    fn size(&mut self) -> Result<u64> {
         let state = self.disk.state();
         state.alive("look at", &self.path)?;
         self.same_boot(&state, "look at")?;

@@ -57,7 +57,7 @@ pub(crate) fn find<D: Disk>(disk: &D, dir: &Path) -> disk::Result<Vec<Candidate>
 /// of a plain one.
 pub(crate) fn looks_valid<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) -> disk::Result<bool> {
     let mut file = disk.open_read(&dir.join(&candidate.name))?;
-    let len = file.len()?;
+    let len = file.size()?;
     let magic = candidate.compression.magic();
     let (offset, want): (u64, &[u8]) = match candidate.compression {
         Compression::None if len < 10 => return Ok(false),

@@ -118,7 +118,7 @@ impl<F: File> LogReader<F> {
 
     /// The bytes from `at` to the last one that is not zero: what a torn write left behind.
     pub(crate) fn leftover(&mut self, at: u64) -> Result<Leftover> {
-        let len = self.file.len()?;
+        let len = self.file.size()?;
         let mut chunk = vec![0; READ_BYTES];
         let (mut offset, mut end) = (at, at);
         while offset < len {

@@ -1,0 +1,403 @@
+//! firewalld, as an operator does it by hand: `firewall-cmd --permanent --add-port`, then a
+//! reload, in the zone that the node's traffic comes in by.
+//!
+//! `--reload`, not the `--complete-reload` of many guides: the latter also throws away the state
+//! of established connections, ssh's among them. And where an administrator has runtime rules
+//! that are not permanent, a reload would lose them: then our ports are added to the running
+//! rules directly, which comes to the same.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::command;
+use super::failure::{Failure, Kind};
+use super::firewall::{self, FirewallReport, Scope};
+use super::firewalld_bus::{self as bus, Running};
+use super::put;
+use super::verdict::{Verdict, covers};
+
+const COMMAND: &str = "firewall-cmd";
+/// `firewall-cmd`'s exit status when the daemon does not run.
+const NOT_RUNNING: i32 = 252;
+const ZONE_FILES: &str = "/etc/firewalld/zones";
+
+/// firewalld's zones, as they run and as they will be after a restart.
+pub(crate) struct State {
+    default_zone: String,
+    running: Vec<Zone>,
+    permanent: Vec<Zone>,
+}
+
+/// One block of `firewall-cmd --list-all-zones`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    pub name: String,
+    pub target: String,
+    pub interfaces: Vec<String>,
+    pub sources: Vec<String>,
+    /// `2181/tcp`, `8000-8100/tcp`.
+    pub ports: Vec<String>,
+    pub rich_rules: Vec<String>,
+    pub services: Vec<String>,
+    /// What the services stand for, where their files say.
+    pub service_ports: Vec<String>,
+    /// Everything else that can be changed at run time, for comparison only.
+    rest: Vec<String>,
+}
+
+/// A port that we added to a zone. firewalld has no comments, so we keep a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Opened {
+    zone: String,
+    port: u16,
+}
+
+pub(crate) async fn look(deadline: Instant, evidence: &mut Vec<String>) -> Result<Option<State>, Failure> {
+    if command::find(COMMAND).is_none() {
+        return Ok(None);
+    }
+    let quick = bus::running(deadline).await;
+    if quick == Running::No {
+        evidence.push("firewalld is installed but does not run".into());
+        return Ok(None);
+    }
+    // Each call is a slow Python program: all at once.
+    let (running, permanent) = tokio::join!(
+        command::run(COMMAND, &["--list-all-zones"], deadline),
+        command::run(COMMAND, &["--permanent", "--list-all-zones"], deadline),
+    );
+    let running = running?;
+    if running.code == Some(NOT_RUNNING) || running.complaint().contains("not running") {
+        evidence.push("firewalld is installed but does not run".into());
+        return Ok(None);
+    }
+    if running.complaint().contains("Authorization failed") {
+        return Err(Failure::new(
+            "read the rules of",
+            "firewalld",
+            Kind::PermissionDenied,
+            "only root may see them",
+        ));
+    }
+    let default_zone = match quick {
+        Running::Yes { default_zone } => default_zone,
+        Running::No | Running::Unknown => {
+            let args = ["--get-default-zone"];
+            command::must("ask firewalld with", COMMAND, &args, deadline).await?.stdout.trim().to_string()
+        }
+    };
+    evidence.push(format!("firewalld runs; its default zone is {default_zone}"));
+    let mut state = State {
+        default_zone,
+        running: zones(&running.success("ask firewalld with")?.stdout),
+        permanent: zones(&permanent?.success("ask firewalld with")?.stdout),
+    };
+    for zone in state.running.iter_mut().chain(&mut state.permanent) {
+        zone.service_ports = zone.services.iter().flat_map(|name| bus::service_ports(name)).collect();
+    }
+    Ok(Some(state))
+}
+
+/// A firewalld that is stopped now but starts with the host: what it will do to our ports.
+pub(crate) async fn asleep(deadline: Instant) -> Option<String> {
+    command::find(COMMAND)?;
+    let asked = command::run("systemctl", &["is-enabled", "firewalld.service"], deadline).await.ok()?;
+    (asked.stdout.trim() == "enabled").then(|| {
+        "firewalld is stopped, but it starts with the host and then closes these ports: \
+         `systemctl start firewalld` and run this again, or `systemctl disable firewalld`"
+            .to_string()
+    })
+}
+
+/// The zone in question, when firewalld runs and the bus can tell.
+pub(crate) async fn quick_zone(scope: &Scope) -> Option<String> {
+    command::find(COMMAND)?;
+    let Running::Yes { default_zone } = bus::running(scope.deadline).await else { return None };
+    let bound = match &scope.interface {
+        Some(interface) => bus::zone_of(interface, scope.deadline).await,
+        None => None,
+    };
+    Some(bound.unwrap_or(default_zone))
+}
+
+/// Are the ports listed in the zone, now and for good? Syncs the zone's file if so: an earlier run
+/// may have been killed before its sync.
+pub(crate) async fn quick_open(zone: &str, ports: &[u16], scope: &Scope) -> Result<bool, Failure> {
+    let open = bus::lists(zone, ports, scope.deadline).await;
+    if open {
+        sync_zone(zone)?;
+    }
+    Ok(open)
+}
+
+impl State {
+    /// The zone bound to the interface, else the default one: it takes what no zone claims.
+    pub(crate) fn zone_for(&self, interface: Option<&str>) -> &str {
+        let bound = self
+            .running
+            .iter()
+            .find(|zone| interface.is_some_and(|name| zone.interfaces.iter().any(|bound| bound == name)));
+        bound.map_or(&self.default_zone, |zone| &zone.name)
+    }
+
+    pub(crate) fn verdict(&self, port: u16, interface: Option<&str>) -> Verdict {
+        match named(&self.running, self.zone_for(interface)) {
+            Some(zone) => zone.verdict(port),
+            None => Verdict::Open,
+        }
+    }
+
+    /// Of the ports asked, those that are open now and will not be after a restart.
+    pub(crate) fn passing(&self, ports: &[u16], interface: Option<&str>) -> Vec<u16> {
+        let zone = named(&self.permanent, self.zone_for(interface));
+        let blocked = |port: &u16| zone.is_none_or(|zone| zone.verdict(*port).blocked());
+        let open = |port: &u16| !self.verdict(*port, interface).blocked();
+        ports.iter().copied().filter(open).filter(blocked).collect()
+    }
+
+    /// Are there runtime rules that an administrator has not made permanent?
+    fn reload_would_lose(&self) -> bool {
+        self.running
+            .iter()
+            .any(|now| named(&self.permanent, &now.name).is_none_or(|later| now.differs_from(later)))
+    }
+}
+
+impl Zone {
+    pub(crate) fn opens(&self, port: u16) -> bool {
+        let listed = self.ports.iter().chain(&self.service_ports);
+        listed.into_iter().any(|entry| entry.strip_suffix("/tcp").is_some_and(|spec| covers(spec, port)))
+    }
+
+    pub(crate) fn verdict(&self, port: u16) -> Verdict {
+        let about = self.rich_rules.iter().find(|rule| {
+            let spec = rule.split("port port=").nth(1).and_then(|rest| rest.split('"').nth(1));
+            rule.contains("protocol=\"tcp\"") && spec.is_some_and(|spec| covers(spec, port))
+        });
+        match about {
+            // Refusals go before accepts of any kind in firewalld.
+            Some(rule) if !rule.ends_with("accept") && !rule.contains(" accept ") => {
+                Verdict::Blocked { by: format!("firewalld zone {}, rich rule: {rule}", self.name) }
+            }
+            _ if self.opens(port) || self.target == "ACCEPT" => Verdict::Open,
+            Some(rule) if rule.contains("source ") => {
+                Verdict::Limited { by: format!("firewalld zone {}, rich rule: {rule}", self.name) }
+            }
+            Some(_) => Verdict::Open,
+            None => {
+                let way = match self.target.as_str() {
+                    "DROP" => "drops",
+                    _ => "rejects",
+                };
+                let by = format!(
+                    "firewalld zone {} {way} what it does not list; port {port}/tcp is not listed",
+                    self.name
+                );
+                Verdict::Blocked { by }
+            }
+        }
+    }
+
+    /// Has this zone, as it runs, anything that its permanent form lacks?
+    fn differs_from(&self, permanent: &Zone) -> bool {
+        self.ports.iter().any(|port| !permanent.ports.contains(port))
+            || self.target != permanent.target
+            || self.rich_rules != permanent.rich_rules
+            || self.services != permanent.services
+            || self.rest != permanent.rest
+    }
+}
+
+/// Parses `firewall-cmd --list-all-zones`: a name, then its indented settings.
+pub fn zones(text: &str) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if !line.starts_with([' ', '\t']) {
+            // "public (active)", in version 2 "public (default, active)".
+            let name = line.split_whitespace().next().unwrap_or_default().to_string();
+            zones.push(Zone { name, ..Zone::default() });
+            continue;
+        }
+        let Some(zone) = zones.last_mut() else { continue };
+        let line = line.trim();
+        if line.starts_with("rule ") {
+            zone.rich_rules.push(line.to_string());
+            continue;
+        }
+        let Some((key, value)) = line.split_once(':') else { continue };
+        // Sorted: the two listings are compared, and order means nothing.
+        let words = || {
+            let mut words: Vec<String> = value.split_whitespace().map(str::to_string).collect();
+            words.sort();
+            words
+        };
+        match key {
+            "target" => zone.target = value.trim().to_string(),
+            "interfaces" => zone.interfaces = words(),
+            "sources" => zone.sources = words(),
+            "ports" => zone.ports = words(),
+            "services" => zone.services = words(),
+            // Priorities and policies of newer versions say the same in both listings.
+            "protocols"
+            | "masquerade"
+            | "forward"
+            | "forward-ports"
+            | "source-ports"
+            | "icmp-blocks"
+            | "icmp-block-inversion" => zone.rest.push(format!("{key}: {}", words().join(" "))),
+            _ => {}
+        }
+    }
+    zones.iter_mut().for_each(|zone| zone.rich_rules.sort());
+    zones
+}
+
+pub(crate) async fn open(
+    state: &State,
+    ports: &[u16],
+    scope: &Scope,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    let zone = state.zone_for(scope.interface.as_deref());
+    let running = named(&state.running, zone);
+    let permanent = named(&state.permanent, zone);
+    let wanted: Vec<u16> = ports.iter().copied().filter(|port| needs(running, permanent, *port)).collect();
+    for port in &wanted {
+        if let Some(Verdict::Blocked { by }) = running.map(|zone| zone.verdict(*port))
+            && by.contains("rich rule")
+        {
+            let failure = Failure::new("open the port", port, Kind::Foreign, by);
+            return Err(failure.hint("somebody forbids it on purpose: remove that rule first"));
+        }
+    }
+    let absent = |zone: Option<&Zone>, port: &u16| !zone.is_some_and(|zone| zone.opens(*port));
+    let not_permanent: Vec<u16> = wanted.iter().copied().filter(|port| absent(permanent, port)).collect();
+    let not_running: Vec<u16> = wanted.iter().copied().filter(|port| absent(running, port)).collect();
+    if !wanted.is_empty() {
+        firewall::need_root("open ports in", "firewalld")?;
+    }
+    if !not_permanent.is_empty() {
+        // Before the rule exists: whoever kills us in between, `close` knows it for ours.
+        remember(&scope.state_dir, zone, &not_permanent)?;
+        change(&["--permanent"], zone, "--add-port", &not_permanent, scope, report).await?;
+    }
+    // Also when nothing was missing: an earlier run may have been killed before its sync.
+    sync_zone(zone)?;
+    if not_running.is_empty() {
+        return Ok(());
+    }
+    if state.reload_would_lose() {
+        change(&[], zone, "--add-port", &not_running, scope, report).await?;
+        report.notes.push("firewalld was not reloaded: that would drop rules that are not permanent".into());
+    } else {
+        let output = command::must("reload firewalld with", COMMAND, &["--reload"], scope.deadline).await?;
+        report.commands.push(output.shown);
+        report.done.push("firewalld reloaded".into());
+    }
+    Ok(())
+}
+
+pub(crate) async fn close(
+    state: &State,
+    ports: &[u16],
+    scope: &Scope,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    let all = recorded(&scope.state_dir)?;
+    let (ours, kept): (Vec<Opened>, Vec<Opened>) = all.into_iter().partition(|one| ports.contains(&one.port));
+    if ours.is_empty() {
+        return Ok(());
+    }
+    firewall::need_root("close ports in", "firewalld")?;
+    let mut zones: Vec<&String> = ours.iter().map(|one| &one.zone).collect();
+    zones.sort();
+    zones.dedup();
+    for zone in zones {
+        for (flags, listed) in [(&["--permanent"][..], &state.permanent), (&[][..], &state.running)] {
+            let there = |port: &u16| {
+                named(listed, zone).is_some_and(|zone| zone.ports.contains(&format!("{port}/tcp")))
+            };
+            let mine: Vec<u16> =
+                ours.iter().filter(|one| one.zone == *zone).map(|one| one.port).filter(there).collect();
+            if !mine.is_empty() {
+                change(flags, zone, "--remove-port", &mine, scope, report).await?;
+            }
+        }
+        sync_zone(zone)?;
+    }
+    write_record(&scope.state_dir, &kept)
+}
+
+fn needs(running: Option<&Zone>, permanent: Option<&Zone>, port: u16) -> bool {
+    let closed =
+        |zone: Option<&Zone>| zone.is_none_or(|zone| matches!(zone.verdict(port), Verdict::Blocked { .. }));
+    closed(running) || closed(permanent)
+}
+
+async fn change(
+    flags: &[&str],
+    zone: &str,
+    verb: &str,
+    ports: &[u16],
+    scope: &Scope,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    let zone_flag = format!("--zone={zone}");
+    let port_flags: Vec<String> = ports.iter().map(|port| format!("{verb}={port}/tcp")).collect();
+    let mut args = flags.to_vec();
+    args.push(&zone_flag);
+    args.extend(port_flags.iter().map(String::as_str));
+    let output = command::must("change firewalld with", COMMAND, &args, scope.deadline).await?;
+    report.commands.push(output.shown);
+    let done = if verb == "--add-port" { "opened" } else { "closed" };
+    let how = if flags.is_empty() { "now" } else { "permanently" };
+    report.done.push(format!("{done} {} in firewalld zone {zone}, {how}", listed(ports)));
+    Ok(())
+}
+
+/// firewalld writes its zone files without a sync: a power-off would lose the rule.
+fn sync_zone(zone: &str) -> Result<(), Failure> {
+    firewall::sync_file(&Path::new(ZONE_FILES).join(format!("{zone}.xml")))
+}
+
+fn record_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("firewalld-ports.json")
+}
+
+fn recorded(state_dir: &Path) -> Result<Vec<Opened>, Failure> {
+    let path = record_file(state_dir);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| Failure::new("read the record", path.display(), Kind::Foreign, error)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Failure::io("read", path.display(), &error)),
+    }
+}
+
+fn remember(state_dir: &Path, zone: &str, ports: &[u16]) -> Result<(), Failure> {
+    let mut all = recorded(state_dir)?;
+    for port in ports {
+        let one = Opened { zone: zone.to_string(), port: *port };
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    write_record(state_dir, &all)
+}
+
+fn write_record(state_dir: &Path, all: &[Opened]) -> Result<(), Failure> {
+    let path = record_file(state_dir);
+    super::dirs::create_missing(state_dir, None)?;
+    let text = serde_json::to_vec(all).map_err(|error| Failure::invalid("write", path.display(), error))?;
+    put::replace(&path, &text, 0o644, None)
+}
+
+fn named<'a>(zones: &'a [Zone], name: &str) -> Option<&'a Zone> {
+    zones.iter().find(|zone| zone.name == name)
+}
+
+fn listed(ports: &[u16]) -> String {
+    ports.iter().map(|port| format!("{port}/tcp")).collect::<Vec<_>>().join(", ")
+}
