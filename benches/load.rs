@@ -18,7 +18,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use zkops::{
     ids::{SessionId, Zxid},
     jute::{Reader, Writer},
-    proto::{Acl, ConnectRequest, ConnectResponse, CreateRequest, ErrorCode, OpCode, ReplyHeader, Request, RequestHeader},
+    proto::{
+        Acl, ConnectRequest, ConnectResponse, CreateRequest, ErrorCode, OpCode, ReplyHeader, Request,
+        RequestHeader,
+    },
 };
 
 /// A server that says nothing for so long ends the run.
@@ -89,7 +92,8 @@ fn parse(args: &[String]) -> Result<Load> {
         size: 100,
     };
     for option in options {
-        let (name, value) = option.split_once('=').with_context(|| format!("`{option}` is not name=number"))?;
+        let (name, value) =
+            option.split_once('=').with_context(|| format!("`{option}` is not name=number"))?;
         let value: usize = value.parse().with_context(|| format!("`{option}` is not name=number"))?;
         match name {
             "connections" => load.connections = value.clamp(1, CONNECTIONS_MAX),
@@ -148,7 +152,9 @@ impl Connection {
         ensure!(err == ErrorCode::Ok.code(), "set {path} on {host}: error {err}");
         connection.frame = match load.set {
             true => request_frame(OpCode::SetData, &set),
-            false => request_frame(OpCode::GetData, &Request::GetData { path: path.as_str().into(), watch: false }),
+            false => {
+                request_frame(OpCode::GetData, &Request::GetData { path: path.as_str().into(), watch: false })
+            }
         };
         Ok(connection)
     }

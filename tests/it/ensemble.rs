@@ -87,7 +87,8 @@ impl Ensemble {
     /// Freezes a server: it takes nothing more in, and ends by `kill` without having done so.
     pub(crate) fn freeze(&self, n: usize) {
         let child = self.servers[n - 1].child.as_ref().expect("the server runs");
-        let frozen = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill is there");
+        let frozen =
+            Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill is there");
         assert!(frozen.success(), "server {n} cannot be frozen");
     }
 
