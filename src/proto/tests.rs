@@ -136,6 +136,13 @@ fn a_multi_retypes_creates_by_their_flags_and_refuses_reads() {
 }
 
 #[test]
+fn a_null_id_is_an_empty_one() {
+    // As some clients write `auth:`.
+    let bytes = Bytes::from_static(b"\0\0\0\x1f\0\0\0\x04auth\xff\xff\xff\xff");
+    assert_eq!(Acl::decode(&mut Reader::new(bytes)), Ok(Acl::new(Perms::ALL, "auth", "")));
+}
+
+#[test]
 fn a_failed_multi_answers_with_typed_errors() {
     let results = vec![MultiResult::Error(0), MultiResult::Error(-101), MultiResult::Error(-2)];
     let mut w = Writer::new();

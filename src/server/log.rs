@@ -27,14 +27,18 @@ const SNAPSHOT_CHUNKS_MAX: usize = 4;
 /// What the log thread is told.
 #[derive(Debug)]
 pub(super) enum ToLog {
-    Persist {
-        id: PersistId,
-        op: PersistOp,
-    },
+    /// All that one batch of the state thread wants written, in order: together, so that one fsync covers it.
+    Persist { ops: Vec<(PersistId, PersistOp)> },
     /// Make the file of a snapshot of committed state.
+<<<<<<< HEAD
     BeginSnapshot {
         zxid: Zxid,
     },
+=======
+    BeginSnapshot { zxid: Zxid },
+    /// Keep so many snapshots and the logs they need.
+    Purge { retain: usize },
+>>>>>>> apache
     /// Write what waits and end.
     Stop,
 }
@@ -104,7 +108,7 @@ fn run(
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
-                ToLog::Persist { id, op } => batch.push((id, op)),
+                ToLog::Persist { ops } => batch.extend(ops),
                 ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
                     Ok(file) => {
                         let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });

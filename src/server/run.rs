@@ -31,8 +31,11 @@ use crate::{
     zab::{self, Membership, Zab},
 };
 
-/// Messages of clients and peers that wait for the state thread. A full channel slows the sockets down.
+/// Messages of clients that wait for the state thread. A full channel slows the sockets down.
 const CHANNEL_LEN: usize = 4096;
+
+/// The same for peers, whose messages each carry what one read of a socket brought in.
+const PEER_CHANNEL_LEN: usize = 256;
 
 /// Bytes of committed transactions kept in memory for learners that come back.
 const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;
@@ -124,7 +127,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let _context = runtime.enter();
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
-    let (peer_inputs, from_peers) = mpsc::channel(CHANNEL_LEN);
+    let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
     let (log_events, from_log) = mpsc::unbounded_channel();
 
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
@@ -252,7 +255,7 @@ fn open_peers(
     quorum: &Quorum,
     config: &ServerConfig,
     identity: &Identity,
-    inputs: mpsc::Sender<zab::Input>,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
     stop: &watch::Receiver<bool>,
     tasks: &Handle,
 ) -> Result<Peers, Failure> {
