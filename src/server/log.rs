@@ -30,15 +30,7 @@ pub(super) enum ToLog {
     /// All that one batch of the state thread wants written, in order: together, so that one fsync covers it.
     Persist { ops: Vec<(PersistId, PersistOp)> },
     /// Make the file of a snapshot of committed state.
-<<<<<<< HEAD
-    BeginSnapshot {
-        zxid: Zxid,
-    },
-=======
     BeginSnapshot { zxid: Zxid },
-    /// Keep so many snapshots and the logs they need.
-    Purge { retain: usize },
->>>>>>> apache
     /// Write what waits and end.
     Stop,
 }
@@ -152,11 +144,16 @@ fn write(
     }
     let done = store.apply_batch(&ops)?;
     let mut since = 0;
-    for (id, done) in ids.iter().zip(done) {
-        since += 1;
+    for (at, (id, done)) in ids.iter().zip(done).enumerate() {
         if let Done::Reloaded(recovered) = done {
-            let _ = events.send(FromLog::Reloaded { id: *id, ops: since, recovered });
+            // What stood before the truncation is told first: a reload answers for itself alone.
+            if since > 0 {
+                let _ = events.send(FromLog::Persisted { id: ids[at - 1], ops: since });
+            }
+            let _ = events.send(FromLog::Reloaded { id: *id, ops: 1, recovered });
             since = 0;
+        } else {
+            since += 1;
         }
     }
     if since > 0
