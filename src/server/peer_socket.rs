@@ -13,6 +13,9 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{net::TcpStream, sync::mpsc};
 
+/// Bytes between two reports of progress: some hundred for the largest snapshots.
+const PROGRESS_LEN: usize = 1024 * 1024;
+
 /// Pieces up to this size are worth a copy to save a system call.
 const JOINED_LEN_MAX: usize = 64 * 1024;
 
@@ -74,20 +77,30 @@ impl PeerSocket {
     }
 }
 
-/// Writes what the socket did not take at once; ends when the state thread has dropped its end.
-pub(super) async fn write_tail(
+/// Writes what the socket did not take at once; ends when the state thread has dropped its end. Of every
+/// [`PROGRESS_LEN`] bytes `progress` is told: who takes a long snapshot is alive although it answers nothing.
+pub(super) async fn write_tail<F: Future<Output = ()>>(
     stream: &TcpStream,
     waiting: &AtomicUsize,
     mut bytes: mpsc::UnboundedReceiver<Bytes>,
+    progress: impl Fn() -> F,
 ) -> io::Result<()> {
+    let mut untold = 0;
     while let Some(piece) = bytes.recv().await {
         let mut rest = &piece[..];
         while !rest.is_empty() {
             stream.writable().await?;
             match stream.try_write(rest) {
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    rest = &rest[written..];
+                    untold += written;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
+            }
+            if untold >= PROGRESS_LEN {
+                untold = 0;
+                progress().await;
             }
         }
         waiting.fetch_sub(piece.len(), Ordering::AcqRel);

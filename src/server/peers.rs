@@ -27,7 +27,7 @@ use tokio::{
 use super::peer_socket::{PeerSocket, Tail, write_tail};
 use crate::{
     jute::Writer,
-    tree::snapshot,
+    tree::{self, snapshot},
     zab::{
         self, ConnId, Hello, Notification,
         wire::{self, Kind},
@@ -274,13 +274,16 @@ async fn converse(
             Port::Quorum => read_packets(&stream, buffer, conn, &inputs).await,
         }
     };
+    let progress = || async {
+        let _ = inputs.send(vec![zab::Input::Progress { conn }]).await;
+    };
     tokio::select! {
         result = read => {
             if let Err(error) = result {
                 tracing::debug!(?conn, %error, "a peer's connection ended");
             }
         }
-        _ = write_tail(&stream, &tail.waiting, tail.bytes) => {}
+        _ = write_tail(&stream, &tail.waiting, tail.bytes, progress) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
     // The state thread may hold the socket a moment longer: the peer must see the end now.
@@ -363,6 +366,10 @@ async fn read_snapshot(
     if buffer.split_to(signature.len()) != signature {
         return Err(io::Error::other("the snapshot stream does not end as it must"));
     }
+    let whole = body.clone();
+    let proved =
+        tokio::task::spawn_blocking(move || snapshot::decode(whole, tree::Settings::default()).map(drop));
+    proved.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
     Ok(body)
 }
 
