@@ -2,10 +2,11 @@
 //! shown, or judged.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::env::Env;
 use super::opts::{Deploy, Inventory};
-use super::session::Session;
+use super::session::{HOST_PATIENCE, Session};
 use super::view;
 use crate::observe::fleet::{Fleet, Push};
 use crate::observe::look::Depth;
@@ -15,9 +16,10 @@ use crate::plan::facts::Facts;
 use crate::plan::preflight::{self, Level};
 use crate::plan::{Goal, Stop, ensemble};
 use crate::report::{Event, Exit, Failure};
+use crate::transport::LocalBinary;
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
-    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), env).await?;
+    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), Push::BesideIfAll, env).await?;
     let result = match session.plan(&facts, &Goal::Deploy) {
         Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
         Ok(plan) => {
@@ -36,7 +38,7 @@ pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
 }
 
 pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, facts) = look(opts.inventory.as_deref(), env).await?;
+    let (session, fleet, facts) = look(opts.inventory.as_deref(), Push::BesideIfAll, env).await?;
     fleet.take_back().await;
     fleet.close().await;
     let plan = session.plan(&facts, &Goal::Deploy)?;
@@ -44,7 +46,7 @@ pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
 }
 
 pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), env).await?;
+    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), Push::Beside, env).await?;
     facts.reach = reach::matrix(&fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
     fleet.take_back().await;
     fleet.close().await;
@@ -62,12 +64,16 @@ pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> 
 }
 
 /// Everything there is to see, with our own binary on every host.
-async fn look(inventory: Option<&Path>, env: &Env) -> Result<(Session, Fleet, Facts), Failure> {
+async fn look(
+    inventory: Option<&Path>,
+    push: fn(Arc<LocalBinary>) -> Push,
+    env: &Env,
+) -> Result<(Session, Fleet, Facts), Failure> {
     let session = Session::load(env, inventory)?;
     let binary = env.binary().await?;
     let session = session.with_binary(&binary);
     env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
-    let fleet = session.fleet(env, &Push::Beside(binary)).await?;
+    let fleet = session.fleet(env, &push(binary), HOST_PATIENCE).await?;
     let facts = session.facts(env, &fleet, Depth::Preflight).await;
     Ok((session, fleet, facts))
 }

@@ -4,7 +4,7 @@ use super::env::Env;
 use super::opts::Destroy;
 use super::prompt;
 use super::record::{self, Record};
-use super::session::Session;
+use super::session::{HOST_PATIENCE, Session};
 use crate::observe::fleet::Push;
 use crate::observe::look::Depth;
 use crate::plan::Goal;
@@ -13,7 +13,7 @@ use crate::report::{Event, Exit, Failure};
 pub(super) async fn run(opts: &Destroy, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
     let cluster = &session.desired.cluster;
-    let mut fleet = session.fleet(env, &Push::Never).await?;
+    let mut fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
     let mut facts = session.facts(env, &fleet, Depth::State).await;
     let plan = session.plan(&facts, &Goal::Destroy { data: opts.data })?;
     if opts.dry_run {

@@ -2,7 +2,7 @@
 
 use super::env::Env;
 use super::opts::Members;
-use super::session::{self, Session};
+use super::session::{self, HOST_PATIENCE, Session};
 use crate::ids::ServerId;
 use crate::observe::fleet::Push;
 use crate::observe::look::Depth;
@@ -38,7 +38,7 @@ impl Verb {
 pub(super) async fn run(verb: Verb, opts: &Members, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
     let goal = verb.goal(session.members(&opts.members)?);
-    let mut fleet = session.fleet(env, &Push::Never).await?;
+    let mut fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
     let mut facts = session.facts(env, &fleet, Depth::State).await;
     let plan = session.plan(&facts, &goal)?;
     if opts.dry_run {

@@ -4,7 +4,7 @@
 use super::env::Env;
 use super::opts::Repair;
 use super::prompt;
-use super::session::Session;
+use super::session::{HOST_PATIENCE, Session};
 use crate::ids::ServerId;
 use crate::observe::fleet::{Fleet, Push};
 use crate::observe::look::Depth;
@@ -17,7 +17,7 @@ use crate::report::{Event, Exit, Failure};
 pub(super) async fn run(opts: &Repair, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
     let member = session.members(std::slice::from_ref(&opts.member))?[0];
-    let mut fleet = session.fleet(env, &Push::Never).await?;
+    let mut fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
     let result = cure(&session, env, &mut fleet, member, opts).await;
     fleet.close().await;
     result

@@ -93,9 +93,9 @@ impl Session {
     ///
     /// # Errors
     /// Only for what concerns no single host: ~/.ssh/config.
-    pub(super) async fn fleet(&self, env: &Env, push: &Push) -> Result<Fleet, Failure> {
+    pub(super) async fn fleet(&self, env: &Env, push: &Push, patience: Duration) -> Result<Fleet, Failure> {
         let dialer = env.dialer()?;
-        let deadline = HOST_PATIENCE.min(env.global.timeout);
+        let deadline = patience.min(env.global.timeout);
         Ok(Fleet::open(self.desired.clone(), &self.targets, &dialer, push, &env.watcher(), deadline).await)
     }
 
@@ -177,6 +177,6 @@ pub(super) fn none_skipped(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// For reaching one host, login and first answer included; all hosts at once.
-const HOST_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const HOST_PATIENCE: Duration = Duration::from_secs(15);
 /// For one look at one host.
 const LOOK_PATIENCE: Duration = Duration::from_secs(20);

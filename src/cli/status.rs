@@ -7,11 +7,11 @@ use super::env::Env;
 use super::opts::Status;
 use super::session::Session;
 use super::view;
-use crate::observe::fleet::Push;
 use crate::observe::look::Depth;
 use crate::observe::reach::{self, Probe};
+use crate::observe::{self, fleet::Push};
 use crate::observe::{random_hex, servers};
-use crate::plan::facts::{Facts, MemberFacts};
+use crate::plan::facts::{Facts, MemberFacts, ServerView};
 use crate::plan::status::{self, Health};
 use crate::report::{Exit, Failure};
 
@@ -32,14 +32,14 @@ pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
 
 async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
     let seen = servers::servers(&session.desired, SERVER_PATIENCE.min(env.global.timeout)).await;
-    let members =
-        seen.into_iter().map(|(id, server)| (id, MemberFacts { server, ..MemberFacts::default() })).collect();
+    let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
+    let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
     if health.healthy() {
         return Ok(health);
     }
-    let fleet = session.fleet(env, &Push::Never).await?;
-    let mut facts = session.facts(env, &fleet, Depth::Diagnosis).await;
+    let fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
+    let mut facts = observe::hosts(&fleet, seen, Depth::Diagnosis, &env.watcher(), LOOK_PATIENCE).await;
     facts.reach = reach::matrix(&fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
     fleet.close().await;
     Ok(status::judge(&session.desired, &facts))
@@ -54,7 +54,10 @@ fn show(env: &Env, health: &Health) {
 }
 
 /// A server that serves answers in milliseconds; this is for one that hangs.
-const SERVER_PATIENCE: Duration = Duration::from_secs(2);
+const SERVER_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Whoever asks how things are does not want to wait for a host that is down.
+const HOST_PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_PATIENCE: Duration = Duration::from_secs(10);
 const REACH_PATIENCE: Duration = Duration::from_secs(2);
 /// To the top left, and everything below is erased.
 const CLEAR: &str = "\x1b[H\x1b[2J";

@@ -37,6 +37,8 @@ pub enum Push {
     Never,
     /// Where another binary is installed, or none, ours goes beside it and is used.
     Beside(Arc<LocalBinary>),
+    /// As Beside, but nothing is sent anywhere unless every host was reached.
+    BesideIfAll(Arc<LocalBinary>),
 }
 
 /// Connected hosts.
@@ -68,17 +70,27 @@ impl Fleet {
         watch: &Watcher,
         deadline: Duration,
     ) -> Fleet {
-        let opened = targets.iter().filter_map(|(id, target)| {
+        let dialled = join_all(targets.iter().filter_map(|(id, target)| {
             let member = desired.members.get(id)?;
-            Some(async move { (*id, open(member, target, dialer, push, watch, deadline).await) })
+            Some(async move { (member, dial(member, target, dialer, watch, deadline).await) })
+        }))
+        .await;
+        let all = dialled.iter().all(|(_, dialled)| dialled.is_ok());
+        let binary = match push {
+            Push::Never => None,
+            Push::Beside(binary) => Some(binary),
+            Push::BesideIfAll(binary) => all.then_some(binary),
+        };
+        let opened = dialled.into_iter().map(|(member, dialled)| async move {
+            let host = match (dialled, binary) {
+                (Err(why), _) => Err(why),
+                (Ok(dialled), Some(binary)) => bring(member, dialled, binary, watch, deadline).await,
+                (Ok(dialled), None) => dialled.as_it_is(),
+            };
+            (member.id, host)
         });
         let hosts = join_all(opened).await.into_iter().collect();
         Fleet { desired, hosts }
-    }
-
-    /// A fleet of nobody: for what needs only the servers' client ports.
-    pub fn none(desired: Arc<Desired>) -> Fleet {
-        Fleet { desired, hosts: BTreeMap::new() }
     }
 
     pub fn host(&self, id: ServerId) -> Option<&Host> {
@@ -179,27 +191,48 @@ impl Host {
     }
 }
 
-async fn open(
+/// A host that was reached, and what is installed there.
+struct Dialled {
+    connection: Connection,
+    installed: Result<Running, CallError>,
+}
+
+impl Dialled {
+    fn as_it_is(self) -> Result<Host, Unreachable> {
+        let running = self.installed.map_err(|why| not_installed(&self.connection, why))?;
+        Ok(Host::new(self.connection, running, false))
+    }
+}
+
+async fn dial(
     member: &DesiredMember,
     target: &Target,
     dialer: &Dialer,
-    push: &Push,
+    watch: &Watcher,
+    deadline: Duration,
+) -> Result<Dialled, Unreachable> {
+    watch(&member.name, Doing::Connecting);
+    let connection = dialer.open(target, Instant::now() + deadline).await.map_err(no_connection)?;
+    let installed = start(&connection, &member.binary_path, deadline).await;
+    Ok(Dialled { connection, installed })
+}
+
+/// Sends our binary beside what is installed, unless it is what is installed.
+async fn bring(
+    member: &DesiredMember,
+    dialled: Dialled,
+    binary: &LocalBinary,
     watch: &Watcher,
     deadline: Duration,
 ) -> Result<Host, Unreachable> {
-    watch(&member.name, Doing::Connecting);
-    let until = Instant::now() + deadline;
-    let connection = dialer.open(target, until).await.map_err(no_connection)?;
-    let installed = start(&connection, &member.binary_path, deadline).await;
-    let Push::Beside(binary) = push else {
-        let running = installed.map_err(|why| not_installed(&connection, why))?;
-        return Ok(Host::new(connection, running, false));
-    };
+    let Dialled { connection, installed } = dialled;
     let there = match installed {
         Ok(running) if running.sha256 == binary.sha256() => return Ok(Host::new(connection, running, false)),
         Ok(older) => Some(older.sha256),
         // Too old to say so, or not there: the difference does not matter, it will be replaced.
-        Err(CallError::Gone(_)) => installed_sha256(&connection, &member.binary_path, until).await,
+        Err(CallError::Gone(_)) => {
+            installed_sha256(&connection, &member.binary_path, Instant::now() + deadline).await
+        }
         Err(why) => return Err(Unreachable { kind: NoWayIn::Binary, text: why.to_string() }),
     };
     let name = member.name.clone();

@@ -18,17 +18,42 @@ pub mod servers;
 pub mod unit;
 mod words;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 
+use crate::ids::ServerId;
 use crate::plan::ensemble;
-use crate::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, Unreachable};
+use crate::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, ServerView, Unreachable};
 use fleet::{Doing, Fleet, Watcher};
 use look::Depth;
 
 /// Looks at every host of the fleet and at every server, all at once.
 pub async fn facts(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
+    let servers = servers::servers(&fleet.desired, deadline.min(SERVER_PATIENCE));
+    let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
+    together(fleet, hosts, servers, deadline).await
+}
+
+/// Looks at every host of the fleet; `servers` is what was seen of them just before.
+pub async fn hosts(
+    fleet: &Fleet,
+    servers: BTreeMap<ServerId, ServerView>,
+    depth: Depth,
+    watch: &Watcher,
+    deadline: Duration,
+) -> Facts {
+    let hosts = looked(fleet, depth, watch, deadline).await;
+    together(fleet, hosts, servers, deadline).await
+}
+
+async fn looked(
+    fleet: &Fleet,
+    depth: Depth,
+    watch: &Watcher,
+    deadline: Duration,
+) -> BTreeMap<ServerId, HostView> {
     let looked = fleet.hosts().map(|(member, host)| async move {
         watch(&member.name, Doing::Looking);
         let view = match look::host(&fleet.desired, member, host, depth, deadline).await {
@@ -40,9 +65,15 @@ pub async fn facts(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Durat
         };
         (member.id, view)
     });
-    let (hosts, mut servers) =
-        tokio::join!(join_all(looked), servers::servers(&fleet.desired, deadline.min(SERVER_PATIENCE)));
-    let mut hosts: std::collections::BTreeMap<_, _> = hosts.into_iter().collect();
+    join_all(looked).await.into_iter().collect()
+}
+
+async fn together(
+    fleet: &Fleet,
+    mut hosts: BTreeMap<ServerId, HostView>,
+    mut servers: BTreeMap<ServerId, ServerView>,
+    deadline: Duration,
+) -> Facts {
     let members = fleet
         .desired
         .members

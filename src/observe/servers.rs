@@ -167,7 +167,7 @@ const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longer than a canary's session takes; a member that is down costs this once.
-const TOGETHER: Duration = Duration::from_millis(100);
+const TOGETHER: Duration = Duration::from_millis(250);
 /// The last question of a member that used up its time still gets an answer from a live server.
 const LAST_WORD: Duration = Duration::from_millis(100);
 

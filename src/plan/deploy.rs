@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::desired::{Desired, DesiredMember, membership};
-use super::facts::{Facts, HostFacts, HostView, NoWayIn};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::install::{self, Data, step};
 use super::preflight::{self, Level};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
@@ -69,22 +69,22 @@ pub fn ready(desired: &Desired, facts: &Facts) -> bool {
 }
 
 fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
-    let away: Vec<Refused> = desired
-        .members
-        .values()
-        .filter_map(|member| match &facts.member(member.id).host {
-            HostView::Unreachable(why) if why.kind != NoWayIn::Binary => Some(Refused {
-                what: format!("{} ({}): {}", member.name, member.address, why.text),
-                ..Refused::default()
-            }),
-            HostView::Unasked => Some(Refused {
-                what: format!("{}: nobody asked its host", member.name),
-                ..Refused::default()
-            }),
-            HostView::Unreachable(_) | HostView::Seen(_) => None,
-        })
-        .collect();
-    if away.is_empty() { Ok(()) } else { Err(Stop::Unreachable(away)) }
+    let (mut away, mut unasked) = (Vec::new(), Vec::new());
+    for member in desired.members.values() {
+        match &facts.member(member.id).host {
+            HostView::Unreachable(why) if why.kind == NoWayIn::Connection => {
+                away.push(Refused { what: why.text.clone(), ..Refused::default() });
+            }
+            HostView::Unasked | HostView::Unreachable(Unreachable { kind: NoWayIn::NotInstalled, .. }) => {
+                let what = format!("{}: nobody looked at its host", member.name);
+                unasked.push(Refused { what, ..Refused::default() });
+            }
+            HostView::Unreachable(_) | HostView::Seen(_) => {}
+        }
+    }
+    // Hosts that nobody looked at, because others could not be reached, are not to blame.
+    let blamed = if away.is_empty() { unasked } else { away };
+    if blamed.is_empty() { Ok(()) } else { Err(Stop::Unreachable(blamed)) }
 }
 
 /// Rewriting the server list of a living ensemble can elect a leader that cannot commit

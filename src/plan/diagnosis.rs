@@ -102,11 +102,11 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
             };
             let what = match why.kind {
                 NoWayIn::NotInstalled => format!("zkops is not installed on {}", member.name),
-                NoWayIn::Connection | NoWayIn::Binary => {
-                    format!("host of {} cannot be used: {}", member.name, why.text)
-                }
+                NoWayIn::Connection => format!("the host of {} cannot be reached", member.name),
+                NoWayIn::Binary => format!("zkops does not run on the host of {}", member.name),
             };
-            vec![Diagnosis { member: id, cause, what, evidence: silent_words(facts, id), next: vec![next] }]
+            let evidence = [why.text.clone()].into_iter().chain(silent_words(facts, id)).collect();
+            vec![Diagnosis { member: id, cause, what, evidence, next: vec![next] }]
         }
         HostView::Unasked => vec![Diagnosis {
             member: id,

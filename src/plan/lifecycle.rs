@@ -43,7 +43,7 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
             desired.majority()
         ));
     }
-    skipped(desired, facts, &ids, &mut plan);
+    skipped(facts, &ids, &mut plan);
     plan.push(Wave { title: "start".to_owned(), steps, gates, ..Wave::default() });
     Ok(plan)
 }
@@ -80,7 +80,7 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
         let gates = group.iter().map(|id| deploy::gate(Condition::Down { member: *id })).collect();
         plan.push(Wave { title: format!("stop {}", desired.names(&group)), steps, gates, ..Wave::default() });
     }
-    skipped(desired, facts, &ids, &mut plan);
+    skipped(facts, &ids, &mut plan);
     Ok(plan)
 }
 
@@ -168,7 +168,7 @@ fn installed<'a>(
             }
             HostView::Seen(host) => hosts.push((*id, host.as_ref())),
             HostView::Unreachable(why) => {
-                away.push(Refused { what: format!("{name}: {}", why.text), ..Refused::default() });
+                away.push(Refused { what: why.text.clone(), ..Refused::default() });
             }
             HostView::Unasked => {
                 away.push(Refused { what: format!("{name}: nobody asked its host"), ..Refused::default() });
@@ -178,11 +178,10 @@ fn installed<'a>(
     if away.is_empty() || (tolerant && !hosts.is_empty()) { Ok(hosts) } else { Err(Stop::Unreachable(away)) }
 }
 
-fn skipped(desired: &Desired, facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
+fn skipped(facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
     for id in ids {
         if let HostView::Unreachable(why) = &facts.member(*id).host {
-            plan.skipped
-                .push(Refused { what: format!("{}: {}", desired.name(*id), why.text), ..Refused::default() });
+            plan.skipped.push(Refused { what: why.text.clone(), ..Refused::default() });
         }
     }
 }

@@ -75,10 +75,9 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
             evidence: why.text.clone(),
             fix: None,
         }])),
-        HostView::Unreachable(why) => Err(Stop::Unreachable(vec![Refused {
-            what: format!("{} ({}): {}", member.name, member.address, why.text),
-            ..Refused::default()
-        }])),
+        HostView::Unreachable(why) => {
+            Err(Stop::Unreachable(vec![Refused { what: why.text.clone(), ..Refused::default() }]))
+        }
         HostView::Unasked => Err(Stop::Unreachable(vec![Refused {
             what: format!("{}: nobody asked its host", member.name),
             ..Refused::default()
