@@ -244,6 +244,3 @@ impl Replica {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
