@@ -236,7 +236,7 @@ impl Loop {
             FromClient::FourLetter { word, answer } => {
                 let text = four_letter::answer(
                     word,
-                    &mut self.state.replica,
+                    &self.state.replica,
                     now,
                     &self.state.words,
                     &self.state.whitelist,

@@ -12,4 +12,5 @@ mod mistakes;
 mod repair;
 mod run;
 mod server;
+mod tidy;
 mod transcript;
