@@ -27,12 +27,13 @@ pub async fn read_back(
     };
     let started = Instant::now();
     servers::session(writer, deadline, async |client| {
-        let path = format!("/zkops-canary-{token}");
+        // Not below the root: its users' sequence numbers and child watches are none of our business.
+        let path = format!("/zookeeper/zkops-canary-{token}");
         let data = Bytes::from(token.to_owned());
         let written = client.create(&path, Some(data.clone()), Acl::open(), CreateMode::Ephemeral).await;
         match written {
             Ok(_) => {}
-            // The root's ACL keeps us out, and a quorum has agreed on saying so: committed, only
+            // The parent's ACL keeps us out, and a quorum has agreed on saying so: committed, only
             // there is nothing to read back.
             Err(client::Error::Code(ErrorCode::NoAuth, _)) => return Ok(()),
             Err(error) => return Err(format!("{}: the canary was not written: {error}", writer.name)),

@@ -85,7 +85,7 @@ impl Fleet {
             let host = match (dialled, binary) {
                 (Err(why), _) => Err(why),
                 (Ok(dialled), Some(binary)) => bring(member, dialled, binary, watch, deadline).await,
-                (Ok(dialled), None) => dialled.as_it_is(),
+                (Ok(dialled), None) => dialled.standing(),
             };
             (member.id, host)
         });
@@ -116,17 +116,14 @@ impl Fleet {
     pub async fn take_back(&self) {
         let removals = self.hosts().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
             let dir = parent(&member.staged_path);
-            let words = [member.staged_path.as_str(), dir, member.dirs.install.as_str()];
+            let words = [member.staged_path.as_str(), dir];
             let Ok(paths) =
                 words.iter().map(|word| quote(&member.name, [*word])).collect::<Result<Vec<_>, _>>()
             else {
                 return;
             };
-            // Directories go only if they are empty: whatever else is in them stays.
-            let script = format!(
-                "rm -f -- {0}; rmdir -- {1} 2>/dev/null && rmdir -- {2} 2>/dev/null; true",
-                paths[0], paths[1], paths[2]
-            );
+            // Directories go only as far up as they are empty: whatever else is in them stays.
+            let script = format!("rm -f -- {}; rmdir -p -- {} 2>/dev/null; true", paths[0], paths[1]);
             // Nothing depends on it: the next run finds the file and uses it.
             let _ = host.connection.exec(&script, Bytes::new(), Instant::now() + QUICK).await;
         });
@@ -198,7 +195,7 @@ struct Dialled {
 }
 
 impl Dialled {
-    fn as_it_is(self) -> Result<Host, Unreachable> {
+    fn standing(self) -> Result<Host, Unreachable> {
         let running = self.installed.map_err(|why| not_installed(&self.connection, why))?;
         Ok(Host::new(self.connection, running, false))
     }

@@ -366,6 +366,8 @@ mod tests_leader;
 #[cfg(test)]
 mod tests_network;
 #[cfg(test)]
+mod tests_observer;
+#[cfg(test)]
 mod tests_oracle;
 #[cfg(test)]
 mod tests_sim;

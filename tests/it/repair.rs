@@ -62,14 +62,11 @@ fn a_broken_data_directory_is_named_set_aside_and_filled_again() {
     .ok();
     diagnosed(&lab, &["node-3", "data"]);
     repaired(&lab);
-    let aside = lab
-        .on(3, "ls -d /export/data/zkdata* | grep -v 'zkdata$' || ls -d /export/data/zkdata/*aside* ")
-        .ok()
-        .stdout;
-    assert!(!aside.trim().is_empty(), "the old data is kept aside");
+    let aside = "find /export/data/zkdata -maxdepth 1 -name '?*.version-2'";
+    assert!(!lab.on(3, aside).ok().stdout.is_empty(), "the old data is kept aside");
     lab.zkops(&["repair", "node-3", "--yes", "--purge-old"]).ok();
-    let left = lab.on(3, "ls /export/data").ok().stdout;
-    assert_eq!(left.split_whitespace().collect::<Vec<_>>(), ["zkdata"], "the old data is gone");
+    assert_eq!(lab.on(3, aside).ok().stdout, "", "the old data is gone");
+    lab.zkops(&["status"]).ok();
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Deploy: facts in, waves and gates out; a finished deployment plans nothing.
+
 use super::world::World;
 use super::{check, show};
 use crate::ids::ServerId;

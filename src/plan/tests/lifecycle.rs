@@ -1,3 +1,5 @@
+//! Start, stop and restart: who goes when, behind which gates.
+
 use super::world::World;
 use super::{check, show};
 use crate::ids::ServerId;

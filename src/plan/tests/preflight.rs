@@ -1,3 +1,5 @@
+//! Preflight: one cell for every check and member.
+
 use super::world::World;
 use crate::ids::ServerId;
 use crate::plan::facts::{Clock, NameFacts, Reach, ReachResult};

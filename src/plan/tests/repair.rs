@@ -1,3 +1,5 @@
+//! Repair: what is proven before data is moved aside, and what is refused.
+
 use super::world::World;
 use super::{check, show};
 use crate::ids::ServerId;

@@ -1,3 +1,5 @@
+//! Status: when an ensemble is healthy and what is said when it is not.
+
 use super::world::{World, serving};
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::plan::facts::{Canary, DirFacts, HostView, Mode, Myid, PortRule, ServerView};
