@@ -1,6 +1,8 @@
 //! The numbers that every layer names: transaction ids, epochs, server and session ids.
 //! One newtype each, so that two `u64`s can never be swapped. Imports nothing.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::fmt;
 
 /// A transaction id: epoch in the high 32 bits, counter in the low 32 (quorum-protocol §0).

@@ -13,6 +13,8 @@
 //! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
 //! | `finding`, `suggest` | problems with their places; did-you-mean |
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod fields;
 mod finding;
 mod layer;

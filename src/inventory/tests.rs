@@ -1,3 +1,5 @@
+//! YAML in; a cluster, or findings with their places, out.
+
 use super::{Cluster, Connection, Role, Severity, parse};
 
 /// What the findings of `text` say, one line each: `line:column code offending-text`.

@@ -4,6 +4,8 @@
 //!
 //! It knows no record of any protocol: those live in `proto`, `zab`, `tree` and `store`.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod read;
 mod text;
 mod write;

@@ -1,3 +1,5 @@
+//! What is written reads back the same, and no bytes at all bring the reader down.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

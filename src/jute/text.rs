@@ -1,11 +1,16 @@
 //! `Str`: a string that shares the frame it came in, so that reading a path copies nothing.
 
-use std::{borrow::Borrow, fmt, ops::Deref};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 use bytes::Bytes;
 
 /// UTF-8 text backed by shared bytes. Cheap to clone. Keeps its whole frame alive: copy what is stored.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Str(Bytes);
 
 impl Str {
@@ -27,6 +32,13 @@ impl Deref for Str {
     type Target = str;
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+/// As `str` hashes: a map of `Str` is looked up by `&str`.
+impl Hash for Str {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

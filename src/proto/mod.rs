@@ -1,6 +1,8 @@
 //! The client protocol's vocabulary (spec `client-protocol.md` §1–§3): headers, op codes, requests,
 //! replies, ACL, Stat, paths, multi, error codes. It encodes and decodes; it decides nothing.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod acl;
 mod connect;
 mod error_code;

@@ -1,3 +1,5 @@
+//! The records against the bytes of the specification, and against anything else.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -16,7 +18,7 @@ fn session_passwords_are_those_of_the_reference() {
     let password = |id: i64| hex(&session_password(SessionId(id)));
     assert_eq!(password(0x0100_0013_9c87_0000), "2b75a0abdcb6cf56814f8b9785084d6e");
     assert_eq!(password(0x0100_0000_0000_0001), "054cc74a37327db215e702e20c73f005");
-    assert_eq!(password(0x1_0000_242e_5b00_00), "07fe783288a4c73ebd09345e113cc652");
+    assert_eq!(password(0x0100_0024_2e5b_0000), "07fe783288a4c73ebd09345e113cc652");
 }
 
 #[test]
@@ -133,6 +135,13 @@ fn a_multi_retypes_creates_by_their_flags_and_refuses_reads() {
     assert!(decode(vec![Request::Create(create(7, None))]).is_err());
     assert!(decode(vec![Request::GetData { path: "/a".into(), watch: false }]).is_err());
     assert!(decode(vec![Request::SetAcl { path: "/a".into(), acl: None, version: 1 }]).is_err());
+}
+
+#[test]
+fn a_null_id_is_an_empty_one() {
+    // As some clients write `auth:`.
+    let bytes = Bytes::from_static(b"\0\0\0\x1f\0\0\0\x04auth\xff\xff\xff\xff");
+    assert_eq!(Acl::decode(&mut Reader::new(bytes)), Ok(Acl::new(Perms::ALL, "auth", "")));
 }
 
 #[test]

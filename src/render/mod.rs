@@ -2,6 +2,8 @@
 //! Pure: it writes no file and knows no host. The same member always renders to the same bytes, which is what
 //! makes a second deploy change nothing.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The files of a member, letter by letter.
+
 use super::{Paths, unit, unit_name, zoo_cfg};
 use crate::inventory::parse;
 

@@ -8,6 +8,8 @@
 //! connections, then its own reply — so a notification for zxid Z precedes every reply with zxid ≥ Z
 //! (client-protocol §1.8 row 3).
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod apply;
 mod clients;
 mod connect;
@@ -244,6 +246,3 @@ impl Replica {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

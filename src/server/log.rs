@@ -6,6 +6,7 @@
 use std::{
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     ids::Zxid,
-    store::{Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
+    store::{self, Dirs, Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
     zab::{PersistId, PersistOp},
 };
 
@@ -26,18 +27,10 @@ const SNAPSHOT_CHUNKS_MAX: usize = 4;
 /// What the log thread is told.
 #[derive(Debug)]
 pub(super) enum ToLog {
-    Persist {
-        id: PersistId,
-        op: PersistOp,
-    },
+    /// All that one batch of the state thread wants written, in order: together, so that one fsync covers it.
+    Persist { ops: Vec<(PersistId, PersistOp)> },
     /// Make the file of a snapshot of committed state.
-    BeginSnapshot {
-        zxid: Zxid,
-    },
-    /// Keep so many snapshots and the logs they need.
-    Purge {
-        retain: usize,
-    },
+    BeginSnapshot { zxid: Zxid },
     /// Write what waits and end.
     Stop,
 }
@@ -78,11 +71,13 @@ pub(super) struct LogThread {
 impl LogThread {
     pub(super) fn start(
         store: Store<RealDisk>,
+        fsync_warning: Duration,
         events: UnboundedSender<FromLog>,
     ) -> std::io::Result<LogThread> {
         let (commands, receiver) = channel();
-        let thread =
-            std::thread::Builder::new().name("log".into()).spawn(move || run(store, receiver, &events))?;
+        let thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || run(store, &receiver, fsync_warning, &events))?;
         Ok(LogThread { commands, thread })
     }
 
@@ -93,27 +88,36 @@ impl LogThread {
     }
 }
 
-fn run(mut store: Store<RealDisk>, commands: Receiver<ToLog>, events: &UnboundedSender<FromLog>) {
+fn run(
+    mut store: Store<RealDisk>,
+    commands: &Receiver<ToLog>,
+    fsync_warning: Duration,
+    events: &UnboundedSender<FromLog>,
+) {
     let mut batch = Vec::new();
     while let Ok(first) = commands.recv() {
         let mut stop = false;
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
-                ToLog::Persist { id, op } => batch.push((id, op)),
+                ToLog::Persist { ops } => batch.extend(ops),
                 ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
                     Ok(file) => {
                         let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
                     }
                     Err(error) => fail(error, events),
                 },
-                ToLog::Purge { retain } => purge(&store, retain),
                 ToLog::Stop => stop = true,
             }
             next = if stop || batch.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
         }
+        let started = Instant::now();
         if let Err(error) = write(&mut store, &mut batch, events) {
             return fail(error, events);
+        }
+        let took = started.elapsed();
+        if took > fsync_warning {
+            tracing::warn!(?took, "the disk is slow: every write of the ensemble may wait for it");
         }
         if stop {
             if let Err(error) = store.close() {
@@ -140,11 +144,16 @@ fn write(
     }
     let done = store.apply_batch(&ops)?;
     let mut since = 0;
-    for (id, done) in ids.iter().zip(done) {
-        since += 1;
+    for (at, (id, done)) in ids.iter().zip(done).enumerate() {
         if let Done::Reloaded(recovered) = done {
-            let _ = events.send(FromLog::Reloaded { id: *id, ops: since, recovered });
+            // What stood before the truncation is told first: a reload answers for itself alone.
+            if since > 0 {
+                let _ = events.send(FromLog::Persisted { id: ids[at - 1], ops: since });
+            }
+            let _ = events.send(FromLog::Reloaded { id: *id, ops: 1, recovered });
             since = 0;
+        } else {
+            since += 1;
         }
     }
     if since > 0
@@ -159,15 +168,22 @@ fn write(
     Ok(())
 }
 
-fn purge(store: &Store<RealDisk>, retain: usize) {
-    match store.purge(retain) {
-        Ok(purged) => {
-            if !purged.deleted.is_empty() {
-                tracing::info!(files = ?purged.deleted, "old snapshots and logs removed");
+/// Removes what the newest `retain` good snapshots make unnecessary. It reads whole snapshots to know that they
+/// are good, so it has a thread of its own.
+pub(super) fn purge(dirs: Dirs, retain: usize) {
+    let spawned = std::thread::Builder::new().name("purge".into()).spawn(move || {
+        match store::purge(&RealDisk, &dirs, retain) {
+            Ok(purged) => {
+                if !purged.deleted.is_empty() {
+                    tracing::info!(files = ?purged.deleted, "old snapshots and logs removed");
+                }
+                purged.notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
-            purged.notes.iter().for_each(|note| tracing::warn!("{note}"));
+            Err(error) => tracing::warn!(%error, "old snapshots and logs could not be removed"),
         }
-        Err(error) => tracing::warn!(%error, "old snapshots and logs could not be removed"),
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread for the removal of old snapshots; it is tried again at the next interval");
     }
 }
 

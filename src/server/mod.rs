@@ -8,7 +8,7 @@
 //! | `state` | the state thread: the loop around the replica |
 //! | `log` | the log thread, and the thread that writes snapshots |
 //! | `clients`, `limits` | the client port |
-//! | `peers` | the election and quorum ports |
+//! | `peers`, `peer_socket` | the election and quorum ports |
 //! | `sockets` | how a port is opened |
 //! | `four_letter`, `environment` | status words and the facts they show |
 
@@ -18,6 +18,7 @@ mod environment;
 mod four_letter;
 mod limits;
 mod log;
+mod peer_socket;
 mod peers;
 mod run;
 mod sockets;

@@ -17,19 +17,17 @@ use bytes::{Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
     runtime::Handle,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
 
+use super::peer_socket::{PeerSocket, Tail, write_tail};
 use crate::{
     jute::Writer,
-    tree::snapshot,
+    tree::{self, snapshot},
     zab::{
         self, ConnId, Hello, Notification,
         wire::{self, Kind},
@@ -49,10 +47,12 @@ enum Port {
 /// All connections to other servers, by the numbers `zab` and this module give them.
 #[derive(Debug)]
 pub(super) struct Peers {
-    inputs: mpsc::Sender<zab::Input>,
-    writers: HashMap<ConnId, mpsc::UnboundedSender<Bytes>, FixedState>,
-    /// Connections accepted by the listeners, not yet in `writers`.
-    accepted: mpsc::UnboundedReceiver<(ConnId, mpsc::UnboundedSender<Bytes>)>,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+    sockets: HashMap<ConnId, PeerSocket, FixedState>,
+    /// Connections that the batch at hand has something for.
+    dirty: Vec<ConnId>,
+    /// Connections accepted by the listeners, not yet in `sockets`.
+    accepted: mpsc::UnboundedReceiver<(ConnId, PeerSocket)>,
     acceptor: Acceptor,
     quorum_addr: SocketAddr,
     quorum_listener: Option<JoinHandle<()>>,
@@ -65,8 +65,8 @@ pub(super) struct Peers {
 /// What a listener needs to take connections in.
 #[derive(Debug, Clone)]
 struct Acceptor {
-    inputs: mpsc::Sender<zab::Input>,
-    accepted: mpsc::UnboundedSender<(ConnId, mpsc::UnboundedSender<Bytes>)>,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+    accepted: mpsc::UnboundedSender<(ConnId, PeerSocket)>,
     next: Arc<AtomicU64>,
     /// How long a peer may take to say who it is.
     hello_timeout: Duration,
@@ -79,7 +79,7 @@ impl Peers {
         election: TcpListener,
         quorum_addr: SocketAddr,
         connect_timeout: Duration,
-        inputs: mpsc::Sender<zab::Input>,
+        inputs: mpsc::Sender<Vec<zab::Input>>,
         stop: watch::Receiver<bool>,
         tasks: Handle,
     ) -> Peers {
@@ -94,7 +94,8 @@ impl Peers {
         tasks.spawn(listen(election, Port::Election, acceptor.clone()));
         Peers {
             inputs,
-            writers: HashMap::default(),
+            sockets: HashMap::default(),
+            dirty: Vec::new(),
             accepted,
             acceptor,
             quorum_addr,
@@ -113,7 +114,9 @@ impl Peers {
             zab::Output::DialLeader { conn, host, port } => self.dial(conn, host, port, Port::Quorum),
             zab::Output::ListenQuorum(listen) => self.listen_quorum(listen),
             zab::Output::Close { conn } => {
-                self.writers.remove(&conn);
+                if let Some(mut socket) = self.sockets.remove(&conn) {
+                    socket.flush();
+                }
             }
             zab::Output::SendElection { conn, bytes } | zab::Output::Send { conn, bytes } => {
                 self.send(conn, bytes);
@@ -123,38 +126,47 @@ impl Peers {
         }
     }
 
-    /// Queues bytes; a connection that is gone has said so to `zab` already, or is about to.
+    /// Queues bytes until `flush`; a connection that is gone has said so to `zab` already, or is about to.
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.take_accepted();
-        if let Some(writer) = self.writers.get(&conn)
-            && writer.send(bytes).is_err()
-        {
-            self.writers.remove(&conn);
+        let Some(socket) = self.sockets.get_mut(&conn) else { return };
+        if socket.queued.is_empty() {
+            self.dirty.push(conn);
+        }
+        socket.queued.push(bytes);
+    }
+
+    /// Writes everything queued, what belongs to one connection at once.
+    pub(super) fn flush(&mut self) {
+        for conn in self.dirty.drain(..) {
+            if let Some(socket) = self.sockets.get_mut(&conn) {
+                socket.flush();
+            }
         }
     }
 
     fn take_accepted(&mut self) {
-        while let Ok((conn, writer)) = self.accepted.try_recv() {
-            self.writers.insert(conn, writer);
+        while let Ok((conn, socket)) = self.accepted.try_recv() {
+            self.sockets.insert(conn, socket);
         }
     }
 
     fn dial(&mut self, conn: ConnId, host: String, port: u16, kind: Port) {
-        let (writer, bytes) = mpsc::unbounded_channel();
-        self.writers.insert(conn, writer);
+        let (socket, tail) = PeerSocket::new();
+        self.sockets.insert(conn, socket);
         let (inputs, timeout, stop) = (self.inputs.clone(), self.connect_timeout, self.stop.clone());
         self.tasks.spawn(async move {
             let connecting = tokio::time::timeout(timeout, TcpStream::connect((host.as_str(), port)));
             let Ok(Ok(stream)) = connecting.await else {
-                let _ = inputs.send(zab::Input::Down { conn }).await;
+                let _ = inputs.send(vec![zab::Input::Down { conn }]).await;
                 return;
             };
             let up = match kind {
                 Port::Election => zab::Input::ElectionUp { conn },
                 Port::Quorum => zab::Input::LeaderUp { conn },
             };
-            if inputs.send(up).await.is_ok() {
-                converse(stream, BytesMut::new(), conn, kind, inputs, bytes, stop).await;
+            if inputs.send(vec![up]).await.is_ok() {
+                converse(stream, BytesMut::new(), conn, kind, inputs, tail, stop).await;
             }
         });
     }
@@ -226,9 +238,9 @@ async fn welcome(mut stream: TcpStream, kind: Port, acceptor: Acceptor) {
             zab::Input::ElectionHello { conn, hello }
         }
     };
-    let (writer, bytes) = mpsc::unbounded_channel();
-    if acceptor.accepted.send((conn, writer)).is_ok() && acceptor.inputs.send(first).await.is_ok() {
-        converse(stream, buffer, conn, kind, acceptor.inputs, bytes, acceptor.stop).await;
+    let (socket, tail) = PeerSocket::new();
+    if acceptor.accepted.send((conn, socket)).is_ok() && acceptor.inputs.send(vec![first]).await.is_ok() {
+        converse(stream, buffer, conn, kind, acceptor.inputs, tail, acceptor.stop).await;
     }
 }
 
@@ -249,17 +261,21 @@ async fn converse(
     buffer: BytesMut,
     conn: ConnId,
     kind: Port,
-    inputs: mpsc::Sender<zab::Input>,
-    bytes: mpsc::UnboundedReceiver<Bytes>,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+    tail: Tail,
     mut stop: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let (reading, writing) = stream.into_split();
+    let stream = Arc::new(stream);
+    let _ = tail.stream.set(stream.clone());
     let read = async {
         match kind {
-            Port::Election => read_notifications(reading, buffer, conn, &inputs).await,
-            Port::Quorum => read_packets(reading, buffer, conn, &inputs).await,
+            Port::Election => read_notifications(&stream, buffer, conn, &inputs).await,
+            Port::Quorum => read_packets(&stream, buffer, conn, &inputs).await,
         }
+    };
+    let progress = || async {
+        let _ = inputs.send(vec![zab::Input::Progress { conn }]).await;
     };
     tokio::select! {
         result = read => {
@@ -267,66 +283,56 @@ async fn converse(
                 tracing::debug!(?conn, %error, "a peer's connection ended");
             }
         }
-        _ = write_all(writing, bytes) => {}
+        _ = write_tail(&stream, &tail.waiting, tail.bytes, progress) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    let _ = inputs.send(zab::Input::Down { conn }).await;
-}
-
-/// Writes what is queued, everything that waits in one system call; ends when `zab` closes the connection.
-async fn write_all(mut writing: OwnedWriteHalf, mut bytes: mpsc::UnboundedReceiver<Bytes>) -> io::Result<()> {
-    const PIECES_MAX: usize = 256;
-    let mut pieces = Vec::with_capacity(PIECES_MAX);
-    while bytes.recv_many(&mut pieces, PIECES_MAX).await > 0 {
-        match &pieces[..] {
-            [one] => writing.write_all(one).await?,
-            many => writing.write_all(&many.concat()).await?,
-        }
-        pieces.clear();
-    }
-    Ok(())
+    // The state thread may hold the socket a moment longer: the peer must see the end now.
+    let _ = rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both);
+    let _ = inputs.send(vec![zab::Input::Down { conn }]).await;
 }
 
 async fn read_notifications(
-    mut reading: OwnedReadHalf,
+    stream: &TcpStream,
     mut buffer: BytesMut,
     conn: ConnId,
-    inputs: &mpsc::Sender<zab::Input>,
+    inputs: &mpsc::Sender<Vec<zab::Input>>,
 ) -> io::Result<()> {
     loop {
         while let Some(payload) = Notification::take_payload(&mut buffer).map_err(io::Error::other)? {
-            if inputs.send(zab::Input::ElectionMessage { conn, payload }).await.is_err() {
+            if inputs.send(vec![zab::Input::ElectionMessage { conn, payload }]).await.is_err() {
                 return Ok(());
             }
         }
-        if reading.read_buf(&mut buffer).await? == 0 {
-            return Ok(());
-        }
+        more(stream, &mut buffer).await?;
     }
 }
 
+/// Hands on whole packets, all that one read brought in one message.
 async fn read_packets(
-    mut reading: OwnedReadHalf,
+    stream: &TcpStream,
     mut buffer: BytesMut,
     conn: ConnId,
-    inputs: &mpsc::Sender<zab::Input>,
+    inputs: &mpsc::Sender<Vec<zab::Input>>,
 ) -> io::Result<()> {
     loop {
-        while let Some(packet) = wire::take_packet(&mut buffer).map_err(io::Error::other)? {
-            let snapshot_follows = packet.kind == Kind::SNAP;
-            if inputs.send(zab::Input::Packet { conn, packet }).await.is_err() {
+        let mut packets = Vec::new();
+        let mut snapshot_follows = false;
+        while !snapshot_follows
+            && let Some(packet) = wire::take_packet(&mut buffer).map_err(io::Error::other)?
+        {
+            snapshot_follows = packet.kind == Kind::SNAP;
+            packets.push(zab::Input::Packet { conn, packet });
+        }
+        if !packets.is_empty() && inputs.send(packets).await.is_err() {
+            return Ok(());
+        }
+        if snapshot_follows {
+            let body = read_snapshot(stream, &mut buffer, conn, inputs).await?;
+            if inputs.send(vec![zab::Input::SnapshotReceived { conn, body }]).await.is_err() {
                 return Ok(());
             }
-            if snapshot_follows {
-                let body = read_snapshot(&mut reading, &mut buffer, conn, inputs).await?;
-                if inputs.send(zab::Input::SnapshotReceived { conn, body }).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        buffer.reserve(READ_LEN);
-        if reading.read_buf(&mut buffer).await? == 0 {
-            return Ok(());
+        } else {
+            more(stream, &mut buffer).await?;
         }
     }
 }
@@ -334,10 +340,10 @@ async fn read_packets(
 /// The stream behind SNAP: a tree's body, then its closing words, which are checked and dropped. The body is
 /// proved to be one before anybody acts on it.
 async fn read_snapshot(
-    reading: &mut OwnedReadHalf,
+    stream: &TcpStream,
     buffer: &mut BytesMut,
     conn: ConnId,
-    inputs: &mpsc::Sender<zab::Input>,
+    inputs: &mpsc::Sender<Vec<zab::Input>>,
 ) -> io::Result<Bytes> {
     let mut scanner = snapshot::Scanner::new();
     let mut scanned = 0;
@@ -347,26 +353,35 @@ async fn read_snapshot(
             Some(used) => break scanned + used,
             None => scanned += fresh,
         }
-        more(reading, buffer).await?;
-        let _ = inputs.send(zab::Input::Progress { conn }).await;
+        more(stream, buffer).await?;
+        let _ = inputs.send(vec![zab::Input::Progress { conn }]).await;
     };
     let body = buffer.split_to(end).freeze();
     let mut signature = Writer::new();
     signature.string(wire::SNAPSHOT_SIGNATURE);
     let signature = signature.finish();
     while buffer.len() < signature.len() {
-        more(reading, buffer).await?;
+        more(stream, buffer).await?;
     }
     if buffer.split_to(signature.len()) != signature {
         return Err(io::Error::other("the snapshot stream does not end as it must"));
     }
+    let whole = body.clone();
+    let proved =
+        tokio::task::spawn_blocking(move || snapshot::decode(whole, tree::Settings::default()).map(drop));
+    proved.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
     Ok(body)
 }
 
-async fn more(reading: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<()> {
+async fn more(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<()> {
     buffer.reserve(READ_LEN);
-    match reading.read_buf(buffer).await? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(()),
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -31,8 +31,11 @@ use crate::{
     zab::{self, Membership, Zab},
 };
 
-/// Messages of clients and peers that wait for the state thread. A full channel slows the sockets down.
+/// Messages of clients that wait for the state thread. A full channel slows the sockets down.
 const CHANNEL_LEN: usize = 4096;
+
+/// The same for peers, whose messages each carry what one read of a socket brought in.
+const PEER_CHANNEL_LEN: usize = 256;
 
 /// Bytes of committed transactions kept in memory for learners that come back.
 const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;
@@ -75,7 +78,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     let read = |path: &Path| std::fs::read(path);
     let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
     warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
-    let myid = store::read_myid(&RealDisk, &config.data_dir).map_err(Refusal::from)?;
+    let myid = store::read_myid(&RealDisk, &config.data_dir)?;
     let identity = config.identity(myid)?;
     if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
         tracing::warn!("{warning}");
@@ -113,7 +116,7 @@ fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failur
 
 fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
     let dirs = Dirs { data: config.data_dir.clone(), log: config.data_log_dir.clone() };
-    let (store, recovered) = Store::open(RealDisk, dirs, store_settings(config))?;
+    let (store, recovered) = Store::open(RealDisk, dirs.clone(), store_settings(config))?;
     recovered.notes.iter().for_each(|note| tracing::info!("{note}"));
     tracing::info!(
         zxid = %recovered.tree.last_zxid(),
@@ -124,7 +127,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let _context = runtime.enter();
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
-    let (peer_inputs, from_peers) = mpsc::channel(CHANNEL_LEN);
+    let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
     let (log_events, from_log) = mpsc::unbounded_channel();
 
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
@@ -136,13 +139,15 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     };
     let clock = Clock::start();
     let replica = replica(config, identity, recovered, clock)?;
-    let log = LogThread::start(store, log_events.clone())
+    let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
+    let log = LogThread::start(store, fsync_warning, log_events.clone())
         .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
     let parts = Parts {
         replica,
         clock,
         peers,
         log,
+        dirs,
         log_events,
         words: words(config, identity, clock)?,
         whitelist: Whitelist::new(&config.four_letter_words.join(",")),
@@ -250,7 +255,7 @@ fn open_peers(
     quorum: &Quorum,
     config: &ServerConfig,
     identity: &Identity,
-    inputs: mpsc::Sender<zab::Input>,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
     stop: &watch::Receiver<bool>,
     tasks: &Handle,
 ) -> Result<Peers, Failure> {
@@ -320,7 +325,7 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
         tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
         seed: u64::from(std::process::id()),
         tree: tree_settings(config),
-        ensemble: None,
+        ensemble: storage.ensemble.clone(),
     }
 }
 

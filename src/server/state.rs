@@ -14,13 +14,13 @@ use tokio::sync::{mpsc, watch};
 use super::{
     clients::{ClientSocket, FromClient},
     four_letter::{self, Whitelist},
-    log::{FromLog, LogThread, SnapshotJob, ToLog},
+    log::{self, FromLog, LogThread, SnapshotJob, ToLog},
     peers::Peers,
 };
 use crate::{
     ids::Zxid,
     replica::{ClientId, Input, Now, Output, Replica},
-    store::{RealDisk, SnapshotFile},
+    store::{Dirs, RealDisk, SnapshotFile},
     tree::snapshot,
     zab,
 };
@@ -39,7 +39,7 @@ const CHUNK_LEN: usize = 256 * 1024;
 pub(super) struct State {
     pub(super) parts: Parts,
     pub(super) from_clients: mpsc::Receiver<FromClient>,
-    pub(super) from_peers: mpsc::Receiver<zab::Input>,
+    pub(super) from_peers: mpsc::Receiver<Vec<zab::Input>>,
     pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -50,6 +50,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) peers: Option<Peers>,
     pub(super) log: LogThread,
+    pub(super) dirs: Dirs,
     pub(super) log_events: mpsc::UnboundedSender<FromLog>,
     pub(super) words: four_letter::Context,
     pub(super) whitelist: Whitelist,
@@ -95,6 +96,7 @@ struct Snapshotting {
 struct Loop {
     state: Parts,
     sockets: HashMap<ClientId, Arc<ClientSocket>, FixedState>,
+    /// What the batch at hand has come to, not yet carried out.
     outputs: Vec<Output>,
     undurable: usize,
     snapshotting: Option<Snapshotting>,
@@ -119,7 +121,8 @@ pub(super) async fn run(state: State) -> Result<(), String> {
         halt: None,
     };
     this.purge_at = this.state.purge.map(|_| tokio::time::Instant::now());
-    this.step(Input::Tick);
+    let now = this.state.clock.now();
+    this.step(now, Input::Tick);
     let mut clients = Vec::with_capacity(BATCH_MAX);
     let mut peers = Vec::with_capacity(BATCH_MAX);
     loop {
@@ -135,18 +138,26 @@ pub(super) async fn run(state: State) -> Result<(), String> {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            Some(event) = from_log.recv() => this.log_event(event),
+            Some(event) = from_log.recv() => {
+                let now = this.state.clock.now();
+                this.log_event(now, event);
+            }
             1.. = from_peers.recv_many(&mut peers, BATCH_MAX) => {
-                for input in peers.drain(..) {
-                    this.step(Input::Peer(input));
+                let now = this.state.clock.now();
+                for input in peers.drain(..).flatten() {
+                    this.step(now, Input::Peer(input));
                 }
             }
             1.. = from_clients.recv_many(&mut clients, BATCH_MAX), if clients_may => {
+                let now = this.state.clock.now();
                 for message in clients.drain(..) {
-                    this.client_message(message);
+                    this.client_message(now, message);
                 }
             }
-            () = tokio::time::sleep_until(deadline) => this.step(Input::Tick),
+            () = tokio::time::sleep_until(deadline) => {
+                let now = this.state.clock.now();
+                this.step(now, Input::Tick);
+            }
             () = tokio::time::sleep_until(purge_at.unwrap_or(deadline)), if purge_at.is_some() => this.purge(),
             () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
@@ -156,38 +167,14 @@ pub(super) async fn run(state: State) -> Result<(), String> {
 }
 
 impl Loop {
-    fn step(&mut self, input: Input) {
-        let now = self.state.clock.now();
+    fn step(&mut self, now: Now, input: Input) {
         self.state.replica.step(now, input, &mut self.outputs);
-        for output in std::mem::take(&mut self.outputs) {
-            self.act(output);
-        }
     }
 
-    fn act(&mut self, output: Output) {
-        match output {
-            Output::Persist { id, op } => {
-                self.undurable += 1;
-                // A log thread that is gone has said why; the loop ends on that.
-                let _ = self.state.log.commands.send(ToLog::Persist { id, op });
-            }
-            Output::Peer(output) => {
-                if let Some(peers) = &mut self.state.peers {
-                    peers.act(output);
-                }
-            }
-            Output::PeerSnapshot { conn, body } => {
-                if let Some(peers) = &mut self.state.peers {
-                    peers.send(conn, body);
-                }
-            }
-            Output::Note(line) => tracing::info!("{line}"),
-            Output::Halt { reason } => self.halt = Some(reason),
-        }
-    }
-
-    /// One write per socket for everything this batch owes it.
+    /// Carries out what the batch has come to: one message to the log thread, so that one fsync covers the
+    /// batch, and one write per socket for everything it is owed.
     fn finish_batch(&mut self) {
+        self.act_on_outputs();
         let sockets = &mut self.sockets;
         self.state.replica.drain_clients(|client, bytes, closing| {
             if let Some(socket) = sockets.get(&client) {
@@ -202,26 +189,54 @@ impl Loop {
         });
     }
 
-    fn client_message(&mut self, message: FromClient) {
+    fn act_on_outputs(&mut self) {
+        let mut ops = Vec::new();
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::Persist { id, op } => ops.push((id, op)),
+                Output::Peer(output) => {
+                    if let Some(peers) = &mut self.state.peers {
+                        peers.act(output);
+                    }
+                }
+                Output::PeerSnapshot { conn, body } => {
+                    if let Some(peers) = &mut self.state.peers {
+                        peers.send(conn, body);
+                    }
+                }
+                Output::Note(line) => tracing::info!("{line}"),
+                Output::Halt { reason } => self.halt = self.halt.take().or(Some(reason)),
+            }
+        }
+        if !ops.is_empty() {
+            self.undurable += ops.len();
+            // A log thread that is gone has said why; the loop ends on that.
+            let _ = self.state.log.commands.send(ToLog::Persist { ops });
+        }
+        if let Some(peers) = &mut self.state.peers {
+            peers.flush();
+        }
+    }
+
+    fn client_message(&mut self, now: Now, message: FromClient) {
         match message {
             FromClient::Up { client, addr, socket } => {
                 self.sockets.insert(client, socket);
-                self.step(Input::ClientUp { client, addr });
+                self.step(now, Input::ClientUp { client, addr });
             }
             FromClient::Frames { client, frames } => {
                 for frame in frames {
-                    self.step(Input::ClientFrame { client, frame });
+                    self.step(now, Input::ClientFrame { client, frame });
                 }
             }
             FromClient::Down { client } => {
                 self.sockets.remove(&client);
-                self.step(Input::ClientDown { client });
+                self.step(now, Input::ClientDown { client });
             }
             FromClient::FourLetter { word, answer } => {
-                let now = self.state.clock.now();
                 let text = four_letter::answer(
                     word,
-                    &mut self.state.replica,
+                    &self.state.replica,
                     now,
                     &self.state.words,
                     &self.state.whitelist,
@@ -231,16 +246,16 @@ impl Loop {
         }
     }
 
-    fn log_event(&mut self, event: FromLog) {
+    fn log_event(&mut self, now: Now, event: FromLog) {
         match event {
             FromLog::Persisted { id, ops } => {
                 self.undurable = self.undurable.saturating_sub(ops);
-                self.step(Input::Persisted { id });
+                self.step(now, Input::Persisted { id });
             }
             FromLog::Reloaded { id, ops, recovered } => {
                 self.undurable = self.undurable.saturating_sub(ops);
                 let tree = Box::new(recovered.tree);
-                self.step(Input::Reloaded { id, tree, tail: recovered.tail });
+                self.step(now, Input::Reloaded { id, tree, tail: recovered.tail });
             }
             FromLog::SnapshotDue => self.start_snapshot(),
             FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
@@ -309,6 +324,6 @@ impl Loop {
     fn purge(&mut self) {
         let Some((interval_ms, retain)) = self.state.purge else { return };
         self.purge_at = Some(tokio::time::Instant::now() + Duration::from_millis(interval_ms));
-        let _ = self.state.log.commands.send(ToLog::Purge { retain });
+        log::purge(self.state.dirs.clone(), retain);
     }
 }

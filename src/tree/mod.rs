@@ -19,6 +19,8 @@
 //! | `read` | exists, getData, getChildren, getACL … |
 //! | `snapshot`, `snapshot_read` | tree ⇄ snapshot body |
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod acl;
 mod acl_cache;
 mod apply;

@@ -19,6 +19,8 @@ const HELLO_ADDRESS_MAX: usize = 2048;
 const NOTIFICATION_MAX: usize = 524_288;
 /// The notification version with peer epoch and config.
 pub(super) const NOTIFICATION_VERSION: i32 = 2;
+/// The largest round that is believed: counting on from here for ever would not reach the end.
+const ROUND_MAX: i64 = 1 << 62;
 /// What stands for "no vote" in the notifications of an observer (§1.2).
 pub(super) const NO_VOTE: i64 = i64::MIN;
 
@@ -145,6 +147,9 @@ impl Notification {
         let leader = ServerId(r.long()?);
         let zxid = Zxid(r.long()?);
         let round = r.long()?;
+        if round > ROUND_MAX {
+            return Err(jute::Error::Value { what: "election round", value: round });
+        }
         let peer_epoch = if size == 28 { zxid.epoch() } else { Epoch(r.long()?) };
         // TRAP Q7: a 40-byte payload counts as one without a version.
         let version = if size == 28 || size == 40 { 0 } else { r.int()? };

@@ -208,7 +208,7 @@ impl Election {
 
     /// Starts, keeps or stops the wait that ends the round, and ends it at once when no server
     /// that can be heard is left to disagree.
-    fn count(&mut self, t: &mut Turn, mesh: &Mesh) -> Next {
+    pub(super) fn count(&mut self, t: &mut Turn, mesh: &Mesh) -> Next {
         let core = &*t.core;
         let me = core.config.me;
         if !self.has_vote() || self.initial.zxid == Zxid::NONE {

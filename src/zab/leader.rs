@@ -35,6 +35,8 @@ pub(super) struct Leader {
     pub(super) outbid_by: Option<ServerId>,
     /// The stage must end before this.
     pub(super) give_up_ms: u64,
+    /// Not serving yet: when a quorum was last seen connected.
+    pub(super) lonely_since_ms: u64,
     pub(super) next_ping_ms: u64,
     pub(super) full_tick: bool,
 }
@@ -68,6 +70,7 @@ impl Leader {
             outstanding_bytes: 0,
             outbid_by: None,
             give_up_ms: t.now_ms + t.core.config.init_ms(),
+            lonely_since_ms: t.now_ms,
             next_ping_ms: t.now_ms + ping_pause_ms(t.core),
             full_tick: false,
         };

@@ -51,8 +51,8 @@ pub(super) enum Stage {
     Promised,
     /// The snapshot stream is running.
     Receiving { zxid: Zxid },
-    /// The log is being cut.
-    Cutting { to: Zxid },
+    /// The log is being cut. `exact`: a snapshot with just this zxid must be what is left.
+    Cutting { to: Zxid, exact: bool },
     /// The sync stream is running.
     Syncing,
     /// NEWLEADER has come; all that came before it is being made durable.
@@ -243,8 +243,8 @@ impl Learner {
             let ledger = &t.core.ledger;
             match self.stage {
                 Stage::Promising { fresh } if ledger.accepted() == self.epoch => self.promise(t, fresh),
-                Stage::Cutting { to } if ledger.is_quiescent() => {
-                    let next = self.cut(t, to);
+                Stage::Cutting { to, exact } if ledger.is_quiescent() => {
+                    let next = self.cut(t, to, exact);
                     if !matches!(next, Next::Stay) {
                         return next;
                     }

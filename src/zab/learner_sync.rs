@@ -22,6 +22,8 @@ const INBOX_BYTES_MAX: usize = 64 << 20;
 const PACKET_OVERHEAD: usize = 128;
 /// Answers waiting for deliveries; a client has one SYNC or REVALIDATE under way at a time.
 const ANSWERS_MAX: usize = 1 << 16;
+/// Proposals waiting for their ack: more than any leader lets be outstanding.
+const UNACKED_MAX: usize = 1 << 21;
 
 impl Learner {
     /// A packet after ACKEPOCH.
@@ -87,17 +89,17 @@ impl Learner {
     }
 
     /// The log is cut, or cannot be.
-    pub(super) fn cut(&mut self, t: &mut Turn, to: Zxid) -> Next {
+    pub(super) fn cut(&mut self, t: &mut Turn, to: Zxid, exact: bool) -> Next {
         let last = t.core.ledger.logged();
         let start = last.epoch().start();
-        if last > start && start > to {
+        if !exact && last > start && start > to {
             // A snapshot `epoch << 32` in the way holds the initial history of a leader that was
             // established, hence of this one: nothing lies between `to` and it. Cut there.
             t.core.ledger.truncate(start, t.out);
-            self.stage = Stage::Cutting { to: start };
+            self.stage = Stage::Cutting { to: start, exact: true };
             return Next::Stay;
         }
-        if last > to {
+        if last > to || (exact && last != to) {
             t.core.needs_snapshot = true;
             return Next::Leave(format!("the log cannot be cut at {to}; a snapshot is needed"));
         }
@@ -171,7 +173,7 @@ impl Learner {
             return Next::Leave(format!("the leader wants the log cut at {to}, which is not in it"));
         }
         ledger.truncate(to, t.out);
-        self.stage = Stage::Cutting { to };
+        self.stage = Stage::Cutting { to, exact: false };
         Next::Stay
     }
 
@@ -190,11 +192,13 @@ impl Learner {
 
     fn proposal(&mut self, t: &mut Turn, zxid: Zxid, txn: Option<Bytes>) -> Next {
         match self.log(t, zxid, txn) {
+            Ok(()) if self.observer => Next::Stay,
             Ok(()) => {
-                if !self.observer {
-                    self.unacked.push_back(zxid);
+                self.unacked.push_back(zxid);
+                match self.unacked.len() {
+                    ..=UNACKED_MAX => Next::Stay,
+                    _ => Next::Leave("too many proposals wait for the disk".to_owned()),
                 }
-                Next::Stay
             }
             Err(next) => next,
         }
@@ -241,6 +245,10 @@ impl Learner {
         match head {
             Some(head) if head == zxid => {
                 ledger.commit(zxid);
+                // What is committed during the sync needs no vote of ours any more.
+                if !matches!(self.stage, Stage::Synced | Stage::Live { .. }) {
+                    while self.unacked.pop_front_if(|unacked| *unacked <= zxid).is_some() {}
+                }
                 Next::Stay
             }
             Some(head) => Next::Halt(format!(
@@ -264,9 +272,6 @@ impl Learner {
         self.stage = Stage::Synced;
         self.expect_packet(t);
         self.send(t, &Packet::new(Kind::ACK, self.epoch.start()));
-        // Those committed during the sync need no vote of ours any more.
-        let committed = t.core.ledger.committed();
-        self.unacked.retain(|zxid| *zxid > committed);
     }
 
     /// Acknowledges the proposals that are durable, each one, in order (§2.7).

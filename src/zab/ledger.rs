@@ -45,13 +45,15 @@ struct Pending {
 }
 
 enum Write {
-    Append { zxid: Zxid, len: usize },
+    Append { zxid: Zxid, cost: usize },
     Accepted(Epoch),
     Current(Epoch),
     Truncate,
     Snapshot { zxid: Zxid, body: Bytes },
 }
 
+/// What a transaction costs in memory beside its bytes.
+const ENTRY_OVERHEAD: usize = 128;
 /// Nothing at all is known to be durable in the log that is being rewritten.
 const NOTHING_DURABLE: Zxid = Zxid(i64::MIN);
 
@@ -121,7 +123,7 @@ impl Ledger {
         self.pending.is_empty()
     }
 
-    /// Bytes of transactions handed to the log and not yet durable.
+    /// Bytes in memory of transactions handed to the log and not yet durable.
     pub(super) fn unflushed_bytes(&self) -> usize {
         self.pending_bytes
     }
@@ -164,10 +166,11 @@ impl Ledger {
     pub(super) fn append(&mut self, zxid: Zxid, txn: Bytes, out: &mut Vec<Output>) {
         assert!(self.is_next(zxid), "log would have a hole: {zxid} after {}", self.logged);
         self.logged = zxid;
-        self.pending_bytes += txn.len();
-        self.entry_bytes += txn.len();
+        let cost = txn.len() + ENTRY_OVERHEAD;
+        self.pending_bytes += cost;
+        self.entry_bytes += cost;
         self.entries.push_back(Entry { zxid, txn: txn.clone() });
-        let write = Write::Append { zxid, len: txn.len() };
+        let write = Write::Append { zxid, cost };
         self.issue(write, PersistOp::Append { zxid, txn }, out);
     }
 
@@ -210,8 +213,8 @@ impl Ledger {
         while self.pending.front().is_some_and(|p| p.id <= id) {
             let write = self.pending.pop_front().expect("the loop's condition saw it").what;
             match write {
-                Write::Append { zxid, len } => {
-                    self.pending_bytes -= len;
+                Write::Append { zxid, cost } => {
+                    self.pending_bytes -= cost;
                     self.durable = zxid;
                 }
                 Write::Accepted(epoch) => self.accepted = epoch,
@@ -284,13 +287,24 @@ impl Ledger {
         while self.entries.len() > self.entries_max || self.entry_bytes > self.entry_bytes_max {
             match self.entries.front() {
                 Some(entry) if entry.zxid <= keep_after => {
-                    self.entry_bytes -= entry.txn.len();
+                    self.entry_bytes -= entry.txn.len() + ENTRY_OVERHEAD;
                     self.entries.pop_front();
                 }
                 _ => return false,
             }
         }
         true
+    }
+
+    /// Pretends that the epoch went on up to `zxid` and all of it is forgotten.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, zxid: Zxid) {
+        self.clear_entries();
+        self.logged = zxid;
+        self.durable = zxid;
+        self.committed = zxid;
+        self.delivered = zxid;
+        self.processed = zxid;
     }
 
     fn issue(&mut self, what: Write, op: PersistOp, out: &mut Vec<Output>) {
@@ -319,7 +333,7 @@ impl Ledger {
                 break;
             }
             next = Some(zxid);
-            self.entry_bytes += txn.len();
+            self.entry_bytes += txn.len() + ENTRY_OVERHEAD;
             self.entries.push_front(Entry { zxid, txn });
         }
         self.trim(Zxid(i64::MAX));

@@ -212,6 +212,7 @@ impl Mesh {
     fn adopt(&mut self, sid: ServerId, conn: ConnId, out: &mut Vec<Output>) {
         let peer = self.peers.entry(sid).or_default();
         peer.wanted = false;
+        peer.redial_at_ms = 0;
         peer.redial_pause_ms = 0;
         let dialled = peer.dial.take().map(|(conn, _)| conn);
         for old in peer.conn.replace(conn).into_iter().chain(dialled) {

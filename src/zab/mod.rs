@@ -259,8 +259,8 @@ impl Zab {
     }
 
     /// The zxid of the next proposal. `None` while this server is not the serving leader, while
-    /// too much is outstanding (see [`broadcast`]'s limit; ask again after a `Deliver`), and once
-    /// the epoch's counter is used up (§2.12), when the leader steps down by itself.
+    /// too much is outstanding (ask again after a `Deliver`), and once the epoch's counter is used
+    /// up (§2.12), when the leader steps down by itself.
     pub fn next_zxid(&self) -> Option<Zxid> {
         match &self.phase {
             Phase::Leading(leader) => leader.next_zxid(&self.core),
@@ -356,6 +356,18 @@ mod tests_cluster;
 #[cfg(test)]
 mod tests_codec;
 #[cfg(test)]
+mod tests_disk;
+#[cfg(test)]
+mod tests_election;
+#[cfg(test)]
+mod tests_follower;
+#[cfg(test)]
+mod tests_leader;
+#[cfg(test)]
+mod tests_network;
+#[cfg(test)]
 mod tests_oracle;
 #[cfg(test)]
 mod tests_sim;
+#[cfg(test)]
+mod tests_solo;

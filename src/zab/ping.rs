@@ -6,6 +6,10 @@ use super::learner_link;
 use super::wire::{Kind, Packet};
 use super::{ConnId, Next, Output, Turn};
 
+/// A candidate without enough connected voters gives up after this many ticks: the whole init
+/// limit would be waited for servers that have died since they voted.
+const LONELY_TICKS_MAX: u64 = 2;
+
 impl Leader {
     pub(super) fn timers(&mut self, t: &mut Turn) -> Next {
         if self.give_up_ms <= t.now_ms {
@@ -27,8 +31,14 @@ impl Leader {
         self.next_ping_ms = t.now_ms + ping_pause_ms(t.core);
         self.full_tick = !self.full_tick;
         self.ping(t);
-        if !self.full_tick && self.stage == Stage::Serving && !self.is_followed(t) {
-            return Next::Leave("a quorum of servers no longer follows".to_owned());
+        if self.stage == Stage::Serving {
+            if !self.full_tick && !self.is_followed(t) {
+                return Next::Leave("a quorum of servers no longer follows".to_owned());
+            }
+        } else if self.is_followed(t) {
+            self.lonely_since_ms = t.now_ms;
+        } else if self.lonely_since_ms + LONELY_TICKS_MAX * t.core.config.tick_ms <= t.now_ms {
+            return Next::Leave("no quorum of servers is connected".to_owned());
         }
         Next::Stay
     }

@@ -33,7 +33,7 @@ impl Zab {
                 self.greet(peer, out)
             }
             Input::ElectionMessage { conn, payload } => self.heard(conn, payload, out),
-            Input::Down { conn } if self.mesh.down(conn, self.now_ms) => Next::Stay,
+            Input::Down { conn } if self.mesh.down(conn, self.now_ms) => self.unheard(out),
             Input::Persisted { id } => {
                 self.core.ledger.persisted(id, out);
                 self.written(out)
@@ -153,6 +153,15 @@ impl Zab {
                 self.early.insert(from, n);
                 Next::Stay
             }
+        }
+    }
+
+    /// A peer can no longer be heard: an election that waited for it may be over.
+    fn unheard(&mut self, out: &mut Vec<Output>) -> Next {
+        let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
+        match &mut self.phase {
+            Phase::Looking(election) => election.count(&mut t, &self.mesh),
+            _ => Next::Stay,
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::ballot::State;
+use super::tests_cluster::member_list;
 use super::wire::{self, AuthId, FrameError, Kind, LearnerInfo, take_packet};
 use super::*;
 
@@ -155,6 +156,7 @@ fn notifications_of_older_releases_are_read() {
         &format!("{head} 00000000"),
         &format!("{head} 0000000000000006 00000002 7fffffff"),
         &head.replacen("00000001", "00000004", 1),
+        &head.replacen("0000000000000009", "7fffffffffffffff", 1),
     ] {
         assert!(read(bad).is_err(), "{bad}");
     }
@@ -236,7 +238,7 @@ fn a_wrong_config_text_says_what_is_wrong() {
 #[test]
 fn a_quorum_is_more_than_half_of_the_voters() {
     for (voters, least) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (7, 4)] {
-        let membership = Membership::parse(&super::tests_cluster::member_list(voters, 2)).unwrap();
+        let membership = Membership::parse(&member_list(voters, 2)).unwrap();
         for having in 0..=voters as i64 + 2 {
             let quorum = membership.is_quorum(|sid| sid.0 <= having);
             assert_eq!(quorum, having >= least, "{having} of {voters} voters");

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use super::ballot::State;
-use super::tests_cluster::{Node, RUMOUR, trace};
+use super::tests_cluster::Node;
+use super::tests_disk::trace;
+use super::tests_network::RUMOUR;
 use super::wire::{Kind, take_packet};
 use super::*;
 
@@ -124,9 +126,6 @@ impl Oracle {
     fn established(&mut self, i: usize, node: &Node, start: Zxid) {
         let epoch = start.epoch();
         let other = self.leaders.insert(epoch, i);
-        for _ in self.committed.len()..node.tree.txns.len() {
-            super::tests_cluster::stat("uncommitted tail adopted");
-        }
         assert!(other.is_none(), "{epoch} has two leaders: n{} and n{}", other.unwrap_or(0) + 1, i + 1);
         let txns = &node.tree.txns;
         assert!(
@@ -178,7 +177,6 @@ impl Stream {
             Kind::DIFF | Kind::TRUNC | Kind::SNAP => {
                 assert!(self.base.is_none(), "two syncs on one connection");
                 self.base = Some(zxid);
-                super::tests_cluster::stat(&format!("{:?}", packet.kind));
             }
             Kind::PROPOSAL => {
                 assert!(!self.gated, "{zxid} proposed between NEWLEADER and UPTODATE");

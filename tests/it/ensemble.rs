@@ -67,16 +67,29 @@ impl Ensemble {
     }
 
     pub(crate) fn start(&mut self, n: usize) {
+        let mut command = Command::new(ZKOPS);
+        command.arg("server").arg(self.config(n));
+        self.start_as(n, command);
+    }
+
+    /// Starts `command` as server `n`: the same directory, ports and log, perhaps another implementation.
+    pub(crate) fn start_as(&mut self, n: usize, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log(n)).expect("the directory is ours");
-        let child = Command::new(ZKOPS)
-            .arg("server")
-            .arg(self.config(n))
+        let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
             .spawn()
-            .expect("the server is built");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         self.servers[n - 1].child = Some(child);
+    }
+
+    /// Freezes a server: it takes nothing more in, and ends by `kill` without having done so.
+    pub(crate) fn freeze(&self, n: usize) {
+        let child = self.servers[n - 1].child.as_ref().expect("the server runs");
+        let frozen =
+            Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill is there");
+        assert!(frozen.success(), "server {n} cannot be frozen");
     }
 
     /// SIGKILL: nothing is flushed, no connection is closed in order.
@@ -183,8 +196,8 @@ fn free_ports(count: usize) -> Vec<u16> {
     held.iter().map(|listener| listener.local_addr().expect("a bound socket has an address").port()).collect()
 }
 
-/// A kazoo script of `tests/kazoo`, run by the Python that `tests/run` prepared.
-pub(crate) fn kazoo(script: &str) -> Command {
+/// The Python that `tests/run` prepared and a script of `tests/kazoo`.
+pub(crate) fn kazoo_script(script: &str) -> [String; 2] {
     let venv = std::env::var("ZKOPS_TEST_VENV").unwrap_or_else(|_| "/var/cache/zklab/venv".to_owned());
     let python = Path::new(&venv).join("bin/python");
     assert!(
@@ -192,8 +205,14 @@ pub(crate) fn kazoo(script: &str) -> Command {
         "{} is missing: run the tests with tests/run, which installs kazoo",
         python.display()
     );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script);
+    [python.display().to_string(), script.display().to_string()]
+}
+
+pub(crate) fn kazoo(script: &str) -> Command {
+    let [python, script] = kazoo_script(script);
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kazoo").join(script));
+    command.arg(script);
     command
 }
 

@@ -2,10 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::run::{Ended, ZKOPS, run, run_with_stdin};
+use crate::{
+    ensemble::SOON,
+    run::{Ended, ZKOPS, eventually, run, run_with_stdin},
+};
 
 /// A running lab. Hosts are `node-1` … at 10.77.0.11 …, the operator is the controller at 10.77.0.1.
 pub(crate) struct Lab {
@@ -84,6 +88,58 @@ impl Lab {
         env.push(("XDG_STATE_HOME", &home));
         env.push(("SSH_AUTH_SOCK", ""));
         run_with_stdin(script(), &[&["ctl"], command].concat(), &env, stdin)
+    }
+
+    /// The same, not yet started, for a test that talks to it or kills it.
+    pub(crate) fn ctl_command(&self, command: &[&str]) -> Command {
+        // Not through the lab's script: a kill must hit the program itself.
+        let mut ctl = Command::new("ip");
+        ctl.args(["netns", "exec", &self.name]).args(command);
+        ctl.env("HOME", self.home()).env("XDG_STATE_HOME", self.home()).env("SSH_AUTH_SOCK", "");
+        ctl
+    }
+
+    pub(crate) fn zkops_command(&self, args: &[&str]) -> Command {
+        self.ctl_command(&[&[ZKOPS], args].concat())
+    }
+
+    /// Lines typed into the shell of a host's server; everything it says.
+    #[track_caller]
+    pub(crate) fn cli(&self, node: usize, lines: &str) -> String {
+        let server = format!("{}:2181", Lab::ip(node));
+        // One stream, as a terminal shows it.
+        let command = format!("exec {ZKOPS} cli -server {server} 2>&1");
+        let ended = self.ctl_typing(&["sh", "-c", &command], lines);
+        assert!(ended.code >= 0, "{ended}");
+        ended.stdout
+    }
+
+    /// The word behind `Mode:`, if the host's server serves.
+    pub(crate) fn mode(&self, node: usize) -> Option<String> {
+        let ask = format!("exec 3<>/dev/tcp/{}/2181; echo srvr >&3; timeout 3 cat <&3", Lab::ip(node));
+        let text = self.ctl(&["timeout", "5", "bash", "-c", &ask]).stdout;
+        text.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
+    }
+
+    /// Every host's mode, empty where it does not serve.
+    pub(crate) fn modes(&self) -> Vec<String> {
+        (1..=self.hosts).map(|node| self.mode(node).unwrap_or_default()).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn node_that_is(&self, role: &str) -> usize {
+        eventually(&format!("a {role}"), SOON, || {
+            self.modes().iter().position(|mode| mode == role).map(|at| at + 1).ok_or("none")
+        })
+    }
+
+    /// Waits until `zkops status` is content.
+    #[track_caller]
+    pub(crate) fn await_healthy(&self) {
+        eventually("the ensemble is healthy", SOON, || {
+            let status = self.zkops(&["status"]);
+            if status.code == 0 { Ok(()) } else { Err(status.to_string()) }
+        });
     }
 
     pub(crate) fn home(&self) -> &Path {

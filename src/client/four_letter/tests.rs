@@ -1,3 +1,5 @@
+//! Answers as servers of several ages give them, refusals, and a server that says nothing.
+
 use std::{
     future::Future,
     net::SocketAddr,

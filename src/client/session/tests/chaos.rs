@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Desk, data, reply, welcome_from};
+use super::desk::{Desk, data, reply, welcome_from};
 use crate::{
     client::session::{Action, Call, Effect, Input, Ticket, Watch},
     ids::Zxid,

@@ -1,0 +1,136 @@
+//! `zkops deploy` on bare hosts: systemd, a firewall with only SSH open, no JDK.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use crate::lab::{Lab, Make};
+
+const PORTS: [&str; 3] = ["2181/tcp", "2888/tcp", "3888/tcp"];
+
+/// What must not move when nothing changes: inode and time of everything deploy puts on a host.
+fn fingerprint(lab: &Lab, node: usize) -> String {
+    let files = "/export/server/zkops/bin/zkops /export/server/zkops/conf/zoo.cfg /export/data/zkdata/myid \
+                 /etc/systemd/system/zkops-orders.service /etc/firewalld/zones/public.xml";
+    let pid = lab.on(node, "systemctl show -p MainPID --value zkops-orders").ok().stdout;
+    lab.on(node, &format!("stat -c '%n %i %Y' {files}")).ok().stdout + &pid
+}
+
+#[test]
+fn three_bare_hosts_become_an_ensemble_and_a_second_deploy_changes_nothing() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    let first = lab.zkops(&["deploy", &inventory]).ok();
+    println!("cold deploy: {:?}", first.took);
+    let modes = lab.modes();
+    assert_eq!(modes.iter().filter(|mode| *mode == "leader").count(), 1, "{modes:?}");
+    assert_eq!(modes.iter().filter(|mode| *mode == "follower").count(), 2, "{modes:?}");
+    for node in 1..=3 {
+        let open = lab.on(node, "firewall-cmd --permanent --list-ports").ok().stdout;
+        assert!(PORTS.iter().all(|port| open.contains(port)), "node-{node} keeps only {open} open");
+        assert_eq!(lab.on(node, "systemctl is-enabled zkops-orders").ok().stdout.trim(), "enabled");
+    }
+
+    let before: Vec<String> = (1..=3).map(|node| fingerprint(&lab, node)).collect();
+    let second = lab.zkops(&["deploy", &inventory]).ok();
+    println!("repeated deploy: {:?}", second.took);
+    second.says("nothing to do");
+    assert!(!second.all().contains("upload"), "{second}");
+    let after: Vec<String> = (1..=3).map(|node| fingerprint(&lab, node)).collect();
+    assert_eq!(before, after);
+
+    let status = lab.zkops(&["status"]).ok();
+    println!("status: {:?}\n{}", status.took, status.stdout);
+    // And after all hosts lost power, the ensemble comes back by itself.
+    lab.on(1, "sync");
+    for node in 1..=3 {
+        lab.lab(&["kill", &format!("node-{node}")]).ok();
+    }
+    for node in 1..=3 {
+        lab.lab(&["start", &format!("node-{node}")]).ok();
+    }
+    lab.await_healthy();
+}
+
+#[test]
+fn a_deploy_killed_at_any_step_converges_when_it_is_run_again() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    let mut kills = 0;
+    for lines in 1.. {
+        assert!(lines < 400, "deploy never ends");
+        if deploy_killed_after(&lab, &inventory, lines) {
+            kills += 1;
+            continue;
+        }
+        break;
+    }
+    assert!(kills > 10, "deploy tells of more than {kills} steps");
+    println!("deploy killed {kills} times");
+    lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
+    lab.zkops(&["status"]).ok();
+}
+
+/// Runs deploy and kills it (-9) when it has told of so many things; false when it ended well before.
+fn deploy_killed_after(lab: &Lab, inventory: &str, lines: usize) -> bool {
+    let mut command: Command = lab.zkops_command(&["deploy", "--json", "--break-lock", inventory]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("zkops is built");
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let told = BufReader::new(stdout).lines().map_while(Result::ok).take(lines).count();
+    if told == lines {
+        child.kill().expect("our own child can be killed");
+        child.wait().expect("our own child can be waited for");
+        return true;
+    }
+    let status = child.wait().expect("our own child can be waited for");
+    assert!(status.success(), "the last deploy failed");
+    false
+}
+
+#[test]
+fn every_kind_of_firewall_is_opened_for_good() {
+    let lab = Lab::made(3, &Make { firewalls: Some("firewalld-drop ufw nft"), plain: false });
+    let inventory = lab.inventory("");
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
+    for node in 1..=3 {
+        lab.on(node, "sync");
+        lab.lab(&["kill", &format!("node-{node}")]).ok();
+        lab.lab(&["start", &format!("node-{node}")]).ok();
+    }
+    lab.await_healthy();
+}
+
+#[test]
+fn hosts_without_systemd_get_a_supervised_daemon() {
+    let lab = Lab::made(3, &Make { firewalls: Some("nft iptables none"), plain: true });
+    let inventory = lab.inventory("");
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
+    // The supervisor brings a killed server back.
+    lab.on(2, "kill -9 $(pgrep -f 'zkops server' | head -1)").ok();
+    lab.await_healthy();
+    lab.zkops(&["destroy", "--yes"]).ok();
+}
+
+#[test]
+fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&["destroy", "--yes"]).ok();
+    for node in 1..=3 {
+        lab.on(
+            node,
+            "test ! -e /export/server/zkops/bin/zkops && test ! -e /etc/systemd/system/zkops-orders.service",
+        )
+        .ok();
+        lab.on(node, "test -d /export/data/zkdata/version-2").ok();
+    }
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    for node in 1..=3 {
+        lab.on(node, "test ! -e /export/data/zkdata/version-2").ok();
+    }
+}

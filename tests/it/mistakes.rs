@@ -1,0 +1,95 @@
+//! What goes wrong before anything is changed: exit code, message, nothing half-done.
+
+use crate::lab::Lab;
+
+/// Nothing of ours is on the host.
+#[track_caller]
+fn untouched(lab: &Lab, node: usize) {
+    let found = lab.on(node, "ls -A /export | grep -v -e lost+found -e .lab-fill; ls /etc/systemd/system | grep zkops; pgrep -x zkops").stdout;
+    assert_eq!(found, "", "node-{node} is not as it was");
+    let open = lab.on(node, "firewall-cmd --permanent --list-ports").ok().stdout;
+    assert_eq!(open.trim(), "", "node-{node} has open ports");
+}
+
+#[test]
+fn a_bad_inventory_is_refused_before_any_host_is_asked() {
+    let lab = Lab::up(1);
+    let text = "cluster: orders\nssh: { usr: root }\nnodes:\n  a: { id: 1, ip: 10.77.0.11 }\n  b: { id: 1, ip: 10.77.0.300 }\n";
+    let path = lab.write("bad.yml", text);
+    let refused = lab.zkops(&["deploy", &path]).expect(2);
+    refused.says("bad.yml:2:8").says("did you mean `user`?").says("10.77.0.300");
+    lab.zkops(&["deploy", "/no/such/file.yml"]).expect(2).says("/no/such/file.yml");
+    untouched(&lab, 1);
+}
+
+#[test]
+fn keys_and_host_keys_that_do_not_fit_stop_the_deploy() {
+    let lab = Lab::up(1);
+    let dir = lab.dir().display().to_string();
+    let inventory = |ssh: &str| {
+        lab.write("one.yml", &format!("cluster: orders\nssh: {{ user: root, {ssh} }}\nnodes:\n  node-1: {{ id: 1, ip: 10.77.0.11 }}\n"))
+    };
+    let key = lab.home().join("stranger").display().to_string();
+    crate::run::run("ssh-keygen", &["-qt", "ed25519", "-N", "", "-f", &key], &[]).ok();
+
+    let wrong_key = inventory(&format!("key: {key}, known_hosts: {dir}/known_hosts"));
+    lab.zkops(&["deploy", &wrong_key]).expect(7).says("node-1").says("key");
+    let unknown = lab.write("none", "");
+    let unknown = inventory(&format!("key: {dir}/id, known_hosts: {unknown}"));
+    lab.zkops(&["deploy", &unknown]).expect(7).says("SHA256:").says("--accept-new-host-keys");
+    let public = std::fs::read_to_string(format!("{key}.pub")).expect("ssh-keygen made it");
+    let changed = lab.write("changed", &format!("10.77.0.11 {public}"));
+    let changed = inventory(&format!("key: {dir}/id, known_hosts: {changed}"));
+    lab.zkops(&["deploy", "--accept-new-host-keys", &changed]).expect(7).says("changed");
+    untouched(&lab, 1);
+}
+
+#[test]
+fn a_host_that_is_down_stops_the_deploy_after_one_timeout() {
+    let lab = Lab::up(3);
+    lab.lab(&["kill", "node-2"]).ok();
+    let refused = lab.zkops(&["deploy", &lab.inventory("")]).expect(7);
+    refused.says("node-2");
+    println!("host down: {:?}", refused.took);
+    untouched(&lab, 1);
+    untouched(&lab, 3);
+}
+
+#[test]
+fn a_full_disk_a_noexec_directory_and_a_strange_architecture_are_found_in_time() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    lab.lab(&["fill", "node-1"]).ok();
+    lab.zkops(&["deploy", &inventory]).expect(3).says("node-1");
+    lab.lab(&["unfill", "node-1"]).ok();
+
+    lab.on(2, "mount -o remount,noexec /export").ok();
+    lab.zkops(&["deploy", &inventory]).expect(3).says("node-2").says("noexec");
+    lab.on(2, "mount -o remount,exec /export").ok();
+
+    lab.on(3, "printf '#!/bin/sh\\ncase $1 in -m) echo aarch64;; *) exec /usr/bin/uname \"$@\";; esac\\n' >/usr/local/bin/uname; chmod +x /usr/local/bin/uname").ok();
+    lab.zkops(&["deploy", &inventory]).expect(3).says("node-3").says("aarch64");
+    lab.on(3, "rm /usr/local/bin/uname").ok();
+
+    for node in 1..=3 {
+        untouched(&lab, node);
+    }
+    lab.zkops(&["deploy", &inventory]).ok();
+}
+
+#[test]
+fn somebody_elses_data_is_not_touched() {
+    let lab = Lab::up(3);
+    lab.on(2, "mkdir -p /export/data/zkdata && echo precious >/export/data/zkdata/letter.txt").ok();
+    lab.zkops(&["deploy", &lab.inventory("")]).expect(3).says("node-2").says("letter.txt");
+    lab.on(2, "grep -q precious /export/data/zkdata/letter.txt").ok();
+}
+
+#[test]
+fn a_clock_that_is_off_is_measured() {
+    let lab = Lab::up(3);
+    lab.lab(&["skew", "node-3", "+90s"]).ok();
+    let check = lab.zkops(&["check", &lab.inventory("")]);
+    check.says("clock").says("node-3");
+    assert!(check.all().contains("90"), "the offset is not told: {check}");
+}
