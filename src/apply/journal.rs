@@ -1,14 +1,17 @@
 //! The lines that a run leaves on every host it changes: one before each step and one after, so
 //! that whoever comes next knows what was begun and what was finished.
 
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::Run;
 use crate::host::Link;
 use crate::host::journal::AppendJournal;
 use crate::host::link::CallError;
+use crate::observe::fleet::Fleet;
 use crate::observe::unit;
 use crate::plan::desired::DesiredMember;
+use crate::plan::facts::Facts;
 use crate::plan::step::Step;
 
 /// # Errors
@@ -40,6 +43,20 @@ pub(super) async fn end(
     line.insert("outcome".to_owned(), json!(outcome));
     line.extend(facts);
     append(member, link, line).await
+}
+
+/// With the locks held: nobody has written since `facts` were seen, so the plan made from them
+/// still fits.
+///
+/// # Errors
+/// The first member whose journal has a newer line.
+pub(super) async fn unchanged(fleet: &Fleet, facts: &Facts) -> Result<(), String> {
+    let asked = fleet.hosts().map(|(member, host)| async move {
+        let seen = facts.host(member.id)?.last_entry.clone();
+        let now = host.link.read_journal(unit::journal_path(member).into(), 1).await.ok()?.lines.pop();
+        (now != seen).then(|| member.name.clone())
+    });
+    join_all(asked).await.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
 fn head(run: &Run, member: &DesiredMember, step: &Step) -> Map<String, Value> {

@@ -2,6 +2,7 @@
 //! alive while it lasts and given back at its end. A lock whose holder is a dead process of this
 //! very machine is taken over; any other is shown and left alone.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -54,7 +55,7 @@ impl Locks {
     }
 
     /// Renews the locks for as long as it is polled.
-    pub(super) async fn keep(&self, run: &Run) {
+    pub(super) async fn keep(&self, run: &Run) -> Infallible {
         loop {
             tokio::time::sleep(TTL / 3).await;
             join_all(self.hosts.iter().map(|(_, path, link)| request(path, link, run, None))).await;

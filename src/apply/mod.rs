@@ -24,7 +24,7 @@ use crate::plan::desired::DesiredMember;
 use crate::plan::facts::Facts;
 use crate::plan::step::{Action, Plan, Step, Wave};
 use crate::report::event::StepOutcome;
-use crate::report::{Event, Failure, Report};
+use crate::report::{Event, Exit, Failure, Report};
 
 /// Who runs what, how patiently.
 pub struct Run {
@@ -70,9 +70,17 @@ pub async fn apply(fleet: &mut Fleet, plan: &Plan, facts: &mut Facts, run: &Run)
         return Ok(Applied::default());
     }
     let locks = lock::Locks::take(fleet, run).await?;
-    let result = tokio::select! {
-        result = waves(fleet, plan, facts, run) => result,
-        () = locks.keep(run) => unreachable!("locks are kept for as long as they are polled"),
+    let result = match journal::unchanged(fleet, facts).await {
+        Ok(()) => tokio::select! {
+            result = waves(fleet, plan, facts, run) => result,
+            never = locks.keep(run) => match never {},
+        },
+        Err(who) => Err(Failure::new(
+            Exit::Halfway,
+            format!("{who} was changed by another run since this plan was made"),
+        )
+        .state("nothing was changed by this run")
+        .next(run.again.clone())),
     };
     locks.give_back(run).await;
     result

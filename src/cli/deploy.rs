@@ -52,7 +52,9 @@ pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> 
     fleet.close().await;
     let findings = preflight::check(&session.desired, &facts);
     env.report.value(&view::findings_json(&session.desired, &findings));
-    env.report.text(&env.report.table(&view::findings(&session.desired, &findings)));
+    if !findings.is_empty() {
+        env.report.text(&env.report.table(&view::findings(&session.desired, &findings)));
+    }
     if preflight::worst(&findings) == Level::Fail {
         return Err(view::stop(&session.desired, &Stop::Preflight(findings)));
     }

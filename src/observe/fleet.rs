@@ -85,7 +85,7 @@ impl Fleet {
             let host = match (dialled, binary) {
                 (Err(why), _) => Err(why),
                 (Ok(dialled), Some(binary)) => bring(member, dialled, binary, watch, deadline).await,
-                (Ok(dialled), None) => dialled.standing(),
+                (Ok(dialled), None) => dialled.unchanged(),
             };
             (member.id, host)
         });
@@ -195,7 +195,7 @@ struct Dialled {
 }
 
 impl Dialled {
-    fn standing(self) -> Result<Host, Unreachable> {
+    fn unchanged(self) -> Result<Host, Unreachable> {
         let running = self.installed.map_err(|why| not_installed(&self.connection, why))?;
         Ok(Host::new(self.connection, running, false))
     }

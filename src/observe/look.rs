@@ -55,7 +55,7 @@ pub async fn host(
     };
     let state = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
 
-    let (spaces, stats, seen, ports, state, servers, config, written, listing, journal) = tokio::join!(
+    let (spaces, stats, seen, ports, state, servers, config, written, quarantined, journal) = tokio::join!(
         link.disk_space(dirs.clone()),
         link.stat(dirs.iter().chain(&files).cloned().chain(parts.iter().map(PathBuf::from)).collect()),
         link.inspect_data(inspect),
@@ -64,7 +64,7 @@ pub async fn host(
         link.find_server(find),
         link.read_file(PathBuf::from(&member.config_path), CONFIG_BYTES_MAX),
         link.read_file(definition, CONFIG_BYTES_MAX),
-        link.list_dir(PathBuf::from(&member.dirs.data)),
+        quarantined(member, host, deadline),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
     let (clock, names, obstacles) = tokio::join!(
@@ -105,13 +105,7 @@ pub async fn host(
     }
     let mut data = seen.map(|seen| words::data(&seen, member)).unwrap_or_default();
     data.parts = parts.into_iter().filter(|path| there(path).is_some()).collect();
-    data.quarantined = listing
-        .map(|listing| listing.entries)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|entry| entry.name.starts_with(OLD))
-        .map(|entry| format!("{}/{}", member.dirs.data, entry.name))
-        .collect();
+    data.quarantined = quarantined;
     Ok(HostFacts {
         arch: machine.arch.clone(),
         kernel: machine.kernel.clone(),
@@ -134,6 +128,19 @@ pub async fn host(
         opened_ports: words::opened_ports(&journal),
         names,
     })
+}
+
+/// What repairs moved aside, in the dataDir and in a dataLogDir of its own.
+async fn quarantined(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec<String> {
+    let mut dirs = vec![&member.dirs.data, &member.dirs.data_log];
+    dirs.dedup();
+    let listed = dirs.into_iter().map(|dir| async move {
+        let listing = host.link.within(deadline).list_dir(PathBuf::from(dir)).await;
+        let entries = listing.map(|listing| listing.entries).unwrap_or_default();
+        let old = entries.into_iter().filter(|entry| entry.name.starts_with(OLD));
+        old.map(|entry| format!("{dir}/{}", entry.name)).collect::<Vec<_>>()
+    });
+    futures_util::future::join_all(listed).await.concat()
 }
 
 /// How one member's service is, and the end of its log when it does not run.

@@ -137,7 +137,7 @@ fn pending(sub: &str) -> bool {
     sub.contains("restart")
 }
 
-fn ended(state: &ServiceState) -> String {
+pub(super) fn ended(state: &ServiceState) -> String {
     let mut how = match (state.exit_signal, state.exit_status) {
         (Some(signal), _) => format!("killed by signal {signal}"),
         (None, Some(status)) => format!("exit status {status}"),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn, Reach, ReachResult};
+use super::facts::{Facts, HostFacts, HostView, Installed, Myid, NoWayIn, Reach, ReachResult};
 use super::step::short;
 use crate::ids::ServerId;
 
@@ -220,10 +220,10 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
             );
         }
     }
-    if let Some(damage) = &data.damage {
+    let known = data.marker.is_some() || host.unit.installed != Installed::No;
+    if let Some(damage) = data.damage.as_ref().filter(|_| known) {
         return fail(format!("{dir}: {damage}"), format!("zkops repair {}", member.name));
     }
-    let known = data.marker.is_some() || host.unit.installed != super::facts::Installed::No;
     match &data.myid {
         Myid::Is(id) if *id != member.id => fail(
             format!("{dir}/myid says {id}, the inventory says {}", member.id),
