@@ -32,6 +32,9 @@ const BATCH_MAX: usize = 1024;
 /// (`globalOutstandingLimit` bounds the same thing in the reference).
 const UNDURABLE_MAX: usize = 16 * 1024;
 
+/// Batches after which a snapshot gets its turn although the queues were never empty.
+const BUSY_BATCHES_MAX: u32 = 64;
+
 /// Bytes of one snapshot chunk: bounds how long clients wait for one.
 const CHUNK_LEN: usize = 256 * 1024;
 
@@ -100,9 +103,19 @@ struct Loop {
     outputs: Vec<Output>,
     undurable: usize,
     snapshotting: Option<Snapshotting>,
+    /// Batches since the last snapshot chunk.
+    busy_batches: u32,
     /// When old snapshots are removed next: at the start, then at every interval.
     purge_at: Option<tokio::time::Instant>,
     halt: Option<String>,
+}
+
+/// What has arrived and makes up the next batch.
+#[derive(Default)]
+struct Arrived {
+    log: Vec<FromLog>,
+    peers: Vec<Vec<zab::Input>>,
+    clients: Vec<FromClient>,
 }
 
 /// Runs until told to stop, or until going on would be wrong.
@@ -117,56 +130,81 @@ pub(super) async fn run(state: State) -> Result<(), String> {
         outputs: Vec::new(),
         undurable: 0,
         snapshotting: None,
+        busy_batches: 0,
         purge_at: None,
         halt: None,
     };
     this.purge_at = this.state.purge.map(|_| tokio::time::Instant::now());
     let now = this.state.clock.now();
     this.step(now, Input::Tick);
-    let mut clients = Vec::with_capacity(BATCH_MAX);
-    let mut peers = Vec::with_capacity(BATCH_MAX);
+    let mut arrived = Arrived::default();
     loop {
         this.finish_batch();
         if let Some(reason) = this.halt.take() {
             return Err(reason);
         }
-        let deadline = this.state.clock.at(this.state.replica.deadline_ms());
+        let deadline = this.deadline();
         let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
-        let purge_at = this.purge_at;
         let snapshot_turn = this.snapshot_turn();
         let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            Some(event) = from_log.recv() => {
-                let now = this.state.clock.now();
-                this.log_event(now, event);
-            }
-            1.. = from_peers.recv_many(&mut peers, BATCH_MAX) => {
-                let now = this.state.clock.now();
-                for input in peers.drain(..).flatten() {
-                    this.step(now, Input::Peer(input));
-                }
-            }
-            1.. = from_clients.recv_many(&mut clients, BATCH_MAX), if clients_may => {
-                let now = this.state.clock.now();
-                for message in clients.drain(..) {
-                    this.client_message(now, message);
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                let now = this.state.clock.now();
-                this.step(now, Input::Tick);
-            }
-            () = tokio::time::sleep_until(purge_at.unwrap_or(deadline)), if purge_at.is_some() => this.purge(),
+            1.. = from_log.recv_many(&mut arrived.log, BATCH_MAX) => {}
+            1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX) => {}
+            1.. = from_clients.recv_many(&mut arrived.clients, BATCH_MAX), if clients_may => {}
+            () = tokio::time::sleep_until(deadline) => {}
             () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
+        // What came at the same time shares the fsync and the writes.
+        drain(&mut arrived.log, || from_log.try_recv().ok());
+        drain(&mut arrived.peers, || from_peers.try_recv().ok());
+        if clients_may {
+            drain(&mut arrived.clients, || from_clients.try_recv().ok());
+        }
+        this.take(&mut arrived, deadline);
     }
     this.state.log.finish();
     Ok(())
 }
 
+fn drain<T>(into: &mut Vec<T>, mut next: impl FnMut() -> Option<T>) {
+    while into.len() < BATCH_MAX
+        && let Some(message) = next()
+    {
+        into.push(message);
+    }
+}
+
 impl Loop {
+    /// When the loop must wake up although nothing has arrived.
+    fn deadline(&self) -> tokio::time::Instant {
+        let deadline = self.state.clock.at(self.state.replica.deadline_ms());
+        self.purge_at.map_or(deadline, |purge_at| purge_at.min(deadline))
+    }
+
+    /// Steps through a batch. Time passes under full load, too: neither ticks nor snapshots wait for a lull.
+    fn take(&mut self, arrived: &mut Arrived, deadline: tokio::time::Instant) {
+        let now = self.state.clock.now();
+        for event in arrived.log.drain(..) {
+            self.log_event(now, event);
+        }
+        for input in arrived.peers.drain(..).flatten() {
+            self.step(now, Input::Peer(input));
+        }
+        for message in arrived.clients.drain(..) {
+            self.client_message(now, message);
+        }
+        if tokio::time::Instant::now() >= deadline {
+            self.step(self.state.clock.now(), Input::Tick);
+            self.purge_if_due();
+        }
+        self.busy_batches += 1;
+        if self.busy_batches > BUSY_BATCHES_MAX && self.snapshotting.is_some() {
+            self.write_chunk();
+        }
+    }
+
     fn step(&mut self, now: Now, input: Input) {
         self.state.replica.step(now, input, &mut self.outputs);
     }
@@ -306,6 +344,7 @@ impl Loop {
     }
 
     fn write_chunk(&mut self) {
+        self.busy_batches = 0;
         let Some(current) = &mut self.snapshotting else { return };
         if current.generation != self.state.replica.tree_generation() || !self.state.replica.settled() {
             return self.give_up_snapshot();
@@ -321,8 +360,11 @@ impl Loop {
         }
     }
 
-    fn purge(&mut self) {
+    fn purge_if_due(&mut self) {
         let Some((interval_ms, retain)) = self.state.purge else { return };
+        if self.purge_at.is_some_and(|at| at > tokio::time::Instant::now()) {
+            return;
+        }
         self.purge_at = Some(tokio::time::Instant::now() + Duration::from_millis(interval_ms));
         log::purge(self.state.dirs.clone(), retain);
     }

@@ -168,6 +168,11 @@ const USUAL: &[&str] = &[
     "NIOServerCnxn - Unexpected exception",
     // The others were not there yet.
     "Cannot open channel to",
+    // Both dialled, one connection stays (quorum Q6).
+    "Connection broken for id",
+    "Interrupting SendWorker thread from RecvWorker",
+    "Interrupted while waiting for message on queue",
+    "Send worker leaving thread",
     // The servers' list decides, as with ours.
     "Peer type from servers list (OBSERVER) doesn't match peerType (PARTICIPANT)",
 ];

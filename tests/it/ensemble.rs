@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -18,6 +19,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Ensemble {
     dir: tempfile::TempDir,
     servers: Vec<Server>,
+    _ports: Ports,
 }
 
 struct Server {
@@ -30,7 +32,8 @@ impl Ensemble {
     /// yet started.
     pub(crate) fn new(members: usize, observers: usize, extra: &str) -> Ensemble {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let ports = free_ports(members * 3);
+        let reserved = Ports::reserve(members * 3);
+        let ports = &reserved.numbers;
         let mut lines = String::new();
         if members > 1 {
             for n in 0..members {
@@ -42,6 +45,7 @@ impl Ensemble {
         let ensemble = Ensemble {
             servers: (0..members).map(|n| Server { client_port: ports[n * 3], child: None }).collect(),
             dir,
+            _ports: reserved,
         };
         for n in 1..=members {
             let data = ensemble.data(n);
@@ -87,9 +91,13 @@ impl Ensemble {
     /// Freezes a server: it takes nothing more in, and ends by `kill` without having done so.
     pub(crate) fn freeze(&self, n: usize) {
         let child = self.servers[n - 1].child.as_ref().expect("the server runs");
-        let frozen =
-            Command::new("kill").args(["-STOP", &child.id().to_string()]).status().expect("kill is there");
-        assert!(frozen.success(), "server {n} cannot be frozen");
+        let frozen = Command::new("kill").args(["-STOP", &child.id().to_string()]).status();
+        assert!(frozen.expect("kill is there").success(), "server {n} cannot be frozen");
+        // A signal is on its way for a while; every thread must have come to a stop.
+        eventually(&format!("server {n} is frozen"), SOON, || {
+            let states = thread_states(child.id());
+            if !states.is_empty() && states.chars().all(|state| state == 'T') { Ok(()) } else { Err(states) }
+        });
     }
 
     /// SIGKILL: nothing is flushed, no connection is closed in order.
@@ -189,11 +197,45 @@ impl Drop for Ensemble {
     }
 }
 
-/// Ports that were free a moment ago, all different.
-fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has free ports")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("a bound socket has an address").port()).collect()
+/// One letter per thread, as in /proc/PID/stat.
+fn thread_states(pid: u32) -> String {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return String::new() };
+    let stats =
+        threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter_map(|stat| stat.rsplit(") ").next()?.chars().next()).collect()
+}
+
+/// Ports of 127.0.0.1 that nothing else takes while this lives: they lie below those the kernel gives to
+/// outgoing connections, and each is held on an address of its own that no server uses, so that tests of
+/// other processes pass it over.
+struct Ports {
+    numbers: Vec<u16>,
+    _held: Vec<TcpListener>,
+}
+
+impl Ports {
+    fn reserve(count: usize) -> Ports {
+        const FIRST: u16 = 10_000;
+        const COUNT: u16 = 22_000;
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let mut ports = Ports { numbers: Vec::new(), _held: Vec::new() };
+        // Processes start looking at different places.
+        let start = std::process::id().wrapping_mul(97);
+        for _ in 0..COUNT {
+            let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+            let port = FIRST + (start.wrapping_add(step) % u32::from(COUNT)) as u16;
+            if let Ok(held) = TcpListener::bind(("127.0.0.77", port))
+                && TcpListener::bind(("127.0.0.1", port)).is_ok()
+            {
+                ports.numbers.push(port);
+                ports._held.push(held);
+            }
+            if ports.numbers.len() == count {
+                return ports;
+            }
+        }
+        panic!("loopback has no {count} free ports from {FIRST} on");
+    }
 }
 
 /// The Python that `tests/run` prepared and a script of `tests/kazoo`.
