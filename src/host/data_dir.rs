@@ -175,7 +175,9 @@ fn known_within(name: &str) -> bool {
     let bare = name.strip_suffix(".tmp").unwrap_or(name);
     let zookeepers = matches!(bare, "acceptedEpoch" | "currentEpoch");
     let unfinished = name.ends_with(".tmp") && (zxid_of(bare, "snapshot").or(zxid_of(bare, "log"))).is_some();
-    zookeepers || unfinished || name.starts_with(".zkops") || name.starts_with("zkops.") || name == "lock"
+    // What our own server sets aside or has not finished.
+    let ours = name.starts_with("aside.") || name.starts_with("new.") || name == "lock";
+    zookeepers || unfinished || ours || name.starts_with(".zkops") || name.starts_with("zkops.")
 }
 
 /// `prefix.<hex zxid>`, further parts ignored, as ZooKeeper parses names (disk-format §1, TRAP D1).

@@ -4,6 +4,7 @@
 //! loopback. Each test has a lab or a directory of its own, so they run side by side and leave nothing.
 
 mod apache;
+mod binary;
 mod deploy;
 mod ensemble;
 mod faults;
