@@ -23,7 +23,7 @@ def all_of(pending):
     return [one.get(timeout=30) for one in pending]
 
 
-zk = connect(60.0)
+zk = connect(600.0)
 zk.create(root, b"")
 zk.create(root + "/many", b"")
 all_of([zk.create_async(root + "/many/%04d" % n, b"x" * n) for n in range(400)])

@@ -10,7 +10,7 @@ from kazoo.client import KazooClient
 
 hosts, path = sys.argv[1], sys.argv[2]
 resumed = (int(sys.argv[3]), bytes.fromhex(sys.argv[4])) if len(sys.argv) > 4 else None
-zk = KazooClient(hosts=hosts, timeout=60.0, client_id=resumed, auth_data=[("digest", "ann:pw")])
+zk = KazooClient(hosts=hosts, timeout=600.0, client_id=resumed, auth_data=[("digest", "ann:pw")])
 zk.start(timeout=20)
 if resumed is None:
     zk.create(path, b"0", ephemeral=True, makepath=True)
