@@ -221,7 +221,9 @@ fn replace_waves(
         Some(step(member, Action::Service(Service::Restarted), why).risk(risk))
     };
     if !ensemble::serves(desired, facts) && stopped.is_empty() {
-        let steps = stale.iter().filter_map(restart).collect();
+        // With a port just opened it may begin to serve before this wave: the plan says that it is interrupted.
+        let interrupted = |step: Step| if step.risk == Risk::Voter { step.risk(Risk::Service) } else { step };
+        let steps = stale.iter().filter_map(restart).map(interrupted).collect();
         return vec![Wave {
             title: "restart: nothing serves yet".to_owned(),
             steps,

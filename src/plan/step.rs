@@ -97,7 +97,7 @@ pub enum Risk {
     Clients,
     /// This member is a voter and does not count while the step lasts.
     Voter,
-    /// The ensemble stops serving; the goal asked for it.
+    /// The ensemble stops serving, because the goal asked for it or because it did not serve to begin with.
     Service,
 }
 
