@@ -240,6 +240,7 @@ fn replica(
         notification_ms_max: config.election.notification_ms_max,
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
+        counter_max: zab::COUNTER_MAX,
     };
     let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
     let zab = Zab::new(zab_config, durable, seed, now.ms);
