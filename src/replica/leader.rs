@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Agreement, Output, Replica,
+    Agreement, ClientId, Output, Replica,
     sessions::{SessionOwner, SessionTracker, Standing},
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) struct Lead {
     waiting: VecDeque<Asked>,
     /// Learners' syncs that wait for what was proposed before them.
     syncs: VecDeque<(Zxid, ConnId, Packet)>,
+    /// The same of this server's own clients.
+    pub(super) own_syncs: VecDeque<(Zxid, ClientId)>,
     container_check_ms: u64,
 }
 
@@ -66,6 +68,7 @@ impl Replica {
             prepared: VecDeque::new(),
             waiting: VecDeque::new(),
             syncs: VecDeque::new(),
+            own_syncs: VecDeque::new(),
             container_check_ms: self.now.ms + self.settings.container_check_ms,
         });
     }
@@ -243,13 +246,19 @@ impl Replica {
         }
     }
 
-    /// Sends the SYNC answers that waited for this transaction.
-    pub(super) fn release_peer_syncs(&mut self, zxid: Zxid) {
+    /// Answers the syncs that waited for this transaction, learners' and own clients'.
+    pub(super) fn release_syncs(&mut self, zxid: Zxid) {
         let Some(lead) = &mut self.lead else { return };
         let due = lead.syncs.iter().take_while(|(barrier, ..)| *barrier <= zxid).count();
         let due: Vec<_> = lead.syncs.drain(..due).collect();
         for (_, conn, answer) in due {
             self.with_zab(|zab, out| zab.send_to_learner(conn, answer, out));
+        }
+        while let Some(lead) = &mut self.lead
+            && lead.own_syncs.front().is_some_and(|(barrier, _)| *barrier <= zxid)
+            && let Some((_, id)) = lead.own_syncs.pop_front()
+        {
+            self.grant_sync(id);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::{
     jute::Reader,
     proto::{ErrorCode, Id, OpCode, ReplyHeader, Request, digest_id, xid},
     tree::Outcome,
+    zab,
 };
 
 /// One unanswered request of a connection.
@@ -48,6 +49,7 @@ impl Replica {
                     self.note_sync(id);
                 }
             }
+            (OpCode::Sync, Ok(Request::Sync { path })) => self.lead_sync(id, xid, path),
             (op, Ok(request)) if op.is_write() => self.write(id, xid, request, raw),
             // A leader gives even an undecodable write its own zxid (quorum Q24); a learner keeps it to itself.
             (op, Err(error)) if op.is_write() && self.lead.is_some() => {
@@ -85,6 +87,19 @@ impl Replica {
         let Some(client) = self.clients.get(id) else { return };
         let (session, who) = (client.session, client.identities.clone());
         self.lead_request(SessionOwner::Local, session, xid, request, &who);
+    }
+
+    /// What is committed may not be applied here yet, while this leader's own disk lags: a sync waits for it.
+    fn lead_sync(&mut self, id: ClientId, xid: i32, path: crate::jute::Str) {
+        let barrier = self.zab().map_or(Zxid::ZERO, zab::Zab::last_proposed);
+        if barrier <= self.tree.last_zxid() {
+            return self.enqueue(id, xid, OpCode::Sync, Waiting::Turn(Request::Sync { path }));
+        }
+        if self.enqueue_held(id, xid, OpCode::Sync, Waiting::Sync { path })
+            && let Some(lead) = &mut self.lead
+        {
+            lead.own_syncs.push_back((barrier, id));
+        }
     }
 
     fn forward_from(&mut self, id: ClientId, xid: i32, op: OpCode, raw: Bytes) {
@@ -136,26 +151,20 @@ impl Replica {
                 let header = ReplyHeader { xid: pending.xid, zxid, err: code.code() };
                 self.clients.send(id, |w| header.encode(w));
             }
-            Waiting::Sync { ref path } => {
-                let header = ReplyHeader { xid: pending.xid, zxid, err: 0 };
-                self.clients.send(id, |w| {
-                    header.encode(w);
-                    w.string(path);
-                });
-            }
-            Waiting::Commit(_) => {}
+            Waiting::Sync { .. } | Waiting::Commit(_) => {}
         }
         self.account(id, &pending, zxid);
     }
 
-    /// The sync at the head of this connection's queue has been granted.
+    /// The first sync of this connection's queue has been granted. A write before it may still wait for room
+    /// at the leader: then it is only that write's turn that the sync waits for.
     pub(super) fn grant_sync(&mut self, id: ClientId) {
         let Some(client) = self.clients.live(id) else { return };
-        // Writes before it were proposed before it, so they are applied by now: it is the head.
-        if matches!(client.queue.front(), Some(Pending { what: Waiting::Sync { .. }, .. }))
-            && let Some(pending) = client.queue.pop_front()
+        let sync = client.queue.iter_mut().find(|pending| matches!(pending.what, Waiting::Sync { .. }));
+        if let Some(pending) = sync
+            && let Waiting::Sync { path } = &pending.what
         {
-            self.answer(id, pending);
+            pending.what = Waiting::Turn(Request::Sync { path: path.clone() });
             self.drain_queue(id);
         }
     }

@@ -86,8 +86,12 @@ impl Client {
 
     /// A new session in the place of one that has ended.
     fn begin_again(&mut self, now_ms: u64) {
-        let settings =
-            Settings { timeout_ms: self.timeout_ms, pause_ms_max: 300, read_only: false, seed: self.rng.u64(..) };
+        let settings = Settings {
+            timeout_ms: self.timeout_ms,
+            pause_ms_max: 300,
+            read_only: false,
+            seed: self.rng.u64(..),
+        };
         self.session = Session::new(&self.to, settings, now_ms);
         self.calls.clear();
         self.unsent.clear();
@@ -240,7 +244,9 @@ impl World {
         match header.xid {
             xid::NOTIFICATION => {
                 let event = WatcherEvent::decode(&mut r).expect("our servers encode well");
-                self.trace.say(self.now, || format!("c{} is told {:?} of {} at {}", c + 1, event.kind, &*event.path, header.zxid));
+                self.trace.say(self.now, || {
+                    format!("c{} is told {:?} of {} at {}", c + 1, event.kind, &*event.path, header.zxid)
+                });
                 self.checks.notified(&mut client.book, session, event.kind, &event.path, header.zxid);
             }
             xid::PING => self.checks.watches_kept(&client.book, session, header.zxid),
@@ -252,7 +258,8 @@ impl World {
                 self.checks.restored(&mut client.book, session, header.zxid);
             }
             xid => {
-                let Some(Some(sent)) = client.sent.pop_front().filter(|sent| sent.as_ref().is_some_and(|s| s.xid == xid))
+                let Some(Some(sent)) =
+                    client.sent.pop_front().filter(|sent| sent.as_ref().is_some_and(|s| s.xid == xid))
                 else {
                     let what = format!("{session} gets a reply to {xid} out of turn");
                     return self.checks.fail("reply order", what);
@@ -355,7 +362,10 @@ fn arm(book: &mut Book, request: &Request, header: ReplyHeader, response: Option
         (Request::Exists { path, watch: true }, None) if header.err == ErrorCode::NoNode.code() => {
             book.arm(path, Kind::Exist, zxid);
         }
-        (Request::GetChildren { path, watch: true } | Request::GetChildren2 { path, watch: true }, Some(_)) => {
+        (
+            Request::GetChildren { path, watch: true } | Request::GetChildren2 { path, watch: true },
+            Some(_),
+        ) => {
             book.arm(path, Kind::Child, zxid);
         }
         _ => {}

@@ -98,10 +98,12 @@ impl Net {
 
     pub(crate) fn delay(&mut self, now: u64, from: Host, to: Host) -> u64 {
         let (least, beyond) = self.latency_us;
-        let extra = self.slow.iter().filter(|(host, _, until)| (*host == from || *host == to) && *until > now);
+        let extra =
+            self.slow.iter().filter(|(host, _, until)| (*host == from || *host == to) && *until > now);
         let extra: u64 = extra.map(|(_, us, _)| *us).sum();
         // Most messages are quick, a few are late.
-        let beyond = if self.rng.u8(0..4) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
+        let beyond =
+            if self.rng.u8(0..4) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
         least + beyond + extra
     }
 

@@ -280,7 +280,8 @@ impl World {
     pub(crate) fn run_node(&mut self, i: usize, life: u64) {
         let now_us = self.now;
         let node = &mut self.nodes[i];
-        let Some(process) = node.process.as_mut().filter(|process| node.life == life && process.run_at <= now_us)
+        let Some(process) =
+            node.process.as_mut().filter(|process| node.life == life && process.run_at <= now_us)
         else {
             return;
         };
@@ -290,7 +291,8 @@ impl World {
             return self.turn_at(i, until);
         }
         process.run_at = u64::MAX;
-        while let Some(inbound) = self.nodes[i].process.as_mut().and_then(|process| process.inbox.pop_front()) {
+        while let Some(inbound) = self.nodes[i].process.as_mut().and_then(|process| process.inbox.pop_front())
+        {
             match inbound {
                 Inbound::Input(input) => self.step(i, input),
                 Inbound::SnapshotDue => self.start_snapshot(i),
@@ -566,7 +568,8 @@ impl World {
     }
 
     fn dial(&mut self, i: usize, conn: ConnId, host: &str, port: Port) {
-        let to = host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()).expect("hosts are n1, n2 …") - 1;
+        let to =
+            host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()).expect("hosts are n1, n2 …") - 1;
         let life = self.nodes[i].life;
         let link = self.open(Host::Node(i), life, conn.0, Host::Node(to), port);
         if let Some(process) = &mut self.nodes[i].process {
@@ -576,7 +579,8 @@ impl World {
 
     fn wake_disk(&mut self, i: usize) {
         let (least, beyond) = self.knobs.disk_us;
-        let delay = least + if self.rng.u8(0..8) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
+        let delay = least
+            + if self.rng.u8(0..8) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
         let node = &mut self.nodes[i];
         let Some(process) = &mut node.process else { return };
         if !process.log_busy && !process.log.is_empty() {
@@ -605,7 +609,8 @@ impl World {
             }
         }
         let (ids, ops): (Vec<PersistId>, Vec<PersistOp>) = batch.into_iter().unzip();
-        let changes_history = |op: &PersistOp| matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. });
+        let changes_history =
+            |op: &PersistOp| matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. });
         let is_unsure = ops.iter().any(changes_history);
         if is_unsure {
             self.checks.unsure(i, true);
@@ -749,7 +754,11 @@ impl World {
         let peers = process.conns.values().copied();
         let clients = process.clients.values().map(|served| (served.link, 1));
         if !silently {
-            peers.chain(clients).collect::<Vec<_>>().into_iter().for_each(|(link, side)| self.close(link, side));
+            peers
+                .chain(clients)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|(link, side)| self.close(link, side));
             self.nodes[i].disk.end_process();
         }
     }

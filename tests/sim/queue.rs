@@ -9,20 +9,42 @@ use crate::net::LinkId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     /// A server's turn: a batch, or a deadline.
-    Run { node: usize, life: u64 },
+    Run {
+        node: usize,
+        life: u64,
+    },
     /// A group commit is done.
-    Disk { node: usize, life: u64 },
-    SnapshotChunk { node: usize, life: u64 },
+    Disk {
+        node: usize,
+        life: u64,
+    },
+    SnapshotChunk {
+        node: usize,
+        life: u64,
+    },
     /// A dial has reached its host, or would have.
-    Dialled { link: LinkId },
+    Dialled {
+        link: LinkId,
+    },
     /// A dial that met silence ends.
-    DialFails { link: LinkId },
-    Arrive { link: LinkId, side: usize },
+    DialFails {
+        link: LinkId,
+    },
+    Arrive {
+        link: LinkId,
+        side: usize,
+    },
     /// A client's session machine wants a tick.
-    ClientTick { client: usize },
+    ClientTick {
+        client: usize,
+    },
     /// A client thinks of something to do.
-    ClientActs { client: usize },
-    Fault { index: usize },
+    ClientActs {
+        client: usize,
+    },
+    Fault {
+        index: usize,
+    },
 }
 
 #[derive(Default)]

@@ -80,14 +80,17 @@ fn settle(world: &mut World) {
     };
     if !world.run_while(expiry_us, lingering) {
         let sessions: Vec<_> = world.checks.model.sessions().collect();
-        return world.checks.fail("liveness: expiry", format!("{sessions:?} live on, clients have {:?}", mine(world)));
+        return world
+            .checks
+            .fail("liveness: expiry", format!("{sessions:?} live on, clients have {:?}", mine(world)));
     }
     let apart = |world: &World| {
         let last = world.checks.last_committed();
         world.nodes.iter().any(|node| node.process.as_ref().is_none_or(|p| p.replica.last_zxid() < last))
     };
     if !world.run_while(10 * SECOND, apart) {
-        let zxids: Vec<_> = world.nodes.iter().map(|n| n.process.as_ref().map(|p| p.replica.last_zxid())).collect();
+        let zxids: Vec<_> =
+            world.nodes.iter().map(|n| n.process.as_ref().map(|p| p.replica.last_zxid())).collect();
         return world.checks.fail("liveness: in sync", format!("servers stay at {zxids:?}"));
     }
     for i in 0..world.nodes.len() {

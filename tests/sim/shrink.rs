@@ -14,7 +14,9 @@ pub(crate) fn shrink(scenario: &Scenario, promise: &str) -> (Scenario, Option<Ve
     let mut breaks = |candidate: &Scenario| {
         runs += 1;
         let verdict = (runs <= RUNS_MAX).then(|| run(candidate, false, false));
-        verdict.filter(|verdict| verdict.violation.as_ref().is_some_and(|violation| violation.promise == promise))
+        verdict.filter(|verdict| {
+            verdict.violation.as_ref().is_some_and(|violation| violation.promise == promise)
+        })
     };
     let mut size = best.faults.len().div_ceil(2);
     while size > 0 {

@@ -101,8 +101,11 @@ impl Workload {
     }
 
     fn sequential(&mut self, rng: &mut Rng) -> Request {
-        let mode =
-            if rng.u8(0..3) == 0 { CreateMode::EphemeralSequential } else { CreateMode::PersistentSequential };
+        let mode = if rng.u8(0..3) == 0 {
+            CreateMode::EphemeralSequential
+        } else {
+            CreateMode::PersistentSequential
+        };
         let at = Str::from(format!("{}/s-", &*parent(rng)));
         self.create_at(rng, at, mode)
     }

@@ -41,7 +41,8 @@ impl World {
         let knobs = scenario.knobs.clone();
         let nodes: Vec<Node> = (0..scenario.nodes())
             .map(|i| {
-                let drift_ppm = if knobs.drift_ppm == 0 { 0 } else { rng.i64(-knobs.drift_ppm..=knobs.drift_ppm) };
+                let drift_ppm =
+                    if knobs.drift_ppm == 0 { 0 } else { rng.i64(-knobs.drift_ppm..=knobs.drift_ppm) };
                 let node = Node::new(i, rng.u64(..), drift_ppm);
                 // The first deploy's word that an empty directory is meant (disk-format §8).
                 node.disk.put(&dirs(&knobs).log.join("initialize"), b"");
@@ -339,7 +340,12 @@ impl World {
     fn client_gone(&mut self, c: usize) {
         let to = (1..=self.nodes.len()).map(|n| format!("n{n}:2181")).collect::<Vec<_>>().join(",");
         let to: ConnectString = to.parse().expect("a list of hosts");
-        let fresh = Client::new(c + 100 * (1 + self.events as usize), to, self.knobs.session_timeout_ms, self.rng.fork());
+        let fresh = Client::new(
+            c + 100 * (1 + self.events as usize),
+            to,
+            self.knobs.session_timeout_ms,
+            self.rng.fork(),
+        );
         // Its machine goes with it: nothing tells the server.
         self.clients[c] = fresh;
         self.client_input(c, Input::Tick);

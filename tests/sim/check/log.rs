@@ -12,6 +12,7 @@ use zkops::tree::{Txn, TxnBody};
 use zkops::zab::{PersistOp, Role};
 
 use super::Checks;
+use crate::model;
 
 pub(crate) type History = Vec<(Zxid, Bytes)>;
 
@@ -186,13 +187,13 @@ impl Checks {
         let durable = view.durable.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
         let broken = match kind {
             ACK if zxid.is_epoch_start() => {
-                let logged = view.logged.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
-                view.current < zxid.epoch() || durable < logged.min(Zxid(zxid.0 - 1))
+                let initial = view.logged.iter().rev().find(|(logged, _)| *logged < zxid);
+                view.current < zxid.epoch() || initial.is_some_and(|(logged, _)| durable < *logged)
             }
             ACK => durable < zxid,
             LEADERINFO => view.accepted < zxid.epoch(),
             // Its zxid is the learner's last; the epoch it accepted is durable or it was told before.
-            ACKEPOCH => zxid > durable,
+            ACKEPOCH => zxid > durable && !zxid.is_epoch_start(),
             _ => false,
         };
         if broken {
@@ -226,6 +227,7 @@ impl Checks {
         }
         let known = self.committed.len();
         self.agree(node, last);
+        self.reaches(node, last);
         let leads = role == Some(Role::Leading { serving: true });
         if became && leads {
             let epoch = replica.epoch();
@@ -251,7 +253,7 @@ impl Checks {
     }
 
     /// A serving server has applied everything up to `last`: that is committed, and the same everywhere.
-    fn agree(&mut self, node: usize, last: Zxid) {
+    pub(super) fn agree(&mut self, node: usize, last: Zxid) {
         loop {
             let view = &self.nodes[node];
             let at = view.verified;
@@ -268,6 +270,9 @@ impl Checks {
             }
             self.nodes[node].verified += 1;
         }
+    }
+
+    fn reaches(&mut self, node: usize, last: Zxid) {
         if !last.is_epoch_start() && self.nodes[node].verified > 0 {
             let reached = self.nodes[node].logged[self.nodes[node].verified - 1].0;
             if reached != last {
@@ -282,8 +287,13 @@ impl Checks {
         let has = |view: &&NodeView| view.durable.get(at).is_some_and(|(z, t)| *z == zxid && *t == txn);
         let holders = self.nodes[..self.voters].iter().filter(has).count();
         if holders * 2 <= self.voters && !self.rot {
-            let what =
-                format!("n{} applied {zxid}, which {holders} of {} voters have on disk", node + 1, self.voters);
+            let ends: Vec<_> =
+                self.nodes.iter().map(|view| view.durable.last().map(|(zxid, _)| *zxid)).collect();
+            let what = format!(
+                "n{} applied {zxid}, which {holders} of {} voters have on disk; the disks end at {ends:?}",
+                node + 1,
+                self.voters
+            );
             self.fail("quorum durability", what);
         }
         if self.last_committed() >= zxid {
@@ -311,7 +321,8 @@ impl Checks {
             None if cxid == 0 => None,
             None => return self.fail("integrity", format!("{zxid}: {session} never sent cxid {cxid}")),
         };
-        if cxid != 0 {
+        // What a session sent through a server it has left may come late: it is refused, and has no order.
+        if cxid != 0 && !model::is_moved(&txn.body) {
             let last = self.last_cxid.insert(session, cxid).unwrap_or(0);
             if last >= cxid {
                 let what = format!("{zxid}: cxid {cxid} of {session} comes after {last}");

@@ -29,10 +29,9 @@ pub(crate) struct Book {
 impl Kind {
     fn tells(self, event: EventType) -> bool {
         match self {
-            Kind::Data | Kind::Exist => matches!(
-                event,
-                EventType::NodeCreated | EventType::NodeDataChanged | EventType::NodeDeleted
-            ),
+            Kind::Data | Kind::Exist => {
+                matches!(event, EventType::NodeCreated | EventType::NodeDataChanged | EventType::NodeDeleted)
+            }
             Kind::Child => matches!(event, EventType::NodeChildrenChanged | EventType::NodeDeleted),
         }
     }
@@ -60,7 +59,14 @@ impl Book {
 
 impl Checks {
     /// A notification has arrived. Catch-up events after a reconnect carry no zxid.
-    pub(crate) fn notified(&mut self, book: &mut Book, session: SessionId, event: EventType, path: &str, zxid: Zxid) {
+    pub(crate) fn notified(
+        &mut self,
+        book: &mut Book,
+        session: SessionId,
+        event: EventType,
+        path: &str,
+        zxid: Zxid,
+    ) {
         let kinds = [Kind::Data, Kind::Exist, Kind::Child].into_iter().filter(|kind| kind.tells(event));
         let fired: Vec<(Kind, Zxid)> =
             kinds.filter_map(|kind| Some((kind, book.armed.remove(&(path.to_owned(), kind))?))).collect();
@@ -113,7 +119,9 @@ impl Checks {
                 Kind::Exist => node.is_some(),
             };
             if differs {
-                missed = Some(format!("{session} reconnects at {zxid}: {kind:?} of {path} since {since} is not told"));
+                missed = Some(format!(
+                    "{session} reconnects at {zxid}: {kind:?} of {path} since {since} is not told"
+                ));
             }
             *since = zxid;
         }

@@ -11,15 +11,30 @@ use super::{Model, split};
 /// What a request comes to, in the terms of `apply`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Create { path: String, mode: CreateMode, sequence: Option<i32> },
-    Delete { path: String },
-    Set { path: String, version: i32 },
-    SetAcl { path: String, version: i32 },
+    Create {
+        path: String,
+        mode: CreateMode,
+        sequence: Option<i32>,
+    },
+    Delete {
+        path: String,
+    },
+    Set {
+        path: String,
+        version: i32,
+    },
+    SetAcl {
+        path: String,
+        version: i32,
+    },
     Check,
     Close,
     Multi(Vec<Verdict>),
     /// A multi in which the op of that number fails.
-    MultiFails { at: usize, code: i32 },
+    MultiFails {
+        at: usize,
+        code: i32,
+    },
     Refused(i32),
 }
 
@@ -115,8 +130,7 @@ impl Model {
         before.created += 1;
         before.children += 1;
         changed.insert(parent.to_owned(), Some(before));
-        let born =
-            Brief { version: 0, aversion: 0, created: 0, children: 0, ephemeral: mode.is_ephemeral() };
+        let born = Brief { version: 0, aversion: 0, created: 0, children: 0, ephemeral: mode.is_ephemeral() };
         changed.insert(path.clone(), Some(born));
         Ok(Verdict::Create { path, mode, sequence })
     }

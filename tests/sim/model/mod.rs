@@ -7,6 +7,8 @@
 mod apply;
 mod judge;
 
+pub(crate) use apply::is_moved;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
