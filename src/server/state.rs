@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    batch::Written,
     clients::{ClientSocket, FromClient},
     four_letter::{self, Whitelist},
     log::{self, FromLog, LogThread, SnapshotJob, ToLog},
@@ -286,16 +287,16 @@ impl Loop {
 
     fn log_event(&mut self, now: Now, event: FromLog) {
         match event {
-            FromLog::Persisted { id, ops } => {
+            FromLog::Written(Written::Persisted { id, ops }) => {
                 self.undurable = self.undurable.saturating_sub(ops);
                 self.step(now, Input::Persisted { id });
             }
-            FromLog::Reloaded { id, ops, recovered } => {
+            FromLog::Written(Written::Reloaded { id, ops, recovered }) => {
                 self.undurable = self.undurable.saturating_sub(ops);
                 let tree = Box::new(recovered.tree);
                 self.step(now, Input::Reloaded { id, tree, tail: recovered.tail });
             }
-            FromLog::SnapshotDue => self.start_snapshot(),
+            FromLog::Written(Written::SnapshotDue) => self.start_snapshot(),
             FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
             FromLog::SnapshotDone { zxid } => {
                 tracing::info!(%zxid, "snapshot written");
