@@ -13,6 +13,8 @@ pub enum Written {
     Persisted { id: PersistId, ops: usize },
     /// A truncation's answer: the state that is left.
     Reloaded { id: PersistId, ops: usize, recovered: Box<Recovered> },
+    /// What a human should know of what was done.
+    Note(String),
     /// The log has grown enough: a snapshot would shorten the next start.
     SnapshotDue,
 }
@@ -49,6 +51,7 @@ pub fn write<D: Disk>(
     {
         written.push(Written::Persisted { id: *id, ops: since });
     }
+    written.extend(store.take_notes().into_iter().map(Written::Note));
     if store.is_snapshot_due() {
         store.roll()?;
         written.push(Written::SnapshotDue);

@@ -23,7 +23,7 @@ use super::{
     peers::Peers,
     sockets,
     start::{self, Settings, Started},
-    state::{self, Clock, Parts, State},
+    state::{self, Clock, Parts, State, Stopped},
 };
 use crate::{
     store::{self, RealDisk, Refusal},
@@ -50,6 +50,11 @@ pub enum Failure {
     Data(#[from] Refusal),
     #[error("the server lines of zoo.cfg: {0}")]
     Members(#[from] MembershipError),
+    /// The data is damaged, and the peers did not make up for it.
+    #[error("{damage}\nThe data was not fetched from the other servers: {reason}")]
+    Unhealed { damage: Refusal, reason: String },
+    #[error("{}", .0.reason)]
+    Stopped(Stopped),
     #[error("{0}")]
     Other(String),
 }
@@ -58,8 +63,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) | Failure::Config(_) => 2,
-            Failure::Data(_) => 3,
-            Failure::Members(_) | Failure::Other(_) => 1,
+            Failure::Data(_) | Failure::Unhealed { .. } => 3,
+            Failure::Members(_) | Failure::Stopped(_) | Failure::Other(_) => 1,
         }
     }
 }
@@ -117,14 +122,17 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let clock = Clock::start();
     let now = clock.now();
     let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
-    let Started { store, replica, notes } = start::open(RealDisk, &settings, seed, now)?;
+    let Started { store, replica, notes, wound } = start::open(RealDisk, &settings, seed, now)?;
     notes.iter().for_each(|note| tracing::info!("{note}"));
-    tracing::info!(
-        zxid = %replica.last_zxid(),
-        znodes = replica.tree().node_count(),
-        epoch = %replica.epoch(),
-        "data loaded"
-    );
+    match &wound {
+        Some(damage) => tracing::warn!("{damage}\n{}", start::healing_words(&settings)),
+        None => tracing::info!(
+            zxid = %replica.last_zxid(),
+            znodes = replica.tree().node_count(),
+            epoch = %replica.epoch(),
+            "data loaded"
+        ),
+    }
     let _context = runtime.enter();
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
@@ -162,19 +170,26 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
     }
     runtime.spawn(stop_on_signal(stop_sender));
-    run_state(state)
+    run_state(state).map_err(|failure| match (failure, wound) {
+        (Failure::Stopped(Stopped { reason, wounded: true }), Some(damage)) => {
+            Failure::Unhealed { damage, reason }
+        }
+        (failure, _) => failure,
+    })
 }
 
 /// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
 fn run_state(state: State) -> Result<(), Failure> {
     let thread = std::thread::Builder::new().name("state".into()).spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Stopped::from(error.to_string()))?;
         runtime.block_on(state::run(state))
     });
     let thread = thread.map_err(|error| Failure::Other(format!("cannot start the state thread: {error}")))?;
     match thread.join() {
-        Ok(result) => result.map_err(Failure::Other),
+        Ok(result) => result.map_err(Failure::Stopped),
         Err(_) => {
             Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into()))
         }

@@ -31,6 +31,9 @@ pub struct Started<D: Disk> {
     pub replica: Replica,
     /// What a human should know, one line each.
     pub notes: Vec<String>,
+    /// What is damaged, if anything: this server waits for a leader of others, and is no voter before it has that
+    /// leader's data. [`replica::Output::Halt`] comes when there is none in time.
+    pub wound: Option<Refusal>,
 }
 
 impl Settings {
@@ -54,11 +57,17 @@ impl Settings {
 
 /// Opens the data and makes the replica that goes with it. `seed` is for whatever may differ from run to run.
 ///
+/// A member of an ensemble is started with damaged data, too, if its peers may have what it lost.
+///
 /// # Errors
 /// Why the data is not opened.
 pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Result<Started<D>, Refusal> {
     let store_settings = store::Settings { seed, ..settings.store.clone() };
-    let (store, recovered) = Store::open(disk, settings.dirs.clone(), store_settings)?;
+    let dirs = settings.dirs.clone();
+    let (store, recovered) = match &settings.zab {
+        None => Store::open(disk, dirs, store_settings)?,
+        Some(_) => Store::open_among_peers(disk, dirs, store_settings)?,
+    };
     let replica = match &settings.zab {
         None => Replica::standalone(settings.replica.clone(), recovered.tree, now),
         Some(config) => {
@@ -67,12 +76,22 @@ pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Resul
                 current_epoch: recovered.current_epoch,
                 last_zxid: if recovered.may_vote { recovered.tree.last_zxid() } else { Zxid::NONE },
                 tail: recovered.tail,
+                wounded: recovered.wound.is_some(),
             };
             let zab = Zab::new(config.clone(), durable, seed, now.ms);
             Replica::member(settings.replica.clone(), recovered.tree, zab, now)
         }
     };
-    Ok(Started { store, replica, notes: recovered.notes })
+    Ok(Started { store, replica, notes: recovered.notes, wound: recovered.wound })
+}
+
+/// What a server with damaged data does now.
+pub(super) fn healing_words(settings: &Settings) -> String {
+    let wait_ms = settings.zab.as_ref().map_or(0, zab::Config::healing_wait_ms);
+    format!(
+        "This server does not vote and serves nobody. For {wait_ms} ms it waits for a leader that a quorum of the \
+         other servers has, to take that leader's data in place of its own; nothing on disk is touched before that"
+    )
 }
 
 /// The members as `zab` counts them.

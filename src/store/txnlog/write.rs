@@ -119,6 +119,11 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
+    /// The newest txn appended or found at the start.
+    pub(crate) fn last(&self) -> Option<Zxid> {
+        self.last
+    }
+
     /// The log now ends at `last` (after a truncation or an installed snapshot).
     pub(crate) fn restart_after(&mut self, last: Zxid) {
         self.open = None;
