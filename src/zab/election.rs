@@ -137,7 +137,11 @@ impl Election {
             return Next::Stay;
         }
         match n.state {
-            State::Looking => self.heard_looking(t, mesh, from, Vote::of(n)),
+            State::Looking => {
+                // It has no leader any more: what it said of one is no evidence.
+                self.settled.remove(&from);
+                self.heard_looking(t, mesh, from, Vote::of(n));
+            }
             State::Following | State::Leading => {
                 if let Some(vote) = self.heard_settled(t, from, Vote::of(n)) {
                     return Next::Decided(vote);

@@ -75,6 +75,18 @@ fn it_joins_only_whom_a_quorum_of_others_has() {
 }
 
 #[test]
+fn a_leader_that_looks_again_is_none() {
+    let leading = vote(State::Leading, 3, zxid(4, 9), 7, 4);
+    let mut solo = among_peers();
+    solo.hear(ConnId(4), &leading);
+    solo.hear(ConnId(4), &vote(State::Looking, 3, zxid(4, 9), 8, 4));
+    solo.hear(ConnId(2), &Notification { state: State::Following, ..leading.clone() });
+    assert_eq!(*solo.zab.role(), Role::Looking, "it has lost its quorum since");
+    solo.hear(ConnId(4), &leading);
+    assert_eq!(*solo.zab.role(), Role::Following { leader: ServerId(3), serving: false });
+}
+
+#[test]
 fn it_takes_nothing_but_a_snapshot_and_counts_once_all_of_the_history_is_durable() {
     for kind in [Kind::DIFF, Kind::TRUNC] {
         let (mut solo, conn, _) = promised(wounded(), 6);
