@@ -11,6 +11,7 @@ use crate::tree::{Tree, Txn};
 use super::disk::{Disk, File, Kind};
 use super::epochs;
 use super::names::{self, Dirs};
+use super::newest;
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
@@ -120,6 +121,9 @@ fn load<D: Disk>(
         if let Some(epoch) = epoch.filter(|epoch| *epoch > Epoch(0) && markers.is_empty()) {
             return Err(Refusal::LostData { dir: snap_dir, epoch });
         }
+        if markers.is_empty() {
+            newest::check(disk, &log_dir, &[], &[])?;
+        }
         let intended = settings.db_autocreate || !markers.is_empty();
         let mut tree = Tree::with_settings(settings.tree.clone());
         if intended {
@@ -148,6 +152,7 @@ fn load<D: Disk>(
         }
     };
     let mut state = replay(disk, dirs, base, None, settings, notes)?;
+    newest::check(disk, &log_dir, &txnlog::files(disk, &log_dir)?, &state.replayed.without_header)?;
     state.snapshot_wanted = !has_snapshots;
     Ok((state, markers))
 }

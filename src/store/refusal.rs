@@ -123,6 +123,15 @@ pub enum Refusal {
     )]
     LostData { dir: PathBuf, epoch: Epoch },
 
+    /// The log that was written last is not there, or nothing is left in it.
+    #[error(
+        "{} is missing or empty, and it was the newest txn log when this server last wrote ({} says so): the txns in it \
+         are gone. Put it back, or let this node sync from the ensemble (zkops repair); on a server without peers remove \
+         {} to accept the loss",
+        file.display(), record.display(), record.display()
+    )]
+    LostLog { file: PathBuf, record: PathBuf },
+
     /// The log was read once more and is shorter than what was written to it.
     #[error(
         "the txn log in {} ends at {log_end}, although txns up to {written} were written to it and synced: txns that \
@@ -200,6 +209,7 @@ impl Refusal {
             | Refusal::DamagedEntry { .. }
             | Refusal::Gap { .. }
             | Refusal::LostData { .. }
+            | Refusal::LostLog { .. }
             | Refusal::LogShrank { .. }
             | Refusal::Unsynced { .. } => true,
             // The epoch that was accepted is a promise, and nobody else knows it; the current one says only

@@ -14,6 +14,7 @@ use crate::tree::snapshot;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs::{self, ACCEPTED, CURRENT};
 use super::names::{self, Dirs};
+use super::newest;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
 use super::refusal::{Refusal, Result};
@@ -381,6 +382,11 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
     }
     disk.sync_dir(&snap_dir)?;
     let logs = txnlog::files(disk, &log_dir)?;
+    newest::step_back(
+        disk,
+        &log_dir,
+        logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
+    )?;
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to) {
         recover::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
@@ -423,6 +429,7 @@ fn supersede<D: Disk>(disk: &D, dirs: &Dirs, base: &str, new_wound: Option<bool>
         }
         Result::Ok(())
     };
+    newest::step_back(disk, &log_dir, None)?;
     for (_, path) in txnlog::files(disk, &log_dir)?.iter().rev() {
         set_aside(&log_dir, path)?;
     }

@@ -84,6 +84,10 @@ fn delete_a_log(ensemble: &Ensemble, n: usize) {
     }
 }
 
+fn delete_the_newest_log(ensemble: &Ensemble, n: usize) {
+    fs::remove_file(files(ensemble, n, "log.").last().expect("there is a log")).expect("the file is ours");
+}
+
 fn delete_the_snapshots(ensemble: &Ensemble, n: usize) {
     files(ensemble, n, "snapshot.").iter().for_each(|path| fs::remove_file(path).expect("the file is ours"));
 }
@@ -147,8 +151,12 @@ fn heals_under_load(damages: &[Damage]) {
 }
 
 #[test]
-fn a_flipped_bit_and_a_missing_log_heal_under_load() {
-    heals_under_load(&[(flip_a_bit, "is damaged at byte"), (delete_a_log, "txns are missing")]);
+fn a_flipped_bit_and_missing_logs_heal_under_load() {
+    heals_under_load(&[
+        (flip_a_bit, "is damaged at byte"),
+        (delete_a_log, "txns are missing"),
+        (delete_the_newest_log, "it was the newest txn log"),
+    ]);
 }
 
 #[test]

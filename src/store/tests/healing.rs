@@ -69,14 +69,15 @@ fn damages() -> Vec<(&'static str, MemDisk, bool)> {
         [SNAPSHOT, "snapshot.0"].iter().for_each(|name| disk.edit(&path(name), |bytes| bytes[60] ^= 1));
     });
     damage("SnapshotNotReached", true, &|disk| {
-        gone(disk, OLDER_LOG);
-        gone(disk, NEWER_LOG);
+        [OLDER_LOG, NEWER_LOG, "zkops.newest"].iter().for_each(|name| gone(disk, name));
         disk.edit(&path(SNAPSHOT), |bytes| bytes.truncate(bytes.len() / 2));
     });
     damage("Gap", true, &|disk| {
         gone(disk, OLDER_LOG);
         gone(disk, SNAPSHOT);
     });
+    damage("LostLog", true, &|disk| gone(disk, NEWER_LOG));
+    damage("LostLog", true, &|disk| disk.edit(&path(NEWER_LOG), Vec::clear));
     damage("LostData", true, &|disk| {
         [SNAPSHOT, "snapshot.0", OLDER_LOG, NEWER_LOG].iter().for_each(|name| gone(disk, name));
     });
@@ -229,7 +230,7 @@ fn what_was_damaged_outlives_syncs_and_purges() {
 
 #[test]
 fn a_crash_anywhere_in_a_sync_leaves_a_wound_or_a_whole() {
-    let kinds = ["NotALog", "NoSnapshot", "Gap", "LostData", "BadEpoch"];
+    let kinds = ["NotALog", "NoSnapshot", "LostLog", "LostData", "BadEpoch"];
     for (what, disk, _) in damages().into_iter().filter(|(what, _, healed)| *healed && kinds.contains(what)) {
         let operations = {
             let rehearsal = disk.copy();

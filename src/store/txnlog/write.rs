@@ -10,8 +10,8 @@ use bytes::BytesMut;
 
 use crate::ids::Zxid;
 use crate::store::disk::{Disk, File, Kind};
-use crate::store::names;
 use crate::store::refusal::{Refusal, Result};
+use crate::store::{names, newest};
 
 use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
 
@@ -144,6 +144,7 @@ impl<D: Disk> LogWriter<D> {
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
         self.disk.sync_dir(&self.dir)?;
+        newest::note(&self.disk, &self.dir, first)?;
         Ok(log)
     }
 
