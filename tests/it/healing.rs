@@ -127,7 +127,7 @@ fn follower(ensemble: &Ensemble) -> usize {
 }
 
 #[track_caller]
-fn heals_under_load(damages: &[Damage]) {
+fn heals_under_load(damages: &[Damage]) -> String {
     let mut ensemble = Ensemble::new(3, 0, EXTRA);
     (1..=3).for_each(|n| ensemble.start(n));
     ensemble.await_serving();
@@ -146,26 +146,29 @@ fn heals_under_load(damages: &[Damage]) {
         ensemble.start(leader);
         ensemble.await_serving();
     }
-    println!("healed under load: {}", writer.finish());
+    let closing = writer.finish();
     assert_same_everywhere(&ensemble, &[1, 2, 3]);
+    closing
 }
 
 #[test]
 fn a_flipped_bit_and_missing_logs_heal_under_load() {
-    heals_under_load(&[
+    let closing = heals_under_load(&[
         (flip_a_bit, "is damaged at byte"),
         (delete_a_log, "txns are missing"),
         (delete_the_newest_log, "it was the newest txn log"),
     ]);
+    println!("healed under load: {closing}");
 }
 
 #[test]
 fn broken_and_missing_snapshots_and_epochs_heal_under_load() {
-    heals_under_load(&[
+    let closing = heals_under_load(&[
         (halve_the_snapshots, "can be loaded, so the state cannot be rebuilt"),
         (delete_the_snapshots, "holds no snapshot"),
         (garble_the_epoch, "which is no epoch"),
     ]);
+    println!("healed under load: {closing}");
 }
 
 #[test]

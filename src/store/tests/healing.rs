@@ -288,7 +288,7 @@ fn damage_found_while_the_server_runs_stops_it_and_the_next_start_is_wounded() {
         let (mut store, _) = open(&disk).unwrap();
         log(&mut store, 1, 10..=12);
         damage(&disk);
-        let refusal = store.truncate(z(1, 8)).err().expect("the damage is seen");
+        let refusal = store.truncate(z(1, 8)).expect_err("the damage is seen");
         assert!(store.flush().is_err(), "nothing more is written");
         drop(store);
         let (_, recovered) = among_peers(&disk).unwrap();
