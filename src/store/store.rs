@@ -259,8 +259,8 @@ impl<D: Disk> Store<D> {
             let damaged = supersede(&store.disk, &store.dirs, &base, new_wound)?;
             if !damaged.is_empty() {
                 store.notes.push(format!(
-                    "the leader's snapshot {zxid} is durable in {}; the damaged data and all that goes with it is \
-                     set aside there: {}. Remove it when it has been looked at",
+                    "the leader's snapshot {zxid} is durable in {}; the data that it replaces is set aside there: {}. \
+                     Remove it when it has been looked at",
                     snap_dir.join(base).display(),
                     damaged.join(", ")
                 ));

@@ -130,6 +130,7 @@ impl Learner {
             match self.stage {
                 Stage::Dating if ledger.current() == self.epoch => self.acknowledge_leader(t),
                 Stage::Mending => {
+                    t.core.healing = None;
                     t.note(
                         "this server has all that its leader has, durable: it is whole and votes again"
                             .to_owned(),
