@@ -4,7 +4,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`connect_string`] | `host:port,…[/chroot]` → [`ConnectString`] |
-//! | `session/` | the pure machine: (state, input, now) → actions. It decides; nothing else does |
+//! | [`session`] | the pure machine: (state, input, now) → actions. It decides; nothing else does |
 //! | `connection` | the loop around the machine: one task per client, sockets and timers |
 //! | `api`, `transaction` | [`Client`]: one method per operation, chroot applied and stripped |
 //! | [`four_letter`] | `srvr`, `mntr` and the like: asked and parsed |
@@ -20,7 +20,7 @@ mod event;
 pub mod four_letter;
 mod options;
 mod random;
-mod session;
+pub mod session;
 mod transaction;
 
 pub use api::{Client, Created, Node};

@@ -119,6 +119,7 @@ fn zab_config(
         notification_ms_max: config.election.notification_ms_max,
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
+        counter_max: zab::COUNTER_MAX,
     })
 }
 

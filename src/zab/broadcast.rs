@@ -20,7 +20,7 @@ impl Leader {
     pub(super) fn next_zxid(&self, core: &Core) -> Option<Zxid> {
         let waiting = self.outstanding_bytes + core.ledger.unflushed_bytes();
         (self.stage == Stage::Serving && waiting < OUTSTANDING_BYTES_MAX)
-            .then(|| self.last_proposed.next())
+            .then(|| core.config.zxid_after(self.last_proposed))
             .flatten()
     }
 
@@ -108,7 +108,7 @@ impl Leader {
     /// The counter is used up: once the last proposal is committed, a new election starts the next
     /// epoch (ZOOKEEPER-1277).
     pub(super) fn retire_if_exhausted(&self, t: &Turn) -> Next {
-        let exhausted = self.stage == Stage::Serving && self.last_proposed.next().is_none();
+        let exhausted = self.stage == Stage::Serving && t.core.config.zxid_after(self.last_proposed).is_none();
         if exhausted && t.core.ledger.delivered() == self.last_proposed {
             return Next::Leave(format!("all zxids of {} are used up", self.epoch));
         }

@@ -75,7 +75,13 @@ pub struct Config {
     /// the reference), and how many bytes of them.
     pub committed_log_max: usize,
     pub committed_log_bytes_max: usize,
+    /// The last counter of an epoch that is used: [`COUNTER_MAX`], or less where a test wants the
+    /// counter to run out often (§2.12).
+    pub counter_max: u32,
 }
+
+/// 0xffffffff is never used (§2.12).
+pub const COUNTER_MAX: u32 = u32::MAX - 1;
 
 impl Config {
     fn init_ms(&self) -> u64 {
@@ -89,6 +95,11 @@ impl Config {
     fn connect_ms(&self) -> u64 {
         let limit = if self.connect_limit == 0 { self.init_limit } else { self.connect_limit };
         self.tick_ms * u64::from(limit)
+    }
+
+    /// The next zxid of the same epoch; `None` once the epoch's counter is used up.
+    fn zxid_after(&self, zxid: Zxid) -> Option<Zxid> {
+        zxid.next().filter(|next| next.counter() <= self.counter_max)
     }
 
     fn is_observer(&self) -> bool {

@@ -21,7 +21,7 @@ const PROBE_INTERVAL_MS_MAX: u64 = 60_000;
 
 impl Session {
     /// When [`super::Input::Tick`] is wanted next.
-    pub(in crate::client) fn deadline_ms(&self) -> u64 {
+    pub fn deadline_ms(&self) -> u64 {
         match self.link {
             Link::Idle { dial_at_ms } => dial_at_ms.min(self.expires_at_ms()),
             Link::Dialing { since_ms } | Link::Handshake { since_ms } => {

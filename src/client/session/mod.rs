@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(super) use watches::Watch;
+pub use watches::Watch;
 
 use self::{requests::Auth, servers::Servers, watches::Watches};
 use super::{ConnectString, Event, Server, State, random::Random};
@@ -24,18 +24,18 @@ use crate::{
 };
 
 /// Names a call between the machine and who waits for its answer.
-pub(super) type Ticket = u64;
+pub type Ticket = u64;
 
 /// One request and what its success means here. Paths carry the chroot already.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) request: Request,
-    pub(super) effect: Effect,
+pub struct Call {
+    pub request: Request,
+    pub effect: Effect,
 }
 
 /// What a call does to the watch tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub enum Effect {
     None,
     Watch(Watch),
     /// `local`: also done when no server can be told.
@@ -47,7 +47,7 @@ pub(super) enum Effect {
 }
 
 #[derive(Debug)]
-pub(super) enum Input {
+pub enum Input {
     Call {
         ticket: Ticket,
         call: Call,
@@ -75,7 +75,7 @@ pub(super) enum Input {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// Open a connection; answered by `Connected` or `Down`.
     Dial(Server),
     /// Write these bytes, length included.
@@ -93,7 +93,7 @@ pub(super) enum Action {
 
 /// Why a call failed, before the caller's path is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// The server's error code, maybe one we do not know.
     Code(i32),
     ConnectionLoss,
@@ -105,14 +105,14 @@ pub(super) enum Failure {
 
 /// What the machine is told once.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) timeout_ms: u64,
-    pub(super) pause_ms_max: u64,
-    pub(super) read_only: bool,
-    pub(super) seed: u64,
+pub struct Settings {
+    pub timeout_ms: u64,
+    pub pause_ms_max: u64,
+    pub read_only: bool,
+    pub seed: u64,
 }
 
-pub(super) struct Session {
+pub struct Session {
     settings: Settings,
     chroot: Option<String>,
     servers: Servers,
@@ -193,7 +193,7 @@ struct Pending {
 
 impl Session {
     /// A session that dials at its first [`Input::Tick`].
-    pub(super) fn new(to: &ConnectString, settings: Settings, now_ms: u64) -> Session {
+    pub fn new(to: &ConnectString, settings: Settings, now_ms: u64) -> Session {
         let mut random = Random::new(settings.seed);
         Session {
             chroot: to.chroot().map(str::to_owned),
@@ -222,7 +222,7 @@ impl Session {
         }
     }
 
-    pub(super) fn step(&mut self, now_ms: u64, input: Input, out: &mut Vec<Action>) {
+    pub fn step(&mut self, now_ms: u64, input: Input, out: &mut Vec<Action>) {
         match input {
             Input::Call { ticket, call } => self.on_call(now_ms, ticket, call, out),
             Input::AddAuth { ticket, scheme, auth } => self.on_add_auth(now_ms, ticket, scheme, auth, out),
@@ -235,24 +235,24 @@ impl Session {
         }
     }
 
-    pub(super) fn state(&self) -> State {
+    pub fn state(&self) -> State {
         self.state
     }
 
-    pub(super) fn id(&self) -> SessionId {
+    pub fn id(&self) -> SessionId {
         self.id
     }
 
-    pub(super) fn timeout_ms(&self) -> u64 {
+    pub fn timeout_ms(&self) -> u64 {
         self.timeout_ms
     }
 
-    pub(super) fn server(&self) -> Option<&Server> {
+    pub fn server(&self) -> Option<&Server> {
         self.servers.current()
     }
 
     /// Nothing will happen any more; every call has been answered.
-    pub(super) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.link == Link::Ended
     }
 }

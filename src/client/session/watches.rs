@@ -14,7 +14,7 @@ const BATCH_BYTES_MAX: usize = 128 << 10;
 
 /// A watch that a request leaves behind when it succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Watch {
+pub enum Watch {
     /// exists: a data watch when the node is there, an exist watch when it is not.
     Exists(String),
     Data(String),

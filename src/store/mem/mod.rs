@@ -77,6 +77,21 @@ impl MemDisk {
         self.state().power_cycle();
     }
 
+    /// The process ends, the machine goes on: nothing written is lost, open files and locks are gone.
+    pub fn end_process(&self) {
+        self.state().end_process();
+    }
+
+    /// Whether a planned [`Fault::Crash`] has happened since the last restart.
+    pub fn has_crashed(&self) -> bool {
+        self.state().crashed
+    }
+
+    /// Every file that is there now, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.state().names.keys().cloned().collect()
+    }
+
     /// A whole file as it reads now.
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();

@@ -114,6 +114,10 @@ impl State {
             self.lose_sectors(index);
         }
         self.crashed = false;
+        self.end_process();
+    }
+
+    pub(super) fn end_process(&mut self) {
         self.boot += 1;
         self.locked.clear();
     }

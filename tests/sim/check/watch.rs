@@ -1,0 +1,124 @@
+//! The watch contract (client-protocol §5): a watch fires exactly once, at the first change after it was set,
+//! before its client sees anything as new as that change; none is missed over a reconnect.
+
+use std::collections::BTreeMap;
+
+use zkops::ids::{SessionId, Zxid};
+use zkops::proto::EventType;
+
+use super::Checks;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// On a node that is there.
+    Data,
+    /// On a node that is not there.
+    Exist,
+    Child,
+}
+
+/// What one session watches, as its client knows it.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    /// Set at this zxid: the first change after it must be told.
+    armed: BTreeMap<(String, Kind), Zxid>,
+    /// Reconnected, and the server has not taken the watches in yet.
+    restoring: bool,
+}
+
+impl Kind {
+    fn tells(self, event: EventType) -> bool {
+        match self {
+            Kind::Data | Kind::Exist => matches!(
+                event,
+                EventType::NodeCreated | EventType::NodeDataChanged | EventType::NodeDeleted
+            ),
+            Kind::Child => matches!(event, EventType::NodeChildrenChanged | EventType::NodeDeleted),
+        }
+    }
+}
+
+impl Book {
+    pub(crate) fn arm(&mut self, path: &str, kind: Kind, at: Zxid) {
+        self.armed.insert((path.to_owned(), kind), at);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.armed.clear();
+        self.restoring = false;
+    }
+
+    /// A connection is up: what is armed is on its way to the server.
+    pub(crate) fn reconnected(&mut self) {
+        self.restoring = !self.armed.is_empty();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.armed.len()
+    }
+}
+
+impl Checks {
+    /// A notification has arrived. Catch-up events after a reconnect carry no zxid.
+    pub(crate) fn notified(&mut self, book: &mut Book, session: SessionId, event: EventType, path: &str, zxid: Zxid) {
+        let kinds = [Kind::Data, Kind::Exist, Kind::Child].into_iter().filter(|kind| kind.tells(event));
+        let fired: Vec<(Kind, Zxid)> =
+            kinds.filter_map(|kind| Some((kind, book.armed.remove(&(path.to_owned(), kind))?))).collect();
+        if fired.is_empty() {
+            let what = format!("{session} is told {event:?} of {path} at {zxid}, which it does not watch");
+            return self.fail("watch once", what);
+        }
+        if zxid.0 <= 0 {
+            if !book.restoring {
+                self.fail("watch", format!("{session} is told {event:?} of {path} without a zxid"));
+            }
+            return;
+        }
+        for (kind, since) in fired {
+            let first = self.model.events(path, since, zxid).iter().find(|(_, what)| kind.tells(*what));
+            if first != Some(&(zxid, event)) {
+                let what = format!(
+                    "{session} is told {event:?} of {path} at {zxid}; {kind:?} since {since}: the first is {first:?}"
+                );
+                return self.fail("watch", what);
+            }
+        }
+    }
+
+    /// The client sees `zxid`: every watched change up to it must have been told before.
+    pub(crate) fn watches_kept(&mut self, book: &Book, session: SessionId, zxid: Zxid) {
+        if book.restoring {
+            return;
+        }
+        for ((path, kind), since) in &book.armed {
+            let missed = self.model.events(path, *since, zxid).iter().find(|(_, what)| kind.tells(*what));
+            if let Some((at, what)) = missed {
+                let what = format!(
+                    "{session} sees {zxid} and was not told {what:?} of {path} at {at}, {kind:?} since {since}"
+                );
+                return self.fail("watch before read", what);
+            }
+        }
+    }
+
+    /// The server has taken all watches in again, at `zxid`: those whose node differs have fired.
+    pub(crate) fn restored(&mut self, book: &mut Book, session: SessionId, zxid: Zxid) {
+        book.restoring = false;
+        let mut missed = None;
+        for ((path, kind), since) in &mut book.armed {
+            let node = self.model.node_at(path, zxid);
+            let differs = match kind {
+                Kind::Data => node.is_none_or(|node| node.mzxid() > *since),
+                Kind::Child => node.is_none_or(|node| node.pzxid() > *since),
+                Kind::Exist => node.is_some(),
+            };
+            if differs {
+                missed = Some(format!("{session} reconnects at {zxid}: {kind:?} of {path} since {since} is not told"));
+            }
+            *since = zxid;
+        }
+        if let Some(what) = missed {
+            self.fail("watch over reconnect", what);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The whole ensemble in one thread: the server's own replica, zab, tree and store, simulated clients, clocks,
+//! network and disks, all driven by one seed. Not a part of the shipped binary.
+//!
+//! `cargo test --release --test sim -- --seeds A..B` runs seeds; docs/testing.md tells the rest.
+
+mod args;
+mod check;
+mod client;
+mod model;
+mod net;
+mod node;
+mod queue;
+mod run;
+mod scenario;
+mod shrink;
+mod trace;
+mod workload;
+mod world;
+
+fn main() -> std::process::ExitCode {
+    args::main()
+}

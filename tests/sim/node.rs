@@ -1,0 +1,796 @@
+//! One simulated server: the real replica and the real store over a disk in memory, and the driver's duties
+//! around them (batches, group commits, snapshots between batches), in simulated time. It decides nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
+use zkops::jute::Reader;
+use zkops::replica::{ClientId, Input, Now, Output, Replica, Settings};
+use zkops::store::mem::MemDisk;
+use zkops::store::{self, Dirs, Done, Recovered, Refusal, SnapshotFile, Store};
+use zkops::tree::{self, snapshot};
+use zkops::zab::wire::Kind;
+use zkops::zab::{self, ConnId, Membership, PersistId, PersistOp, Role, Zab};
+
+use crate::net::{Host, Item, LinkId, Port};
+use crate::queue::Event;
+use crate::scenario::{Knobs, SECOND};
+use crate::world::World;
+
+/// Snapshots kept by a purge.
+const RETAIN: usize = 3;
+
+/// A machine with its clock and disk, and the server process on it, if it runs.
+pub(crate) struct Node {
+    pub(crate) sid: ServerId,
+    pub(crate) disk: MemDisk,
+    pub(crate) clock: Clock,
+    pub(crate) powered: bool,
+    /// Grows with every start: what was meant for an older process does not reach this one.
+    pub(crate) life: u64,
+    pub(crate) process: Option<Process>,
+    /// The process is stopped until then, and goes on as if nothing had been.
+    pub(crate) paused_until: u64,
+    pub(crate) slow_disk: (u64, u64),
+    /// The disk was told to fail: a process that ends over it is no surprise.
+    pub(crate) disk_fails: bool,
+    /// Bits of its files have flipped.
+    pub(crate) rotten: bool,
+}
+
+pub(crate) struct Clock {
+    pub(crate) drift_ppm: i64,
+    pub(crate) wall_offset_ms: i64,
+}
+
+impl Clock {
+    pub(crate) fn now(&self, now_us: u64) -> Now {
+        let ms = self.ms(now_us);
+        Now { ms, wall_ms: 1_700_000_000_000 + ms as i64 + self.wall_offset_ms }
+    }
+
+    pub(crate) fn ms(&self, now_us: u64) -> u64 {
+        let us = now_us as i64 + now_us as i64 / 1_000_000 * self.drift_ppm;
+        us as u64 / 1000
+    }
+
+    /// A simulated time at which this clock shows at least `ms`.
+    fn at(&self, ms: u64) -> u64 {
+        // Never is a year away.
+        let ms = ms.min(1 << 35);
+        let us = (ms * 1000) as i64;
+        let mut at = us - us / 1_000_000 * self.drift_ppm;
+        while self.ms(at as u64) < ms {
+            at += 500;
+        }
+        at as u64
+    }
+}
+
+pub(crate) struct Process {
+    pub(crate) replica: Replica,
+    store: Store<MemDisk>,
+    inbox: VecDeque<Inbound>,
+    run_at: u64,
+    outputs: Vec<Output>,
+    pub(crate) conns: BTreeMap<ConnId, (LinkId, usize)>,
+    pub(crate) clients: BTreeMap<ClientId, Served>,
+    next_accepted: u64,
+    next_client: u64,
+    listening: bool,
+    log: VecDeque<ToLog>,
+    log_busy: bool,
+    snapshotting: Option<Snapshotting>,
+}
+
+/// A client's connection at its server.
+pub(crate) struct Served {
+    pub(crate) link: LinkId,
+    /// The answer to its ConnectRequest is out: from now on each frame counts as a sign of life.
+    open: bool,
+}
+
+/// What waits for the state thread.
+enum Inbound {
+    Input(Input),
+    SnapshotDue,
+    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<MemDisk>> },
+}
+
+enum ToLog {
+    Persist(Vec<(PersistId, PersistOp)>),
+    BeginSnapshot(Zxid),
+}
+
+struct Snapshotting {
+    writer: snapshot::Writer,
+    generation: u64,
+    file: Option<Box<SnapshotFile<MemDisk>>>,
+}
+
+impl Node {
+    pub(crate) fn new(index: usize, seed: u64, drift_ppm: i64) -> Node {
+        Node {
+            sid: ServerId(index as i64 + 1),
+            disk: MemDisk::new(seed),
+            clock: Clock { drift_ppm, wall_offset_ms: 0 },
+            powered: true,
+            life: 0,
+            process: None,
+            paused_until: 0,
+            slow_disk: (0, 0),
+            disk_fails: false,
+            rotten: false,
+        }
+    }
+
+    pub(crate) fn role(&self) -> Option<Role> {
+        Some(*self.process.as_ref()?.replica.zab()?.role())
+    }
+}
+
+pub(crate) fn dirs(knobs: &Knobs) -> Dirs {
+    let log = if knobs.dirs_apart { "/log" } else { "/data" };
+    Dirs { data: PathBuf::from("/data"), log: PathBuf::from(log) }
+}
+
+fn store_settings(knobs: &Knobs, seed: u64) -> store::Settings {
+    store::Settings {
+        db_autocreate: false,
+        prealloc_bytes: 4096,
+        log_file_bytes_max: knobs.log_file_bytes_max,
+        snap_count: knobs.snap_count,
+        snap_log_bytes: None,
+        tail_txns_max: usize::MAX,
+        tail_bytes_max: usize::MAX,
+        seed,
+        ..store::Settings::default()
+    }
+}
+
+impl World {
+    pub(crate) fn start_node(&mut self, i: usize) {
+        let (now, seed) = (self.now, self.rng.u64(..));
+        let knobs = self.knobs.clone();
+        let node = &mut self.nodes[i];
+        if node.process.is_some() {
+            return;
+        }
+        node.powered = true;
+        node.life += 1;
+        let opened = Store::open_among_peers(node.disk.clone(), dirs(&knobs), store_settings(&knobs, seed));
+        let (store, recovered) = match opened {
+            Ok(opened) => opened,
+            Err(refusal) => return self.does_not_open(i, &refusal),
+        };
+        self.checks.recovers(i, &recovered, recovered.may_vote);
+        self.trace.say(now, || {
+            format!(
+                "n{} starts at {}, epochs {} and {}{}",
+                i + 1,
+                recovered.tree.last_zxid(),
+                recovered.accepted_epoch,
+                recovered.current_epoch,
+                if recovered.may_vote { "" } else { ", may not vote" }
+            )
+        });
+        for note in &recovered.notes {
+            self.trace.say(now, || format!("n{} notes: {note}", i + 1));
+        }
+        let replica = self.replica(i, recovered, seed);
+        let node = &mut self.nodes[i];
+        node.process = Some(Process {
+            replica,
+            store,
+            inbox: VecDeque::new(),
+            run_at: u64::MAX,
+            outputs: Vec::new(),
+            conns: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            next_accepted: 0,
+            next_client: 0,
+            listening: false,
+            log: VecDeque::new(),
+            log_busy: false,
+            snapshotting: None,
+        });
+        self.wake(i);
+    }
+
+    fn does_not_open(&mut self, i: usize, refusal: &Refusal) {
+        self.trace.say(self.now, || format!("n{} does not start: {refusal}", i + 1));
+        let node = &mut self.nodes[i];
+        if node.disk.has_crashed() {
+            self.power_off(i);
+        } else if node.disk_fails || node.rotten {
+            node.disk.end_process();
+        } else {
+            self.checks.fail("starts again", format!("n{} does not start: {refusal}", i + 1));
+        }
+    }
+
+    fn replica(&self, i: usize, recovered: Recovered, seed: u64) -> Replica {
+        let node = &self.nodes[i];
+        let now = node.clock.now(self.now);
+        let knobs = &self.knobs;
+        let membership = Membership::parse(&self.membership).expect("the member list is ours");
+        let settings = Settings {
+            me: node.sid,
+            tick_ms: knobs.tick_ms,
+            session_timeout_ms_min: 2 * knobs.tick_ms as i32,
+            session_timeout_ms_max: 20 * knobs.tick_ms as i32,
+            leader_serves: true,
+            super_digest: None,
+            tree: tree::Settings::default(),
+            container_check_ms: 60_000,
+            container_never_used_ms: 0,
+            config_text: Some(membership.to_string()),
+        };
+        let last_zxid = if recovered.may_vote { recovered.tree.last_zxid() } else { Zxid::NONE };
+        let durable = zab::Durable {
+            accepted_epoch: recovered.accepted_epoch,
+            current_epoch: recovered.current_epoch,
+            last_zxid,
+            tail: recovered.tail,
+            wounded: recovered.wound.is_some(),
+        };
+        let config = zab::Config {
+            me: node.sid,
+            membership,
+            tick_ms: knobs.tick_ms,
+            init_limit: knobs.init_limit,
+            sync_limit: knobs.sync_limit,
+            connect_limit: 0,
+            cnx_timeout_ms: 5 * knobs.tick_ms,
+            notification_ms_min: 200,
+            notification_ms_max: 10_000,
+            committed_log_max: knobs.committed_log_max,
+            committed_log_bytes_max: 1 << 20,
+            counter_max: knobs.counter_max,
+        };
+        Replica::member(settings, recovered.tree, Zab::new(config, durable, seed, now.ms), now)
+    }
+
+    /// Plans the server's next turn, now that something waits for it.
+    fn wake(&mut self, i: usize) {
+        let delay = self.rng.u64(0..=self.knobs.cpu_us);
+        self.turn_at(i, self.now + delay);
+    }
+
+    fn turn_at(&mut self, i: usize, at: u64) {
+        let node = &mut self.nodes[i];
+        let at = at.max(node.paused_until);
+        let Some(process) = &mut node.process else { return };
+        if at < process.run_at {
+            process.run_at = at;
+            self.queue.push(at, Event::Run { node: i, life: node.life });
+        }
+    }
+
+    fn put_in(&mut self, i: usize, inbound: Inbound) {
+        if let Some(process) = &mut self.nodes[i].process {
+            process.inbox.push_back(inbound);
+            self.wake(i);
+        }
+    }
+
+    /// One turn of the state thread: everything that has arrived is one batch.
+    pub(crate) fn run_node(&mut self, i: usize, life: u64) {
+        let now_us = self.now;
+        let node = &mut self.nodes[i];
+        let Some(process) = node.process.as_mut().filter(|process| node.life == life && process.run_at <= now_us)
+        else {
+            return;
+        };
+        if node.paused_until > now_us {
+            process.run_at = u64::MAX;
+            let until = node.paused_until;
+            return self.turn_at(i, until);
+        }
+        process.run_at = u64::MAX;
+        while let Some(inbound) = self.nodes[i].process.as_mut().and_then(|process| process.inbox.pop_front()) {
+            match inbound {
+                Inbound::Input(input) => self.step(i, input),
+                Inbound::SnapshotDue => self.start_snapshot(i),
+                Inbound::SnapshotBegun { zxid, file } => self.snapshot_begun(i, zxid, file),
+            }
+        }
+        let node = &self.nodes[i];
+        let now_ms = node.clock.ms(now_us);
+        if node.process.as_ref().is_some_and(|process| process.replica.deadline_ms() <= now_ms) {
+            self.step(i, Input::Tick);
+        }
+        self.finish_batch(i);
+        let node = &self.nodes[i];
+        if let Some(process) = &node.process {
+            let at = node.clock.at(process.replica.deadline_ms());
+            self.turn_at(i, at.max(now_us + 1));
+        }
+    }
+
+    fn step(&mut self, i: usize, input: Input) {
+        let node = &mut self.nodes[i];
+        let Some(process) = &mut node.process else { return };
+        let now = node.clock.now(self.now);
+        match &input {
+            Input::ClientFrame { client, .. } => {
+                if let Some(served) = process.clients.get(client).filter(|served| served.open) {
+                    let session = self.sessions[served.link];
+                    self.checks.nodes[i].heard_ms.insert(session, now.ms);
+                }
+            }
+            Input::Peer(zab::Input::Packet { packet, .. }) if packet.kind == Kind::PING => {
+                for session in touched(packet.data.as_ref()) {
+                    self.checks.nodes[i].heard_ms.insert(session, now.ms);
+                }
+            }
+            Input::Reloaded { tree, .. } => self.checks.reloads(i, tree.last_zxid()),
+            _ => {}
+        }
+        let known = process.outputs.len();
+        process.replica.step(now, input, &mut process.outputs);
+        for output in &process.outputs[known..] {
+            if let Output::Persist { op, .. } = output {
+                self.checks.persists(i, op, now.ms);
+            }
+        }
+        self.checks.stepped(i, node.sid, &process.replica, now.ms);
+    }
+
+    fn finish_batch(&mut self, i: usize) {
+        let Some(process) = &mut self.nodes[i].process else { return };
+        let mut ops = Vec::new();
+        for output in std::mem::take(&mut process.outputs) {
+            match output {
+                Output::Persist { id, op } => ops.push((id, op)),
+                Output::Peer(output) => self.peer_output(i, output),
+                Output::PeerSnapshot { conn, body } => self.send_snapshot(i, conn, body),
+                Output::Note(line) => self.trace.say(self.now, || format!("n{} notes: {line}", i + 1)),
+                Output::Halt { reason } => {
+                    // Damaged data and no quorum of others: it is started again by who looks after it.
+                    let wounded = self.nodes[i].process.as_ref().is_some_and(|process| process.replica.is_wounded());
+                    if !self.nodes[i].rotten && !wounded {
+                        self.checks.fail("halt", format!("n{} halts: {reason}", i + 1));
+                    }
+                    return self.end_process(i, false);
+                }
+            }
+        }
+        if !ops.is_empty()
+            && let Some(process) = &mut self.nodes[i].process
+        {
+            process.log.push_back(ToLog::Persist(ops));
+            self.wake_disk(i);
+        }
+        self.answer_clients(i);
+    }
+
+    fn answer_clients(&mut self, i: usize) {
+        let Some(process) = &mut self.nodes[i].process else { return };
+        let mut owed = Vec::new();
+        process.replica.drain_clients(|client, bytes, closing| owed.push((client, bytes, closing)));
+        for (client, bytes, closing) in owed {
+            let Some(process) = &mut self.nodes[i].process else { return };
+            let Some(served) = process.clients.get_mut(&client) else { continue };
+            let link = served.link;
+            let mut r = Reader::new(bytes.clone());
+            while let Ok(Some(frame)) = r.buffer() {
+                if std::mem::replace(&mut served.open, true) && frame.len() >= 16 {
+                    let zxid = i64::from_be_bytes(frame[4..12].try_into().expect("eight bytes"));
+                    self.checks.emits(i, Zxid(zxid));
+                }
+            }
+            if closing {
+                process.clients.remove(&client);
+            }
+            if !bytes.is_empty() {
+                self.send(link, 1, Item::Bytes(bytes));
+            }
+            if closing {
+                self.close(link, 1);
+            }
+        }
+    }
+
+    fn peer_output(&mut self, i: usize, output: zab::Output) {
+        match output {
+            zab::Output::DialElection { conn, host, .. } => self.dial(i, conn, &host, Port::Election),
+            zab::Output::DialLeader { conn, host, .. } => self.dial(i, conn, &host, Port::Quorum),
+            zab::Output::ListenQuorum(on) => {
+                if let Some(process) = &mut self.nodes[i].process {
+                    process.listening = on;
+                }
+            }
+            zab::Output::Close { conn } => {
+                let Some(process) = &mut self.nodes[i].process else { return };
+                if let Some((link, side)) = process.conns.remove(&conn) {
+                    self.close(link, side);
+                }
+            }
+            zab::Output::SendElection { conn, bytes } => self.send_peer(i, conn, Item::Bytes(bytes)),
+            zab::Output::Send { conn, bytes } => {
+                if bytes.len() >= 12 {
+                    let kind = i32::from_be_bytes(bytes[..4].try_into().expect("four bytes"));
+                    let zxid = i64::from_be_bytes(bytes[4..12].try_into().expect("eight bytes"));
+                    self.checks.promises(i, kind, Zxid(zxid));
+                }
+                self.send_peer(i, conn, Item::Bytes(bytes));
+            }
+            other => panic!("{other:?} is not the driver's to do"),
+        }
+    }
+
+    fn send_snapshot(&mut self, i: usize, conn: ConnId, body: Bytes) {
+        let last = self.nodes[i].process.as_ref().map_or(Zxid::ZERO, |process| process.replica.last_zxid());
+        let history = self.checks.history(i, last);
+        // The reference's closing words are the framing's business.
+        let signature = 4 + zab::wire::SNAPSHOT_SIGNATURE.len();
+        let body = body.slice(..body.len() - signature);
+        self.send_peer(i, conn, Item::Snapshot(body, history));
+    }
+
+    fn send_peer(&mut self, i: usize, conn: ConnId, item: Item) {
+        let at = self.nodes[i].process.as_ref().and_then(|process| process.conns.get(&conn)).copied();
+        if let Some((link, side)) = at {
+            self.send(link, side, item);
+        }
+    }
+
+    /// A connection's other end has let something arrive here.
+    pub(crate) fn node_receives(&mut self, i: usize, link: LinkId, side: usize, item: Item) {
+        let (port, life, conn) = {
+            let end = &self.net.links[link].ends[side];
+            (self.net.links[link].port, end.life, end.conn)
+        };
+        let node = &self.nodes[i];
+        if node.process.is_none() || node.life != life {
+            if node.powered {
+                self.close(link, side);
+            }
+            return;
+        }
+        match (port, item) {
+            (Port::Client, Item::Fin) => {
+                self.net.links[link].ends[side].open = false;
+                let client = ClientId(conn);
+                if let Some(process) = &mut self.nodes[i].process {
+                    process.clients.remove(&client);
+                }
+                self.put_in(i, Inbound::Input(Input::ClientDown { client }));
+            }
+            (_, Item::Fin) => {
+                self.net.links[link].ends[side].open = false;
+                let conn = ConnId(conn);
+                if let Some(process) = &mut self.nodes[i].process {
+                    process.conns.remove(&conn);
+                }
+                self.peer_input(i, zab::Input::Down { conn });
+            }
+            (Port::Client, Item::Bytes(bytes)) => {
+                let mut r = Reader::new(bytes);
+                while let Ok(Some(frame)) = r.buffer() {
+                    self.put_in(i, Inbound::Input(Input::ClientFrame { client: ClientId(conn), frame }));
+                }
+            }
+            (_, Item::Bytes(bytes)) => {
+                self.net.links[link].ends[side].buffer.extend_from_slice(&bytes);
+                while let Some(input) = self.take_peer_input(link, side) {
+                    self.peer_input(i, input);
+                }
+            }
+            (_, Item::Snapshot(body, history)) => {
+                let end = &mut self.net.links[link].ends[side];
+                assert!(std::mem::take(&mut end.snapshot), "a snapshot stream without SNAP");
+                self.checks.nodes[i].incoming = Some(history);
+                let conn = ConnId(conn);
+                self.peer_input(i, zab::Input::Progress { conn });
+                self.peer_input(i, zab::Input::SnapshotReceived { conn, body });
+            }
+        }
+    }
+
+    fn peer_input(&mut self, i: usize, input: zab::Input) {
+        self.put_in(i, Inbound::Input(Input::Peer(input)));
+    }
+
+    /// The next whole message of a connection between servers.
+    fn take_peer_input(&mut self, link: LinkId, side: usize) -> Option<zab::Input> {
+        let port = self.net.links[link].port;
+        let end = &mut self.net.links[link].ends[side];
+        let conn = ConnId(end.conn);
+        if port == Port::Quorum {
+            let packet = zab::wire::take_packet(&mut end.buffer).expect("our servers frame well")?;
+            end.snapshot = packet.kind == Kind::SNAP;
+            return Some(zab::Input::Packet { conn, packet });
+        }
+        if end.hello {
+            let hello = zab::Hello::take(&mut end.buffer).expect("our servers frame well")?;
+            end.hello = false;
+            return Some(zab::Input::ElectionHello { conn, hello });
+        }
+        let payload = zab::Notification::take_payload(&mut end.buffer).expect("our servers frame well")?;
+        Some(zab::Input::ElectionMessage { conn, payload })
+    }
+
+    /// A dial has come through: is there somebody to take it?
+    pub(crate) fn accept(&mut self, link: LinkId, j: usize) -> bool {
+        let port = self.net.links[link].port;
+        let node = &mut self.nodes[j];
+        let Some(process) = &mut node.process else { return false };
+        if port == Port::Quorum && !process.listening {
+            return false;
+        }
+        let end = &mut self.net.links[link].ends[1];
+        end.life = node.life;
+        match port {
+            Port::Client => {
+                process.next_client += 1;
+                end.conn = process.next_client;
+                let client = ClientId(process.next_client);
+                process.clients.insert(client, Served { link, open: false });
+                let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+                self.put_in(j, Inbound::Input(Input::ClientUp { client, addr }));
+            }
+            Port::Election | Port::Quorum => {
+                process.next_accepted += 2;
+                let conn = ConnId(process.next_accepted);
+                end.conn = conn.0;
+                end.hello = port == Port::Election;
+                process.conns.insert(conn, (link, 1));
+                if port == Port::Quorum {
+                    self.peer_input(j, zab::Input::LearnerUp { conn });
+                }
+            }
+        }
+        true
+    }
+
+    /// A dial of a server's has succeeded or not.
+    pub(crate) fn node_dialled(&mut self, i: usize, link: LinkId, is_up: bool) {
+        let end = &self.net.links[link].ends[0];
+        let (life, conn) = (end.life, ConnId(end.conn));
+        let node = &mut self.nodes[i];
+        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
+        if !process.conns.contains_key(&conn) {
+            return;
+        }
+        if !is_up {
+            process.conns.remove(&conn);
+        }
+        let input = match (is_up, self.net.links[link].port) {
+            (false, _) => zab::Input::Down { conn },
+            (true, Port::Election) => zab::Input::ElectionUp { conn },
+            (true, _) => zab::Input::LeaderUp { conn },
+        };
+        self.peer_input(i, input);
+    }
+
+    fn dial(&mut self, i: usize, conn: ConnId, host: &str, port: Port) {
+        let to = host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()).expect("hosts are n1, n2 …") - 1;
+        let life = self.nodes[i].life;
+        let link = self.open(Host::Node(i), life, conn.0, Host::Node(to), port);
+        if let Some(process) = &mut self.nodes[i].process {
+            process.conns.insert(conn, (link, 0));
+        }
+    }
+
+    fn wake_disk(&mut self, i: usize) {
+        let (least, beyond) = self.knobs.disk_us;
+        let delay = least + if self.rng.u8(0..8) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
+        let node = &mut self.nodes[i];
+        let Some(process) = &mut node.process else { return };
+        if !process.log_busy && !process.log.is_empty() {
+            process.log_busy = true;
+            let slow = if node.slow_disk.1 > self.now { node.slow_disk.0 } else { 0 };
+            let at = (self.now + delay + slow).max(node.paused_until);
+            self.queue.push(at, Event::Disk { node: i, life: node.life });
+        }
+    }
+
+    /// The log thread: writes all that waits, then says what is durable.
+    pub(crate) fn run_disk(&mut self, i: usize, life: u64) {
+        let node = &mut self.nodes[i];
+        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
+        process.log_busy = false;
+        let mut batch = Vec::new();
+        let mut begun = Vec::new();
+        let mut failed = None;
+        for command in std::mem::take(&mut process.log) {
+            match command {
+                ToLog::Persist(ops) => batch.extend(ops),
+                ToLog::BeginSnapshot(zxid) => match process.store.begin_snapshot(zxid) {
+                    Ok(file) => begun.push(Inbound::SnapshotBegun { zxid, file: Box::new(file) }),
+                    Err(refusal) => failed = Some(refusal),
+                },
+            }
+        }
+        let (ids, ops): (Vec<PersistId>, Vec<PersistOp>) = batch.into_iter().unzip();
+        let changes_history = |op: &PersistOp| matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. });
+        let is_unsure = ops.iter().any(changes_history);
+        if is_unsure {
+            self.checks.unsure(i, true);
+        }
+        let applied = match failed {
+            Some(refusal) => Err(refusal),
+            None => process.store.apply_batch(&ops),
+        };
+        let done = match applied {
+            Ok(done) => done,
+            Err(refusal) => return self.disk_failed(i, &refusal),
+        };
+        for (op, done) in ops.iter().zip(&done) {
+            let reloaded = match done {
+                Done::Reloaded(recovered) => Some(recovered.tree.last_zxid()),
+                _ => None,
+            };
+            self.checks.durable(i, op, reloaded);
+        }
+        if is_unsure {
+            self.checks.unsure(i, false);
+        }
+        begun.into_iter().for_each(|inbound| self.put_in(i, inbound));
+        let mut before = None;
+        for (id, done) in ids.into_iter().zip(done) {
+            if let Done::Reloaded(recovered) = done {
+                if let Some(id) = before.take() {
+                    self.put_in(i, Inbound::Input(Input::Persisted { id }));
+                }
+                let tree = Box::new(recovered.tree);
+                self.put_in(i, Inbound::Input(Input::Reloaded { id, tree, tail: recovered.tail }));
+            } else {
+                before = Some(id);
+            }
+        }
+        if let Some(id) = before {
+            self.put_in(i, Inbound::Input(Input::Persisted { id }));
+        }
+        let Some(process) = &mut self.nodes[i].process else { return };
+        if process.store.is_snapshot_due() {
+            if let Err(refusal) = process.store.roll() {
+                return self.disk_failed(i, &refusal);
+            }
+            self.put_in(i, Inbound::SnapshotDue);
+        }
+        self.wake_disk(i);
+    }
+
+    /// A write has failed: the machine has stopped in the middle of it, or the process ends.
+    fn disk_failed(&mut self, i: usize, refusal: &Refusal) {
+        self.trace.say(self.now, || format!("n{}: {refusal}", i + 1));
+        let node = &self.nodes[i];
+        if node.disk.has_crashed() {
+            return self.power_off(i);
+        }
+        if !node.disk_fails && !node.rotten {
+            self.checks.fail("disk", format!("n{} cannot write: {refusal}", i + 1));
+        }
+        self.end_process(i, false);
+    }
+
+    fn start_snapshot(&mut self, i: usize) {
+        let Some(process) = &mut self.nodes[i].process else { return };
+        if process.snapshotting.is_some() || !process.replica.settled() {
+            return;
+        }
+        let generation = process.replica.tree_generation();
+        let writer = snapshot::Writer::open(process.replica.tree_mut());
+        process.log.push_back(ToLog::BeginSnapshot(writer.zxid()));
+        process.snapshotting = Some(Snapshotting { writer, generation, file: None });
+        self.wake_disk(i);
+    }
+
+    fn snapshot_begun(&mut self, i: usize, zxid: Zxid, file: Box<SnapshotFile<MemDisk>>) {
+        let Some(process) = &mut self.nodes[i].process else { return };
+        if let Some(current) = process.snapshotting.as_mut().filter(|current| current.writer.zxid() == zxid) {
+            current.file = Some(file);
+            self.next_chunk(i);
+        }
+    }
+
+    fn next_chunk(&mut self, i: usize) {
+        let at = self.now + self.rng.u64(50..20_000);
+        let life = self.nodes[i].life;
+        self.queue.push(at, Event::SnapshotChunk { node: i, life });
+    }
+
+    /// A snapshot goes on while transactions do.
+    pub(crate) fn snapshot_chunk(&mut self, i: usize, life: u64) {
+        let chunk_len = self.knobs.snapshot_chunk;
+        let node = &mut self.nodes[i];
+        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
+        let Some(mut current) = process.snapshotting.take() else { return };
+        let replica = &mut process.replica;
+        if current.generation != replica.tree_generation() || !replica.settled() {
+            if current.generation == replica.tree_generation() {
+                current.writer.close(replica.tree_mut());
+            }
+            return;
+        }
+        let written = match (current.writer.chunk(replica.tree_mut(), chunk_len), &mut current.file) {
+            (Some(chunk), Some(file)) => file.write(&chunk),
+            (None, file) => {
+                let (last, digest) = (replica.last_zxid(), replica.tree().digest());
+                current.writer.close(replica.tree_mut());
+                let finished = file.take().map(|file| file.finish(Some((last, digest)), last));
+                if let Some(Err(error)) = finished {
+                    self.disk_failed(i, &Refusal::Disk(error));
+                }
+                return;
+            }
+            (Some(_), None) => return,
+        };
+        process.snapshotting = Some(current);
+        match written {
+            Ok(()) => self.next_chunk(i),
+            Err(error) => self.disk_failed(i, &Refusal::Disk(error)),
+        }
+    }
+
+    pub(crate) fn purge(&mut self, i: usize) {
+        let dirs = dirs(&self.knobs);
+        let Some(process) = &self.nodes[i].process else { return };
+        match process.store.purge(RETAIN) {
+            Ok(purged) => {
+                self.trace.say(self.now, || format!("n{} purges {:?} in {dirs:?}", i + 1, purged.deleted));
+            }
+            Err(refusal) => {
+                if self.nodes[i].disk.has_crashed() {
+                    self.power_off(i);
+                } else if !self.nodes[i].disk_fails && !self.nodes[i].rotten {
+                    self.checks.fail("purge", format!("n{}: {refusal}", i + 1));
+                }
+            }
+        }
+    }
+
+    /// The process ends; its kernel tells everybody, unless the whole machine is gone.
+    pub(crate) fn end_process(&mut self, i: usize, silently: bool) {
+        let Some(process) = self.nodes[i].process.take() else { return };
+        let peers = process.conns.values().copied();
+        let clients = process.clients.values().map(|served| (served.link, 1));
+        if !silently {
+            peers.chain(clients).collect::<Vec<_>>().into_iter().for_each(|(link, side)| self.close(link, side));
+            self.nodes[i].disk.end_process();
+        }
+    }
+
+    pub(crate) fn power_off(&mut self, i: usize) {
+        self.end_process(i, true);
+        let node = &mut self.nodes[i];
+        node.powered = false;
+        node.paused_until = 0;
+        node.disk.restart();
+    }
+
+    /// Everybody serves, under one leader, and nobody is behind.
+    pub(crate) fn is_whole(&self) -> bool {
+        let modes: Vec<_> =
+            self.nodes.iter().map(|node| node.process.as_ref().and_then(|p| p.replica.mode())).collect();
+        let leaders = modes.iter().filter(|mode| **mode == Some(zkops::replica::ModeWord::Leader)).count();
+        modes.iter().all(Option::is_some) && leaders == 1
+    }
+
+    pub(crate) fn leader(&self) -> Option<usize> {
+        let leads = |node: &Node| matches!(node.role(), Some(Role::Leading { .. }));
+        let mut leaders = (0..self.nodes.len()).filter(|i| leads(&self.nodes[*i]));
+        // The one with the newest epoch, should an older one not know yet.
+        let epoch = |i: &usize| self.nodes[*i].process.as_ref().map_or(Epoch(0), |p| p.replica.epoch());
+        leaders.by_ref().max_by_key(epoch)
+    }
+
+    /// How long a healed ensemble may take to be whole again: a vote may rest its longest pause, then a role
+    /// needs its initLimit.
+    pub(crate) fn healing_us(&self) -> u64 {
+        30 * SECOND + 3 * u64::from(self.knobs.init_limit) * self.knobs.tick_ms * 1000
+    }
+}
+
+/// The sessions of an answer to PING: 12 bytes each (quorum-protocol §2.8).
+fn touched(data: Option<&Bytes>) -> Vec<SessionId> {
+    let data = data.map_or(&[][..], |data| &data[..]);
+    let session = |entry: &[u8]| i64::from_be_bytes(entry[..8].try_into().expect("eight bytes"));
+    data.chunks_exact(12).map(|entry| SessionId(session(entry))).collect()
+}
