@@ -65,6 +65,11 @@ impl Replica {
         }
     }
 
+    /// Whether this server's data is damaged and not yet replaced by a leader's: it does not vote.
+    pub fn is_wounded(&self) -> bool {
+        self.zab().is_some_and(Zab::is_wounded)
+    }
+
     pub fn zab(&self) -> Option<&Zab> {
         match &self.agreement {
             Agreement::Standalone(_) => None,

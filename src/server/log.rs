@@ -12,9 +12,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::batch::{self, Written};
 use crate::{
     ids::Zxid,
-    store::{self, Dirs, Done, RealDisk, Recovered, Refusal, SnapshotFile, Store},
+    store::{self, Dirs, RealDisk, Refusal, SnapshotFile, Store},
     zab::{PersistId, PersistOp},
 };
 
@@ -37,17 +38,7 @@ pub(super) enum ToLog {
 
 /// What the log and snapshot threads tell the state thread.
 pub(super) enum FromLog {
-    Persisted {
-        id: PersistId,
-        ops: usize,
-    },
-    Reloaded {
-        id: PersistId,
-        ops: usize,
-        recovered: Box<Recovered>,
-    },
-    /// The log has grown enough: a snapshot would shorten the next start.
-    SnapshotDue,
+    Written(Written),
     SnapshotBegun {
         zxid: Zxid,
         file: Box<SnapshotFile<RealDisk>>,
@@ -94,13 +85,13 @@ fn run(
     fsync_warning: Duration,
     events: &UnboundedSender<FromLog>,
 ) {
-    let mut batch = Vec::new();
+    let mut waiting = Vec::new();
     while let Ok(first) = commands.recv() {
         let mut stop = false;
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
-                ToLog::Persist { ops } => batch.extend(ops),
+                ToLog::Persist { ops } => waiting.extend(ops),
                 ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
                     Ok(file) => {
                         let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
@@ -109,11 +100,12 @@ fn run(
                 },
                 ToLog::Stop => stop = true,
             }
-            next = if stop || batch.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
+            next = if stop || waiting.len() >= BATCH_MAX { None } else { commands.try_recv().ok() };
         }
         let started = Instant::now();
-        if let Err(error) = write(&mut store, &mut batch, events) {
-            return fail(error, events);
+        match batch::write(&mut store, &mut waiting) {
+            Ok(written) => written.into_iter().for_each(|what| drop(events.send(FromLog::Written(what)))),
+            Err(error) => return fail(error, events),
         }
         let took = started.elapsed();
         if took > fsync_warning {
@@ -130,42 +122,6 @@ fn run(
 
 fn fail(error: Refusal, events: &UnboundedSender<FromLog>) {
     let _ = events.send(FromLog::Failed { reason: error.to_string() });
-}
-
-/// Writes a batch in order and says what became durable. A truncation answers with the state that is left.
-fn write(
-    store: &mut Store<RealDisk>,
-    batch: &mut Vec<(PersistId, PersistOp)>,
-    events: &UnboundedSender<FromLog>,
-) -> Result<(), Refusal> {
-    let (ids, ops): (Vec<PersistId>, Vec<PersistOp>) = batch.drain(..).unzip();
-    if ops.is_empty() {
-        return Ok(());
-    }
-    let done = store.apply_batch(&ops)?;
-    let mut since = 0;
-    for (at, (id, done)) in ids.iter().zip(done).enumerate() {
-        if let Done::Reloaded(recovered) = done {
-            // What stood before the truncation is told first: a reload answers for itself alone.
-            if since > 0 {
-                let _ = events.send(FromLog::Persisted { id: ids[at - 1], ops: since });
-            }
-            let _ = events.send(FromLog::Reloaded { id: *id, ops: 1, recovered });
-            since = 0;
-        } else {
-            since += 1;
-        }
-    }
-    if since > 0
-        && let Some(id) = ids.last()
-    {
-        let _ = events.send(FromLog::Persisted { id: *id, ops: since });
-    }
-    if store.is_snapshot_due() {
-        store.roll()?;
-        let _ = events.send(FromLog::SnapshotDue);
-    }
-    Ok(())
 }
 
 /// Removes what the newest `retain` good snapshots make unnecessary. It reads whole snapshots to know that they

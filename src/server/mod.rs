@@ -5,13 +5,15 @@
 //! |---|---|
 //! | `config` | zoo.cfg → `ServerConfig` |
 //! | `run` | the parts put together, started and stopped |
+//! | `start` | settings and data → store and replica; the simulator starts here, too |
 //! | `state` | the state thread: the loop around the replica |
-//! | `log` | the log thread, and the thread that writes snapshots |
+//! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
 //! | `clients`, `limits` | the client port |
 //! | `peers`, `peer_socket` | the election and quorum ports |
 //! | `sockets` | how a port is opened |
 //! | `four_letter`, `environment` | status words and the facts they show |
 
+pub mod batch;
 mod clients;
 pub mod config;
 mod environment;
@@ -22,6 +24,7 @@ mod peer_socket;
 mod peers;
 mod run;
 mod sockets;
+pub mod start;
 mod state;
 
 pub use run::{Failure, run};

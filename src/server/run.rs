@@ -22,13 +22,12 @@ use super::{
     log::LogThread,
     peers::Peers,
     sockets,
-    state::{self, Clock, Parts, State},
+    start::{self, Settings, Started},
+    state::{self, Clock, Parts, State, Stopped},
 };
 use crate::{
-    replica::{Replica, Settings},
-    store::{self, Dirs, RealDisk, Recovered, Refusal, Store},
-    tree,
-    zab::{self, Membership, Zab},
+    store::{self, RealDisk, Refusal},
+    zab::{self, membership::MembershipError},
 };
 
 /// Messages of clients that wait for the state thread. A full channel slows the sockets down.
@@ -36,9 +35,6 @@ const CHANNEL_LEN: usize = 4096;
 
 /// The same for peers, whose messages each carry what one read of a socket brought in.
 const PEER_CHANNEL_LEN: usize = 256;
-
-/// Bytes of committed transactions kept in memory for learners that come back.
-const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;
 
 /// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
 const SILENCE_MAX: Duration = Duration::from_millis(10_000);
@@ -52,6 +48,13 @@ pub enum Failure {
     Config(#[from] Invalid),
     #[error("{0}")]
     Data(#[from] Refusal),
+    #[error("the server lines of zoo.cfg: {0}")]
+    Members(#[from] MembershipError),
+    /// The data is damaged, and the peers did not make up for it.
+    #[error("{damage}\nThe data was not fetched from the other servers: {reason}")]
+    Unhealed { damage: Refusal, reason: String },
+    #[error("{}", .0.reason)]
+    Stopped(Stopped),
     #[error("{0}")]
     Other(String),
 }
@@ -60,8 +63,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) | Failure::Config(_) => 2,
-            Failure::Data(_) => 3,
-            Failure::Other(_) => 1,
+            Failure::Data(_) | Failure::Unhealed { .. } => 3,
+            Failure::Members(_) | Failure::Stopped(_) | Failure::Other(_) => 1,
         }
     }
 }
@@ -115,15 +118,21 @@ fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failur
 }
 
 fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
-    let dirs = Dirs { data: config.data_dir.clone(), log: config.data_log_dir.clone() };
-    let (store, recovered) = Store::open(RealDisk, dirs.clone(), store_settings(config))?;
-    recovered.notes.iter().for_each(|note| tracing::info!("{note}"));
-    tracing::info!(
-        zxid = %recovered.tree.last_zxid(),
-        znodes = recovered.tree.node_count(),
-        epoch = %recovered.current_epoch,
-        "data loaded"
-    );
+    let settings = Settings::new(config, identity)?;
+    let clock = Clock::start();
+    let now = clock.now();
+    let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
+    let Started { store, replica, notes, wound } = start::open(RealDisk, &settings, seed, now)?;
+    notes.iter().for_each(|note| tracing::info!("{note}"));
+    match &wound {
+        Some(damage) => tracing::warn!("{damage}\n{}", start::healing_words(&settings)),
+        None => tracing::info!(
+            zxid = %replica.last_zxid(),
+            znodes = replica.tree().node_count(),
+            epoch = %replica.epoch(),
+            "data loaded"
+        ),
+    }
     let _context = runtime.enter();
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
@@ -137,8 +146,6 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
             Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?)
         }
     };
-    let clock = Clock::start();
-    let replica = replica(config, identity, recovered, clock)?;
     let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
     let log = LogThread::start(store, fsync_warning, log_events.clone())
         .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
@@ -147,7 +154,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         clock,
         peers,
         log,
-        dirs,
+        dirs: settings.dirs,
         log_events,
         words: words(config, identity, clock)?,
         whitelist: Whitelist::new(&config.four_letter_words.join(",")),
@@ -163,19 +170,26 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
     }
     runtime.spawn(stop_on_signal(stop_sender));
-    run_state(state)
+    run_state(state).map_err(|failure| match (failure, wound) {
+        (Failure::Stopped(Stopped { reason, wounded: true }), Some(damage)) => {
+            Failure::Unhealed { damage, reason }
+        }
+        (failure, _) => failure,
+    })
 }
 
 /// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
 fn run_state(state: State) -> Result<(), Failure> {
     let thread = std::thread::Builder::new().name("state".into()).spawn(move || {
-        let runtime =
-            Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Stopped::from(error.to_string()))?;
         runtime.block_on(state::run(state))
     });
     let thread = thread.map_err(|error| Failure::Other(format!("cannot start the state thread: {error}")))?;
     match thread.join() {
-        Ok(result) => result.map_err(Failure::Other),
+        Ok(result) => result.map_err(Failure::Stopped),
         Err(_) => {
             Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into()))
         }
@@ -194,62 +208,6 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
     }
     tracing::info!("asked to stop");
     stop.send_replace(true);
-}
-
-fn replica(
-    config: &ServerConfig,
-    identity: &Identity,
-    recovered: Recovered,
-    clock: Clock,
-) -> Result<Replica, Failure> {
-    let now = clock.now();
-    let membership = match &config.role {
-        Role::Standalone => None,
-        Role::Quorum(quorum) => Some((quorum, membership(quorum)?)),
-    };
-    let settings = Settings {
-        me: identity.me,
-        tick_ms: config.tick_ms,
-        session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),
-        session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
-        leader_serves: membership.as_ref().is_none_or(|(quorum, _)| quorum.leader_serves),
-        super_digest: config.pipeline.super_digest.clone(),
-        tree: tree_settings(config),
-        container_check_ms: config.containers.check_interval_ms,
-        container_never_used_ms: i64::try_from(config.containers.never_used_ms_max).unwrap_or(i64::MAX),
-        config_text: membership.as_ref().map(|(_, membership)| membership.to_string()),
-    };
-    let Some((quorum, membership)) = membership else {
-        return Ok(Replica::standalone(settings, recovered.tree, now));
-    };
-    let durable = zab::Durable {
-        accepted_epoch: recovered.accepted_epoch,
-        current_epoch: recovered.current_epoch,
-        last_zxid: if recovered.may_vote { recovered.tree.last_zxid() } else { crate::ids::Zxid::NONE },
-        tail: recovered.tail,
-    };
-    let zab_config = zab::Config {
-        me: identity.me,
-        membership,
-        tick_ms: config.tick_ms,
-        init_limit: quorum.init_limit_ticks,
-        sync_limit: quorum.sync_limit_ticks,
-        connect_limit: quorum.connect_limit_ticks,
-        cnx_timeout_ms: config.election.cnx_timeout_ms,
-        notification_ms_min: config.election.notification_ms_min,
-        notification_ms_max: config.election.notification_ms_max,
-        committed_log_max: config.pipeline.committed_log_txns,
-        committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
-        counter_max: zab::COUNTER_MAX,
-    };
-    let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
-    let zab = Zab::new(zab_config, durable, seed, now.ms);
-    Ok(Replica::member(settings, recovered.tree, zab, now))
-}
-
-fn membership(quorum: &Quorum) -> Result<Membership, Failure> {
-    Membership::parse(&quorum.members.text())
-        .map_err(|error| Failure::Other(format!("the server lines of zoo.cfg: {error}")))
 }
 
 fn open_peers(
@@ -298,43 +256,11 @@ fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
     })
 }
 
-fn tree_settings(config: &ServerConfig) -> tree::Settings {
-    tree::Settings {
-        extended_types: config.pipeline.extended_types,
-        skip_acl: config.pipeline.skip_acl,
-        digest_enabled: config.pipeline.digest,
-        close_session_paths: config.pipeline.close_session_txn,
-        enforce_quota: config.pipeline.enforce_quota,
-        ..tree::Settings::default()
-    }
-}
-
-fn store_settings(config: &ServerConfig) -> store::Settings {
-    let storage = &config.storage;
-    store::Settings {
-        snap_count: storage.snap_count,
-        snap_log_bytes: storage.snap_log_bytes,
-        compression: storage.snapshot_compression,
-        prealloc_bytes: storage.prealloc_bytes,
-        log_file_bytes_max: storage.log_file_bytes_max,
-        force_sync: storage.force_sync,
-        trust_empty: storage.trust_empty,
-        db_autocreate: storage.db_autocreate,
-        dir_autocreate: storage.dir_autocreate,
-        quorum: matches!(config.role, Role::Quorum(_)),
-        tail_txns_max: config.pipeline.committed_log_txns,
-        tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
-        seed: u64::from(std::process::id()),
-        tree: tree_settings(config),
-        ensemble: storage.ensemble.clone(),
-    }
-}
-
 fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Context, Failure> {
     let now = clock.now();
     let membership = match &config.role {
         Role::Standalone => None,
-        Role::Quorum(quorum) => Some(membership(quorum)?),
+        Role::Quorum(quorum) => Some(start::membership(quorum)?),
     };
     let quorum = match &config.role {
         Role::Standalone => None,

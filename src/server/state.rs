@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    batch::Written,
     clients::{ClientSocket, FromClient},
     four_letter::{self, Whitelist},
     log::{self, FromLog, LogThread, SnapshotJob, ToLog},
@@ -107,7 +108,21 @@ struct Loop {
     busy_batches: u32,
     /// When old snapshots are removed next: at the start, then at every interval.
     purge_at: Option<tokio::time::Instant>,
-    halt: Option<String>,
+    halt: Option<Stopped>,
+}
+
+/// Why the loop ended, if not because it was asked to.
+#[derive(Debug)]
+pub struct Stopped {
+    pub reason: String,
+    /// The replica's damaged data had not been made good.
+    pub wounded: bool,
+}
+
+impl From<String> for Stopped {
+    fn from(reason: String) -> Stopped {
+        Stopped { reason, wounded: false }
+    }
 }
 
 /// What has arrived and makes up the next batch.
@@ -122,7 +137,7 @@ struct Arrived {
 ///
 /// # Errors
 /// The reason to end that is not a request to stop.
-pub(super) async fn run(state: State) -> Result<(), String> {
+pub(super) async fn run(state: State) -> Result<(), Stopped> {
     let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
     let mut this = Loop {
         state: parts,
@@ -243,7 +258,10 @@ impl Loop {
                     }
                 }
                 Output::Note(line) => tracing::info!("{line}"),
-                Output::Halt { reason } => self.halt = self.halt.take().or(Some(reason)),
+                Output::Halt { reason } => {
+                    let wounded = self.state.replica.is_wounded();
+                    self.halt.get_or_insert(Stopped { reason, wounded });
+                }
             }
         }
         if !ops.is_empty() {
@@ -286,21 +304,22 @@ impl Loop {
 
     fn log_event(&mut self, now: Now, event: FromLog) {
         match event {
-            FromLog::Persisted { id, ops } => {
+            FromLog::Written(Written::Persisted { id, ops }) => {
                 self.undurable = self.undurable.saturating_sub(ops);
                 self.step(now, Input::Persisted { id });
             }
-            FromLog::Reloaded { id, ops, recovered } => {
+            FromLog::Written(Written::Reloaded { id, ops, recovered }) => {
                 self.undurable = self.undurable.saturating_sub(ops);
                 let tree = Box::new(recovered.tree);
                 self.step(now, Input::Reloaded { id, tree, tail: recovered.tail });
             }
-            FromLog::SnapshotDue => self.start_snapshot(),
+            FromLog::Written(Written::Note(line)) => tracing::warn!("{line}"),
+            FromLog::Written(Written::SnapshotDue) => self.start_snapshot(),
             FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
             FromLog::SnapshotDone { zxid } => {
                 tracing::info!(%zxid, "snapshot written");
             }
-            FromLog::Failed { reason } => self.halt = Some(reason),
+            FromLog::Failed { reason } => self.halt = Some(reason.into()),
         }
     }
 

@@ -41,6 +41,10 @@ impl<D: Disk> Store<D> {
                     self.install_snapshot(*zxid, body)?;
                     Done::Durable
                 }
+                PersistOp::Whole => {
+                    self.declare_whole()?;
+                    Done::Durable
+                }
             });
         }
         self.flush()?;

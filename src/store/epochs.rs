@@ -51,6 +51,34 @@ pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec
     Ok(Epochs { accepted: floor, current })
 }
 
+/// Refuses when one of the files is there and holds no epoch. Reads only.
+pub(crate) fn check<D: Disk>(disk: &D, dir: &Path) -> Result<()> {
+    read(disk, dir, ACCEPTED)?;
+    read(disk, dir, CURRENT)?;
+    Ok(())
+}
+
+/// Both files as they are, for a server whose data is damaged: nothing is written, and nothing follows from the
+/// newest txn. What it promised must be known, or it may join nobody.
+///
+/// An acceptedEpoch that is lost cannot be replaced by the leader's word. In an ensemble of five, say, this server
+/// promised epoch 7 to a candidate that gathers one more promise, and forgot it; a leader of epoch 6 still serves
+/// with two others. Joining it, this server would help to commit writes that the candidate's history lacks.
+pub(crate) fn as_read<D: Disk>(disk: &D, dir: &Path, damage: Refusal) -> Result<(Epochs, Refusal)> {
+    let accepted = match read(disk, dir, ACCEPTED) {
+        Ok(Some(accepted)) => Ok(accepted),
+        Ok(None) => Err(format!("{} is missing", dir.join(ACCEPTED).display())),
+        Err(error) => Err(error.to_string()),
+    };
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(promise) => return Err(Refusal::UnknownPromise { damage: Box::new(damage), promise }),
+    };
+    // Missing or damaged, too: it is written anew with the data that it speaks of.
+    let current = read(disk, dir, CURRENT).ok().flatten().unwrap_or(Epoch(0));
+    Ok((Epochs { accepted: accepted.max(current), current }, damage))
+}
+
 pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<Epoch>> {
     let file = dir.join(name);
     let Some(content) = read_small(disk, &file, NUMBER_FILE_BYTES_MAX)? else {

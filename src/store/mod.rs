@@ -15,6 +15,8 @@
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
 //! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
+//! | `newest` | the record of the newest log, so that its absence shows |
+//! | `unsynced` | the mark on data that a leader's snapshot is only about to make whole |
 //! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
 //! | `settings` | what an operator may choose |
 //! | `purge` | which snapshots and logs may go |
@@ -26,6 +28,7 @@ mod atomic;
 mod batch;
 mod epochs;
 mod names;
+mod newest;
 mod purge;
 mod real;
 mod recover;
@@ -35,6 +38,7 @@ mod snap;
 #[allow(clippy::module_inception)]
 mod store;
 mod txnlog;
+mod unsynced;
 
 pub use batch::Done;
 pub use epochs::read_myid;

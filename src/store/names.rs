@@ -33,6 +33,26 @@ pub(crate) const UNFINISHED: &str = "new.";
 pub(crate) const UNFINISHED_RECEIVED: &str = "new.received.";
 /// Prefix of files set aside: no server reads them, a human can.
 pub(crate) const ASIDE: &str = "aside.";
+/// Why a file was set aside, behind the prefix: the data that replaced it is whole; it is kept for one generation.
+pub(crate) const SUPERSEDED: &str = "superseded";
+/// The same: it was damaged, or lay beside what was. Kept until a human removes it, or until there is new damage.
+pub(crate) const DAMAGED: &str = "damaged";
+/// The file that says that the data beside it is not whole, and why.
+pub(crate) const UNSYNCED: &str = "zkops.unsynced";
+
+/// True for a file that was set aside and may be removed by a server.
+pub(crate) fn is_disposable(name: &str) -> bool {
+    name.strip_prefix(ASIDE).is_some_and(|rest| !is_of(rest, DAMAGED))
+}
+
+/// True for a file that was set aside because of damage.
+pub(crate) fn is_damaged(name: &str) -> bool {
+    name.strip_prefix(ASIDE).is_some_and(|rest| is_of(rest, DAMAGED))
+}
+
+fn is_of(rest: &str, why: &str) -> bool {
+    rest.strip_prefix(why).is_some_and(|rest| rest.starts_with('.'))
+}
 
 /// `log.<zxid>`: lower-case hex of the first txn in the file, no padding.
 pub(crate) fn log(first: Zxid) -> String {
@@ -90,6 +110,14 @@ mod tests {
             assert_eq!(parse_snapshot(&name), Some((zxid, compression)), "{name}");
         }
         assert_eq!(parse_snapshot("snapshot.0"), Some((Zxid(0), Compression::None)));
+    }
+
+    #[test]
+    fn what_was_damaged_is_not_disposable() {
+        let names =
+            ["aside.damaged.log.5", "aside.superseded.log.5", "aside.damagedlog.5", "log.5", "snapshot.5"];
+        assert_eq!(names.map(is_damaged), [true, false, false, false, false]);
+        assert_eq!(names.map(is_disposable), [false, true, true, false, false]);
     }
 
     #[test]

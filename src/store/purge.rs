@@ -21,7 +21,7 @@ pub struct Purged {
 }
 
 /// Keeps the newest `retain` good snapshots and the logs they need; deletes older ones and files
-/// that were set aside. May run beside the open store, on its own thread.
+/// that were set aside, but for what was damaged. May run beside the open store, on its own thread.
 pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
     let mut purged = Purged::default();
@@ -54,12 +54,11 @@ pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     let needed = logs.iter().map(|(zxid, _)| *zxid).filter(|zxid| *zxid <= oldest_kept).max();
     let needed = needed.unwrap_or(Zxid::ZERO);
     let old_logs = names_where(disk, &log_dir, |name| {
-        names::parse_log(name).is_some_and(|zxid| zxid < needed) || name.starts_with(names::ASIDE)
+        names::parse_log(name).is_some_and(|zxid| zxid < needed) || names::is_disposable(name)
     })?;
     remove_all(disk, &log_dir, old_logs, &mut purged)?;
     let old_snapshots = names_where(disk, &snap_dir, |name| {
-        names::parse_snapshot(name).is_some_and(|(zxid, _)| zxid < oldest_kept)
-            || name.starts_with(names::ASIDE)
+        names::parse_snapshot(name).is_some_and(|(zxid, _)| zxid < oldest_kept) || names::is_disposable(name)
     })?;
     remove_all(disk, &snap_dir, old_snapshots, &mut purged)?;
     Ok(purged)

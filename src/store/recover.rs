@@ -11,10 +11,12 @@ use crate::tree::{Tree, Txn};
 use super::disk::{Disk, File, Kind};
 use super::epochs;
 use super::names::{self, Dirs};
+use super::newest;
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
 use super::txnlog::{self, LogReader, Replayed, Span, Torn};
+use super::unsynced;
 
 /// What a directory holds, in memory.
 #[derive(Debug)]
@@ -28,17 +30,24 @@ pub struct Recovered {
     pub current_epoch: Epoch,
     /// False: this server must not count in any quorum before it has synced with a leader.
     pub may_vote: bool,
+    /// The damage because of which all of the data is left out: only a leader's snapshot makes this server
+    /// whole ([`super::Store::open_among_peers`]). It does not vote then.
+    pub wound: Option<Refusal>,
     /// Take a snapshot as soon as the state is known committed: there is none yet.
     pub snapshot_wanted: bool,
     /// What a human should know, one line each.
     pub notes: Vec<String>,
 }
 
-/// Loads a directory that the caller has locked.
+/// Loads a directory that the caller has locked. One that is refused is left exactly as it was.
 pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Result<Recovered> {
     let mut notes = Vec::new();
-    tidy(disk, dirs, &mut notes)?;
+    unsynced::check(disk, dirs)?;
+    if settings.quorum {
+        epochs::check(disk, &dirs.snaps())?;
+    }
     let (mut state, markers) = load(disk, dirs, settings, &mut notes)?;
+    tidy(disk, dirs, &mut notes)?;
     mend(disk, dirs, &state.replayed, &mut notes)?;
     // Consumed by the first start, once what it stands for is durable (disk-format §8).
     for marker in markers {
@@ -59,8 +68,32 @@ pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Re
         accepted_epoch: epochs.accepted,
         current_epoch: epochs.current,
         may_vote: state.may_vote,
+        wound: None,
         snapshot_wanted: state.snapshot_wanted,
         notes,
+    })
+}
+
+/// A damaged directory, opened for nothing but a leader's snapshot: the promises are kept, all else counts as
+/// lost. Reads only; the damage stays where it is until something better is durable.
+pub(crate) fn wounded<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    settings: &Settings,
+    damage: Refusal,
+) -> Result<Recovered> {
+    let (epochs, damage) = epochs::as_read(disk, &dirs.snaps(), damage)?;
+    let mut tree = Tree::with_settings(settings.tree.clone());
+    tree.set_last_zxid(Zxid::NONE);
+    Ok(Recovered {
+        tree,
+        tail: Vec::new(),
+        accepted_epoch: epochs.accepted,
+        current_epoch: epochs.current,
+        may_vote: false,
+        wound: Some(damage),
+        snapshot_wanted: false,
+        notes: Vec::new(),
     })
 }
 
@@ -84,6 +117,13 @@ fn load<D: Disk>(
     let has_snapshots = !snap::find(disk, &snap_dir)?.is_empty();
     let first_log = txnlog::files(disk, &log_dir)?.into_iter().next();
     if !has_snapshots && first_log.is_none() {
+        let epoch = if settings.quorum { epochs::read(disk, &snap_dir, epochs::CURRENT)? } else { None };
+        if let Some(epoch) = epoch.filter(|epoch| *epoch > Epoch(0) && markers.is_empty()) {
+            return Err(Refusal::LostData { dir: snap_dir, epoch });
+        }
+        if markers.is_empty() {
+            newest::check(disk, &log_dir, &[], &[])?;
+        }
         let intended = settings.db_autocreate || !markers.is_empty();
         let mut tree = Tree::with_settings(settings.tree.clone());
         if intended {
@@ -112,6 +152,7 @@ fn load<D: Disk>(
         }
     };
     let mut state = replay(disk, dirs, base, None, settings, notes)?;
+    newest::check(disk, &log_dir, &txnlog::files(disk, &log_dir)?, &state.replayed.without_header)?;
     state.snapshot_wanted = !has_snapshots;
     Ok((state, markers))
 }
@@ -164,13 +205,13 @@ fn load_base<D: Disk>(
     let found = snap::find(disk, dir)?;
     let eligible = found.into_iter().filter(|found| upto.is_none_or(|upto| found.zxid <= upto));
     for candidate in eligible.take(CANDIDATES_MAX) {
-        let why = if !snap::looks_valid(disk, dir, &candidate)? {
-            "it is incomplete".to_owned()
-        } else {
-            match snap::load(disk, dir, &candidate, &settings.tree, notes) {
+        let why = match snap::looks_valid(disk, dir, &candidate) {
+            Ok(true) => match snap::load(disk, dir, &candidate, &settings.tree, notes) {
                 Ok(tree) => return Ok(Base { tree, skipped }),
                 Err(error) => error.to_string(),
-            }
+            },
+            Ok(false) => "it is incomplete".to_owned(),
+            Err(error) => error.to_string(),
         };
         skipped.push((candidate, why));
     }
@@ -216,7 +257,6 @@ fn replay<D: Disk>(
              server may differ from its peers (compare the `hash` word, or let it sync anew with zkops repair)"
         ));
     }
-    let mut may_vote = true;
     for (candidate, why) in skipped {
         let file = snap_dir.join(&candidate.name);
         let is_covered = candidate.zxid <= replayed.last && !replayed.stepped_over.contains(&candidate.zxid);
@@ -225,21 +265,14 @@ fn replay<D: Disk>(
                 "{} was skipped ({why}); an older snapshot and the log hold the same",
                 file.display()
             ));
-        } else if candidate.zxid.is_epoch_start() && settings.quorum {
-            // Taken by a leader at the start of its reign, it held nothing more than the log; received
-            // from a leader, it may have held txns that are nowhere else here. The name does not tell.
-            may_vote = false;
-            notes.push(format!(
-                "{} was skipped ({why}) and may have held txns that the log lacks: this server does not vote before \
-                 it has synced with a leader",
-                file.display()
-            ));
         } else {
+            // Also at an epoch's start: taken by a leader there it held nothing more than the log, received from
+            // one it may have held txns that are nowhere else here. The name does not tell.
             let (snapshot, log_end) = (candidate.zxid, replayed.last);
             return Err(Refusal::SnapshotNotReached { file, why, snapshot, log_end });
         }
     }
-    Ok(State { tree, replayed, may_vote, snapshot_wanted: false })
+    Ok(State { tree, replayed, may_vote: true, snapshot_wanted: false })
 }
 
 /// Removes what an earlier process did not finish; names what only looks like data.
@@ -314,9 +347,11 @@ pub(crate) fn cut<D: Disk>(disk: &D, dir: &Path, file: &Path, at: u64, why: &str
     Ok(kept)
 }
 
-/// Renames a file so that no server reads it. The caller syncs the directory.
-pub(crate) fn set_aside<D: Disk>(disk: &D, dir: &Path, file: &Path, why: &str) -> Result<()> {
-    Ok(disk.rename(file, &dir.join(aside_name(file, why)))?)
+/// Renames a file so that no server reads it, and gives the new name. The caller syncs the directory.
+pub(crate) fn set_aside<D: Disk>(disk: &D, dir: &Path, file: &Path, why: &str) -> Result<String> {
+    let name = aside_name(file, why);
+    disk.rename(file, &dir.join(&name))?;
+    Ok(name)
 }
 
 fn aside_name(file: &Path, why: &str) -> String {

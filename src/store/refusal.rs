@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ids::Zxid;
+use crate::ids::{Epoch, Zxid};
 use crate::jute;
 
 use super::disk;
+use super::epochs;
+use super::names;
 
 /// Why the store stops instead of going on with data that may be wrong.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,50 @@ pub enum Refusal {
     )]
     BadEpoch { file: PathBuf, content: String },
 
+    /// A server that has been in an epoch, and neither a snapshot nor a log.
+    #[error(
+        "{} and the txn logs' directory hold neither a snapshot nor a txn log, although this server has been in \
+         epoch {epoch}: its data is gone, and an empty server that votes could lose what it acknowledged. Put the data \
+         back (is its file system mounted?), let this node sync from the ensemble (zkops repair), or, if an empty \
+         database is intended, remove the epoch files there",
+        dir.display()
+    )]
+    LostData { dir: PathBuf, epoch: Epoch },
+
+    /// The log that was written last is not there, or nothing is left in it.
+    #[error(
+        "{} is missing or empty, and it was the newest txn log when this server last wrote ({} says so): the txns in it \
+         are gone. Put it back, or let this node sync from the ensemble (zkops repair); on a server without peers remove \
+         {} to accept the loss",
+        file.display(), record.display(), record.display()
+    )]
+    LostLog { file: PathBuf, record: PathBuf },
+
+    /// The log was read once more and is shorter than what was written to it.
+    #[error(
+        "the txn log in {} ends at {log_end}, although txns up to {written} were written to it and synced: txns that \
+         were acknowledged are gone. Check the disk; let this node sync from the ensemble (zkops repair), or restore \
+         the log from a backup",
+        dir.display()
+    )]
+    LogShrank { dir: PathBuf, written: Zxid, log_end: Zxid },
+
+    /// A sync with a leader was begun in place of lost data and did not come to its end.
+    #[error(
+        "{} says that this server's data is not whole: {why}\nA sync from the ensemble was begun and did not come to \
+         its end; until then the data here may lack txns that this server has acknowledged. Let it sync (zkops repair); \
+         on a server without peers remove that file to accept the data as it is",
+        file.display()
+    )]
+    Unsynced { file: PathBuf, why: String },
+
+    /// There is damage that peers could heal, but what was promised to them is not known.
+    #[error(
+        "{damage}\nThis server does not fetch the data from its peers by itself: {promise}. Without the newest epoch \
+         that it accepted it could acknowledge writes to a leader that has been replaced"
+    )]
+    UnknownPromise { damage: Box<Refusal>, promise: String },
+
     /// A myid file without an id in it.
     #[error(
         "{} holds {content:?} instead of this server's number. Write the N of its server.N line there \
@@ -151,10 +197,52 @@ impl Refusal {
         }
     }
 
+    /// Whether this is damage to the data that a snapshot from a leader makes good: files that are missing or
+    /// do not hold what was written. Everything else (someone else's data, settings that do not fit, a file
+    /// system that says no, a txn of a newer server) would be the same afterwards, or is not ours to replace.
+    pub fn is_healed_by_peers(&self) -> bool {
+        match self {
+            Refusal::NoSnapshot { .. }
+            | Refusal::NoLoadableSnapshot { .. }
+            | Refusal::SnapshotNotReached { .. }
+            | Refusal::NotALog { .. }
+            | Refusal::DamagedEntry { .. }
+            | Refusal::Gap { .. }
+            | Refusal::LostData { .. }
+            | Refusal::LostLog { .. }
+            | Refusal::LogShrank { .. }
+            | Refusal::Unsynced { .. } => true,
+            // The epoch that was accepted is a promise, and nobody else knows it; the current one says only
+            // how far the data goes, and is replaced together with it.
+            Refusal::BadEpoch { file, .. } => file.ends_with(epochs::CURRENT),
+            // A file that cannot be read is lost, a directory or a write that fails is not cured by a sync.
+            Refusal::Disk(error) => {
+                error.op == "read" && error.kind == disk::Kind::Other && is_data(&error.path)
+            }
+            Refusal::Locked { .. }
+            | Refusal::MissingDir { .. }
+            | Refusal::Misplaced { .. }
+            | Refusal::UnknownTxn { .. }
+            | Refusal::BadMyid { .. }
+            | Refusal::ForeignEnsemble { .. }
+            | Refusal::UnknownPromise { .. }
+            | Refusal::BadReceivedSnapshot { .. }
+            | Refusal::Misuse(_)
+            | Refusal::Failed(_) => false,
+        }
+    }
+
     /// True when the disk (or quota) is full: the one failure that freeing space cures.
     pub fn is_no_space(&self) -> bool {
         matches!(self, Refusal::Disk(error) if error.kind == disk::Kind::NoSpace)
     }
+}
+
+/// A txn log, a snapshot, or the epoch that goes with them.
+fn is_data(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+        names::parse_log(name).is_some() || names::parse_snapshot(name).is_some() || name == epochs::CURRENT
+    })
 }
 
 fn listed(tried: &[(String, String)]) -> String {

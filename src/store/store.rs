@@ -14,12 +14,14 @@ use crate::tree::snapshot;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs::{self, ACCEPTED, CURRENT};
 use super::names::{self, Dirs};
+use super::newest;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter};
+use super::unsynced;
 
 /// A data directory in use.
 pub struct Store<D: Disk> {
@@ -32,6 +34,10 @@ pub struct Store<D: Disk> {
     cadence: Cadence,
     /// Which history the disk holds: a snapshot begun before it changed is not published.
     history: History,
+    /// Why what the disk holds is not whole: set from a start without a vote until [`Store::declare_whole`].
+    unsynced: Option<String>,
+    /// What a human should know and has not been told.
+    notes: Vec<String>,
     /// Why nothing may be written any more.
     failed: Option<String>,
     _locks: Vec<Lock>,
@@ -40,18 +46,43 @@ pub struct Store<D: Disk> {
 impl<D: Disk> Store<D> {
     /// Locks the directories, recovers what they hold, and makes them ready for appends.
     pub fn open(disk: D, dirs: Dirs, settings: Settings) -> Result<(Store<D>, Recovered)> {
+        Store::open_with(disk, dirs, settings, &|_, refusal| Err(refusal))
+    }
+
+    /// The same for a member of an ensemble whose other members may have what this one lost: damage that a
+    /// leader's snapshot makes good comes back as [`Recovered::wound`], and nothing on disk is touched before
+    /// [`Store::install_snapshot`].
+    pub fn open_among_peers(disk: D, dirs: Dirs, settings: Settings) -> Result<(Store<D>, Recovered)> {
+        let (at, how) = (dirs.clone(), settings.clone());
+        Store::open_with(disk, dirs, settings, &|disk, refusal| match refusal.is_healed_by_peers() {
+            true => recover::wounded(disk, &at, &how, refusal),
+            false => Err(refusal),
+        })
+    }
+
+    fn open_with(
+        disk: D,
+        dirs: Dirs,
+        settings: Settings,
+        refused: &dyn Fn(&D, Refusal) -> Result<Recovered>,
+    ) -> Result<(Store<D>, Recovered)> {
         prepare_dirs(&disk, &dirs, &settings)?;
         let locks = lock(&disk, &dirs)?;
         check_ensemble(&disk, &dirs, &settings)?;
         check_misplaced(&disk, &dirs)?;
-        let recovered = recover::recover(&disk, &dirs, &settings)?;
+        let recovered =
+            recover::recover(&disk, &dirs, &settings).or_else(|refusal| refused(&disk, refusal))?;
         let last = recovered.tree.last_zxid();
+        let empty = || "it was empty at the start".to_owned();
         let store = Store {
             log: LogWriter::new(disk.clone(), &dirs.logs(), settings.log(), Some(last)),
             accepted: recovered.accepted_epoch,
             current: recovered.current_epoch,
             cadence: Cadence::new(&settings),
             history: History::default(),
+            unsynced: (!recovered.may_vote)
+                .then(|| recovered.wound.as_ref().map_or_else(empty, Refusal::to_string)),
+            notes: Vec::new(),
             failed: None,
             _locks: locks,
             disk,
@@ -142,6 +173,7 @@ impl<D: Disk> Store<D> {
         self.flush()?;
         self.guarded(|store| {
             store.history.change();
+            let written = store.log.last().unwrap_or(Zxid::NONE);
             store.log.restart_after(to);
             let mut notes = Vec::new();
             let state = match recover::load_upto(&store.disk, &store.dirs, to, &store.settings, &mut notes) {
@@ -150,13 +182,33 @@ impl<D: Disk> Store<D> {
                 Err(why) => {
                     notes = vec![format!("the log was not cut back to {to}: {why}")];
                     let state = recover::load_all(&store.disk, &store.dirs, &store.settings, &mut notes)?;
+                    store.check_reached(written, state.tree.last_zxid())?;
                     return Ok(store.reloaded(state, notes));
                 }
             };
+            // What is to be cut off must be there: a log that ends early has lost more than that.
+            if written > to && !state.replayed.beyond && !store.has_snapshot_after(to)? {
+                store.check_reached(written, state.tree.last_zxid())?;
+            }
             drop_all_after(&store.disk, &store.dirs, to)?;
             store.cadence.restart();
             Ok(store.reloaded(state, notes))
         })
+    }
+
+    fn has_snapshot_after(&self, zxid: Zxid) -> Result<bool> {
+        Ok(snap::find(&self.disk, &self.dirs.snaps())?.first().is_some_and(|newest| newest.zxid > zxid))
+    }
+
+    /// Read anew, the data must reach as far as it was written. When it does not, the disk says so from now on:
+    /// the next start would take the shorter log for all there was.
+    fn check_reached(&self, written: Zxid, log_end: Zxid) -> Result<()> {
+        if log_end >= written {
+            return Ok(());
+        }
+        let refusal = Refusal::LogShrank { dir: self.dirs.logs(), written, log_end };
+        unsynced::mark(&self.disk, &self.dirs, &refusal.to_string())?;
+        Err(refusal)
     }
 
     fn reloaded(&mut self, state: recover::State, notes: Vec<String>) -> Recovered {
@@ -167,6 +219,7 @@ impl<D: Disk> Store<D> {
             accepted_epoch: self.accepted,
             current_epoch: self.current,
             may_vote: state.may_vote,
+            wound: None,
             snapshot_wanted: false,
             notes,
         }
@@ -175,12 +228,24 @@ impl<D: Disk> Store<D> {
     /// Makes a snapshot received from the leader the base of all data: it becomes durable first,
     /// then all older snapshots and all logs are set aside, since the log does not lead to it
     /// (TRAP Q18). `body` is sessions, ACLs, nodes and "/", without header and seals.
+    ///
+    /// In a store that was opened without a vote the data is not whole by that: a mark says so on disk until
+    /// [`Store::declare_whole`].
     pub fn install_snapshot(&mut self, zxid: Zxid, body: &Bytes) -> Result<()> {
         self.flush()?;
         self.guarded(|store| {
             // Once set aside the old data cannot stand in: what does not decode must not replace it.
             let tree = snapshot::decode(body.clone(), store.settings.tree.clone())
                 .map_err(|error| Refusal::BadReceivedSnapshot { zxid, what: error.to_string() })?;
+            // A snapshot older than what was logged may lack what was acknowledged until the proposals behind
+            // it are durable, too.
+            if store.log.last().is_some_and(|last| zxid < last) {
+                store.unsynced.get_or_insert_with(|| format!("a leader's snapshot {zxid} took the place of more"));
+            }
+            let new_wound = match &store.unsynced {
+                Some(why) => Some(unsynced::mark(&store.disk, &store.dirs, why)?),
+                None => None,
+            };
             let snap_dir = store.dirs.snaps();
             let compression = store.settings.compression;
             let mut file = SnapshotFile::receive(&store.disk, &snap_dir, zxid, compression)?;
@@ -190,10 +255,34 @@ impl<D: Disk> Store<D> {
             file.finish(digest, zxid)?;
             drop(tree);
             store.log.restart_after(zxid);
-            supersede(&store.disk, &store.dirs, &names::snapshot(zxid, compression))?;
+            let base = names::snapshot(zxid, compression);
+            let damaged = supersede(&store.disk, &store.dirs, &base, new_wound)?;
+            if !damaged.is_empty() {
+                store.notes.push(format!(
+                    "the leader's snapshot {zxid} is durable in {}; the data that it replaces is set aside there: {}. \
+                     Remove it when it has been looked at",
+                    snap_dir.join(base).display(),
+                    damaged.join(", ")
+                ));
+            }
             store.cadence.restart();
             Ok(())
         })
+    }
+
+    /// Everything of the leader's initial history is durable: from now on this data may vote. Flushes first.
+    pub fn declare_whole(&mut self) -> Result<()> {
+        self.flush()?;
+        self.guarded(|store| {
+            unsynced::clear(&store.disk, &store.dirs)?;
+            store.unsynced = None;
+            Ok(())
+        })
+    }
+
+    /// What a human should know of what was done since the last time, one line each.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Deletes snapshots and logs that the newest `retain` good snapshots make unnecessary.
@@ -293,6 +382,11 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
     }
     disk.sync_dir(&snap_dir)?;
     let logs = txnlog::files(disk, &log_dir)?;
+    newest::step_back(
+        disk,
+        &log_dir,
+        logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
+    )?;
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to) {
         recover::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
@@ -310,24 +404,39 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
 
 /// Sets everything but the snapshot `base` aside. Newest logs first, snapshots after the logs that
 /// build on them: a crash in between leaves the new state or a whole part of the old one.
-fn supersede<D: Disk>(disk: &D, dirs: &Dirs, base: &str) -> Result<()> {
-    const WHY: &str = "superseded";
+///
+/// `new_wound` says that what goes was damaged: now (true) or when an earlier sync began, which this one
+/// completes. The names of such files are returned.
+fn supersede<D: Disk>(disk: &D, dirs: &Dirs, base: &str, new_wound: Option<bool>) -> Result<Vec<String>> {
+    let why = if new_wound.is_some() { names::DAMAGED } else { names::SUPERSEDED };
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
-    // One generation is kept for a human; the one before makes room.
+    // One generation of each kind is kept for a human; the one before makes room.
+    let makes_room = |name: &str| match new_wound {
+        Some(new) => new && names::is_damaged(name),
+        None => names::is_disposable(name),
+    };
     for dir in if snap_dir == log_dir { vec![&snap_dir] } else { vec![&snap_dir, &log_dir] } {
-        for name in disk.list(dir)?.into_iter().filter(|name| name.starts_with(names::ASIDE)) {
+        for name in disk.list(dir)?.into_iter().filter(|name| makes_room(name)) {
             disk.remove(&dir.join(name))?;
         }
     }
+    let mut damaged = Vec::new();
+    let mut set_aside = |dir: &Path, path: &Path| {
+        let name = recover::set_aside(disk, dir, path, why)?;
+        disk.sync_dir(dir)?;
+        if new_wound.is_some() {
+            damaged.push(name);
+        }
+        Result::Ok(())
+    };
+    newest::step_back(disk, &log_dir, None)?;
     for (_, path) in txnlog::files(disk, &log_dir)?.iter().rev() {
-        recover::set_aside(disk, &log_dir, path, WHY)?;
-        disk.sync_dir(&log_dir)?;
+        set_aside(&log_dir, path)?;
     }
     for candidate in snap::find(disk, &snap_dir)?.into_iter().filter(|found| found.name != base) {
-        recover::set_aside(disk, &snap_dir, &snap_dir.join(&candidate.name), WHY)?;
-        disk.sync_dir(&snap_dir)?;
+        set_aside(&snap_dir, &snap_dir.join(&candidate.name))?;
     }
-    Ok(())
+    Ok(damaged)
 }
 
 /// When the next snapshot is due.

@@ -54,7 +54,7 @@ impl Leader {
         }
         link.stage = learner_link::Stage::Synced;
         link.expect_packet(t.now_ms, &t.core.config);
-        if let Some(sid) = link.sid.filter(|_| !link.observer) {
+        if let Some(sid) = link.sid.filter(|_| !link.observer && !link.forgetful) {
             self.synced.insert(sid); // only voters among them count
         }
         if self.stage == Stage::Serving {

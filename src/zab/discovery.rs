@@ -96,6 +96,9 @@ impl Leader {
                 self.note_promise(t, conn);
             }
         }
+        if last == Zxid::NONE && self.stage != Stage::Serving {
+            self.disregard(conn);
+        }
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
@@ -115,6 +118,17 @@ impl Leader {
             if let learner_link::Stage::Promised { last } = self.links[&conn].stage {
                 self.sync(t, conn, last);
             }
+        }
+    }
+
+    /// A server that lost its data does not help to establish this leader, neither now nor by what it said before
+    /// it lost it: whoever needs it for the quorum cannot know what was acknowledged.
+    fn disregard(&mut self, conn: ConnId) {
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        link.forgetful = true;
+        if let Some(sid) = link.sid {
+            self.promised.remove(&sid);
+            self.synced.remove(&sid);
         }
     }
 

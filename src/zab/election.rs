@@ -29,15 +29,19 @@ pub(super) struct Vote {
 }
 
 impl Vote {
-    /// The vote for the server itself, or for nobody if it has none to give (§1.5 "enter").
+    /// The vote for the server itself, or for nobody if it has none to give (§1.5 "enter"). Without its data a
+    /// server names −1, which is counted by nobody; not even servers before 3.6, which know no such rule, find
+    /// the epoch beside it worth following.
     pub(super) fn own(core: &Core) -> Vote {
         let voter = core.config.membership.is_voter(core.config.me);
         let or_none = |value: i64| if voter { value } else { NO_VOTE };
+        let ledger = &core.ledger;
+        let epoch = if ledger.is_unsynced() { Epoch(-1) } else { ledger.current() };
         Vote {
             leader: ServerId(or_none(core.config.me.0)),
-            zxid: Zxid(or_none(core.ledger.logged().0)),
+            zxid: Zxid(or_none(ledger.claimed().0)),
             round: core.round,
-            peer_epoch: Epoch(or_none(core.ledger.current().0)),
+            peer_epoch: Epoch(or_none(epoch.0)),
             state: State::Looking,
             version: 0,
         }
@@ -133,7 +137,11 @@ impl Election {
             return Next::Stay;
         }
         match n.state {
-            State::Looking => self.heard_looking(t, mesh, from, Vote::of(n)),
+            State::Looking => {
+                // It has no leader any more: what it said of one is no evidence.
+                self.settled.remove(&from);
+                self.heard_looking(t, mesh, from, Vote::of(n));
+            }
             State::Following | State::Leading => {
                 if let Some(vote) = self.heard_settled(t, from, Vote::of(n)) {
                     return Next::Decided(vote);
@@ -165,7 +173,7 @@ impl Election {
     fn heard_looking(&mut self, t: &mut Turn, mesh: &mut Mesh, from: ServerId, vote: Vote) {
         // A server without a vote hears only the stale votes of TRAP Q9 from those who look.
         // An empty database that lost its data must not choose, nor be chosen (§1.5).
-        if !self.has_vote() || self.initial.zxid == Zxid::NONE || vote.zxid == Zxid::NONE {
+        if !self.has_vote() || vote.zxid == Zxid::NONE {
             return;
         }
         if vote.round < t.core.round {
@@ -190,7 +198,13 @@ impl Election {
     }
 
     /// A server that follows or leads. Returns the decision if it completes one.
+    ///
+    /// A server without its data has no vote among these: it joins a leader that a quorum of others has, and is
+    /// not made a leader itself by those who have not noticed yet that it is gone.
     fn heard_settled(&mut self, t: &mut Turn, from: ServerId, vote: Vote) -> Option<Vote> {
+        if vote.leader == t.core.config.me && t.core.ledger.is_unsynced() {
+            return None;
+        }
         if vote.round == t.core.round {
             self.received.insert(from, Vote { version: 0, ..vote });
             if has_quorum(t.core, &self.received, &vote) && leads(t.core, &self.received, &vote) {
@@ -211,7 +225,7 @@ impl Election {
     pub(super) fn count(&mut self, t: &mut Turn, mesh: &Mesh) -> Next {
         let core = &*t.core;
         let me = core.config.me;
-        if !self.has_vote() || self.initial.zxid == Zxid::NONE {
+        if !self.has_vote() {
             return Next::Stay;
         }
         self.received.insert(me, self.proposal);
@@ -228,8 +242,14 @@ impl Election {
         Next::Stay
     }
 
+    /// Not an observer's, and not that of a server without its data.
     fn has_vote(&self) -> bool {
-        self.initial.leader.0 != NO_VOTE
+        self.initial.leader.0 != NO_VOTE && self.initial.zxid != Zxid::NONE
+    }
+
+    /// The leader that a peer has said it has.
+    pub(super) fn leader_of(&self, peer: ServerId) -> Option<ServerId> {
+        self.settled.get(&peer).map(|vote| vote.leader)
     }
 
     fn broadcast(&self, t: &mut Turn, mesh: &mut Mesh) {

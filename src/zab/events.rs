@@ -111,10 +111,16 @@ pub enum PersistOp {
     },
     /// Make this snapshot the base of all data. `zxid` may be older than the log's end: no
     /// transaction logged before this write may be replayed on top of it.
+    ///
+    /// When this server started without a vote ([`super::Durable::last_zxid`] was NONE) or `zxid` is older than
+    /// the log's end, the data is not whole before [`PersistOp::Whole`]: a start in between must be one without
+    /// a vote.
     InstallSnapshot {
         zxid: Zxid,
         body: Bytes,
     },
+    /// The leader's whole initial history is durable: the next start may vote.
+    Whole,
 }
 
 /// What this server is.

@@ -59,6 +59,8 @@ pub(super) enum Stage {
     Flushing { upto: PersistId },
     /// The current epoch is being written.
     Dating,
+    /// This server's data was not whole and is now; that is being written.
+    Mending,
     /// NEWLEADER is acknowledged.
     Synced,
     /// UPTODATE has come; clients are served once `serve_at` is delivered.
@@ -173,9 +175,11 @@ impl Learner {
         match self.stage {
             Stage::Dialing { next_ms, give_up_ms, .. } => next_ms.min(give_up_ms),
             // Our own disk is what is waited for; the leader may be silent meanwhile.
-            Stage::Promising { .. } | Stage::Cutting { .. } | Stage::Flushing { .. } | Stage::Dating => {
-                u64::MAX
-            }
+            Stage::Promising { .. }
+            | Stage::Cutting { .. }
+            | Stage::Flushing { .. }
+            | Stage::Dating
+            | Stage::Mending => u64::MAX,
             _ => self.read_by_ms,
         }
     }
@@ -201,7 +205,9 @@ impl Learner {
     pub(super) fn expect_packet(&mut self, t: &Turn) {
         let config = &t.core.config;
         let limit_ms = match self.stage {
-            Stage::Flushing { .. } | Stage::Dating | Stage::Synced | Stage::Live { .. } => config.sync_ms(),
+            Stage::Flushing { .. } | Stage::Dating | Stage::Mending | Stage::Synced | Stage::Live { .. } => {
+                config.sync_ms()
+            }
             _ => config.init_ms(),
         };
         self.read_by_ms = t.now_ms + limit_ms;
@@ -255,6 +261,10 @@ impl Learner {
                         t.core.ledger.write_current(self.epoch, t.out);
                     }
                 }
+                Stage::Dating if ledger.current() == self.epoch && ledger.is_unsynced() => {
+                    self.stage = Stage::Mending;
+                    t.core.ledger.declare_whole(t.out);
+                }
                 _ => {}
             }
             if self.stage == before {
@@ -264,11 +274,12 @@ impl Learner {
     }
 
     /// A promise given once for this epoch is not counted again: the reply is −1 (§2.3 step 4).
-    /// A server that needs a snapshot names no zxid, as one that lost its database.
+    /// A server that needs a snapshot names no zxid, as one that lost its database; and that one's promise elects
+    /// nobody, for it does not know what it has acknowledged.
     fn promise(&mut self, t: &mut Turn, fresh: bool) {
         let ledger = &t.core.ledger;
-        let current = if fresh { ledger.current() } else { Epoch(-1) };
-        let last = if t.core.needs_snapshot { Zxid::NONE } else { ledger.logged() };
+        let current = if fresh && !ledger.is_unsynced() { ledger.current() } else { Epoch(-1) };
+        let last = if t.core.needs_snapshot { Zxid::NONE } else { ledger.claimed() };
         self.stage = Stage::Promised;
         self.expect_packet(t);
         if let Some(conn) = self.conn {

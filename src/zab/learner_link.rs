@@ -11,6 +11,8 @@ pub(super) struct Link {
     /// Unknown until the learner has introduced itself.
     pub(super) sid: Option<ServerId>,
     pub(super) observer: bool,
+    /// It came without its data before this leader was established: it does not help to establish it.
+    pub(super) forgetful: bool,
     pub(super) stage: Stage,
     /// The link is cut when no packet arrives until then.
     pub(super) read_by_ms: u64,
@@ -52,6 +54,7 @@ impl Link {
             conn,
             sid: None,
             observer: false,
+            forgetful: false,
             stage: Stage::Accepted,
             read_by_ms: now_ms + config.init_ms(),
             synced_by_ms: now_ms + config.init_ms() + config.sync_ms(),

@@ -33,11 +33,11 @@ impl Learner {
         }
         match (self.stage, packet.kind) {
             (Stage::Receiving { .. }, _) => misplaced(&packet),
-            (Stage::Promised, Kind::DIFF) if !t.core.needs_snapshot => {
+            (Stage::Promised, Kind::DIFF) if !wants_snapshot(t) => {
                 self.stage = Stage::Syncing;
                 Next::Stay
             }
-            (Stage::Promised, Kind::TRUNC) if !t.core.needs_snapshot => self.truncate(t, packet.zxid),
+            (Stage::Promised, Kind::TRUNC) if !wants_snapshot(t) => self.truncate(t, packet.zxid),
             (Stage::Promised, Kind::SNAP) if packet.zxid.0 >= 0 && packet.zxid.epoch() <= self.epoch => {
                 self.stage = Stage::Receiving { zxid: packet.zxid };
                 Next::Stay
@@ -125,8 +125,20 @@ impl Learner {
     pub(super) fn follow(&mut self, t: &mut Turn) -> Next {
         t.core.ledger.deliver(t.out);
         t.core.ledger.trim(Zxid(i64::MAX));
-        if self.stage == Stage::Dating && t.core.ledger.current() == self.epoch {
-            self.acknowledge_leader(t);
+        let ledger = &t.core.ledger;
+        if !ledger.is_unsynced() {
+            match self.stage {
+                Stage::Dating if ledger.current() == self.epoch => self.acknowledge_leader(t),
+                Stage::Mending => {
+                    t.core.healing = None;
+                    t.note(
+                        "this server has all that its leader has, durable: it is whole and votes again"
+                            .to_owned(),
+                    );
+                    self.acknowledge_leader(t);
+                }
+                _ => {}
+            }
         }
         if let Stage::Synced | Stage::Live { .. } = self.stage {
             self.acknowledge(t);
@@ -293,4 +305,9 @@ impl Learner {
             t.send(conn, packet);
         }
     }
+}
+
+/// Whether nothing but a snapshot will do: the log here cannot be continued, or is not there.
+fn wants_snapshot(t: &Turn) -> bool {
+    t.core.needs_snapshot || t.core.ledger.is_unsynced()
 }

@@ -32,6 +32,9 @@ pub(super) struct Ledger {
     delivered: Zxid,
     /// The tree's `last_zxid`: `delivered`, or the epoch start of a leader without transactions.
     processed: Zxid,
+    /// What this server acknowledged may be missing here: its data was lost, or a snapshot older than its log took
+    /// the log's place and what follows is not durable yet.
+    unsynced: bool,
 }
 
 pub(super) struct Entry {
@@ -49,6 +52,7 @@ enum Write {
     Accepted(Epoch),
     Current(Epoch),
     Truncate,
+    Whole,
     Snapshot { zxid: Zxid, body: Bytes },
 }
 
@@ -83,6 +87,7 @@ impl Ledger {
             committed: last,
             delivered: last,
             processed: last,
+            unsynced: last == Zxid::NONE,
         };
         ledger.take_tail(durable.tail);
         ledger
@@ -96,6 +101,17 @@ impl Ledger {
     /// The epoch whose initial history is durable here (I2).
     pub(super) fn current(&self) -> Epoch {
         self.current
+    }
+
+    /// Whether this server may count in an election or an epoch's quorum: not while it may lack what it
+    /// acknowledged.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// How far this server's history goes, as others may count on it.
+    pub(super) fn claimed(&self) -> Zxid {
+        if self.unsynced { Zxid::NONE } else { self.logged }
     }
 
     pub(super) fn logged(&self) -> Zxid {
@@ -189,6 +205,11 @@ impl Ledger {
         self.issue(Write::Current(epoch), PersistOp::CurrentEpoch(epoch), out);
     }
 
+    /// States that the leader's whole initial history is durable in place of what was lost.
+    pub(super) fn declare_whole(&mut self, out: &mut Vec<Output>) {
+        self.issue(Write::Whole, PersistOp::Whole, out);
+    }
+
     /// Cuts the log behind `to`. Nothing else may be written before [`Ledger::reloaded`].
     pub(super) fn truncate(&mut self, to: Zxid, out: &mut Vec<Output>) {
         assert!(self.is_quiescent(), "a log is cut only before anything of a new leader is in it");
@@ -199,6 +220,8 @@ impl Ledger {
     /// Replaces all data by a snapshot; the tree is replaced once it is durable.
     pub(super) fn install(&mut self, zxid: Zxid, body: Bytes, out: &mut Vec<Output>) {
         self.clear_entries();
+        // Until the proposals behind it are durable, too, it may lack what was acknowledged.
+        self.unsynced |= zxid < self.logged;
         self.logged = zxid;
         self.committed = zxid;
         self.delivered = zxid;
@@ -219,6 +242,7 @@ impl Ledger {
                 }
                 Write::Accepted(epoch) => self.accepted = epoch,
                 Write::Current(epoch) => self.current = epoch,
+                Write::Whole => self.unsynced = false,
                 Write::Truncate => panic!("a truncation is answered with Reloaded, not Persisted"),
                 Write::Snapshot { zxid, body } => {
                     self.durable = zxid;

@@ -7,6 +7,7 @@
 //! | [`ballot`], [`wire`] | the bytes of the election port and of the quorum port |
 //! | [`events`] | what goes in, what comes out |
 //! | `ledger` | what is written, durable, committed, delivered |
+//! | `healing` | how long a server without its data waits for a leader |
 //! | `mesh`, `election` | election connections; fast leader election |
 //! | `learner`, `learner_sync` | following: finding the leader, epoch, sync, then the stream |
 //! | `leader`, `discovery`, `learner_link` | leading: stages, epoch agreement, one link per learner |
@@ -24,6 +25,7 @@ mod broadcast;
 mod discovery;
 mod election;
 pub mod events;
+mod healing;
 mod leader;
 mod learner;
 mod learner_link;
@@ -47,6 +49,7 @@ pub use self::wire::Packet;
 
 use self::ballot::State;
 use self::election::{Election, Vote};
+use self::healing::Healing;
 use self::leader::Leader;
 use self::learner::Learner;
 use self::ledger::Ledger;
@@ -113,6 +116,8 @@ pub struct Durable {
     pub last_zxid: Zxid,
     /// The newest logged transactions, oldest first, without a hole, up to `last_zxid`.
     pub tail: Vec<(Zxid, Bytes)>,
+    /// The database was damaged (`last_zxid` is NONE): a leader is not waited for without end.
+    pub wounded: bool,
 }
 
 /// One server's part in the protocol.
@@ -144,6 +149,7 @@ struct Core {
     role_since_ms: u64,
     /// The log cannot be continued from this leader's; ask for a snapshot next time.
     needs_snapshot: bool,
+    healing: Option<Healing>,
 }
 
 impl Core {
@@ -217,11 +223,12 @@ impl Zab {
     /// A server that has not looked at anybody yet: the first election starts with the first step.
     pub fn new(config: Config, durable: Durable, seed: u64, now_ms: u64) -> Zab {
         let mesh = Mesh::new(config.me, &config.membership, config.cnx_timeout_ms);
+        let healing = durable.wounded.then(|| Healing::new(&config, now_ms));
         let ledger = Ledger::new(durable, &config);
         let config_text = Bytes::from(config.membership.to_string());
         let nobody = Vote {
             leader: config.me,
-            zxid: ledger.logged(),
+            zxid: ledger.claimed(),
             round: 0,
             peer_epoch: ledger.current(),
             state: State::Looking,
@@ -240,6 +247,7 @@ impl Zab {
             futile_roles: 0,
             role_since_ms: now_ms,
             needs_snapshot: false,
+            healing,
         };
         let phase = Phase::Resting { until_ms: now_ms };
         Zab { core, mesh, phase, early: BTreeMap::new(), now_ms }
@@ -266,7 +274,7 @@ impl Zab {
             Phase::Leaving => u64::MAX,
             Phase::Halted => return u64::MAX,
         };
-        phase.min(self.mesh.deadline_ms())
+        phase.min(self.mesh.deadline_ms()).min(self.healing_deadline_ms())
     }
 
     /// The zxid of the next proposal. `None` while this server is not the serving leader, while
@@ -372,6 +380,8 @@ mod tests_disk;
 mod tests_election;
 #[cfg(test)]
 mod tests_follower;
+#[cfg(test)]
+mod tests_healing;
 #[cfg(test)]
 mod tests_leader;
 #[cfg(test)]

@@ -63,6 +63,10 @@ impl Zab {
     }
 
     pub(super) fn timers(&mut self, out: &mut Vec<Output>) {
+        if self.healing_deadline_ms() <= self.now_ms {
+            let reason = self.healing_report();
+            return self.turn_to(Next::Halt(reason), out);
+        }
         let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
         let next = match &mut self.phase {
             Phase::Resting { until_ms } if *until_ms <= self.now_ms => self.look(out),
@@ -202,7 +206,12 @@ impl Zab {
                 out.push(Output::ListenQuorum(false));
                 leader.close_all(out);
             }
-            Phase::Learning(learner) => learner.close(out),
+            Phase::Learning(learner) => {
+                learner.close(out);
+                if let Some(healing) = &mut self.core.healing {
+                    healing.attempt_failed(&self.core.config, self.now_ms);
+                }
+            }
             Phase::Resting { .. } | Phase::Looking(_) | Phase::Leaving | Phase::Halted => {}
         }
         Turn { now_ms: self.now_ms, core: &mut self.core, out }.set_role(Role::Looking);
@@ -260,6 +269,11 @@ impl Zab {
             Role::Following { leader, serving: false }
         };
         t.set_role(role);
+        if t.core.healing.is_some() && t.core.ledger.is_unsynced() {
+            t.note(format!(
+                "server {leader} leads with a quorum of the others: asking it for a snapshot in place of the damaged data"
+            ));
+        }
         self.phase = Phase::Learning(Box::new(Learner::start(&mut t, leader, observer)));
         Next::Stay
     }

@@ -84,6 +84,8 @@ pub(super) struct Cluster {
     membership: Membership,
     pub(super) voters: usize,
     writes: u64,
+    /// Servers without their data that found no leader in time.
+    pub(super) halts: u64,
 }
 
 pub(super) fn member_list(voters: usize, observers: usize) -> String {
@@ -146,6 +148,7 @@ impl Cluster {
             membership,
             voters,
             writes: 0,
+            halts: 0,
         }
     }
 
@@ -165,11 +168,16 @@ impl Cluster {
         node.life += 1;
         node.tree = node.disk.load();
         node.tick_at_ms = u64::MAX;
+        let wounded = node.disk.is_wounded();
+        if wounded {
+            node.tree = Tree { txns: Vec::new(), last: Zxid::NONE };
+        }
         let durable = Durable {
             accepted_epoch: node.disk.accepted,
             current_epoch: node.disk.current,
-            last_zxid: node.disk.last(),
-            tail: node.disk.tail(tail_len),
+            last_zxid: if wounded { Zxid::NONE } else { node.disk.last() },
+            tail: if wounded { Vec::new() } else { node.disk.tail(tail_len) },
+            wounded,
         };
         trace(|| format!("{:6} n{} starts at {}", self.now_ms, i + 1, node.disk.last()));
         node.zab = Some(Zab::new(config, durable, seed, self.now_ms));
@@ -200,6 +208,16 @@ impl Cluster {
             self.hang_up(i, conn);
         }
         self.oracle.stopped(i);
+    }
+
+    /// The disk of a server that is down loses its data, unless somebody else's has: what is on a quorum must
+    /// survive one loss.
+    pub(super) fn lose_data(&mut self, i: usize) {
+        let someone = self.nodes.iter().any(|node| node.disk.is_wounded());
+        if self.nodes[i].zab.is_none() && !someone {
+            trace(|| format!("{:6} n{} loses its data", self.now_ms, i + 1));
+            self.nodes[i].disk.lose();
+        }
     }
 
     pub(super) fn step(&mut self, i: usize, input: Input) {
@@ -399,6 +417,12 @@ impl Cluster {
             Output::Note(text) => {
                 trace(|| format!("{:6} n{} notes: {text}", self.now_ms, i + 1));
                 self.nodes[i].notes.push(text);
+            }
+            // A server that cannot be healed stops, and is started again by who looks after it.
+            Output::Halt { .. } if self.nodes[i].disk.is_wounded() => {
+                self.halts += 1;
+                self.crash(i);
+                self.start(i);
             }
             Output::Halt { reason } => panic!("n{} halts: {reason}", i + 1),
         }

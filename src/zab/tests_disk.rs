@@ -96,9 +96,24 @@ pub(super) struct Disk {
     pub(super) log: Vec<(Zxid, Bytes)>,
     pub(super) accepted: Epoch,
     pub(super) current: Epoch,
+    /// The data is gone: only a snapshot brings it back. Or that snapshot is there, and what follows is not.
+    pub(super) lost: bool,
+    pub(super) unsynced: bool,
 }
 
 impl Disk {
+    /// Whether a start here is one without a vote.
+    pub(super) fn is_wounded(&self) -> bool {
+        self.lost || self.unsynced
+    }
+
+    /// Everything but the promises is gone.
+    pub(super) fn lose(&mut self) {
+        self.base = Tree { txns: Vec::new(), last: Zxid::NONE };
+        self.log.clear();
+        self.lost = true;
+    }
+
     pub(super) fn last(&self) -> Zxid {
         self.log.last().map_or(self.base.last, |(zxid, _)| *zxid)
     }
@@ -146,7 +161,10 @@ impl Disk {
                     self.log.retain(|(zxid, _)| *zxid <= to);
                 }
             }
+            PersistOp::Whole => self.unsynced = false,
             PersistOp::InstallSnapshot { zxid, body } => {
+                self.unsynced |= self.lost || zxid < self.last();
+                self.lost = false;
                 self.base = Tree::decode(zxid, body);
                 self.log.clear();
             }

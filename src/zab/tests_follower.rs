@@ -446,7 +446,7 @@ fn a_lost_database_is_announced_and_filled_by_a_snapshot() {
     let durable = Durable { last_zxid: Zxid::NONE, ..disk(0, 0, &[]) };
     let (mut solo, conn, _) = follower(durable);
     solo.packet(conn, wire::leader_info(Epoch(10)));
-    assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(0)))]);
+    assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(-1)))]);
     solo.kind(conn, Kind::SNAP, zxid(9, 9));
     solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
     newleader(&mut solo, conn, 10);

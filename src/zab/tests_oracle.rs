@@ -149,6 +149,14 @@ impl Oracle {
         let n = Notification::decode(payload).unwrap();
         let looking = node.zab.as_ref().is_none_or(|zab| *zab.role() == Role::Looking);
         if n.state == State::Looking && n.leader == node.sid && n.zxid != RUMOUR && looking {
+            if n.zxid == Zxid::NONE || node.disk.is_wounded() {
+                assert_eq!(
+                    (n.zxid, n.peer_epoch),
+                    (Zxid::NONE, Epoch(-1)),
+                    "a server without its data votes"
+                );
+                return;
+            }
             assert!(node.disk.ends_at(n.zxid), "a vote names {}, which is not what is durable", n.zxid);
             assert_eq!(n.peer_epoch, node.disk.current, "a vote names an epoch that is not durable");
         }
@@ -214,10 +222,12 @@ fn of_learner(node: &Node, packet: &Packet) {
     let zxid = packet.zxid;
     match packet.kind {
         Kind::ACKEPOCH => {
+            assert!(zxid == Zxid::NONE || !node.disk.is_wounded(), "a server without its data promises");
             assert!(zxid == Zxid::NONE || node.disk.ends_at(zxid), "ACKEPOCH names what is not durable");
             assert!(node.writes.is_empty(), "ACKEPOCH before its file");
         }
         Kind::ACK if zxid.is_epoch_start() => {
+            assert!(!node.disk.is_wounded(), "NEWLEADER acknowledged before the data is whole");
             assert_eq!(node.disk.current, zxid.epoch(), "I3: NEWLEADER acknowledged before its file");
         }
         Kind::ACK => assert!(node.disk.holds(zxid), "I3: {zxid} acknowledged before its disk"),

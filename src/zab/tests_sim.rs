@@ -63,7 +63,7 @@ fn fault(c: &mut Cluster) {
     let n = c.nodes.len() as u64;
     let a = c.random.below(n) as usize;
     let b = ((a as u64 + c.random.between(1, n - 1)) % n) as usize;
-    match c.random.below(18) {
+    match c.random.below(20) {
         0..=2 => c.crash(a),
         3..=6 => c.start(a),
         7 => c.part(a, b, false),
@@ -73,6 +73,10 @@ fn fault(c: &mut Cluster) {
         12 => c.nodes[a].disk_ms_max = [0, 3, 60][c.random.below(3) as usize],
         13 => c.compact(a),
         14 => isolate(c, a),
+        18..=19 => {
+            c.crash(a);
+            c.lose_data(a);
+        }
         15..=16 => {
             let lies_ms = c.random.between(10, 300);
             c.rumours_until_ms = c.now_ms + lies_ms;

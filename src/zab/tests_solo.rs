@@ -29,6 +29,7 @@ pub(super) fn disk(accepted: i64, current: i64, zxids: &[Zxid]) -> Durable {
         current_epoch: Epoch(current),
         last_zxid: zxids.last().copied().unwrap_or(Zxid::ZERO),
         tail: zxids.iter().map(|z| (*z, txn(*z))).collect(),
+        wounded: false,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::run::eventually;
 
 /// Whose program a server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Ours,
     Apache,
 }
@@ -64,7 +64,7 @@ fn apache(config: &Path) -> Command {
 
 /// A quorum of `kinds`, each a voter, where the last one leads and the first joined last; with `extra` lines
 /// in every zoo.cfg. An observer of another kind may follow.
-fn formed(kinds: &[Kind], observer: Option<Kind>, extra: &str) -> Ensemble {
+pub(crate) fn formed(kinds: &[Kind], observer: Option<Kind>, extra: &str) -> Ensemble {
     let voters = kinds.len();
     let mut ensemble =
         Ensemble::new(voters + usize::from(observer.is_some()), observer.is_some().into(), extra);
@@ -109,7 +109,7 @@ fn written(ensemble: &Ensemble, n: usize, path: &str, count: usize) {
 
 /// Every server shows the same nodes, data, stats and ACLs; none found a digest that differs.
 #[track_caller]
-fn assert_same_everywhere(ensemble: &Ensemble, servers: &[usize]) {
+pub(crate) fn assert_same_everywhere(ensemble: &Ensemble, servers: &[usize]) {
     let dump = |n: &usize| python("dump.py", &[&ensemble.address(*n)]);
     let expected = dump(&servers[0]);
     assert!(expected.lines().count() > 2, "nothing was compared");

@@ -110,8 +110,14 @@ impl Ensemble {
 
     /// SIGTERM; gives the exit code.
     pub(crate) fn stop(&mut self, n: usize) -> i32 {
-        let mut child = self.servers[n - 1].child.take().expect("the server runs");
+        let child = self.servers[n - 1].child.as_ref().expect("the server runs");
         Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
+        self.await_end(n)
+    }
+
+    /// Waits until a server ends by itself; gives the exit code.
+    pub(crate) fn await_end(&mut self, n: usize) -> i32 {
+        let mut child = self.servers[n - 1].child.take().expect("the server runs");
         let what = format!("server {n} ends");
         let status = eventually(&what, SOON, || child.try_wait().ok().flatten().ok_or("still running"));
         status.code().unwrap_or(-1)

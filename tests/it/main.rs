@@ -8,6 +8,7 @@ mod binary;
 mod deploy;
 mod ensemble;
 mod faults;
+mod healing;
 mod lab;
 mod mistakes;
 mod repair;

@@ -161,7 +161,7 @@ impl World {
         }
         node.powered = true;
         node.life += 1;
-        let opened = Store::open(node.disk.clone(), dirs(&knobs), store_settings(&knobs, seed));
+        let opened = Store::open_among_peers(node.disk.clone(), dirs(&knobs), store_settings(&knobs, seed));
         let (store, recovered) = match opened {
             Ok(opened) => opened,
             Err(refusal) => return self.does_not_open(i, &refusal),
@@ -235,6 +235,7 @@ impl World {
             current_epoch: recovered.current_epoch,
             last_zxid,
             tail: recovered.tail,
+            wounded: recovered.wound.is_some(),
         };
         let config = zab::Config {
             me: node.sid,
@@ -351,7 +352,9 @@ impl World {
                 Output::PeerSnapshot { conn, body } => self.send_snapshot(i, conn, body),
                 Output::Note(line) => self.trace.say(self.now, || format!("n{} notes: {line}", i + 1)),
                 Output::Halt { reason } => {
-                    if !self.nodes[i].rotten {
+                    // Damaged data and no quorum of others: it is started again by who looks after it.
+                    let wounded = self.nodes[i].process.as_ref().is_some_and(|process| process.replica.is_wounded());
+                    if !self.nodes[i].rotten && !wounded {
                         self.checks.fail("halt", format!("n{} halts: {reason}", i + 1));
                     }
                     return self.end_process(i, false);

@@ -109,7 +109,7 @@ impl MemDisk {
         }
         let content = Content { bytes: bytes.to_vec(), len: bytes.len() as u64 };
         let inode = state.inodes.len();
-        state.inodes.push(Inode { now: content.clone(), durable: content });
+        state.inodes.push(Inode { now: content.clone(), durable: content, unreadable: false });
         state.names.insert(path.to_owned(), inode);
         state.durable_names.insert(path.to_owned(), inode);
     }
@@ -119,6 +119,20 @@ impl MemDisk {
         let mut bytes = self.bytes(path).unwrap_or_default();
         change(&mut bytes);
         self.put(path, &bytes);
+    }
+
+    /// From now on reading the file fails with EIO, under whatever name, until it is put there anew.
+    pub fn make_unreadable(&self, path: &Path) {
+        let mut state = self.state();
+        if let Some(&inode) = state.names.get(path) {
+            state.inodes[inode].unreadable = true;
+        }
+    }
+
+    /// Another disk that holds what this one holds now, durable or not. Its faults are its own.
+    pub fn copy(&self) -> MemDisk {
+        let state = State { faults: Default::default(), locked: Default::default(), ..self.state().clone() };
+        MemDisk { state: Arc::new(Mutex::new(state)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -298,6 +312,9 @@ impl File for MemFile {
         let state = self.disk.state();
         state.alive("read", &self.path)?;
         self.same_boot(&state, "read")?;
+        if state.inodes[self.inode].unreadable {
+            return Err(Error::new("read", &self.path, io::Error::other("Input/output error")));
+        }
         let content = &state.inodes[self.inode].now;
         let left = usize::try_from(content.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let count = buf.len().min(left);

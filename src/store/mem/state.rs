@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Fault;
 use crate::store::disk::{Error, Result};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct State {
     pub(super) inodes: Vec<Inode>,
     pub(super) dirs: BTreeSet<PathBuf>,
@@ -30,10 +30,11 @@ pub(super) struct Content {
     pub(super) len: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Inode {
     pub(super) now: Content,
     pub(super) durable: Content,
+    pub(super) unreadable: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -135,7 +136,7 @@ impl State {
     }
 
     fn lose_sectors(&mut self, index: usize) {
-        let Inode { now, durable } = std::mem::take(&mut self.inodes[index]);
+        let Inode { now, durable, unreadable } = std::mem::take(&mut self.inodes[index]);
         let mut after = durable.clone();
         let written = now.bytes.len().max(durable.bytes.len());
         if now.bytes != durable.bytes {
@@ -152,7 +153,7 @@ impl State {
             after.len = now.len;
         }
         after.bytes.truncate(usize::try_from(after.len).unwrap_or(usize::MAX));
-        self.inodes[index] = Inode { now: after.clone(), durable: after };
+        self.inodes[index] = Inode { now: after.clone(), durable: after, unreadable };
     }
 }
 

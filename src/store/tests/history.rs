@@ -117,7 +117,15 @@ fn a_received_snapshot_may_be_older_than_the_log() {
     let (disk, mut store) = nine();
     store.install_snapshot(z(1, 4), &body(&tree_of((1..=4).map(|n| z(1, n))))).unwrap();
     drop(store);
-    assert_eq!(reopened(&disk), "1:1 1:2 1:3 1:4");
+    // 5 to 9 may have been acknowledged: the leader that sent this may have them, and not have applied them yet.
+    let refusal = open(&disk).err().unwrap();
+    assert!(matches!(refusal, Refusal::Unsynced { .. }), "{refusal}");
+    let (mut store, _) = Store::open_among_peers(disk.clone(), dirs(), settings()).unwrap();
+    store.install_snapshot(z(1, 4), &body(&tree_of((1..=4).map(|n| z(1, n))))).unwrap();
+    log(&mut store, 1, 5..=9);
+    store.declare_whole().unwrap();
+    drop(store);
+    assert_eq!(reopened(&disk), "1:1 1:2 1:3 1:4 1:5 1:6 1:7 1:8 1:9");
 }
 
 #[test]
@@ -188,11 +196,12 @@ fn a_broken_snapshot_that_a_leader_may_have_sent_costs_the_vote() {
     drop(store);
     // Received at the start of epoch 2, it may have held txns of epoch 1 after 9.
     disk.put(&path("snapshot.200000000"), b"garbage");
-    let (_, recovered) = open(&disk).unwrap();
+    let (_, recovered) = Store::open_among_peers(disk.clone(), dirs(), settings()).unwrap();
     assert!(!recovered.may_vote, "{:?}", recovered.notes);
-    let alone = Settings { quorum: false, ..settings() };
-    let refusal = Store::open(disk, dirs(), alone).err().unwrap();
-    assert!(matches!(refusal, Refusal::SnapshotNotReached { .. }), "{refusal}");
+    for quorum in [true, false] {
+        let refusal = Store::open(disk.clone(), dirs(), Settings { quorum, ..settings() }).err().unwrap();
+        assert!(matches!(refusal, Refusal::SnapshotNotReached { .. }), "{refusal}");
+    }
 }
 
 #[test]

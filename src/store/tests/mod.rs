@@ -4,6 +4,7 @@
 mod apache;
 mod batch;
 mod crash;
+mod healing;
 mod history;
 mod start;
 mod world;

@@ -98,6 +98,7 @@ pub(super) fn snapshot_of(store: &Store<MemDisk>, tree: &Tree) -> Option<PathBuf
 pub(super) fn files(disk: &MemDisk) -> String {
     use crate::store::disk::Disk;
     let names = disk.list(Path::new(DIR)).unwrap();
-    let shown = names.iter().filter(|name| !name.starts_with("aside.") && !name.ends_with("Epoch"));
+    let ours = |name: &str| name.starts_with("aside.") || name.starts_with("zkops.");
+    let shown = names.iter().filter(|name| !ours(name) && !name.ends_with("Epoch"));
     shown.cloned().collect::<Vec<_>>().join(" ")
 }

@@ -46,7 +46,8 @@ pub(crate) struct End {
 pub(crate) enum Tail {
     /// Padding or the end of the file at an entry boundary.
     Clean,
-    /// The file ends inside an entry, or its terminator is not there: a write cut short.
+    /// The file ends inside an entry, or its terminator is not there, and no whole entry follows that only damage
+    /// could explain: a write cut short.
     Torn,
     /// Terminator and length are there, the checksum does not match. `unwritten`: a whole sector
     /// inside reads as zeros, as it does when a crash let only some sectors reach the disk.
@@ -76,12 +77,13 @@ impl<F: File> LogReader<F> {
         let end = |tail| Ok(Item::End(End { at: offset, tail }));
         let head = self.peek(ENTRY_HEAD)?;
         if head.len() < ENTRY_HEAD {
+            // Too short for anything to follow.
             return end(if head.iter().all(|&byte| byte == 0) { Tail::Clean } else { Tail::Torn });
         }
         let crc = u64::from_be_bytes(head[..8].try_into().expect("eight bytes"));
         let len = i32::from_be_bytes(head[8..].try_into().expect("four bytes"));
         if len == 0 {
-            return end(if crc == 0 { Tail::Clean } else { Tail::Torn });
+            return if crc == 0 { end(Tail::Clean) } else { self.cut_short() };
         }
         let Some(len) = usize::try_from(len).ok().filter(|&len| len <= TXN_BYTES_MAX) else {
             return Err(self.damaged(format!("length {len} is not between 1 and {TXN_BYTES_MAX}")));
@@ -89,11 +91,11 @@ impl<F: File> LogReader<F> {
         let size = ENTRY_HEAD + len + 1;
         let entry = self.peek(size)?;
         if entry.len() < size || entry[size - 1] != ENTRY_END {
-            return end(Tail::Torn);
+            return self.cut_short();
         }
         let txn = &entry[ENTRY_HEAD..size - 1];
         if u64::from(simd_adler32::adler32(&txn)) != crc {
-            let unwritten = has_zero_sector(offset, entry);
+            let unwritten = has_unwritten_sector(offset, entry);
             return end(Tail::Mismatch { unwritten });
         }
         let txn = Bytes::copy_from_slice(txn);
@@ -102,6 +104,20 @@ impl<F: File> LogReader<F> {
             self.after = zxid;
         }
         Ok(Item::Txn { offset, txn })
+    }
+
+    /// The entry here does not end as it should. It is the end of what was written, unless whole entries follow and
+    /// no sector is missing before them: then a byte of it is not what was written.
+    fn cut_short(&mut self) -> Result<Item> {
+        let (offset, after) = (self.at, self.after);
+        let ahead = self.peek(2 * (ENTRY_HEAD + TXN_BYTES_MAX + 1))?;
+        match next_entry(ahead, after) {
+            Some(next) if !has_unwritten_sector(offset, &ahead[..next]) => {
+                let what = format!("it does not end where it says, and the log goes on {next} bytes further");
+                Err(self.damaged(what))
+            }
+            _ => Ok(Item::End(End { at: offset, tail: Tail::Torn })),
+        }
     }
 
     /// Offset right behind the last txn at or below `to`, when whole txns beyond it follow in the
@@ -191,13 +207,33 @@ pub(crate) struct Leftover {
     pub(crate) end: u64,
 }
 
-/// True when a whole aligned sector inside the entry is zero: log files are zero-filled before
-/// entries are written, so this is what a sector that never reached the disk looks like.
-fn has_zero_sector(offset: u64, entry: &[u8]) -> bool {
-    let first = usize::try_from(offset.next_multiple_of(SECTOR) - offset).expect("less than a sector");
-    entry
-        .get(first..)
-        .unwrap_or_default()
-        .chunks_exact(SECTOR as usize)
-        .any(|sector| sector.iter().all(|&byte| byte == 0))
+/// Where in `ahead`, which begins with an entry that cannot be read, the next whole one of a later txn begins.
+fn next_entry(ahead: &[u8], after: Zxid) -> Option<usize> {
+    let is_entry = |bytes: &[u8]| {
+        let (Some(crc), Some(len)) = (bytes.get(..8), bytes.get(8..ENTRY_HEAD)) else { return false };
+        let crc = u64::from_be_bytes(crc.try_into().expect("eight bytes"));
+        let len = u32::from_be_bytes(len.try_into().expect("four bytes")) as usize;
+        if crc == 0 || crc > u64::from(u32::MAX) || len > TXN_BYTES_MAX {
+            return false;
+        }
+        let Some(txn) = bytes.get(ENTRY_HEAD..ENTRY_HEAD + len) else { return false };
+        bytes.get(ENTRY_HEAD + len) == Some(&ENTRY_END)
+            && super::zxid_of(txn).is_some_and(|zxid| zxid > after)
+            && u64::from(simd_adler32::adler32(&txn)) == crc
+    };
+    let farthest = ahead.len().min(ENTRY_HEAD + TXN_BYTES_MAX + 2);
+    (1..farthest).find(|&at| is_entry(&ahead[at..]))
 }
+
+/// True when the entry's part of some sector is zero: log files are zero-filled before entries are written, so
+/// this is what a sector that never reached the disk looks like. A flipped bit leaves no such part.
+fn has_unwritten_sector(offset: u64, entry: &[u8]) -> bool {
+    let first = usize::try_from(offset.next_multiple_of(SECTOR) - offset).expect("less than a sector");
+    let (first, rest) = entry.split_at(first.min(entry.len()));
+    let zero = |part: &[u8]| part.iter().all(|&byte| byte == 0);
+    // The first half of the checksum is always zero.
+    (first.len() > CHECKSUM_ZEROS && zero(first)) || rest.chunks(SECTOR as usize).any(zero)
+}
+
+/// The checksum has 32 bits and takes 64.
+const CHECKSUM_ZEROS: usize = 4;

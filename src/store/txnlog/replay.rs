@@ -43,6 +43,8 @@ pub(crate) struct Replayed {
     pub(crate) tail: Vec<(Zxid, Bytes)>,
     /// Snapshot zxids after the base that the log stepped over without containing them.
     pub(crate) stepped_over: Vec<Zxid>,
+    /// The log goes on after [`Span::upto`].
+    pub(crate) beyond: bool,
     /// Files whose end was cut short with nothing after it, in zxid order: to be cut at `at`.
     pub(crate) torn: Vec<Torn>,
     /// Files that hold nothing, not even a header.
@@ -57,6 +59,7 @@ impl Replayed {
             last,
             tail: Vec::new(),
             stepped_over: Vec::new(),
+            beyond: false,
             torn: Vec::new(),
             without_header: Vec::new(),
             notes: Vec::new(),
@@ -103,6 +106,7 @@ pub(crate) fn replay<D: Disk>(
                         return Err(reader.damaged(format!("{} bytes are no txn header", txn.len())));
                     };
                     if span.upto.is_some_and(|upto| zxid > upto) {
+                        walk.beyond = true;
                         break 'files;
                     }
                     walk.txn(zxid, txn, place, each)?;
@@ -126,6 +130,7 @@ struct Walk<'a> {
     /// The end of an earlier file that is only legal when no txn follows it.
     unwritten: Option<Refusal>,
     stepped_over: Vec<Zxid>,
+    beyond: bool,
     torn: Vec<Torn>,
     without_header: Vec<PathBuf>,
     notes: Vec<String>,
@@ -143,6 +148,7 @@ impl<'a> Walk<'a> {
             tail_bytes: 0,
             unwritten: None,
             stepped_over: Vec::new(),
+            beyond: false,
             torn: Vec::new(),
             without_header: Vec::new(),
             notes: Vec::new(),
@@ -275,6 +281,7 @@ impl<'a> Walk<'a> {
             last: self.last,
             tail: self.tail.into(),
             stepped_over: self.stepped_over,
+            beyond: self.beyond,
             torn: self.torn,
             without_header: self.without_header,
             notes: self.notes,

@@ -10,8 +10,8 @@ use bytes::BytesMut;
 
 use crate::ids::Zxid;
 use crate::store::disk::{Disk, File, Kind};
-use crate::store::names;
 use crate::store::refusal::{Refusal, Result};
+use crate::store::{names, newest};
 
 use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
 
@@ -119,6 +119,11 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 
+    /// The newest txn appended or found at the start.
+    pub(crate) fn last(&self) -> Option<Zxid> {
+        self.last
+    }
+
     /// The log now ends at `last` (after a truncation or an installed snapshot).
     pub(crate) fn restart_after(&mut self, last: Zxid) {
         self.open = None;
@@ -139,6 +144,7 @@ impl<D: Disk> LogWriter<D> {
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
         self.disk.sync_dir(&self.dir)?;
+        newest::note(&self.disk, &self.dir, first)?;
         Ok(log)
     }
 

@@ -54,7 +54,10 @@ impl Checks {
                 view.verified = 0;
                 view.installing.push((*zxid, history));
             }
-            PersistOp::AcceptedEpoch(_) | PersistOp::CurrentEpoch(_) | PersistOp::Truncate { .. } => {}
+            PersistOp::AcceptedEpoch(_)
+            | PersistOp::CurrentEpoch(_)
+            | PersistOp::Truncate { .. }
+            | PersistOp::Whole => {}
         }
     }
 
@@ -114,6 +117,8 @@ impl Checks {
                     view.durable = history.iter().filter(|(at, _)| at <= zxid).cloned().collect();
                 }
             }
+            // What a start finds then is judged there.
+            PersistOp::Whole => {}
             PersistOp::AcceptedEpoch(epoch) => view.accepted = *epoch,
             PersistOp::CurrentEpoch(epoch) => {
                 view.current = *epoch;

@@ -1,0 +1,57 @@
+//! Which txn log is the newest, on record: a log that vanishes between two files shows as a gap, the newest one would
+//! vanish without a trace, and a server would vote without txns that it acknowledged.
+//!
+//! The record may lag behind (a crash between two writes, a reference server that ran here), never run ahead: a
+//! log at or after the one it names is as good.
+
+use std::path::{Path, PathBuf};
+
+use crate::ids::Zxid;
+
+use super::atomic;
+use super::disk::{self, Disk, Kind, read_small};
+use super::names;
+use super::refusal::{Refusal, Result};
+
+/// In the logs' directory.
+const RECORD: &str = "zkops.newest";
+const RECORD_BYTES_MAX: usize = 64;
+
+/// Records a log that is durable under its name.
+pub(crate) fn note<D: Disk>(disk: &D, dir: &Path, first: Zxid) -> disk::Result<()> {
+    match atomic::replace(disk, dir, RECORD, names::log(first).as_bytes()) {
+        // An older record is a record, too; the txns themselves may still find room.
+        Err(error) if error.kind == Kind::NoSpace => Ok(()),
+        result => result,
+    }
+}
+
+/// Before logs go: `newest` is what stays of them.
+pub(crate) fn step_back<D: Disk>(disk: &D, dir: &Path, newest: Option<Zxid>) -> disk::Result<()> {
+    if let Some(newest) = newest {
+        return atomic::replace(disk, dir, RECORD, names::log(newest).as_bytes());
+    }
+    if disk.len(&dir.join(RECORD))?.is_some() {
+        disk.remove(&dir.join(RECORD))?;
+        disk.sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// Refuses when the newest log is not among `files`, or is one of the `empty` ones, which hold not even a header.
+pub(crate) fn check<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    files: &[(Zxid, PathBuf)],
+    empty: &[PathBuf],
+) -> Result<()> {
+    let record = dir.join(RECORD);
+    // A record that cannot be read says nothing.
+    let Ok(Some(content)) = read_small(disk, &record, RECORD_BYTES_MAX) else { return Ok(()) };
+    let name = String::from_utf8_lossy(&content).into_owned();
+    let Some(newest) = names::parse_log(&name) else { return Ok(()) };
+    if files.iter().any(|(first, path)| *first >= newest && !empty.contains(path)) {
+        return Ok(());
+    }
+    Err(Refusal::LostLog { file: dir.join(name), record })
+}
