@@ -22,7 +22,8 @@ pub(crate) const CURRENT: &str = "currentEpoch";
 ///
 /// A crash may leave currentEpoch behind the newest txn's epoch (the reference then refuses to
 /// start): the lower value is kept for voting, never raised (quorum-protocol TRAP Q14). An
-/// acceptedEpoch behind currentEpoch is raised, which only makes the promise stricter (I1).
+/// acceptedEpoch behind currentEpoch is damage: no order of writes leaves it (I1), and a vote with a
+/// currentEpoch that was never reached wins elections it must lose.
 pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec<String>) -> Result<Epochs> {
     let of_last = last.max(Zxid::ZERO).epoch();
     let accepted = read(disk, dir, ACCEPTED)?;
@@ -41,21 +42,28 @@ pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec
              came between the two writes. Voting goes on with {current}, as it must"
         ));
     }
-    let floor = current.max(accepted.unwrap_or(of_last));
-    if accepted != Some(floor) {
-        if let Some(accepted) = accepted {
-            notes.push(format!("acceptedEpoch {accepted} was behind currentEpoch {current}; raised to it"));
-        }
-        write(disk, dir, ACCEPTED, floor)?;
+    if let Some(accepted) = accepted {
+        check_order(dir, accepted, current)?;
+        return Ok(Epochs { accepted, current });
     }
+    let floor = current.max(of_last);
+    write(disk, dir, ACCEPTED, floor)?;
     Ok(Epochs { accepted: floor, current })
 }
 
-/// Refuses when one of the files is there and holds no epoch. Reads only.
+/// Refuses when the files do not hold two epochs in their order. Reads only.
 pub(crate) fn check<D: Disk>(disk: &D, dir: &Path) -> Result<()> {
-    read(disk, dir, ACCEPTED)?;
-    read(disk, dir, CURRENT)?;
-    Ok(())
+    match (read(disk, dir, ACCEPTED)?, read(disk, dir, CURRENT)?) {
+        (Some(accepted), Some(current)) => check_order(dir, accepted, current),
+        _ => Ok(()),
+    }
+}
+
+fn check_order(dir: &Path, accepted: Epoch, current: Epoch) -> Result<()> {
+    match accepted >= current {
+        true => Ok(()),
+        false => Err(Refusal::EpochsReversed { dir: dir.to_owned(), accepted, current }),
+    }
 }
 
 /// Both files as they are, for a server whose data is damaged: nothing is written, and nothing follows from the
@@ -75,8 +83,8 @@ pub(crate) fn as_read<D: Disk>(disk: &D, dir: &Path, damage: Refusal) -> Result<
         Err(promise) => return Err(Refusal::UnknownPromise { damage: Box::new(damage), promise }),
     };
     // Missing or damaged, too: it is written anew with the data that it speaks of.
-    let current = read(disk, dir, CURRENT).ok().flatten().unwrap_or(Epoch(0));
-    Ok((Epochs { accepted: accepted.max(current), current }, damage))
+    let current = read(disk, dir, CURRENT).ok().flatten().filter(|current| *current <= accepted);
+    Ok((Epochs { accepted, current: current.unwrap_or(Epoch(0)) }, damage))
 }
 
 pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<Epoch>> {

@@ -157,6 +157,15 @@ pub enum Refusal {
     )]
     UnknownPromise { damage: Box<Refusal>, promise: String },
 
+    /// The two epoch files contradict each other.
+    #[error(
+        "{} says that epoch {current} was reached here, but acceptedEpoch beside it says that nothing after \
+         {accepted} was ever accepted: one of the two is damaged, and a vote by them could lose data. Check the disk; \
+         let this node sync from the ensemble (zkops repair)",
+        dir.join(epochs::CURRENT).display()
+    )]
+    EpochsReversed { dir: PathBuf, accepted: Epoch, current: Epoch },
+
     /// A myid file without an id in it.
     #[error(
         "{} holds {content:?} instead of this server's number. Write the N of its server.N line there \
@@ -211,6 +220,7 @@ impl Refusal {
             | Refusal::LostData { .. }
             | Refusal::LostLog { .. }
             | Refusal::LogShrank { .. }
+            | Refusal::EpochsReversed { .. }
             | Refusal::Unsynced { .. } => true,
             // The epoch that was accepted is a promise, and nobody else knows it; the current one says only
             // how far the data goes, and is replaced together with it.

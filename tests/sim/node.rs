@@ -9,8 +9,9 @@ use bytes::Bytes;
 use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
 use zkops::jute::Reader;
 use zkops::replica::{ClientId, Input, Now, Output, Replica, Settings};
+use zkops::server::batch::{self, Written};
 use zkops::store::mem::MemDisk;
-use zkops::store::{self, Dirs, Done, Recovered, Refusal, SnapshotFile, Store};
+use zkops::store::{self, Dirs, Recovered, Refusal, SnapshotFile, Store};
 use zkops::tree::{self, snapshot};
 use zkops::zab::wire::Kind;
 use zkops::zab::{self, ConnId, Membership, PersistId, PersistOp, Role, Zab};
@@ -166,7 +167,8 @@ impl World {
             Ok(opened) => opened,
             Err(refusal) => return self.does_not_open(i, &refusal),
         };
-        self.checks.recovers(i, &recovered, recovered.may_vote);
+        let excused = node.rotten || node.disk_fails;
+        self.checks.recovers(i, &recovered, excused);
         self.trace.say(now, || {
             format!(
                 "n{} starts at {}, epochs {} and {}{}",
@@ -174,7 +176,11 @@ impl World {
                 recovered.tree.last_zxid(),
                 recovered.accepted_epoch,
                 recovered.current_epoch,
-                if recovered.may_vote { "" } else { ", may not vote" }
+                match (&recovered.wound, recovered.may_vote) {
+                    (Some(wound), _) => format!(", wounded: {wound}"),
+                    (None, true) => String::new(),
+                    (None, false) => ", may not vote".to_owned(),
+                }
             )
         });
         for note in &recovered.notes {
@@ -340,6 +346,8 @@ impl World {
             }
         }
         self.checks.stepped(i, node.sid, &process.replica, now.ms);
+        // Whatever was damaged is of no more use, or was of none.
+        node.rotten &= !process.replica.serving();
     }
 
     fn finish_batch(&mut self, i: usize) {
@@ -353,8 +361,9 @@ impl World {
                 Output::Note(line) => self.trace.say(self.now, || format!("n{} notes: {line}", i + 1)),
                 Output::Halt { reason } => {
                     // Damaged data and no quorum of others: it is started again by who looks after it.
-                    let wounded = self.nodes[i].process.as_ref().is_some_and(|process| process.replica.is_wounded());
-                    if !self.nodes[i].rotten && !wounded {
+                    let wounded =
+                        self.nodes[i].process.as_ref().is_some_and(|process| process.replica.is_wounded());
+                    if !wounded {
                         self.checks.fail("halt", format!("n{} halts: {reason}", i + 1));
                     }
                     return self.end_process(i, false);
@@ -611,53 +620,41 @@ impl World {
                 },
             }
         }
-        let (ids, ops): (Vec<PersistId>, Vec<PersistOp>) = batch.into_iter().unzip();
-        let changes_history =
-            |op: &PersistOp| matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. });
-        let is_unsure = ops.iter().any(changes_history);
+        let mut planned: VecDeque<PersistOp> = batch.iter().map(|(_, op)| op.clone()).collect();
+        let changes_history = |op: &PersistOp| {
+            matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. } | PersistOp::Whole)
+        };
+        let is_unsure = planned.iter().any(changes_history);
         if is_unsure {
             self.checks.unsure(i, true);
         }
-        let applied = match failed {
+        let written = match failed {
             Some(refusal) => Err(refusal),
-            None => process.store.apply_batch(&ops),
+            None => batch::write(&mut process.store, &mut batch),
         };
-        let done = match applied {
-            Ok(done) => done,
+        let written = match written {
+            Ok(written) => written,
             Err(refusal) => return self.disk_failed(i, &refusal),
         };
-        for (op, done) in ops.iter().zip(&done) {
-            let reloaded = match done {
-                Done::Reloaded(recovered) => Some(recovered.tree.last_zxid()),
-                _ => None,
-            };
-            self.checks.durable(i, op, reloaded);
+        begun.into_iter().for_each(|inbound| self.put_in(i, inbound));
+        for written in written {
+            match written {
+                Written::Persisted { id, ops } => {
+                    planned.drain(..ops).for_each(|op| self.checks.durable(i, &op, None));
+                    self.put_in(i, Inbound::Input(Input::Persisted { id }));
+                }
+                Written::Reloaded { id, ops, recovered } => {
+                    let last = Some(recovered.tree.last_zxid());
+                    planned.drain(..ops).for_each(|op| self.checks.durable(i, &op, last));
+                    let tree = Box::new(recovered.tree);
+                    self.put_in(i, Inbound::Input(Input::Reloaded { id, tree, tail: recovered.tail }));
+                }
+                Written::Note(note) => self.trace.say(self.now, || format!("n{} notes: {note}", i + 1)),
+                Written::SnapshotDue => self.put_in(i, Inbound::SnapshotDue),
+            }
         }
         if is_unsure {
             self.checks.unsure(i, false);
-        }
-        begun.into_iter().for_each(|inbound| self.put_in(i, inbound));
-        let mut before = None;
-        for (id, done) in ids.into_iter().zip(done) {
-            if let Done::Reloaded(recovered) = done {
-                if let Some(id) = before.take() {
-                    self.put_in(i, Inbound::Input(Input::Persisted { id }));
-                }
-                let tree = Box::new(recovered.tree);
-                self.put_in(i, Inbound::Input(Input::Reloaded { id, tree, tail: recovered.tail }));
-            } else {
-                before = Some(id);
-            }
-        }
-        if let Some(id) = before {
-            self.put_in(i, Inbound::Input(Input::Persisted { id }));
-        }
-        let Some(process) = &mut self.nodes[i].process else { return };
-        if process.store.is_snapshot_due() {
-            if let Err(refusal) = process.store.roll() {
-                return self.disk_failed(i, &refusal);
-            }
-            self.put_in(i, Inbound::SnapshotDue);
         }
         self.wake_disk(i);
     }

@@ -146,8 +146,8 @@ impl Knobs {
             log_file_bytes_max: [None, Some(2_000), Some(20_000)][rng.usize(0..3)],
             snapshot_chunk: pick(rng, &[1, 200, 2_000, 1 << 20]) as usize,
             dirs_apart: rng.bool(),
-            think_ms: pick(rng, &[20, 120, 400]),
-            pipeline_max: pick(rng, &[1, 3, 12]) as usize,
+            think_ms: pick(rng, &[60, 250, 600]),
+            pipeline_max: pick(rng, &[1, 2, 6]) as usize,
             session_timeout_ms: pick(rng, &[1_200, 3_000, 8_000]),
             drift_ppm: pick(rng, &[0, 200, 20_000]) as i64,
         }

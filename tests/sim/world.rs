@@ -1,6 +1,8 @@
 //! The simulated world: machines, clients, the network between them, and the one thread of events that drives
 //! them all from one seed.
 
+use std::path::PathBuf;
+
 use fastrand::Rng;
 use zkops::client::ConnectString;
 use zkops::client::session::Input;
@@ -352,14 +354,17 @@ impl World {
         self.plan_act(c);
     }
 
+    /// One bit of one data file flips, unless another server still has damage of its own to mend: two damaged
+    /// copies may be one too many.
     fn flip_bit(&mut self, i: usize) {
-        let files: Vec<_> = self.nodes[i]
-            .disk
-            .files()
-            .into_iter()
-            .filter(|path| path.parent().is_some_and(|dir| dir.ends_with("version-2")))
-            .collect();
-        if self.nodes[i].process.is_some() || files.is_empty() {
+        let is_data = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // A promise that is lost is nobody else's to give back: the server stays out (docs/storage.md).
+            path.parent().is_some_and(|dir| dir.ends_with("version-2")) && name != "acceptedEpoch"
+        };
+        let files: Vec<PathBuf> = self.nodes[i].disk.files().into_iter().filter(is_data).collect();
+        let others_sound = self.nodes.iter().enumerate().all(|(j, node)| j == i || !node.rotten);
+        if self.nodes[i].process.is_some() || files.is_empty() || !others_sound {
             return;
         }
         let path = &files[self.rng.usize(0..files.len())];
@@ -371,7 +376,6 @@ impl World {
             }
         });
         self.nodes[i].rotten = true;
-        self.checks.rot = true;
         self.trace.say(self.now, || format!("n{}: a bit of {} flips", i + 1, path.display()));
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
 use zkops::replica::Replica;
-use zkops::store::Recovered;
+use zkops::store::{Recovered, Refusal};
 use zkops::tree::{Txn, TxnBody};
 use zkops::zab::{PersistOp, Role};
 
@@ -143,9 +143,9 @@ impl Checks {
     }
 
     /// A process starts from what its disk holds: nothing durable may be missing.
-    pub(crate) fn recovers(&mut self, node: usize, recovered: &Recovered, may_vote: bool) {
+    pub(crate) fn recovers(&mut self, node: usize, recovered: &Recovered, excused: bool) {
         let last = recovered.tree.last_zxid();
-        let rot = self.rot;
+        let may_vote = recovered.may_vote;
         let view = &mut self.nodes[node];
         let durable = view.durable.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
         let (accepted, current) = (recovered.accepted_epoch, recovered.current_epoch);
@@ -168,8 +168,14 @@ impl Checks {
         view.durable = view.logged.clone();
         (view.verified, view.role, view.last_zxid) = (0, None, Zxid::ZERO);
         view.heard_ms.clear();
-        if rot {
+        if excused {
             return;
+        }
+        // A crash may leave a sync half done, and that is marked; it never leaves what looks like damage.
+        if let Some(wound) =
+            recovered.wound.as_ref().filter(|wound| !matches!(wound, Refusal::Unsynced { .. }))
+        {
+            self.fail("durability", format!("n{} finds damage nobody did: {wound}", node + 1));
         }
         if let Some(what) = forgot {
             self.fail("durability", what);
@@ -291,7 +297,7 @@ impl Checks {
         let at = self.committed.len();
         let has = |view: &&NodeView| view.durable.get(at).is_some_and(|(z, t)| *z == zxid && *t == txn);
         let holders = self.nodes[..self.voters].iter().filter(has).count();
-        if holders * 2 <= self.voters && !self.rot {
+        if holders * 2 <= self.voters {
             let ends: Vec<_> =
                 self.nodes.iter().map(|view| view.durable.last().map(|(zxid, _)| *zxid)).collect();
             let what = format!(

@@ -49,8 +49,6 @@ pub(crate) struct Checks {
     /// The newest write that any client has been told of.
     pub(crate) acked: Zxid,
     voters: usize,
-    /// Bits have rotted: what a node's own disk holds proves nothing any more.
-    pub(crate) rot: bool,
 }
 
 impl Checks {
@@ -67,7 +65,6 @@ impl Checks {
             last_cxid: BTreeMap::new(),
             acked: Zxid::ZERO,
             voters,
-            rot: false,
         }
     }
 
