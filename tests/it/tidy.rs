@@ -25,12 +25,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("jute", &[]),
     ("proto", &["jute"]),
+    // Faults that tests switch on; the shipped program has none.
+    ("mutants", &[]),
     // Server core.
-    ("zab", &["jute"]),
-    ("tree", &["jute", "proto"]),
-    ("replica", &["jute", "proto", "tree", "zab"]),
+    ("zab", &["jute", "mutants"]),
+    ("tree", &["jute", "mutants", "proto"]),
+    ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
-    ("store", &["jute", "proto", "tree", "zab"]),
+    ("store", &["jute", "mutants", "proto", "tree", "zab"]),
     ("server", &["jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
