@@ -3,6 +3,7 @@
 //!
 //! Without the cargo feature `mutants` nothing can be switched on: [`on`] is the constant `false`, and every hook is
 //! gone from the program before it is optimised. It imports nothing, so that any folder may ask it.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod catalogue;
 

@@ -79,7 +79,8 @@ const OPERATOR_SIDE: &[&str] =
     &["apply", "host", "inventory", "observe", "plan", "render", "report", "transport"];
 
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
-const PURE: &[&str] = &["ids", "inventory", "jute", "plan", "proto", "render", "replica", "tree", "zab"];
+const PURE: &[&str] =
+    &["ids", "inventory", "jute", "mutants", "plan", "proto", "render", "replica", "tree", "zab"];
 
 /// What waits, reads and writes: everything that is not pure.
 const IMPURE: &[&str] =
