@@ -12,6 +12,7 @@
 //! | [`tree`] | the replicated state: request → checked txn, apply, ACL, sessions, ephemerals, digest |
 //! | [`replica`] | one server's mind: zab + tree + request pipeline + watches, as one `step` |
 //! | [`store`] | txn log, snapshots, epoch files, recovery, purge, over a `Disk` trait |
+//! | [`mutants`] | hand-made faults for the simulator to find; not in what is shipped |
 //! | [`server`] | the process: zoo.cfg, sockets, the state thread, the log thread, four-letter words |
 //! | [`client`] | async client: sessions, reconnects, typed API, four-letter probe |
 //! | [`shell`] | zkCli's grammar and output |
@@ -41,6 +42,7 @@ pub mod host;
 pub mod ids;
 pub mod inventory;
 pub mod jute;
+pub mod mutants;
 pub mod observe;
 pub mod plan;
 pub mod proto;

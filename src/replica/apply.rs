@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{ClientId, Output, Replica, watches::Firing};
 use crate::{
     ids::{SessionId, Zxid},
+    mutants::{self, Mutant},
     proto::{EventState, EventType, Perms, ReplyHeader, WatcherEvent, path, xid},
     tree::{AclList, Change, ChangeKind, Outcome, Txn, TxnBody},
 };
@@ -33,7 +34,12 @@ impl Replica {
                 lead.tracker.remove(txn.header.session);
             }
         }
-        for change in &applied.changes {
+        if mutants::on(Mutant::ReplyBeforeWatch) {
+            self.answer_txn(&txn, &applied.outcome);
+        }
+        let ends = matches!(txn.body, TxnBody::CloseSession { .. });
+        let silent = ends && mutants::on(Mutant::SessionEndFiresNoWatch);
+        for change in applied.changes.iter().filter(|_| !silent) {
             self.tell_watchers(zxid, change);
         }
         self.answer_txn(&txn, &applied.outcome);
@@ -91,7 +97,7 @@ impl Replica {
 
     /// Writes an event to each connection that may read the node; the others' watches are used up in
     /// silence (client-protocol §5.2).
-    fn notify(&mut self, zxid: Zxid, path: &str, acl: &AclList, firing: Firing) {
+    pub(super) fn notify(&mut self, zxid: Zxid, path: &str, acl: &AclList, firing: Firing) {
         for id in firing.clients {
             let Some(client) = self.clients.live(id) else { continue };
             if !self.settings.tree.skip_acl && !acl.allows(Perms::READ, &client.identities) {

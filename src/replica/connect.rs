@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::{ClientId, Now, Replica, Settings, clients::Phase, sessions::SessionOwner};
 use crate::{
     ids::{SessionId, Zxid},
+    mutants::{self, Mutant},
     proto::{ConnectRequest, ConnectResponse, Request, session_password},
 };
 
@@ -19,7 +20,8 @@ pub(super) fn first_session(settings: &Settings, standalone: bool, now: Now) -> 
 
 impl Replica {
     pub(super) fn connect(&mut self, id: ClientId, request: ConnectRequest) {
-        if !self.serving() || request.last_zxid_seen > self.tree.last_zxid() {
+        let ahead = request.last_zxid_seen > self.tree.last_zxid();
+        if !self.serving() || (ahead && !mutants::on(Mutant::ClientAheadTaken)) {
             return self.clients.close(id);
         }
         let timeout_ms = request

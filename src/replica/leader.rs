@@ -13,8 +13,9 @@ use super::{
 use crate::{
     ids::{SessionId, Zxid},
     jute::{self, Reader, Writer},
+    mutants::{self, Mutant},
     proto::{ErrorCode, Id, OpCode, Request},
-    tree::{Outstanding, PrepareContext, Txn},
+    tree::{AclList, Outstanding, PrepareContext, Txn, TxnBody},
     zab::{self, ConnId, Packet, wire::Kind},
 };
 
@@ -191,6 +192,12 @@ impl Replica {
 
     fn propose(&mut self, zxid: Zxid, txn: Bytes) {
         self.stats.proposed(txn.len());
+        if mutants::on(Mutant::WatchBeforeCommit)
+            && let Ok(Txn { body: TxnBody::SetData { path, .. }, .. }) = Txn::decode(txn.clone())
+        {
+            let firing = self.watches.data_changed(&path);
+            self.notify(zxid, &path, &AclList::Open, firing);
+        }
         match &mut self.agreement {
             Agreement::Standalone(standalone) => {
                 let id = standalone.propose(zxid, txn.clone());
@@ -277,7 +284,9 @@ impl Replica {
     /// The sessions a learner heard from since its last PING: `{long id, int timeout}*` (§6.3).
     pub(super) fn peer_touched(&mut self, entries: Bytes) {
         let now_ms = self.now.ms;
-        let Some(lead) = &mut self.lead else { return };
+        let Some(lead) = self.lead.as_mut().filter(|_| !mutants::on(Mutant::FollowerTouchesIgnored)) else {
+            return;
+        };
         let mut r = Reader::new(entries);
         while let (Ok(session), Ok(_)) = (r.long(), r.int()) {
             lead.tracker.touch(now_ms, SessionId(session));

@@ -7,6 +7,7 @@ use super::{ClientId, Replica, sessions::SessionOwner};
 use crate::{
     ids::{SessionId, Zxid},
     jute::Reader,
+    mutants::{self, Mutant},
     proto::{ErrorCode, Id, OpCode, ReplyHeader, Request, digest_id, xid},
     tree::Outcome,
     zab,
@@ -43,7 +44,9 @@ impl Replica {
             (OpCode::Auth, request) => self.authenticate(id, xid, request.ok()),
             (OpCode::Sasl, _) => self.answer_sasl(id, xid),
             (OpCode::Ping, _) => self.enqueue(id, xid::PING, op, Waiting::Turn(Request::Ping)),
-            (OpCode::Sync, Ok(Request::Sync { path })) if self.learn.is_some() => {
+            (OpCode::Sync, Ok(Request::Sync { path }))
+                if self.learn.is_some() && !mutants::on(Mutant::SyncAnsweredLocally) =>
+            {
                 if self.enqueue_held(id, xid, op, Waiting::Sync { path }) {
                     self.forward_from(id, xid, op, raw);
                     self.note_sync(id);
@@ -122,7 +125,7 @@ impl Replica {
         let since_ms = self.now.ms;
         let Some(client) = self.clients.live(id) else { return };
         let pending = Pending { xid, op, since_ms, what };
-        if client.queue.is_empty() {
+        if client.queue.is_empty() || mutants::on(Mutant::ReadOvertakesWrite) {
             self.stats.outstanding += 1;
             self.answer(id, pending);
         } else {

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     ids::Zxid,
     jute::{Str, Writer},
+    mutants::{self, Mutant},
     proto::{
         AddWatchMode, ErrorCode, EventType, Id, MultiResult, OpCode, ReplyHeader, Request, Response,
         SetWatches, WatcherType,
@@ -149,7 +150,7 @@ impl Replica {
         for path in &watches.data {
             match self.tree.stat(path) {
                 None => self.send_event(id, Zxid::NONE, EventType::NodeDeleted, path),
-                Some(stat) if stat.mzxid > since => {
+                Some(stat) if stat.mzxid > since && !mutants::on(Mutant::MissedChangeUntold) => {
                     self.send_event(id, Zxid::NONE, EventType::NodeDataChanged, path);
                 }
                 Some(_) => self.watches.add(Kind::Data, path, id, Modes::STANDARD),

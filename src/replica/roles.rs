@@ -7,6 +7,7 @@ use super::{Agreement, Output, Replica};
 use crate::{
     ids::Zxid,
     jute::Writer,
+    mutants::{self, Mutant},
     tree::{Tree, snapshot},
     zab::{self, ConnId, PersistId, Role},
 };
@@ -48,6 +49,7 @@ impl Replica {
     }
 
     fn role_changed(&mut self, role: &Role) {
+        let keeps_clients = mutants::on(Mutant::ClientsKeptWhileLooking);
         let (leads, learns) = match role {
             Role::Leading { serving } => (*serving, false),
             Role::Following { serving, .. } | Role::Observing { serving, .. } => (false, *serving),
@@ -55,12 +57,12 @@ impl Replica {
         };
         if leads && self.lead.is_none() {
             self.start_leading();
-        } else if !leads && self.lead.take().is_some() {
+        } else if !leads && self.lead.take().is_some() && !keeps_clients {
             self.close_all_clients();
         }
         if learns && self.learn.is_none() {
             self.learn = Some(super::Learn::default());
-        } else if !learns && self.learn.take().is_some() {
+        } else if !learns && self.learn.take().is_some() && !keeps_clients {
             self.close_all_clients();
         }
         self.stats.outstanding = if self.serving() { self.stats.outstanding } else { 0 };
@@ -91,7 +93,9 @@ impl Replica {
 
     pub(super) fn reloaded(&mut self, id: PersistId, tree: Tree, tail: Vec<(Zxid, Bytes)>) {
         let last_zxid = tree.last_zxid();
-        self.replace_tree(tree);
+        if !mutants::on(Mutant::TreeKeptAfterTrunc) {
+            self.replace_tree(tree);
+        }
         self.zab_step(zab::Input::Reloaded { id, last_zxid, tail });
     }
 

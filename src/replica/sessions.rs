@@ -5,7 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{ids::SessionId, zab::ConnId};
+use crate::{
+    ids::SessionId,
+    mutants::{self, Mutant},
+    zab::ConnId,
+};
 
 /// Which server a session's writes must come through (§1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +98,11 @@ impl SessionTracker {
     pub(super) fn standing(&mut self, id: SessionId, from: SessionOwner) -> Standing {
         match self.sessions.get_mut(&id) {
             None => Standing::Unknown,
-            Some(session) if session.closing => Standing::Closing,
+            Some(session) if session.closing && !mutants::on(Mutant::ClosingSessionWrites) => {
+                Standing::Closing
+            }
             Some(session) => match session.owner.get_or_insert(from) {
-                owner if *owner == from => Standing::Good,
+                owner if *owner == from || mutants::on(Mutant::MovedSessionWrites) => Standing::Good,
                 _ => Standing::Moved,
             },
         }

@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use super::ClientId;
+use crate::mutants::{self, Mutant};
 use crate::proto::{EventType, WatcherType};
 
 /// How a watch was set (§5.1). A connection may hold several on one path.
@@ -169,10 +170,11 @@ impl Table {
         let mut told: SmallVec<[ClientId; 4]> = SmallVec::new();
         if let Some(watchers) = self.by_path.get_mut(path) {
             told.extend(watchers.iter().map(|w| w.0));
+            let spent = if mutants::on(Mutant::WatchNotUsedUp) { Modes(0) } else { Modes::STANDARD };
             let used_up: SmallVec<[ClientId; 4]> =
-                watchers.iter().filter(|w| w.1 == Modes::STANDARD).map(|w| w.0).collect();
+                watchers.iter().filter(|w| w.1 == spent).map(|w| w.0).collect();
             watchers.retain(|w| {
-                w.1.0 &= !Modes::STANDARD.0;
+                w.1.0 &= !spent.0;
                 w.1.0 != 0
             });
             if watchers.is_empty() {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::disk::{Disk, File, Result};
+use crate::mutants::{self, Mutant};
 
 /// Replaces `dir/name` by `content`. After a crash it holds the old content or the new one.
 pub(crate) fn replace<D: Disk>(disk: &D, dir: &Path, name: &str, content: &[u8]) -> Result<()> {
@@ -12,5 +13,8 @@ pub(crate) fn replace<D: Disk>(disk: &D, dir: &Path, name: &str, content: &[u8])
     file.write_at(0, content)?;
     file.sync_data()?;
     disk.rename(&unfinished, &dir.join(name))?;
+    if mutants::on(Mutant::EpochFileNotDurable) {
+        return Ok(());
+    }
     disk.sync_dir(dir)
 }

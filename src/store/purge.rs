@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 
 use super::disk::Disk;
 use super::names::{self, Dirs};
@@ -52,6 +53,7 @@ pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     // Logs first: a crash in between leaves snapshots without use, never logs without a base.
     let logs = txnlog::files(disk, &log_dir)?;
     let needed = logs.iter().map(|(zxid, _)| *zxid).filter(|zxid| *zxid <= oldest_kept).max();
+    let needed = if mutants::on(Mutant::PurgeDropsSpanningLog) { Some(oldest_kept) } else { needed };
     let needed = needed.unwrap_or(Zxid::ZERO);
     let old_logs = names_where(disk, &log_dir, |name| {
         names::parse_log(name).is_some_and(|zxid| zxid < needed) || names::is_disposable(name)

@@ -9,6 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::ids::{Epoch, Zxid};
+use crate::mutants::{self, Mutant};
 use crate::tree::snapshot;
 
 use super::disk::{Disk, Lock, read_small};
@@ -115,7 +116,12 @@ impl<D: Disk> Store<D> {
 
     /// Writes and syncs all buffered txns: the group's one sync.
     pub fn flush(&mut self) -> Result<()> {
-        self.guarded(|store| store.log.flush())
+        let flushed = self.guarded(|store| store.log.flush());
+        if flushed.is_err() && mutants::on(Mutant::WriteErrorIgnored) {
+            self.failed = None;
+            return Ok(());
+        }
+        flushed
     }
 
     /// True once enough was logged for the next snapshot: [`Store::roll`], then write a
@@ -154,7 +160,9 @@ impl<D: Disk> Store<D> {
 
     /// States that everything of the epoch's initial history is durable here. Flushes first.
     pub fn write_current_epoch(&mut self, epoch: Epoch) -> Result<()> {
-        self.flush()?;
+        if !mutants::on(Mutant::CurrentEpochBeforeSync) {
+            self.flush()?;
+        }
         self.guarded(|store| {
             if epoch > store.accepted {
                 let why = format!("currentEpoch {epoch} before acceptedEpoch {}", store.accepted);
@@ -387,7 +395,8 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
         &log_dir,
         logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
     )?;
-    for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to) {
+    let dropped = |first: Zxid| first > to && !mutants::on(Mutant::TruncateLeavesNewerLog);
+    for (_, path) in logs.iter().rev().filter(|(first, _)| dropped(*first)) {
         recover::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
     }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     ids::{SessionId, Zxid},
     jute::Str,
+    mutants::{self, Mutant},
     proto::{Acl, ErrorCode, OpCode, Owner},
 };
 
@@ -94,7 +95,8 @@ impl Tree {
     }
 
     fn apply_multi(&mut self, at: At, ops: &[SubTxn], changes: &mut Changes) -> Outcome {
-        let Some(failed_at) = ops.iter().position(|op| matches!(op.body, TxnBody::Error(_))) else {
+        let failed_at = ops.iter().position(|op| matches!(op.body, TxnBody::Error(_)));
+        let Some(failed_at) = failed_at.filter(|_| !mutants::on(Mutant::FailedMultiApplied)) else {
             return Outcome::Multi(
                 ops.iter().map(|op| self.apply_one(at, op.kind, &op.body, changes)).collect(),
             );
@@ -250,7 +252,9 @@ impl Tree {
         for path in rest {
             let _ = self.apply_delete(at, &Str::from(path), changes);
         }
-        self.sessions.timeouts_ms.remove(&at.session);
+        if !mutants::on(Mutant::ClosedSessionStaysKnown) {
+            self.sessions.timeouts_ms.remove(&at.session);
+        }
     }
 
     /// For reads and prepare: the node at a path.

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 
 use super::{acl::AclList, digest, node::StoredStat, nodes::canonical, state::Tree, txn::TxnDigest};
 use crate::ids::{SessionId, Zxid};
+use crate::mutants::{self, Mutant};
 
 /// Changes that are prepared and not yet applied.
 #[derive(Debug, Default)]
@@ -77,7 +78,7 @@ impl Outstanding {
     /// The node at a path as it will be.
     pub(super) fn node(&self, tree: &Tree, path: &str) -> Option<PendingNode> {
         let path = canonical(path);
-        match self.records.get(path) {
+        match self.records.get(path).filter(|_| !mutants::on(Mutant::PreparedAgainstApplied)) {
             Some(record) => record.node.clone(),
             None => tree.nodes.find(path).map(|id| PendingNode::of(tree, id)),
         }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     jute::Str,
+    mutants::{self, Mutant},
     proto::{CreateMode, CreateRequest, ErrorCode, OpCode, Owner, Perms, TTL_MS_MAX, path},
 };
 
@@ -40,8 +41,12 @@ impl Outstanding {
         let list = acl::fixup(create.acl.as_deref(), ctx.who, ctx.settings)?;
         let parent_before = self.existing(tree, parent_path)?;
         acl::check(&parent_before.acl, Perms::CREATE, ctx.who, ctx.settings)?;
+        let number = match mutants::on(Mutant::SequenceFromChildCount) {
+            true => parent_before.child_count as i32,
+            false => parent_before.stat.cversion,
+        };
         let path = if mode.is_sequential() {
-            Str::from(numbered(&create.path, parent_before.stat.cversion))
+            Str::from(numbered(&create.path, number))
         } else {
             create.path.clone()
         };

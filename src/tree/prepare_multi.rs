@@ -7,6 +7,7 @@ use super::{
     state::Tree,
     txn::{SubTxn, Txn, TxnBody},
 };
+use crate::mutants::{self, Mutant};
 use crate::proto::{ErrorCode, OpCode, Request};
 
 impl Outstanding {
@@ -28,7 +29,10 @@ impl Outstanding {
             });
         }
         if failed {
-            self.roll_back();
+            match mutants::on(Mutant::FailedMultiKeptInView) {
+                true => self.commit(),
+                false => self.roll_back(),
+            }
             return self.txn(tree, ctx, OpCode::Multi, TxnBody::Multi(done));
         }
         match fits(OpCode::Multi, TxnBody::Multi(done), ctx) {

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     ids::{SessionId, Zxid},
     jute::{Error, Result},
+    mutants::{self, Mutant},
     proto::{Acl, Id},
 };
 
@@ -65,6 +66,7 @@ impl Loader {
     pub fn feed(&mut self, piece: &[u8]) -> Result<Option<usize>> {
         let Loader { parser, tree, has_root, parent } = self;
         parser.feed(piece, |item| match item {
+            Item::Session { .. } if mutants::on(Mutant::SessionsLostOnLoad) => Ok(()),
             Item::Session { id, timeout_ms } => {
                 tree.sessions.timeouts_ms.insert(id, timeout_ms);
                 Ok(())
@@ -118,7 +120,9 @@ fn add(tree: &mut Tree, known: &mut (String, NodeId), node: &RawNode) -> Result<
     let acl = tree.acls.hold_id(node.acl_id);
     let id = tree.nodes.insert(known.1, node.path, node.data, node.stat, acl);
     let owner = tree.owner(&node.stat);
-    tree.sessions.node_added(id, owner);
+    if !mutants::on(Mutant::EphemeralsLostOnLoad) {
+        tree.sessions.node_added(id, owner);
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::learner_link;
 use super::wire::{Kind, Packet};
 use super::{ConnId, Core, Next, Output, Turn};
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 
 /// Proposals not yet committed, in bytes with their overhead. Beyond it [`super::Zab::next_zxid`]
 /// says to wait: without acks the leader's memory would be the only limit.
@@ -66,9 +67,17 @@ impl Leader {
     pub(super) fn commit(&mut self, t: &mut Turn) {
         let ledger = &mut t.core.ledger;
         let from = ledger.committed();
-        if let Some(upto) = commit_point(self, &t.core.config, ledger.durable(), from) {
+        let mine = if mutants::on(Mutant::LeaderCountsItselfBeforeFsync) {
+            ledger.logged()
+        } else {
+            ledger.durable()
+        };
+        if let Some(upto) = commit_point(self, &t.core.config, mine, from) {
             for entry in ledger.after(from).take_while(|entry| entry.zxid <= upto) {
                 self.outstanding_bytes -= entry.txn.len() + PROPOSAL_OVERHEAD;
+                if entry.zxid < upto && mutants::on(Mutant::CommitNamesOnlyTheLast) {
+                    continue;
+                }
                 let commit = Packet::new(Kind::COMMIT, entry.zxid).encode();
                 let mut inform = None;
                 for link in self.links.values_mut().filter(|l| l.stage == learner_link::Stage::Live) {
@@ -110,7 +119,8 @@ impl Leader {
     pub(super) fn retire_if_exhausted(&self, t: &Turn) -> Next {
         let exhausted =
             self.stage == Stage::Serving && t.core.config.zxid_after(self.last_proposed).is_none();
-        if exhausted && t.core.ledger.delivered() == self.last_proposed {
+        let done = t.core.ledger.delivered() == self.last_proposed;
+        if exhausted && done && !mutants::on(Mutant::ExhaustedEpochKept) {
             return Next::Leave(format!("all zxids of {} are used up", self.epoch));
         }
         Next::Stay

@@ -7,6 +7,7 @@ use super::learner_link;
 use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
 use super::{ConnId, Packet, Turn};
 use crate::ids::{Epoch, Zxid};
+use crate::mutants::{self, Mutant};
 
 impl Leader {
     /// FOLLOWERINFO or OBSERVERINFO.
@@ -53,7 +54,14 @@ impl Leader {
             Stage::Accepting => {}
             // The reference leaves such a voter outside until the next election (§2.3 notes); a
             // short election now is better than a lost redundancy that nobody notices.
-            Stage::Serving if elector && accepted > self.epoch => self.outbid_by = Some(info.sid),
+            Stage::Serving
+                if elector
+                    && accepted > self.epoch
+                    && !mutants::on(Mutant::OutbidLeaderStays)
+                    && !mutants::on(Mutant::StaleEpochAccepted) =>
+            {
+                self.outbid_by = Some(info.sid);
+            }
             Stage::Electing | Stage::Syncing | Stage::Serving => self.inform(t, conn),
         }
     }
@@ -89,7 +97,7 @@ impl Leader {
         // An epoch of −1 repeats an earlier promise, perhaps one given to another candidate of the
         // same number: it must not elect this one. A server that lost its data must not either.
         if electing && current != Epoch(-1) {
-            if (current, last) > self.summary {
+            if (current, last) > self.summary && !mutants::on(Mutant::HistoryNotCompared) {
                 return self.cut(t, conn, "has a longer history than this candidate");
             }
             if last != Zxid::NONE {

@@ -9,6 +9,7 @@ use super::ballot::{NO_VOTE, NOTIFICATION_VERSION, Notification, State};
 use super::mesh::Mesh;
 use super::{Core, Next, Turn};
 use crate::ids::{Epoch, ServerId, Zxid};
+use crate::mutants::{self, Mutant};
 
 /// How long a decided round stays open for a better vote (§1.5 `finalizeWait`).
 const FINALIZE_WAIT_MS: u64 = 200;
@@ -60,6 +61,15 @@ impl Vote {
 
     /// §1.5 "order".
     fn beats(&self, other: &Vote) -> bool {
+        if mutants::on(Mutant::HistoryNotCompared) {
+            return self.leader > other.leader;
+        }
+        if mutants::on(Mutant::VoteIgnoresZxid) {
+            return (self.peer_epoch, self.leader) > (other.peer_epoch, other.leader);
+        }
+        if mutants::on(Mutant::VoteIgnoresEpoch) {
+            return (self.zxid, self.leader) > (other.zxid, other.leader);
+        }
         (self.peer_epoch, self.zxid, self.leader) > (other.peer_epoch, other.zxid, other.leader)
     }
 
@@ -176,7 +186,8 @@ impl Election {
         if !self.has_vote() || vote.zxid == Zxid::NONE {
             return;
         }
-        if vote.round < t.core.round {
+        if vote.round < t.core.round || (vote.round > t.core.round && mutants::on(Mutant::HigherRoundIgnored))
+        {
             return;
         }
         if vote.round > t.core.round {

@@ -11,6 +11,7 @@ use super::learner_link::{self, Link};
 use super::wire::Kind;
 use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn};
 use crate::ids::{Epoch, ServerId, Zxid};
+use crate::mutants::{self, Mutant};
 
 /// Connections to the quorum port at a time: every member and joiner has one, a few more while
 /// old ones die. Each costs a socket and a little memory.
@@ -178,7 +179,7 @@ impl Leader {
                 Stage::Electing if self.has_quorum(t.core, &self.promised) => self.begin_sync(t),
                 Stage::Syncing if t.core.ledger.current() == self.epoch => {
                     self.synced.insert(t.core.config.me);
-                    if self.has_quorum(t.core, &self.synced) {
+                    if self.has_quorum(t.core, &self.synced) || mutants::on(Mutant::LeadsBeforeQuorumSynced) {
                         self.establish(t);
                     }
                 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
 use super::{ConnId, Next, Output, Packet, PersistId, Turn};
 use crate::ids::{Epoch, ServerId, Zxid};
+use crate::mutants::{self, Mutant};
 
 /// Dials of the leader before giving up on it. With the pauses below about half a second, as in
 /// the reference (5 × 100 ms), but a leader that needs only a moment to listen is found at once.
@@ -231,7 +232,7 @@ impl Learner {
             return Next::Leave(format!("{:?} speaks protocol version {version:#x}", self.leader));
         }
         let (epoch, accepted) = (packet.zxid.epoch(), t.core.ledger.accepted());
-        if epoch < accepted {
+        if epoch < accepted && !mutants::on(Mutant::StaleEpochAccepted) {
             return Next::Leave(format!("{:?} leads {epoch}, but {accepted} is promised", self.leader));
         }
         self.epoch = epoch;
@@ -248,14 +249,22 @@ impl Learner {
             let before = self.stage;
             let ledger = &t.core.ledger;
             match self.stage {
-                Stage::Promising { fresh } if ledger.accepted() == self.epoch => self.promise(t, fresh),
+                Stage::Promising { fresh }
+                    if ledger.accepted() >= self.epoch || mutants::on(Mutant::PromiseBeforeFsync) =>
+                {
+                    self.promise(t, fresh);
+                }
                 Stage::Cutting { to, exact } if ledger.is_quiescent() => {
                     let next = self.cut(t, to, exact);
                     if !matches!(next, Next::Stay) {
                         return next;
                     }
                 }
-                Stage::Flushing { upto } if ledger.has_persisted(upto) => {
+                Stage::Flushing { upto }
+                    if ledger.has_persisted(upto)
+                        || mutants::on(Mutant::NewleaderAckedBeforeSync)
+                        || mutants::on(Mutant::CurrentEpochBeforeSync) =>
+                {
                     self.stage = Stage::Dating;
                     if ledger.current() < self.epoch {
                         t.core.ledger.write_current(self.epoch, t.out);

@@ -12,6 +12,7 @@ use super::wire::Kind;
 use super::{ConnId, Next, Output, Packet, Role, Turn};
 use crate::ids::Zxid;
 use crate::jute::Writer;
+use crate::mutants::{self, Mutant};
 
 /// Transactions written and not yet durable, in bytes: a disk this far behind the leader must
 /// resync instead of eating the memory.
@@ -125,10 +126,10 @@ impl Learner {
     pub(super) fn follow(&mut self, t: &mut Turn) -> Next {
         t.core.ledger.deliver(t.out);
         t.core.ledger.trim(Zxid(i64::MAX));
-        let ledger = &t.core.ledger;
-        if !ledger.is_unsynced() {
+        let dated = t.core.ledger.current() == self.epoch || mutants::on(Mutant::NewleaderAckedBeforeSync);
+        if !t.core.ledger.is_unsynced() {
             match self.stage {
-                Stage::Dating if ledger.current() == self.epoch => self.acknowledge_leader(t),
+                Stage::Dating if dated => self.acknowledge_leader(t),
                 Stage::Mending => {
                     t.core.healing = None;
                     t.note(
@@ -192,7 +193,9 @@ impl Learner {
     fn up_to_date(&mut self, t: &mut Turn) -> Next {
         // The reference acknowledges UPTODATE as it did NEWLEADER; the leader ignores it.
         self.send(t, &Packet::new(Kind::ACK, self.epoch.start()));
-        t.core.vote.peer_epoch = self.epoch;
+        if !mutants::on(Mutant::VoteKeepsOldEpoch) {
+            t.core.vote.peer_epoch = self.epoch;
+        }
         self.stage = Stage::Live { serve_at: t.core.ledger.committed() };
         Next::Stay
     }
@@ -272,7 +275,9 @@ impl Learner {
     }
 
     fn answer(&mut self, t: &mut Turn, packet: Packet) -> Next {
-        self.answers.push_back((t.core.ledger.committed(), packet));
+        let early = mutants::on(Mutant::SyncAnsweredBeforeDelivery);
+        let after = if early { Zxid::ZERO } else { t.core.ledger.committed() };
+        self.answers.push_back((after, packet));
         if self.answers.len() > ANSWERS_MAX {
             return Next::Leave("too many answers wait for the disk".to_owned());
         }
@@ -288,7 +293,8 @@ impl Learner {
 
     /// Acknowledges the proposals that are durable, each one, in order (§2.7).
     fn acknowledge(&mut self, t: &mut Turn) {
-        let durable = t.core.ledger.durable();
+        let ledger = &t.core.ledger;
+        let durable = if mutants::on(Mutant::AckBeforeFsync) { ledger.logged() } else { ledger.durable() };
         let count = self.unacked.iter().take_while(|zxid| **zxid <= durable).count();
         let (true, Some(conn)) = (count > 0, self.conn) else {
             return;

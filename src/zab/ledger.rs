@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::{Config, Durable, Output, PersistId, PersistOp};
 use crate::ids::{Epoch, Zxid};
+use crate::mutants::{self, Mutant};
 
 pub(super) struct Ledger {
     issued: u64,
@@ -287,12 +288,15 @@ impl Ledger {
         assert!(self.is_quiescent(), "a vote may name only what is durable");
         self.delivered = self.delivered.min(self.logged);
         self.committed = self.logged;
-        self.deliver(out);
+        if !mutants::on(Mutant::TailNotReplayed) {
+            self.deliver(out);
+        }
     }
 
     /// Delivers what is committed and durable (I4, TRAP 4882).
     pub(super) fn deliver(&mut self, out: &mut Vec<Output>) {
-        let upto = self.committed.min(self.durable);
+        let early = mutants::on(Mutant::DeliveredBeforeCommit);
+        let upto = if early { self.durable } else { self.committed.min(self.durable) };
         if upto <= self.delivered {
             return;
         }
@@ -367,7 +371,9 @@ impl Ledger {
 /// Whether a log may hold `next` right after `last`: the next counter of the same epoch, or the
 /// first of a later one (quorum-protocol TRAP Q20).
 fn follows(last: Zxid, next: Zxid) -> bool {
-    if next.epoch() == last.epoch() {
+    if mutants::on(Mutant::DiffAcrossHole) {
+        next > last
+    } else if next.epoch() == last.epoch() {
         last.next() == Some(next)
     } else {
         next.epoch() > last.epoch() && next.counter() == 1

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::ids::ServerId;
+use crate::mutants::{self, Mutant};
 
 /// The members of an ensemble, at one version of the config.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,7 +123,7 @@ impl Membership {
             total += 1;
             having += usize::from(has(voter));
         }
-        having > total / 2
+        having + usize::from(mutants::on(Mutant::QuorumOffByOne)) > total / 2
     }
 }
 

@@ -9,6 +9,7 @@ use super::leader::Leader;
 use super::learner::Learner;
 use super::{ConnId, Input, Next, Notification, Output, Phase, Role, Turn, Zab};
 use crate::ids::ServerId;
+use crate::mutants::{self, Mutant};
 
 /// A role that ends before it served is tried again at once a few times: the leader may need a
 /// moment. Then the pause doubles up to the maximum, or a server that this leader cannot take
@@ -144,7 +145,7 @@ impl Zab {
                 next
             }
             Phase::Leading(_) | Phase::Learning(_) => {
-                if looking {
+                if looking && !mutants::on(Mutant::LookingVoterUnanswered) {
                     self.tell(from, out);
                 }
                 Next::Stay

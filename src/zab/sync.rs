@@ -11,6 +11,7 @@ use super::wire::{Kind, Packet};
 use super::{ConnId, Output, Turn};
 use crate::ids::{Epoch, Zxid};
 use crate::jute::Writer;
+use crate::mutants::{self, Mutant};
 
 /// How a learner is brought up to date.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +53,10 @@ pub(super) fn plan(ledger: &Ledger, peer: Zxid, epoch: Epoch, established: bool)
         };
     }
     // Any other zxid that is not in our history belongs to a tail that nobody else has.
-    let known = ledger.newest_until(peer).is_some_and(|entry| entry.zxid == peer);
-    if peer >= min && (known || peer.is_epoch_start()) {
+    let known = ledger.newest_until(peer).is_some_and(|entry| entry.zxid == peer)
+        || mutants::on(Mutant::DiffKeepsForeignTail);
+    let reached = peer >= min && (known || peer.is_epoch_start());
+    if reached || (Zxid::ZERO <= peer && peer < min && mutants::on(Mutant::DiffAcrossHole)) {
         return Plan::Diff { announce: max };
     }
     Plan::Snapshot
@@ -74,11 +77,15 @@ impl Leader {
                 peer
             }
             Plan::Truncate { to } => {
-                Packet::new(Kind::TRUNC, to).write(&mut w);
+                let told = if mutants::on(Mutant::TruncKeepsOneMore) { Zxid(to.0 + 1) } else { to };
+                Packet::new(Kind::TRUNC, told).write(&mut w);
                 to
             }
             Plan::Snapshot => {
-                let zxid = ledger.processed();
+                let zxid = match mutants::on(Mutant::SnapshotNamedAhead) {
+                    true => ledger.logged().max(ledger.processed()),
+                    false => ledger.processed(),
+                };
                 link.send(&Packet::new(Kind::SNAP, zxid), t.out);
                 t.out.push(Output::SendSnapshot { conn });
                 zxid
@@ -118,7 +125,9 @@ impl Leader {
         link.restart_patience(t.now_ms);
         let mut w = Writer::new();
         Packet::new(Kind::UPTODATE, Zxid(-1)).write(&mut w);
-        for entry in ledger.after(link.committed) {
+        let lost = mutants::on(Mutant::CommitLostBehindGate);
+        let from = if lost { link.proposed.max(link.committed) } else { link.committed };
+        for entry in ledger.after(from) {
             let is_committed = entry.zxid <= committed;
             if link.observer {
                 if !is_committed {

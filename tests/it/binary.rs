@@ -1,5 +1,7 @@
 //! The binary itself: one static file, small, that needs nothing around it.
 
+use zkops::mutants::Mutant;
+
 use crate::run::{ZKOPS, run};
 
 /// The kind of program header that names a loader; a static program has none.
@@ -26,6 +28,15 @@ fn it_is_static_and_small_enough() {
         return; // only the profile that users get is held to the size
     }
     assert!(bytes.len() as u64 <= LEN_MAX, "{} bytes, at most {LEN_MAX}", bytes.len());
+}
+
+/// What the simulator's faults are called stands only in a program that could make them.
+#[test]
+fn no_mutant_is_built_in() {
+    let bytes = std::fs::read(ZKOPS).expect("the program is built");
+    let stands = |name: &str| bytes.windows(name.len()).any(|found| found == name.as_bytes());
+    let built_in: Vec<&str> = Mutant::NAMES.into_iter().filter(|name| stands(name)).collect();
+    assert!(built_in.is_empty(), "the program can be made to misbehave: {built_in:?}");
 }
 
 /// The kinds of a 64-bit little-endian ELF file's program headers.

@@ -25,12 +25,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("jute", &[]),
     ("proto", &["jute"]),
+    // Faults that tests switch on; the shipped program has none.
+    ("mutants", &[]),
     // Server core.
-    ("zab", &["jute"]),
-    ("tree", &["jute", "proto"]),
-    ("replica", &["jute", "proto", "tree", "zab"]),
+    ("zab", &["jute", "mutants"]),
+    ("tree", &["jute", "mutants", "proto"]),
+    ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
-    ("store", &["jute", "proto", "tree", "zab"]),
+    ("store", &["jute", "mutants", "proto", "tree", "zab"]),
     ("server", &["jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
@@ -77,7 +79,8 @@ const OPERATOR_SIDE: &[&str] =
     &["apply", "host", "inventory", "observe", "plan", "render", "report", "transport"];
 
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
-const PURE: &[&str] = &["ids", "inventory", "jute", "plan", "proto", "render", "replica", "tree", "zab"];
+const PURE: &[&str] =
+    &["ids", "inventory", "jute", "mutants", "plan", "proto", "render", "replica", "tree", "zab"];
 
 /// What waits, reads and writes: everything that is not pure.
 const IMPURE: &[&str] =

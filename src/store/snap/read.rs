@@ -8,6 +8,7 @@ use simd_adler32::Adler32;
 
 use crate::ids::Zxid;
 use crate::jute;
+use crate::mutants::{self, Mutant};
 use crate::store::disk::{self, Disk, File};
 use crate::store::names;
 use crate::tree::snapshot::{Loader, Scanner};
@@ -90,7 +91,8 @@ pub(crate) fn load<D: Disk>(
     let mut loader = Loader::new(settings.clone());
     let trailer = read(disk, dir, candidate, &mut |piece| loader.feed(piece))?;
     let mut tree = loader.finish()?;
-    tree.set_last_zxid(candidate.zxid);
+    let late = trailer.last_processed.filter(|_| mutants::on(Mutant::ReplayFromSnapshotEnd));
+    tree.set_last_zxid(late.unwrap_or(candidate.zxid));
     if let Some((zxid, digest)) = trailer.digest.filter(|_| settings.digest_enabled)
         && tree.promise_digest(zxid, digest) == Some(false)
     {

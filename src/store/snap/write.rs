@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use simd_adler32::Adler32;
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 use crate::store::disk::{self, Disk, File};
 use crate::store::names;
 
@@ -125,6 +126,7 @@ impl<D: Disk> SnapshotFile<D> {
             return Err(self.fail(io::Error::other("an earlier write to it failed")));
         };
         let synced = match out.finish() {
+            Ok(_) if mutants::on(Mutant::SnapshotNamedBeforeFsync) => Ok(()),
             Ok(mut sink) => sink.file.sync_data(),
             Err(error) => Err(self.fail(error)),
         };
@@ -202,7 +204,8 @@ impl History {
 impl HistoryMark {
     /// Holds the history as it is; `None` when it has changed.
     fn lock(&self) -> Option<MutexGuard<'_, u64>> {
-        Some(self.history.lock()).filter(|number| **number == self.number)
+        let is_same = |number: u64| number == self.number || mutants::on(Mutant::TaintedSnapshotPublished);
+        Some(self.history.lock()).filter(|number| is_same(**number))
     }
 }
 

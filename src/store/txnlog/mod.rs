@@ -15,6 +15,7 @@ pub(crate) use write::{LogSettings, LogWriter};
 use bytes::{BufMut, BytesMut};
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 
 /// Largest txn in bytes that any reference server reads back ("Unreasonable length" beyond).
 pub const TXN_BYTES_MAX: usize = 2_097_150;
@@ -47,7 +48,9 @@ fn kind_of(txn: &[u8]) -> Option<i32> {
 
 /// True when `next` may directly follow `last`: +1, or the first txn of a later epoch.
 pub(crate) fn follows(last: Zxid, next: Zxid) -> bool {
-    next.0 == last.0 + 1 || (next.epoch() > last.epoch() && next.counter() == 1)
+    next.0 == last.0 + 1
+        || (next.epoch() > last.epoch() && next.counter() == 1)
+        || (next > last && mutants::on(Mutant::DiffAcrossHole))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 use crate::store::disk::{self, Disk, File};
 use crate::store::refusal::{Refusal, Result};
 
@@ -94,7 +95,7 @@ impl<F: File> LogReader<F> {
             return self.cut_short();
         }
         let txn = &entry[ENTRY_HEAD..size - 1];
-        if u64::from(simd_adler32::adler32(&txn)) != crc {
+        if u64::from(simd_adler32::adler32(&txn)) != crc && !mutants::on(Mutant::ChecksumIgnored) {
             let unwritten = has_unwritten_sector(offset, entry);
             return end(Tail::Mismatch { unwritten });
         }
@@ -125,7 +126,8 @@ impl<F: File> LogReader<F> {
     pub(crate) fn end_upto<D: Disk<File = F>>(disk: &D, path: &Path, to: Zxid) -> Result<Option<u64>> {
         let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
         while let Item::Txn { offset, txn } = reader.next()? {
-            if super::zxid_of(&txn).is_some_and(|zxid| zxid > to) {
+            let cut_at = |zxid| zxid > to || (zxid == to && mutants::on(Mutant::TruncateCutsOneMore));
+            if super::zxid_of(&txn).is_some_and(cut_at) {
                 return Ok(Some(offset));
             }
         }

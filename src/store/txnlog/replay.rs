@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 use crate::store::disk::Disk;
 use crate::store::names;
 use crate::store::refusal::{Refusal, Result};
@@ -94,7 +95,8 @@ pub(crate) fn replay<D: Disk>(
 ) -> Result<Replayed> {
     let files = files(disk, dir)?;
     // The newest file named at or before the base may contain txns after it (disk-format §2.4).
-    let first = files.iter().rposition(|(zxid, _)| *zxid <= span.base).unwrap_or(0);
+    let spanning = files.iter().rposition(|(zxid, _)| *zxid <= span.base);
+    let first = spanning.map_or(0, |at| at + usize::from(mutants::on(Mutant::ReplaySkipsSpanningLog)));
     let mut walk = Walk::new(span);
     'files: for (_, path) in &files[first..] {
         let mut reader = LogReader::open(disk, path, walk.last)?;
@@ -241,6 +243,9 @@ impl<'a> Walk<'a> {
                 // torn batch.
                 let leftover = reader.leftover(end.at)?;
                 leftover.end > leftover.start
+            }
+            Tail::Torn if mutants::on(Mutant::TornEndRefused) => {
+                return Err(reader.damaged("the last write was cut short".to_owned()));
             }
             Tail::Torn => true,
             Tail::Mismatch { unwritten } => {

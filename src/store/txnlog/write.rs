@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 
 use crate::ids::Zxid;
+use crate::mutants::{self, Mutant};
 use crate::store::disk::{Disk, File, Kind};
 use crate::store::refusal::{Refusal, Result};
 use crate::store::{names, newest};
@@ -92,7 +93,7 @@ impl<D: Disk> LogWriter<D> {
         log.file.write_at(log.end, &bytes)?;
         log.end = end;
         log.size = log.size.max(end);
-        if self.settings.force_sync {
+        if self.settings.force_sync && !mutants::on(Mutant::LogNotFsynced) {
             log.file.sync_data()?;
         }
         if bytes.len() <= BUFFER_KEPT_MAX {
@@ -143,7 +144,9 @@ impl<D: Disk> LogWriter<D> {
         // Synced even with forceSync=no: a file without its header would stop the next start.
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
-        self.disk.sync_dir(&self.dir)?;
+        if !mutants::on(Mutant::LogNameNotDurable) {
+            self.disk.sync_dir(&self.dir)?;
+        }
         newest::note(&self.disk, &self.dir, first)?;
         Ok(log)
     }
