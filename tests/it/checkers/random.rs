@@ -29,7 +29,9 @@ impl Sample for Register {
     fn call(kind: usize, at: u64) -> register::Call {
         match kind {
             0 => register::Call::Create { value: at },
-            1 => register::Call::Set { value: at, version: (at.is_multiple_of(2)).then_some((at % 3) as i32) },
+            1 => {
+                register::Call::Set { value: at, version: (at.is_multiple_of(2)).then_some((at % 3) as i32) }
+            }
             2 if at.is_multiple_of(3) => register::Call::Delete { version: None },
             _ => register::Call::Get,
         }
