@@ -17,7 +17,7 @@ use zkops::{
 use super::{
     network,
     random::Random,
-    record::{Desk, Records, Session, Signals, answer},
+    record::{CatchUp, Desk, FENCE, Records, Session, Signals, answer},
 };
 use crate::check::register::{Call, Reply};
 
@@ -36,7 +36,12 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Starts working against servers of these addresses; everything hangs on the seed but the timing.
-    pub(crate) fn start(namespace: String, servers: Vec<String>, mut random: Random) -> Clients {
+    pub(crate) fn start(
+        namespace: String,
+        servers: Vec<String>,
+        catch_up: CatchUp,
+        mut random: Random,
+    ) -> Clients {
         let signals = Signals::default();
         let shared = signals.clone();
         let thread = std::thread::spawn(move || {
@@ -45,7 +50,7 @@ impl Clients {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let all = servers.join(",").parse().expect("addresses make a connect string");
             let each = servers.iter().map(|one| one.parse().expect("so does one")).collect::<Vec<_>>();
-            LocalSet::new().block_on(&runtime, work(Desk::new(all, shared), &each, &mut random))
+            LocalSet::new().block_on(&runtime, work(Desk::new(all, shared, catch_up), &each, &mut random))
         });
         Clients { signals, thread: Some(thread) }
     }
@@ -100,7 +105,7 @@ async fn work(desk: Rc<Desk>, servers: &[ConnectString], random: &mut Random) ->
 /// The parents of everything, and the registers.
 async fn prepare(desk: &Desk, random: &mut Random) {
     let session = desk.session(random.next()).await.expect("the ensemble serves");
-    for path in ["/r", "/s", "/q", "/l", "/i", "/e"] {
+    for path in ["/r", "/s", "/q", "/l", "/i", "/e", FENCE] {
         let made = session.client.create(path, None, Acl::open(), CreateMode::Persistent).await;
         made.unwrap_or_else(|error| panic!("{path}: {error}"));
     }
@@ -151,7 +156,7 @@ async fn register(desk: &Desk, session: &Session, random: &mut Random) -> bool {
     true
 }
 
-/// One call on a register; a read comes after `sync`.
+/// One call on a register; a read comes after catching up.
 async fn ask_register(desk: &Desk, session: &Session, key: &str, call: Call) -> Option<Reply> {
     let path = register_path(key);
     let client = &session.client;
@@ -169,7 +174,7 @@ async fn ask_register(desk: &Desk, session: &Session, key: &str, call: Call) -> 
                 answer(client.delete(&path, version).await, |()| Reply::Deleted, refused)
             }
             Call::Get => {
-                client.sync(&path).await?;
+                desk.catch_up(session, &path).await?;
                 read(session, key).await
             }
         }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::trial::Trial;
+use super::{record::CatchUp, trial::Trial};
 use crate::{
     ensemble::{Ensemble, SOON},
     run::{eventually, run},
@@ -81,7 +81,7 @@ impl Drop for Stalled {
 /// Every member on a disk of its own.
 fn trial_on_disks(seed: u64, megabytes: u64) -> (Trial, BTreeMap<usize, SmallDisk>) {
     let mut disks = BTreeMap::new();
-    let trial = Trial::with(3, seed, |ensemble, _| {
+    let trial = Trial::with(3, seed, CatchUp::Sync, |ensemble, _| {
         disks = (1..=3).map(|n| (n, SmallDisk::new(ensemble, n, megabytes))).collect();
         disks.iter().map(|(n, disk)| (*n, disk.launch(*n))).collect()
     });

@@ -2,6 +2,7 @@
 
 use super::{
     network::End,
+    record::CatchUp,
     trial::{SYNC_LIMIT, Trial},
 };
 
@@ -11,7 +12,7 @@ fn ends(members: &[usize]) -> Vec<End> {
 
 #[test]
 fn one_member_after_the_other_is_alone() {
-    let mut trial = Trial::start(3, 31);
+    let mut trial = Trial::start(3, 31, CatchUp::Write);
     for _ in 0..3 {
         let n = *trial.random.one_of(&trial.members());
         let others = trial.others(&[n]);
@@ -28,7 +29,7 @@ fn one_member_after_the_other_is_alone() {
 
 #[test]
 fn the_leader_is_with_the_minority_of_five() {
-    let mut trial = Trial::start(5, 32);
+    let mut trial = Trial::start(5, 32, CatchUp::Write);
     for _ in 0..2 {
         let leader = trial.leader();
         let mut minority = vec![leader];
@@ -45,7 +46,7 @@ fn the_leader_is_with_the_minority_of_five() {
 
 #[test]
 fn cables_that_work_in_one_direction() {
-    let mut trial = Trial::start(3, 33);
+    let mut trial = Trial::start(3, 33, CatchUp::Write);
     for round in 0..4 {
         let leader = trial.leader();
         let follower = *trial.random.one_of(&trial.others(&[leader]));
@@ -66,7 +67,7 @@ fn cables_that_work_in_one_direction() {
 
 #[test]
 fn two_halves_that_only_one_member_reaches() {
-    let mut trial = Trial::start(5, 34);
+    let mut trial = Trial::start(5, 34, CatchUp::Write);
     for _ in 0..2 {
         let bridge = *trial.random.one_of(&trial.members());
         let rest = trial.others(&[bridge]);
@@ -82,7 +83,7 @@ fn two_halves_that_only_one_member_reaches() {
 
 #[test]
 fn the_leader_is_cut_off_from_clients_alone() {
-    let mut trial = Trial::start(3, 35);
+    let mut trial = Trial::start(3, 35, CatchUp::Write);
     let leader = trial.leader();
     trial.say(&format!("no client reaches {leader}"));
     trial.network.cut_both_ways(End::Server(leader), End::Clients);

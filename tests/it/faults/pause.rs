@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use super::trial::{SYNC_LIMIT, Trial};
+use super::{
+    record::CatchUp,
+    trial::{SYNC_LIMIT, Trial},
+};
 
 #[test]
 fn a_leader_that_stood_still_for_too_long_leads_no_more() {
-    let mut trial = Trial::start(3, 21);
+    let mut trial = Trial::start(3, 21, CatchUp::Write);
     for _ in 0..2 {
         let old = trial.leader();
         trial.freeze(old);
@@ -23,7 +26,7 @@ fn a_leader_that_stood_still_for_too_long_leads_no_more() {
 
 #[test]
 fn short_stops_of_any_member() {
-    let mut trial = Trial::start(3, 22);
+    let mut trial = Trial::start(3, 22, CatchUp::Write);
     for _ in 0..8 {
         let n = *trial.random.one_of(&trial.members());
         trial.freeze(n);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zkops::client::{Client, ConnectString};
+use zkops::client::ConnectString;
 
 use super::{Desk, Random, Session, VOLATILE, WATCHED, ask_register, structures};
 use crate::check::{
@@ -44,7 +44,7 @@ pub(super) async fn last_reads(desk: &Desk, servers: &[ConnectString], random: &
                 .await;
         }
         insist(&session, server, async || structures::read_set(desk, &session).await.is_some()).await;
-        insist(&session, server, async || has_all_ids(desk, &session.client).await).await;
+        insist(&session, server, async || has_all_ids(desk, &session).await).await;
         session.client.close().await;
     }
     let session = desk.dial(desk.servers(), random.next());
@@ -54,7 +54,7 @@ pub(super) async fn last_reads(desk: &Desk, servers: &[ConnectString], random: &
     // Every session but this one was closed or must expire.
     insist(&session, &all, async || {
         let left = async {
-            session.client.sync("/").await?;
+            desk.catch_up(&session, "/").await?;
             let (there, _) = session.client.children("/e", false).await?;
             let (held, _) = session.client.children("/l", false).await?;
             Ok::<_, zkops::client::Error>(there.len() + held.len())
@@ -66,11 +66,11 @@ pub(super) async fn last_reads(desk: &Desk, servers: &[ConnectString], random: &
 }
 
 /// Every number that was given out is there. More may be: of calls that nobody heard the end of.
-async fn has_all_ids(desk: &Desk, client: &Client) -> bool {
-    if client.sync("/i").await.is_err() {
+async fn has_all_ids(desk: &Desk, session: &Session) -> bool {
+    if desk.catch_up(session, "/i").await.is_err() {
         return false;
     }
-    let Ok((names, _)) = client.children("/i", false).await else { return false };
+    let Ok((names, _)) = session.client.children("/i", false).await else { return false };
     let there: std::collections::BTreeSet<u64> = names
         .iter()
         .map(|name| name.trim_start_matches("n-").parse().expect("a sequence number is a number"))

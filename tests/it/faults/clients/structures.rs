@@ -42,7 +42,7 @@ pub(super) async fn set(desk: &Desk, session: &Session, random: &mut Random) -> 
 
 pub(super) async fn read_set(desk: &Desk, session: &Session) -> Option<set::Reply> {
     let ask = async {
-        session.client.sync("/s").await?;
+        desk.catch_up(session, "/s").await?;
         let (names, _) = session.client.children("/s", false).await?;
         Ok(set::Reply::Members(names.iter().map(|name| name.parse().expect("names are numbers")).collect()))
     };
@@ -68,7 +68,7 @@ pub(super) async fn queue(desk: &Desk, session: &Session, random: &mut Random) -
 /// Takes the child with the lowest number: whoever deletes it has it.
 pub(super) async fn take(desk: &Desk, session: &Session) -> Option<queue::Reply> {
     let invoked = desk.now();
-    let outcome = match try_take(session).await {
+    let outcome = match try_take(desk, session).await {
         Ok(reply) => {
             desk.answered(session, invoked);
             Outcome::Ok(reply)
@@ -95,9 +95,9 @@ pub(super) async fn take(desk: &Desk, session: &Session) -> Option<queue::Reply>
 }
 
 /// An error comes with whether a delete may have been executed.
-async fn try_take(session: &Session) -> Result<queue::Reply, (Error, bool)> {
+async fn try_take(desk: &Desk, session: &Session) -> Result<queue::Reply, (Error, bool)> {
     let client = &session.client;
-    client.sync("/q").await.map_err(|error| (error, false))?;
+    desk.catch_up(session, "/q").await.map_err(|error| (error, false))?;
     for _ in 0..ROUNDS_MAX {
         let (names, _) = client.children("/q", false).await.map_err(|error| (error, false))?;
         let Some(first) = names.first() else { return Ok(queue::Reply::Empty) };
@@ -184,7 +184,7 @@ pub(super) async fn presence(desk: &Desk, session: &Session, random: &mut Random
     let path = format!("/e/{key}");
     let invoked = desk.now();
     let looked = async {
-        session.client.sync(&path).await?;
+        desk.catch_up(session, &path).await?;
         session.client.exists(&path, false).await
     };
     match looked.await {
