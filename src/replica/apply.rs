@@ -37,7 +37,7 @@ impl Replica {
             self.tell_watchers(zxid, change);
         }
         self.answer_txn(&txn, &applied.outcome);
-        self.release_peer_syncs(zxid);
+        self.release_syncs(zxid);
         self.lead_waiting();
     }
 

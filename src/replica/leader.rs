@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Agreement, Output, Replica,
+    Agreement, ClientId, Output, Replica,
     sessions::{SessionOwner, SessionTracker, Standing},
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) struct Lead {
     waiting: VecDeque<Asked>,
     /// Learners' syncs that wait for what was proposed before them.
     syncs: VecDeque<(Zxid, ConnId, Packet)>,
+    /// Own clients whose sync waits for what was committed before it to be applied here.
+    own_syncs: VecDeque<(Zxid, ClientId)>,
     container_check_ms: u64,
 }
 
@@ -66,6 +68,7 @@ impl Replica {
             prepared: VecDeque::new(),
             waiting: VecDeque::new(),
             syncs: VecDeque::new(),
+            own_syncs: VecDeque::new(),
             container_check_ms: self.now.ms + self.settings.container_check_ms,
         });
     }
@@ -243,13 +246,34 @@ impl Replica {
         }
     }
 
-    /// Sends the SYNC answers that waited for this transaction.
-    pub(super) fn release_peer_syncs(&mut self, zxid: Zxid) {
+    /// Whether a sync of an own client must wait until what is committed is applied here: a quorum without this
+    /// server may have it durable first, and the followers' clients know of it by then. (The reference's leader
+    /// applies before its own fsync and is never behind.)
+    pub(super) fn is_behind_commits(&self) -> bool {
+        let Agreement::Ensemble(zab) = &self.agreement else { return false };
+        self.lead.is_some() && zab.last_committed() > self.tree.last_zxid()
+    }
+
+    /// Notes that this client's sync, the head of its queue, waits for the commits up to now.
+    pub(super) fn await_commits(&mut self, id: ClientId) {
+        let Agreement::Ensemble(zab) = &self.agreement else { return };
+        if let Some(lead) = &mut self.lead {
+            lead.own_syncs.push_back((zab.last_committed(), id));
+        }
+    }
+
+    /// Answers the syncs, of learners and of own clients, that waited for this transaction.
+    pub(super) fn release_syncs(&mut self, zxid: Zxid) {
         let Some(lead) = &mut self.lead else { return };
+        let due = lead.own_syncs.iter().take_while(|(barrier, _)| *barrier <= zxid).count();
+        let own: Vec<_> = lead.own_syncs.drain(..due).collect();
         let due = lead.syncs.iter().take_while(|(barrier, ..)| *barrier <= zxid).count();
         let due: Vec<_> = lead.syncs.drain(..due).collect();
         for (_, conn, answer) in due {
             self.with_zab(|zab, out| zab.send_to_learner(conn, answer, out));
+        }
+        for (_, id) in own {
+            self.grant_sync(id);
         }
     }
 

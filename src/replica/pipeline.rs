@@ -25,7 +25,8 @@ pub(super) struct Pending {
 pub(super) enum Waiting {
     /// Its transaction to be applied here. `None` is a request that could not be read.
     Commit(Option<Box<Request>>),
-    /// The leader's word that all it had proposed is on its way, then those transactions (§2.9).
+    /// The leader's word that all it had proposed is on its way, then those transactions (§2.9). On the leader
+    /// itself, the transactions that were committed before it and are not applied yet.
     Sync { path: crate::jute::Str },
     /// Only the requests before it.
     Turn(Request),
@@ -129,6 +130,14 @@ impl Replica {
     }
 
     fn answer(&mut self, id: ClientId, pending: Pending) {
+        let pending = match pending.what {
+            Waiting::Turn(Request::Sync { path }) if self.is_behind_commits() => {
+                let Some(client) = self.clients.live(id) else { return };
+                client.queue.push_front(Pending { what: Waiting::Sync { path }, ..pending });
+                return self.await_commits(id);
+            }
+            what => Pending { what, ..pending },
+        };
         let zxid = self.tree.last_zxid();
         match pending.what {
             Waiting::Turn(ref request) => self.read(id, pending.xid, request),

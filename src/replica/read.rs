@@ -85,7 +85,7 @@ impl Replica {
                 let users = self.who(id).iter().map(|id| (id.scheme.as_str().into(), user(id))).collect();
                 self.reply(id, xid, Ok(Response::WhoAmI(users)));
             }
-            // On a leader or alone, a sync is as good as a read (§2.9 TRAP).
+            // On a leader that has applied what it committed, or alone, a sync is as good as a read (§2.9 TRAP).
             Request::Sync { path } => self.reply(id, xid, Ok(Response::Path(path.clone()))),
             Request::AddWatch { path, mode } => self.add_watch(id, xid, path, *mode),
             Request::CheckWatches { path, kind } => self.check_watches(id, xid, path, *kind, false),

@@ -9,7 +9,16 @@ use std::{
     time::Duration,
 };
 
-use super::{record::CatchUp, trial::Trial};
+use zkops::{
+    client::{Client, Options},
+    proto::{Acl, CreateMode},
+};
+
+use super::{
+    network::{self, End},
+    record::CatchUp,
+    trial::Trial,
+};
 use crate::{
     ensemble::{Ensemble, SOON},
     run::{eventually, run},
@@ -123,4 +132,51 @@ fn fsync_stalls() {
         trial.await_answers(60);
     }
     trial.finish();
+}
+
+/// A quorum of followers commits what the leader's own disk does not hold yet: a sync on the leader must not be
+/// answered from before that.
+#[test]
+fn a_sync_on_a_leader_with_a_slow_disk_shows_what_others_were_told() {
+    let (trial, disks) = trial_on_disks(43, 24);
+    let leader = trial.leader();
+    let follower = trial.others(&[leader])[0];
+    let servers = [follower, leader].map(|n| trial.ensemble.address(n));
+    let mounted = disks[&leader].seen_by(trial.ensemble.pid(leader).expect("it runs"));
+    let namespace = trial.network.namespace(End::Clients);
+    let client = std::thread::spawn(move || {
+        network::enter(&namespace);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(stale_read(&servers, mounted));
+    });
+    client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    trial.finish();
+}
+
+async fn stale_read([follower, leader]: &[String; 2], mounted: PathBuf) {
+    let connect = async |server: &str| {
+        let client = Client::connect(server.parse().expect("an address"), Options::default());
+        client.connected(SOON).await.expect("the server serves");
+        client
+    };
+    let (writer, reader) = (connect(follower).await, connect(leader).await);
+    writer
+        .create("/told", Some("old".into()), Acl::open(), CreateMode::Persistent)
+        .await
+        .expect("the ensemble serves");
+    let stalled = Stalled::new(mounted);
+    writer.set("/told", Some("new".into()), None).await.expect("two of three disks are enough");
+    let mut reading = tokio::spawn(async move {
+        reader.sync("/told").await?;
+        reader.get("/told", false).await
+    });
+    // It may wait for the disk, but not for ever.
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut reading).await;
+    drop(stalled);
+    let read = match early {
+        Ok(read) => read,
+        Err(_) => reading.await,
+    };
+    let node = read.expect("the reader does not panic").expect("the leader leads");
+    assert_eq!(node.data.as_deref(), Some(&b"new"[..]));
 }
