@@ -1,4 +1,7 @@
-//! Model: a queue, first in, first out. Every item is put once, and none is [`UNSEEN`].
+//! Model: a queue, first in, first out. Every item is put once.
+//!
+//! A put is told its place in the order of all puts (a sequence number, a zxid): among concurrent ones the search
+//! need not guess.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,47 +10,72 @@ use super::{
     linear::Model,
 };
 
-/// Stands for all items that nobody is known to have taken.
-pub(crate) const UNSEEN: u64 = u64::MAX;
-
 pub(crate) struct Queue;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call {
     Put(u64),
+    /// Takes whatever is first.
     Take,
+    /// Takes this item, if it is first: what is left of a take whose last step was sent and never answered.
+    TakeOf(u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    Put,
+    /// `order` grows with every put; 0: not told.
+    Put {
+        order: u64,
+    },
     Took(u64),
+    /// Nothing to take.
     Empty,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct State {
+    items: VecDeque<u64>,
+    /// The highest order told so far.
+    order: u64,
 }
 
 pub(crate) type QueueOp = Op<Call, Reply>;
 
 impl Model for Queue {
-    type State = VecDeque<u64>;
+    type State = State;
     type Call = Call;
     type Reply = Reply;
 
-    fn step(state: &VecDeque<u64>, call: &Call, reply: Option<&Reply>) -> Option<VecDeque<u64>> {
+    fn step(state: &State, call: &Call, reply: Option<&Reply>) -> Option<State> {
         let mut next = state.clone();
+        let first = state.items.front();
+        let may_take = match call {
+            Call::Put(_) => false,
+            Call::Take => first.is_some(),
+            Call::TakeOf(item) => first == Some(item),
+        };
         match (call, reply) {
-            (Call::Put(item), Some(Reply::Put) | None) => next.push_back(*item),
-            (Call::Take, Some(Reply::Took(item))) => {
-                next.pop_front().filter(|first| first == item)?;
+            (Call::Put(item), None | Some(Reply::Put { order: 0 })) => next.items.push_back(*item),
+            (Call::Put(item), Some(Reply::Put { order })) if *order > state.order => {
+                next.items.push_back(*item);
+                next.order = *order;
             }
-            (Call::Take, Some(Reply::Empty)) if state.is_empty() => {}
-            (Call::Take, None) => drop(next.pop_front()),
+            (Call::Take | Call::TakeOf(_), Some(Reply::Took(item))) if may_take && first == Some(item) => {
+                next.items.pop_front();
+            }
+            (Call::Take | Call::TakeOf(_), None) if may_take => {
+                next.items.pop_front();
+            }
+            (Call::Take | Call::TakeOf(_), None) => {}
+            (Call::Take | Call::TakeOf(_), Some(Reply::Empty)) if !may_take => {}
             _ => return None,
         }
         Some(next)
     }
 
-    /// An item that was taken had been put by then; the others whose putting is unknown are all alike.
-    fn settle(mut ops: Vec<QueueOp>) -> Vec<QueueOp> {
+    /// An item that was taken had been put by then, and by nobody else taken. One that no answer shows can only be
+    /// in the way of others: that it was never put explains no less.
+    fn settle(ops: Vec<QueueOp>) -> Vec<QueueOp> {
         let taken: BTreeMap<u64, u64> = ops
             .iter()
             .filter_map(|op| match op.reply() {
@@ -55,18 +83,21 @@ impl Model for Queue {
                 _ => None,
             })
             .collect();
-        for op in ops.iter_mut().filter(|op| op.outcome == Outcome::Unknown) {
-            let Call::Put(item) = op.call else { continue };
-            match taken.get(&item) {
-                // An answer before the call proves something else: the take is left to fail.
-                Some(completed) if *completed < op.invoked => {}
-                Some(completed) => {
-                    op.completed = *completed;
-                    op.outcome = Outcome::Ok(Reply::Put);
+        let settled = ops.into_iter().filter_map(|mut op| {
+            match (&op.outcome, &op.call) {
+                (Outcome::Unknown, Call::Put(item)) => {
+                    let completed = *taken.get(item)?;
+                    // An answer before the call proves something else: the take is left to fail.
+                    if completed >= op.invoked {
+                        op.completed = completed;
+                        op.outcome = Outcome::Ok(Reply::Put { order: 0 });
+                    }
                 }
-                None => op.call = Call::Put(UNSEEN),
+                (Outcome::Unknown, Call::TakeOf(item)) if taken.contains_key(item) => return None,
+                _ => {}
             }
-        }
-        ops
+            Some(op)
+        });
+        settled.collect()
     }
 }

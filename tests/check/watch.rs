@@ -60,7 +60,10 @@ fn broken(watcher: &Watcher, changes: &BTreeMap<String, BTreeSet<u64>>) -> Optio
                     return Some(format!("step {at}: {key} seen at {zxid:#x} before the event ({since:#x})"));
                 }
                 if let Some(since) = owed.remove(&**key).filter(|since| *since >= *zxid) {
-                    return Some(format!("step {at}: {key} fired, and nothing has changed since {since:#x}"));
+                    let before = &watcher.steps[at.saturating_sub(8)..=at];
+                    return Some(format!(
+                        "step {at}: {key} fired, and nothing has changed since {since:#x}: {before:x?}"
+                    ));
                 }
                 if matches!(step, Step::Armed { .. }) {
                     armed.insert(key, *zxid);

@@ -141,7 +141,7 @@ fn sets() {
 
 #[test]
 fn queues() {
-    let put = |n: u64, span| ok(1, queue::Call::Put(n), span, queue::Reply::Put);
+    let put = |n: u64, span| ok(1, queue::Call::Put(n), span, queue::Reply::Put { order: n });
     let lost_put = |n: u64, invoked| unknown(1, queue::Call::Put(n), invoked);
     let took = |n: u64, span| ok(2, queue::Call::Take, span, queue::Reply::Took(n));
     let lost_take = |invoked| unknown(3, queue::Call::Take, invoked);
@@ -158,6 +158,12 @@ fn queues() {
     broken(check(&[took(1, (0, 1)), lost_put(1, 2)]), BAD);
     broken(check(&[put(1, (0, 1)), empty((2, 3))]), BAD);
     broken(check(&[put(1, (0, 1)), put(2, (2, 3)), took(1, (4, 5)), empty((6, 7)), took(2, (8, 9))]), BAD);
+    // A take of which only the last answer is lost took that item or none; puts are in the order they were told.
+    let lost_take_of = |n: u64, invoked| unknown(3, queue::Call::TakeOf(n), invoked);
+    holds(check(&[put(1, (0, 1)), put(2, (2, 3)), lost_take_of(1, 3), took(2, (6, 7))]));
+    broken(check(&[put(1, (0, 1)), put(2, (2, 3)), lost_take_of(2, 3), took(2, (6, 7))]), BAD);
+    holds(check(&[put(2, (0, 9)), put(1, (0, 9)), took(1, (10, 11))]));
+    broken(check(&[put(2, (0, 9)), put(1, (0, 9)), took(2, (10, 11))]), BAD);
     // One lost take cannot have taken two.
     broken(check(&[put(1, (0, 1)), put(2, (2, 3)), put(3, (4, 5)), lost_take(5), took(3, (6, 7))]), BAD);
 }

@@ -62,11 +62,18 @@ impl Sample for GrowingSet {
 
 impl Sample for Queue {
     fn call(kind: usize, at: u64) -> queue::Call {
-        if kind < 2 { queue::Call::Put(at) } else { queue::Call::Take }
+        match kind {
+            0 | 1 => queue::Call::Put(at),
+            2 => queue::Call::Take,
+            _ => queue::Call::TakeOf(at.saturating_sub(2)),
+        }
     }
 
-    fn replies(_: u64) -> Vec<queue::Reply> {
-        [queue::Reply::Put, queue::Reply::Empty].into_iter().chain((0..10).map(queue::Reply::Took)).collect()
+    fn replies(at: u64) -> Vec<queue::Reply> {
+        [queue::Reply::Put { order: at + 1 }, queue::Reply::Empty]
+            .into_iter()
+            .chain((0..10).map(queue::Reply::Took))
+            .collect()
     }
 }
 

@@ -58,8 +58,10 @@ pub(super) async fn queue(desk: &Desk, session: &Session, random: &mut Random) -
     let item = desk.number();
     let data = Some(Bytes::from(item.to_string()));
     let ask = async {
-        session.client.create("/q/n-", data, Acl::open(), CreateMode::PersistentSequential).await?;
-        Ok(queue::Reply::Put)
+        let path =
+            session.client.create("/q/n-", data, Acl::open(), CreateMode::PersistentSequential).await?;
+        // Numbers begin at 0, which the checker takes for none.
+        Ok(queue::Reply::Put { order: 1 + sequence_number(&path, "/q/n-") })
     };
     desk.call(session, ("q", queue::Call::Put(item)), ask, |records, op| records.queues.push(op)).await;
     true
@@ -68,50 +70,43 @@ pub(super) async fn queue(desk: &Desk, session: &Session, random: &mut Random) -
 /// Takes the child with the lowest number: whoever deletes it has it.
 pub(super) async fn take(desk: &Desk, session: &Session) -> Option<queue::Reply> {
     let invoked = desk.now();
-    let outcome = match try_take(desk, session).await {
+    let (call, outcome) = match try_take(desk, session).await {
         Ok(reply) => {
             desk.answered(session, invoked);
-            Outcome::Ok(reply)
+            (queue::Call::Take, Outcome::Ok(reply))
         }
-        Err((error, true)) => unheard(&error),
-        // Nothing had been asked for that changes anything.
-        Err((error, false)) => match unheard::<queue::Reply>(&error) {
-            Outcome::Unknown => Outcome::Failed,
-            other => other,
-        },
+        Err((error, Some(item))) => (queue::Call::TakeOf(item), unheard(&error)),
+        Err((error, None)) => {
+            drop(unheard::<()>(&error));
+            (queue::Call::Take, Outcome::Failed)
+        }
     };
     let completed = desk.now();
-    let op: QueueOp = Op {
-        process: session.process,
-        key: "q".to_owned(),
-        call: queue::Call::Take,
-        invoked,
-        completed,
-        outcome,
-    };
+    let op: QueueOp = Op { process: session.process, key: "q".to_owned(), call, invoked, completed, outcome };
     let reply = op.reply().cloned();
     desk.records.borrow_mut().queues.push(op);
     reply
 }
 
-/// An error comes with whether a delete may have been executed.
-async fn try_take(desk: &Desk, session: &Session) -> Result<queue::Reply, (Error, bool)> {
+/// An error comes with the item whose deletion was asked for; without one, nothing changed.
+async fn try_take(desk: &Desk, session: &Session) -> Result<queue::Reply, (Error, Option<u64>)> {
     let client = &session.client;
-    desk.catch_up(session, "/q").await.map_err(|error| (error, false))?;
+    desk.catch_up(session, "/q").await.map_err(|error| (error, None))?;
     for _ in 0..ROUNDS_MAX {
-        let (names, _) = client.children("/q", false).await.map_err(|error| (error, false))?;
+        let (names, _) = client.children("/q", false).await.map_err(|error| (error, None))?;
         let Some(first) = names.first() else { return Ok(queue::Reply::Empty) };
         let path = format!("/q/{first}");
         let node = match client.get(&path, false).await {
             Ok(node) => node,
             Err(Error::Code(ErrorCode::NoNode, _)) => continue,
-            Err(error) => return Err((error, false)),
+            Err(error) => return Err((error, None)),
         };
         let text = String::from_utf8_lossy(node.data.as_deref().unwrap_or_default()).into_owned();
+        let item = text.parse().expect("items are numbers");
         match client.delete(&path, None).await {
-            Ok(()) => return Ok(queue::Reply::Took(text.parse().expect("items are numbers"))),
+            Ok(()) => return Ok(queue::Reply::Took(item)),
             Err(Error::Code(ErrorCode::NoNode, _)) => {}
-            Err(error) => return Err((error, true)),
+            Err(error) => return Err((error, Some(item))),
         }
     }
     panic!("a take lost {ROUNDS_MAX} races one after the other");
@@ -156,10 +151,14 @@ pub(super) async fn ids(desk: &Desk, session: &Session, _: &mut Random) -> bool 
     let ask = async {
         let path =
             session.client.create("/i/n-", None, Acl::open(), CreateMode::PersistentSequential).await?;
-        Ok(path.trim_start_matches("/i/n-").parse().expect("a sequence number is a number"))
+        Ok(sequence_number(&path, "/i/n-"))
     };
     desk.call(session, ("i", ()), ask, |records, op| records.ids.push(op)).await;
     true
+}
+
+fn sequence_number(path: &str, prefix: &str) -> u64 {
+    path.trim_start_matches(prefix).parse().expect("a sequence number is a number")
 }
 
 /// Shows that it is there by an ephemeral of its own, and looks for one of the others.

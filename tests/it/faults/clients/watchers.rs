@@ -88,9 +88,18 @@ impl Watch {
         match session.client.get(&register_path(key), false).await {
             Ok(node) => {
                 desk.answered(session, invoked);
-                // What is there by now may have come before the answer: it counts as before.
-                self.drain(None);
-                self.watcher.steps.push(Step::Saw { key: key.to_owned(), zxid: zxid(node.stat.mzxid) });
+                // An event that is there by now came before the answer or right behind it. If the answer shows
+                // nothing new it was behind; otherwise the watch has the benefit of the doubt.
+                let own = self.drain(Some(key));
+                let zxid = zxid(node.stat.mzxid);
+                let saw = Step::Saw { key: key.to_owned(), zxid };
+                if self.seen.get(key).is_none_or(|seen| zxid > *seen) {
+                    own.iter().for_each(|event| self.fired(event));
+                    self.watcher.steps.push(saw);
+                } else {
+                    self.watcher.steps.push(saw);
+                    own.iter().for_each(|event| self.fired(event));
+                }
             }
             Err(error) => drop(unheard::<()>(&error)),
         }
