@@ -17,7 +17,7 @@ pub(crate) enum Call {
     Put(u64),
     /// Takes whatever is first.
     Take,
-    /// Takes this item, if it is first: what is left of a take whose last step was sent and never answered.
+    /// Takes this item, if it is first: what is left of a take whose last step was sent. It is never answered.
     TakeOf(u64),
 }
 
@@ -60,14 +60,14 @@ impl Model for Queue {
                 next.items.push_back(*item);
                 next.order = *order;
             }
-            (Call::Take | Call::TakeOf(_), Some(Reply::Took(item))) if may_take && first == Some(item) => {
+            (Call::Take, Some(Reply::Took(item))) if first == Some(item) => {
                 next.items.pop_front();
             }
             (Call::Take | Call::TakeOf(_), None) if may_take => {
                 next.items.pop_front();
             }
             (Call::Take | Call::TakeOf(_), None) => {}
-            (Call::Take | Call::TakeOf(_), Some(Reply::Empty)) if !may_take => {}
+            (Call::Take, Some(Reply::Empty)) if first.is_none() => {}
             _ => return None,
         }
         Some(next)

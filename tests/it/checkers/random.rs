@@ -126,11 +126,13 @@ fn execute<M: Sample>(plan: &[Planned]) -> Vec<Operation<M>> {
             Fate::NeverHappened => Outcome::Unknown,
             Fate::Answered | Fate::Unheard => {
                 let mut answers = M::replies(at).into_iter();
-                let (reply, next) = answers
-                    .find_map(|reply| M::step(&state, &call, Some(&reply)).map(|next| (reply, next)))
-                    .expect("one of all replies fits");
+                let fitting = answers
+                    .find_map(|reply| Some((M::step(&state, &call, Some(&reply))?, Outcome::Ok(reply))));
+                // Some calls are never answered.
+                let unheard = || (M::step(&state, &call, None).expect("it is possible"), Outcome::Unknown);
+                let (next, outcome) = fitting.unwrap_or_else(unheard);
                 state = next;
-                if planned.fate == Fate::Answered { Outcome::Ok(reply) } else { Outcome::Unknown }
+                if planned.fate == Fate::Answered { outcome } else { Outcome::Unknown }
             }
         };
         let (invoked, completed) = (effect - planned.before, effect + planned.after);

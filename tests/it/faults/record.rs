@@ -197,14 +197,20 @@ impl Session {
     }
 }
 
-/// The outcome of a call without an answer. No fault excuses any other error.
+/// The outcome of a call without an answer.
 pub(crate) fn unheard<R>(error: &Error) -> Outcome<R> {
+    excused(error);
+    Outcome::Unknown
+}
+
+/// Panics at an error that no fault excuses.
+pub(crate) fn excused(error: &Error) {
     match error {
         Error::ConnectionLoss(_)
         | Error::Timeout { .. }
         | Error::SessionExpired(_)
         | Error::Closed
-        | Error::Code(ErrorCode::SessionMoved, _) => Outcome::Unknown,
+        | Error::Code(ErrorCode::SessionMoved, _) => {}
         other => panic!("no server may say this: {other}"),
     }
 }

@@ -1,5 +1,8 @@
 //! One trial: an ensemble on a network of its own, clients at work, faults by a seed; then healed, and judged.
 
+// The schedule and the verdicts, for whoever reads a failure.
+#![allow(clippy::print_stdout)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,

@@ -17,7 +17,7 @@ use crate::{
         queue::{self, QueueOp},
         set,
     },
-    faults::record::{answer, unheard},
+    faults::record::{answer, excused, unheard},
 };
 
 const LOCK: &str = "/l/lock";
@@ -77,7 +77,7 @@ pub(super) async fn take(desk: &Desk, session: &Session) -> Option<queue::Reply>
         }
         Err((error, Some(item))) => (queue::Call::TakeOf(item), unheard(&error)),
         Err((error, None)) => {
-            drop(unheard::<()>(&error));
+            excused(&error);
             (queue::Call::Take, Outcome::Failed)
         }
     };
@@ -193,7 +193,7 @@ pub(super) async fn presence(desk: &Desk, session: &Session, random: &mut Random
             let sighting = Sighting { key, invoked, completed: desk.now(), owner };
             desk.records.borrow_mut().sightings.push(sighting);
         }
-        Err(error) => drop(unheard::<()>(&error)),
+        Err(error) => excused(&error),
     }
     // Now and then one leaves, and its ephemeral with it.
     random.below(60) != 0

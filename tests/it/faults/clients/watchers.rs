@@ -15,7 +15,7 @@ use zkops::{
 use super::{Desk, Random, Session, WATCHED, register_path, zxid};
 use crate::{
     check::watch::{Step, Watcher},
-    faults::record::unheard,
+    faults::record::excused,
 };
 
 /// How long after the last write its events may take.
@@ -80,7 +80,9 @@ impl Watch {
             return self.arm(desk, session, key).await;
         }
         if let Ok(event) = tokio::time::timeout(LULL, self.events.next()).await {
-            event.map(|noticed| self.notice(noticed));
+            if let Some(noticed) = event {
+                self.notice(noticed);
+            }
             return true;
         }
         let key = *random.one_of(&WATCHED);
@@ -101,7 +103,7 @@ impl Watch {
                     own.iter().for_each(|event| self.fired(event));
                 }
             }
-            Err(error) => drop(unheard::<()>(&error)),
+            Err(error) => excused(&error),
         }
         true
     }
@@ -126,7 +128,7 @@ impl Watch {
                 true
             }
             Err(error) => {
-                drop(unheard::<()>(&error));
+                excused(&error);
                 false
             }
         }
