@@ -19,43 +19,65 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Ensemble {
     dir: tempfile::TempDir,
     servers: Vec<Server>,
-    _ports: Ports,
+    _ports: Option<Ports>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) host: String,
+    pub(crate) client_port: u16,
+    pub(crate) quorum_port: u16,
+    pub(crate) election_port: u16,
 }
 
 struct Server {
-    client_port: u16,
+    place: Place,
     child: Option<Child>,
 }
 
 impl Ensemble {
-    /// `members` servers, the last `observers` of them observers, with `extra` lines in each zoo.cfg; not
-    /// yet started.
+    /// `members` servers on loopback, the last `observers` of them observers, with `extra` lines in each
+    /// zoo.cfg; not yet started.
     pub(crate) fn new(members: usize, observers: usize, extra: &str) -> Ensemble {
-        let dir = tempfile::tempdir().expect("a temporary directory");
         let reserved = Ports::reserve(members * 3);
-        let ports = &reserved.numbers;
+        let host = "127.0.0.1".to_owned();
+        let places = reserved.numbers.chunks(3).map(|ports| Place {
+            host: host.clone(),
+            client_port: ports[0],
+            quorum_port: ports[1],
+            election_port: ports[2],
+        });
+        let extra = format!("tickTime=500\ninitLimit=20\nsyncLimit=10\n{extra}");
+        let mut ensemble = Ensemble::at(&places.collect::<Vec<_>>(), observers, &extra);
+        ensemble._ports = Some(reserved);
+        ensemble
+    }
+
+    /// Servers at these places, the last `observers` of them observers, with `settings` in each zoo.cfg.
+    pub(crate) fn at(places: &[Place], observers: usize, settings: &str) -> Ensemble {
+        let members = places.len();
         let mut lines = String::new();
         if members > 1 {
-            for n in 0..members {
+            for (n, place) in places.iter().enumerate() {
                 let role = if n >= members - observers { ":observer" } else { "" };
-                let (quorum, election) = (ports[n * 3 + 1], ports[n * 3 + 2]);
-                lines += &format!("server.{}=127.0.0.1:{quorum}:{election}{role}\n", n + 1);
+                let Place { host, quorum_port, election_port, .. } = place;
+                lines += &format!("server.{}={host}:{quorum_port}:{election_port}{role}\n", n + 1);
             }
         }
-        let ensemble = Ensemble {
-            servers: (0..members).map(|n| Server { client_port: ports[n * 3], child: None }).collect(),
-            dir,
-            _ports: reserved,
-        };
-        for n in 1..=members {
+        let servers = places.iter().map(|place| Server { place: place.clone(), child: None }).collect();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ensemble = Ensemble { dir, servers, _ports: None };
+        for (n, place) in (1..).zip(places) {
             let data = ensemble.data(n);
             std::fs::create_dir_all(&data).expect("the directory is ours");
             std::fs::write(data.join("myid"), format!("{n}\n")).expect("the directory is ours");
             let text = format!(
-                "tickTime=500\ninitLimit=20\nsyncLimit=10\ndataDir={}\nclientPort={}\nclientPortAddress=127.0.0.1\n\
-                 4lw.commands.whitelist=*\npreAllocSize=64\n{extra}\n{lines}",
+                "dataDir={}\nclientPort={}\nclientPortAddress={}\n4lw.commands.whitelist=*\n\
+                 preAllocSize=64\n{settings}\n{lines}",
                 data.display(),
-                ensemble.client_port(n)
+                place.client_port,
+                place.host,
             );
             std::fs::write(ensemble.config(n), text).expect("the directory is ours");
         }
@@ -98,6 +120,28 @@ impl Ensemble {
             let states = thread_states(child.id());
             if !states.is_empty() && states.chars().all(|state| state == 'T') { Ok(()) } else { Err(states) }
         });
+    }
+
+    /// Lets a frozen server go on as if no time had passed.
+    pub(crate) fn thaw(&self, n: usize) {
+        let pid = self.pid(n).expect("the server runs");
+        let thawed = Command::new("kill").args(["-CONT", &pid.to_string()]).status();
+        assert!(thawed.expect("kill is there").success(), "server {n} cannot be thawed");
+    }
+
+    /// How many servers there are, running or not.
+    pub(crate) fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The process that was started as server `n`, whether or not it still runs.
+    pub(crate) fn pid(&self, n: usize) -> Option<u32> {
+        self.servers[n - 1].child.as_ref().map(Child::id)
+    }
+
+    /// Whether server `n` has ended by itself, and how.
+    pub(crate) fn ended(&mut self, n: usize) -> Option<std::process::ExitStatus> {
+        self.servers[n - 1].child.as_mut()?.try_wait().expect("our own child can be asked")
     }
 
     /// SIGKILL: nothing is flushed, no connection is closed in order.
@@ -160,11 +204,11 @@ impl Ensemble {
     }
 
     pub(crate) fn client_port(&self, n: usize) -> u16 {
-        self.servers[n - 1].client_port
+        self.servers[n - 1].place.client_port
     }
 
     pub(crate) fn address(&self, n: usize) -> String {
-        format!("127.0.0.1:{}", self.client_port(n))
+        format!("{}:{}", self.servers[n - 1].place.host, self.client_port(n))
     }
 
     /// All client addresses, as clients take them.

@@ -5,6 +5,9 @@
 
 mod apache;
 mod binary;
+#[path = "../check/mod.rs"]
+mod check;
+mod checkers;
 mod deploy;
 mod ensemble;
 mod faults;
