@@ -1,7 +1,7 @@
 //! The hosts of one ensemble and the way to each: connected in parallel, `zkops host` running on
 //! each, our binary pushed where the verb may do that. It asks hosts nothing about themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::unit;
+use super::ways::Ways;
 use crate::host::facts::Facts as Machine;
 use crate::host::link::Gone;
 use crate::host::service::Manager;
@@ -45,6 +46,8 @@ pub enum Push {
 pub struct Fleet {
     pub desired: Arc<Desired>,
     hosts: BTreeMap<ServerId, Result<Host, Unreachable>>,
+    /// Members whose hosts are reached through a jump host.
+    behind: BTreeSet<ServerId>,
 }
 
 /// One host in use.
@@ -70,6 +73,7 @@ impl Fleet {
         watch: &Watcher,
         deadline: Duration,
     ) -> Fleet {
+        let behind = behind_jump(targets, dialer);
         let dialled = join_all(targets.iter().filter_map(|(id, target)| {
             let member = desired.members.get(id)?;
             Some(async move { (member, dial(member, target, dialer, watch, deadline).await) })
@@ -90,11 +94,17 @@ impl Fleet {
             (member.id, host)
         });
         let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired, hosts }
+        Fleet { desired, hosts, behind }
     }
 
     pub fn host(&self, id: ServerId) -> Option<&Host> {
         self.hosts.get(&id)?.as_ref().ok()
+    }
+
+    /// The ways to the members' client ports.
+    pub fn ways(&self) -> Ways {
+        let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
+        Ways::new(self.behind.clone(), tunnels.collect())
     }
 
     pub fn unreachable(&self, id: ServerId) -> Option<&Unreachable> {
@@ -138,6 +148,13 @@ impl Fleet {
         });
         let _late = tokio::time::timeout(QUICK, join_all(goodbyes)).await;
     }
+}
+
+/// Members whose client ports are not to be expected within this machine's reach. A setting that
+/// cannot be used is told when the host is dialled.
+pub fn behind_jump(targets: &BTreeMap<ServerId, Target>, dialer: &Dialer) -> BTreeSet<ServerId> {
+    let behind = targets.iter().filter(|(_, target)| dialer.is_behind_jump(target).unwrap_or(false));
+    behind.map(|(id, _)| *id).collect()
 }
 
 impl Host {
