@@ -208,13 +208,13 @@ fn thread_states(pid: u32) -> String {
 /// Ports of 127.0.0.1 that nothing else takes while this lives: they lie below those the kernel gives to
 /// outgoing connections, and each is held on an address of its own that no server uses, so that tests of
 /// other processes pass it over.
-struct Ports {
-    numbers: Vec<u16>,
+pub(crate) struct Ports {
+    pub(crate) numbers: Vec<u16>,
     _held: Vec<TcpListener>,
 }
 
 impl Ports {
-    fn reserve(count: usize) -> Ports {
+    pub(crate) fn reserve(count: usize) -> Ports {
         const FIRST: u16 = 10_000;
         const COUNT: u16 = 22_000;
         static NEXT: AtomicU16 = AtomicU16::new(0);
