@@ -99,12 +99,10 @@ impl Session {
         Ok(Fleet::open(self.desired.clone(), &self.targets, &dialer, push, &env.watcher(), deadline).await)
     }
 
-    /// Some hosts, and so their servers, are only reached through a jump host.
-    ///
-    /// # Errors
-    /// As [`Session::fleet`].
-    pub(super) fn is_behind_jump(&self, env: &Env) -> Result<bool, Failure> {
-        Ok(!fleet::behind_jump(&self.targets, &env.dialer()?).is_empty())
+    /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be
+    /// read are told when hosts are reached, if they must be.
+    pub(super) fn is_behind_jump(&self, env: &Env) -> bool {
+        env.dialer().is_ok_and(|dialer| !fleet::behind_jump(&self.targets, &dialer).is_empty())
     }
 
     pub(super) async fn facts(&self, env: &Env, fleet: &Fleet, depth: Depth) -> Facts {

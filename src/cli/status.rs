@@ -34,7 +34,7 @@ async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
     let patience = SERVER_PATIENCE.min(env.global.timeout);
     let reach_hosts = || session.fleet(env, &Push::Never, HOST_PATIENCE);
     // Behind a jump host the way to a server leads through its host.
-    let carried = if session.is_behind_jump(env)? { Some(reach_hosts().await?) } else { None };
+    let carried = if session.is_behind_jump(env) { Some(reach_hosts().await?) } else { None };
     let ways = carried.as_ref().map(Fleet::ways).unwrap_or_default();
     let seen = servers::servers(&session.desired, &ways, patience).await;
     let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
