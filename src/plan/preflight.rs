@@ -63,7 +63,7 @@ impl Check {
             Check::Ports => "ports".to_owned(),
             Check::Names => "names".to_owned(),
             Check::Firewall => "firewall".to_owned(),
-            Check::ClientPort => "client port from here".to_owned(),
+            Check::ClientPort => "client port".to_owned(),
             Check::QuorumPort(from) => format!("quorum port from {}", desired.name(from)),
             Check::ElectionPort(from) => format!("election port from {}", desired.name(from)),
         }

@@ -66,9 +66,9 @@ fn members_behind_a_jump_host_are_deployed_watched_and_repaired() {
     // A closed client port is seen by the other members, who stand for the clients.
     lab.on(1, "firewall-cmd -q --permanent --remove-port=2181/tcp; firewall-cmd -q --remove-port=2181/tcp")
         .ok();
-    lab.zkops_from_far(&["check"]).expect(3).says("node-1:2181");
-    lab.zkops_from_far(&["deploy", &inventory]).ok();
-    lab.zkops_from_far(&["check"]).ok();
+    lab.zkops_from_far(&["check"]).ok().says("2181 to be opened").says("closed, to be opened");
+    lab.zkops_from_far(&["deploy", &inventory]).ok().says("open tcp 2181");
+    lab.zkops_from_far(&["plan"]).ok().says("nothing to do");
 }
 
 #[test]

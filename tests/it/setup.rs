@@ -72,7 +72,14 @@ fn one_password_puts_the_key_on_every_host() {
 fn a_wrong_password_installs_nothing_and_says_where() {
     let (lab, inventory) = with_passwords(1);
     let terminal = lab.terminal(&["ssh-setup", &inventory]);
-    terminal.await_text("password of root");
+    let screen = terminal.await_text("password of root");
+    // What was said before the question stands above it, whole.
+    let lines: Vec<&str> = screen.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!(lines[0].starts_with("note: ") && lines[0].ends_with("no failure is survived"), "{screen}");
+    assert!(
+        lines[1].starts_with("password of root on node-1") && lines[1].trim_end().ends_with(':'),
+        "{screen}"
+    );
     for _ in 0..TRIES_MAX {
         terminal.line("not it");
         let asked = terminal.recorded().matches("password of root").count();
