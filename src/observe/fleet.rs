@@ -57,7 +57,6 @@ pub struct Host {
     pub binary: BinaryFacts,
     /// What kind of machine it is, as it said when it was reached.
     machine: Box<Machine>,
-    reached: Instant,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub uploaded: bool,
 }
@@ -164,19 +163,12 @@ impl Host {
             link: running.link,
             binary: BinaryFacts { installed_sha256: Some(running.sha256), staged_sha256: None },
             machine: running.machine,
-            reached: Instant::now(),
             uploaded,
         }
     }
 
     pub fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    /// The host's clock now, in milliseconds since 1970.
-    pub fn wall_ms(&self) -> i64 {
-        let since = u64::try_from(self.reached.elapsed().as_millis()).unwrap_or(0);
-        self.machine.wall_ms.saturating_add_unsigned(since)
     }
 
     /// Who keeps the member's server up here.

@@ -35,6 +35,11 @@ fn deploy_draws_bars_on_a_terminal_and_lines_in_a_pipe() {
     );
     assert!(piped.stdout.contains("zkops cli -server"), "the result is on stdout: {piped}");
 
+    // Nothing is found to do, however unevenly the members answer.
+    for _ in 0..3 {
+        again.zkops(&["plan", &again.inventory()]).ok().says("nothing to do");
+    }
+
     // One JSON document a line for machines, and nothing else.
     let json = again.zkops(&["deploy", "--json", &again.inventory()]).ok();
     assert!(json.stdout.lines().all(|line| line.starts_with("{\"") && line.ends_with('}')), "{json}");
