@@ -29,7 +29,7 @@ impl Terminal {
         let terminal = Terminal { dir, socket };
         let env: String = env.iter().map(|(key, value)| format!("{key}='{value}' ")).collect();
         // It begins when everything it prints is recorded, and ends when the terminal goes.
-        let script = format!("read -r go; {env}{command}; echo \"exit status $?\"; read -r stay");
+        let script = format!("read -r go; {env}{command}; echo \"exit status $?\"; exec cat >/dev/null");
         let size = ["-x", "120", "-y", "40"];
         terminal
             .tmux(&[&["-f", "/dev/null", "new-session", "-d"], &size[..], &["sh", "-c", &script]].concat())
@@ -42,7 +42,7 @@ impl Terminal {
     /// Text, letter by letter, without Enter.
     #[track_caller]
     pub(crate) fn text(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]).ok();
+        self.tmux(&["send-keys", "-l", "--", text]).ok();
     }
 
     /// Keys by tmux's names.
