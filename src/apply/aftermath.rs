@@ -92,6 +92,8 @@ fn suspects(fleet: &Fleet, facts: &Facts, condition: &Condition) -> Vec<ServerId
             let out = |id: &ServerId| !in_sync.contains(id) && Some(*id) != *without;
             fleet.desired.members.keys().filter(|id| out(id)).copied().collect()
         }
+        // It shut because all is well.
+        Condition::Idle => Vec::new(),
         Condition::Ready | Condition::Reachable { .. } => {
             fleet.desired.members.keys().filter(|id| !in_sync.contains(id)).copied().collect()
         }

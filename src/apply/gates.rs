@@ -63,7 +63,8 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
             if round % UNITS_EVERY == UNITS_EVERY - 1 {
                 units(fleet, facts, patience).await;
             }
-            for (id, view) in servers::servers(&fleet.desired, patience).await {
+            let ways = fleet.ways();
+            for (id, view) in servers::servers(&fleet.desired, &ways, patience).await {
                 facts.members.entry(id).or_default().server = view;
             }
             let ready = ensemble::in_sync(&fleet.desired, facts).len() == fleet.desired.members.len();
@@ -71,7 +72,7 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
             if let (Needs::ReadBack, true, Some(leader)) =
                 (needs, ready, ensemble::leader(&fleet.desired, facts))
             {
-                let read = canary::read_back(&fleet.desired, leader, &random_hex(6), patience).await;
+                let read = canary::read_back(&fleet.desired, &ways, leader, &random_hex(6), patience).await;
                 facts.read_back = read.map_or_else(ReadBack::Failed, |()| ReadBack::Everywhere);
             }
         }
@@ -96,7 +97,7 @@ pub(super) async fn units(fleet: &Fleet, facts: &mut Facts, patience: Duration) 
 /// Between two looks: an election takes a few hundred milliseconds.
 const PAUSE: Duration = Duration::from_millis(100);
 const UNITS_EVERY: u32 = 10;
-/// firewalld needs a moment after a reload; more tries change nothing.
+/// A firewall may need a moment to take a new rule; more tries change nothing.
 const REACH_ROUNDS: u32 = 3;
 /// One look at one server.
 const SERVER_PATIENCE: Duration = Duration::from_secs(3);

@@ -91,7 +91,17 @@ async fn carry_out(
     // Before anything changes: also a deployment that stops half-way can be repaired or destroyed.
     session.remember()?;
     let again = format!("zkops deploy {}", opts.inventory.display());
-    let applied = session.apply(env, fleet, plan, facts, again).await?;
+    let applied = match session.apply(env, fleet, plan, facts, again.clone()).await {
+        // Ports that were opened brought a quorum together: what is left is done one by one.
+        Err(stopped) if plan.expects_idle() && ensemble::serves(&session.desired, facts) => {
+            let text = format!("{}; planned again", stopped.what);
+            env.report.event(Event::Note { text });
+            *facts = session.facts(env, fleet, Depth::Preflight).await;
+            let rest = session.plan(facts, &Goal::Deploy)?;
+            session.apply(env, fleet, &rest, facts, again).await?
+        }
+        other => other?,
+    };
     if plan.is_empty() {
         env.report
             .event(Event::Note { text: "nothing to do: every host is as the inventory says".to_owned() });

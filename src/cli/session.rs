@@ -12,7 +12,7 @@ use super::record::{self, Record};
 use super::view;
 use crate::apply::{self, Applied};
 use crate::ids::ServerId;
-use crate::observe::fleet::{Fleet, Push};
+use crate::observe::fleet::{self, Fleet, Push};
 use crate::observe::look::Depth;
 use crate::observe::{self};
 use crate::plan::desired::{Binary, Desired};
@@ -97,6 +97,12 @@ impl Session {
         let dialer = env.dialer()?;
         let deadline = patience.min(env.global.timeout);
         Ok(Fleet::open(self.desired.clone(), &self.targets, &dialer, push, &env.watcher(), deadline).await)
+    }
+
+    /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be
+    /// read are told when hosts are reached, if they must be.
+    pub(super) fn is_behind_jump(&self, env: &Env) -> bool {
+        env.dialer().is_ok_and(|dialer| !fleet::behind_jump(&self.targets, &dialer).is_empty())
     }
 
     pub(super) async fn facts(&self, env: &Env, fleet: &Fleet, depth: Depth) -> Facts {

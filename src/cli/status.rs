@@ -7,10 +7,10 @@ use super::env::Env;
 use super::opts::Status;
 use super::session::Session;
 use super::view;
+use crate::observe::fleet::{Fleet, Push};
 use crate::observe::look::Depth;
 use crate::observe::reach::{self, Probe};
-use crate::observe::{self, fleet::Push};
-use crate::observe::{random_hex, servers};
+use crate::observe::{self, random_hex, servers};
 use crate::plan::facts::{Facts, MemberFacts, ServerView};
 use crate::plan::status::{self, Health};
 use crate::report::{Exit, Failure};
@@ -31,14 +31,25 @@ pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
 }
 
 async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
-    let seen = servers::servers(&session.desired, SERVER_PATIENCE.min(env.global.timeout)).await;
+    let patience = SERVER_PATIENCE.min(env.global.timeout);
+    let reach_hosts = || session.fleet(env, &Push::Never, HOST_PATIENCE);
+    // Behind a jump host the way to a server leads through its host.
+    let carried = if session.is_behind_jump(env) { Some(reach_hosts().await?) } else { None };
+    let ways = carried.as_ref().map(Fleet::ways).unwrap_or_default();
+    let seen = servers::servers(&session.desired, &ways, patience).await;
     let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
     let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
     if health.healthy() {
+        if let Some(fleet) = carried {
+            fleet.close().await;
+        }
         return Ok(health);
     }
-    let fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
+    let fleet = match carried {
+        Some(fleet) => fleet,
+        None => reach_hosts().await?,
+    };
     let mut facts = observe::hosts(&fleet, seen, Depth::Diagnosis, &env.watcher(), LOOK_PATIENCE).await;
     facts.reach = reach::matrix(&fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
     fleet.close().await;

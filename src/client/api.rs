@@ -93,7 +93,9 @@ impl Client {
         let close = Arc::new(Notify::new());
         let weak_events = events.downgrade();
         let ends = Ends { commands: command_receiver, close: close.clone(), status: status_sender, events };
-        let task = tokio::spawn(Connection::new(session, origin, options.frame_bytes_max, ends).run());
+        let task = tokio::spawn(
+            Connection::new(session, origin, options.frame_bytes_max, options.route, ends).run(),
+        );
         Client {
             shared: Arc::new(Shared {
                 commands,

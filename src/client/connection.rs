@@ -13,15 +13,11 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
     sync::{Notify, broadcast, mpsc, oneshot, watch},
 };
 
 use super::{
-    Event, Server, Status, four_letter,
+    Event, Link, Route, Server, Status, four_letter,
     session::{Action, Call, Failure, Input, Session, Ticket},
 };
 use crate::proto::Response;
@@ -58,6 +54,7 @@ pub(super) struct Connection {
     ends: Ends,
     origin: Instant,
     frame_bytes_max: usize,
+    route: Route,
     wire: Wire,
     probe: Option<Doing<(Server, bool)>>,
     waiting: HashMap<Ticket, Reply>,
@@ -69,20 +66,19 @@ pub(super) struct Connection {
 
 enum Wire {
     None,
-    Dialing(Doing<io::Result<TcpStream>>),
+    Dialing(Doing<io::Result<Link>>),
     Open(Socket),
 }
 
 struct Socket {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    link: Link,
     inbox: BytesMut,
     outbox: BytesMut,
 }
 
 /// What the wire did.
 enum Moved {
-    Connected(TcpStream),
+    Connected(Link),
     Read,
     Written,
     Broken(io::Error),
@@ -90,12 +86,19 @@ enum Moved {
 
 impl Connection {
     /// `session` counts its milliseconds from `origin`.
-    pub(super) fn new(session: Session, origin: Instant, frame_bytes_max: usize, ends: Ends) -> Connection {
+    pub(super) fn new(
+        session: Session,
+        origin: Instant,
+        frame_bytes_max: usize,
+        route: Route,
+        ends: Ends,
+    ) -> Connection {
         Connection {
             session,
             ends,
             origin,
             frame_bytes_max,
+            route,
             wire: Wire::None,
             probe: None,
             waiting: HashMap::new(),
@@ -167,8 +170,8 @@ impl Connection {
 
     fn on_moved(&mut self, moved: Moved, inputs: &mut Vec<Input>) {
         match moved {
-            Moved::Connected(stream) => {
-                self.wire = Wire::Open(Socket::new(stream));
+            Moved::Connected(link) => {
+                self.wire = Wire::Open(Socket::new(link));
                 inputs.push(Input::Connected);
             }
             Moved::Read => {
@@ -213,7 +216,7 @@ impl Connection {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Dial(server) => self.wire = Wire::Dialing(Box::pin(dial(server))),
+            Action::Dial(server) => self.wire = Wire::Dialing(dial(self.route.clone(), server)),
             Action::Send(frame) => {
                 if let Wire::Open(socket) = &mut self.wire {
                     socket.outbox.extend_from_slice(&frame);
@@ -230,7 +233,7 @@ impl Connection {
                 // An error means that nobody listens to events, which is fine.
                 let _ = self.ends.events.send(event);
             }
-            Action::Probe(server) => self.probe = Some(Box::pin(probe(server))),
+            Action::Probe(server) => self.probe = Some(Box::pin(probe(self.route.clone(), server))),
         }
     }
 
@@ -254,9 +257,8 @@ impl Connection {
 }
 
 impl Socket {
-    fn new(stream: TcpStream) -> Socket {
-        let (reader, writer) = stream.into_split();
-        Socket { reader, writer, inbox: BytesMut::with_capacity(8 << 10), outbox: BytesMut::new() }
+    fn new(link: Link) -> Socket {
+        Socket { link, inbox: BytesMut::with_capacity(8 << 10), outbox: BytesMut::new() }
     }
 }
 
@@ -266,11 +268,11 @@ impl Wire {
         match self {
             Wire::None => std::future::pending().await,
             Wire::Dialing(dial) => match dial.await {
-                Ok(stream) => Moved::Connected(stream),
+                Ok(link) => Moved::Connected(link),
                 Err(error) => Moved::Broken(error),
             },
             Wire::Open(socket) => {
-                let Socket { reader, writer, inbox, outbox } = socket;
+                let Socket { link: Link { reader, writer }, inbox, outbox } = socket;
                 tokio::select! {
                     read = reader.read_buf(inbox) => match read {
                         Ok(0) => Moved::Broken(io::Error::new(
@@ -290,14 +292,12 @@ impl Wire {
     }
 }
 
-async fn dial(server: Server) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+fn dial(route: Route, server: Server) -> Doing<io::Result<Link>> {
+    Box::pin(async move { route.open(server).await })
 }
 
-async fn probe(server: Server) -> (Server, bool) {
-    let answer = four_letter::ask((server.host.as_str(), server.port), "isro", PROBE_LIMIT).await;
+async fn probe(route: Route, server: Server) -> (Server, bool) {
+    let answer = four_letter::ask(&route, &server, "isro", PROBE_LIMIT).await;
     let read_write = answer.is_ok_and(|text| text.trim_end() == "rw");
     (server, read_write)
 }

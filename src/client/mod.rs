@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`connect_string`] | `host:port,…[/chroot]` → [`ConnectString`] |
 //! | [`session`] | the pure machine: (state, input, now) → actions. It decides; nothing else does |
+//! | [`Route`] | how bytes get to a server: TCP, or carried by somebody else |
 //! | `connection` | the loop around the machine: one task per client, sockets and timers |
 //! | `api`, `transaction` | [`Client`]: one method per operation, chroot applied and stripped |
 //! | [`four_letter`] | `srvr`, `mntr` and the like: asked and parsed |
@@ -20,6 +21,7 @@ mod event;
 pub mod four_letter;
 mod options;
 mod random;
+mod route;
 pub mod session;
 mod transaction;
 
@@ -28,6 +30,7 @@ pub use connect_string::{ConnectString, ConnectStringError, PORT_DEFAULT, Server
 pub use error::{Error, Result};
 pub use event::{Event, Events, Noticed, State, Status};
 pub use options::Options;
+pub use route::{Link, Opening, Route};
 pub use transaction::MultiOp;
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use super::Route;
+
 /// How a session behaves. `Options::default()` is what the reference client does.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -21,6 +23,8 @@ pub struct Options {
     pub reconnect_pause_max: Duration,
     /// Decides the server order and the pauses. The default is different in every client.
     pub seed: u64,
+    /// How connections to servers are opened.
+    pub route: Route,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             reconnect_pause_max: Duration::from_millis(999),
             // The standard library's hasher keys are its only random numbers: enough for a shuffle.
             seed: RandomState::new().build_hasher().finish(),
+            route: Route::Direct,
         }
     }
 }

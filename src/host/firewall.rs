@@ -65,7 +65,7 @@ pub struct FirewallReport {
     pub ports: Vec<PortState>,
     /// What was done, a sentence each.
     pub done: Vec<String>,
-    /// The commands that were run to change something, as one would type them.
+    /// What changed something, as one would type it.
     pub commands: Vec<String>,
     /// The ports stay open after a restart of the host. True when nothing filters.
     pub survives_reboot: bool,
@@ -96,15 +96,11 @@ impl Scope {
 }
 
 pub(crate) async fn detect(scope: &Scope) -> Result<Detected, Failure> {
-    if let Some(zone) = firewalld::quick_zone(scope).await {
-        let evidence = vec![format!("firewalld runs; zone {zone}")];
-        return Ok(Detected { active: vec![Firewall::Firewalld { zone }], unreadable: Vec::new(), evidence });
-    }
     let mut view = look(scope).await?;
     if view.looked.is_empty() && view.unreadable.is_empty() {
         view.evidence.push("no firewall is active".into());
     }
-    let active = view.looked.iter().map(|one| one.name(scope)).collect();
+    let active = view.looked.iter().map(|one| one.name()).collect();
     Ok(Detected { active, unreadable: view.unreadable, evidence: view.evidence })
 }
 
@@ -115,9 +111,6 @@ pub(crate) async fn detect(scope: &Scope) -> Result<Detected, Failure> {
 /// `CommandFailed` when the rules still block a port afterwards.
 pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
     let mut report = FirewallReport { survives_reboot: true, ..FirewallReport::default() };
-    if let Some(open) = quickly_open(&report, ports, scope).await? {
-        return Ok(open);
-    }
     let view = look(scope).await?;
     for one in &view.looked {
         match one {
@@ -136,11 +129,6 @@ pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<Firewall
         report.notes.push(note);
     }
     report.changed = !report.commands.is_empty() || !report.done.is_empty();
-    if report.changed
-        && let Some(open) = quickly_open(&report, ports, scope).await?
-    {
-        return Ok(open);
-    }
     let report = conclude(report, view, ports, scope).await?;
     match report.ports.iter().find(|state| state.verdict.blocked()) {
         Some(PortState { port, verdict: Verdict::Blocked { by } }) => {
@@ -149,20 +137,6 @@ pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<Firewall
         }
         _ => Ok(report),
     }
-}
-
-/// firewalld's own programs are slow; when the bus says that all is open, that is the answer.
-async fn quickly_open(
-    report: &FirewallReport,
-    ports: &[u16],
-    scope: &Scope,
-) -> Result<Option<FirewallReport>, Failure> {
-    let Some(zone) = firewalld::quick_zone(scope).await else { return Ok(None) };
-    if !firewalld::quick_open(&zone, ports, scope).await? {
-        return Ok(None);
-    }
-    let ports = ports.iter().map(|port| PortState { port: *port, verdict: Verdict::Open }).collect();
-    Ok(Some(FirewallReport { firewalls: vec![Firewall::Firewalld { zone }], ports, ..report.clone() }))
 }
 
 /// Closes what we opened; rules of others stay.
@@ -201,7 +175,7 @@ async fn conclude(
 }
 
 fn summarise(mut report: FirewallReport, view: &View, ports: &[u16], scope: &Scope) -> FirewallReport {
-    report.firewalls = view.looked.iter().map(|one| one.name(scope)).collect();
+    report.firewalls = view.looked.iter().map(|one| one.name()).collect();
     let hidden = view.unreadable.iter().map(|why| Verdict::Unknown { why: why.clone() });
     let at_best = hidden.fold(Verdict::Open, Verdict::and);
     let verdict =
@@ -214,7 +188,7 @@ fn summarise(mut report: FirewallReport, view: &View, ports: &[u16], scope: &Sco
     }
     for one in &view.looked {
         let Looked::Firewalld(state) = one else { continue };
-        for port in state.passing(ports, scope.interface.as_deref()) {
+        for port in state.passing(ports) {
             report.survives_reboot = false;
             report
                 .notes
@@ -253,7 +227,7 @@ impl View {
 /// Native nftables and iptables may both be there.
 async fn look(scope: &Scope) -> Result<View, Failure> {
     let mut view = View { looked: Vec::new(), unreadable: Vec::new(), evidence: Vec::new() };
-    let firewalld = firewalld::look(scope.deadline, &mut view.evidence).await;
+    let firewalld = firewalld::look(scope, &mut view.evidence).await;
     let firewalld = view.add(firewalld)?;
     view.looked.extend(firewalld.map(Looked::Firewalld));
     if view.decided() {
@@ -278,11 +252,9 @@ async fn look(scope: &Scope) -> Result<View, Failure> {
 }
 
 impl Looked {
-    fn name(&self, scope: &Scope) -> Firewall {
+    fn name(&self) -> Firewall {
         match self {
-            Looked::Firewalld(state) => {
-                Firewall::Firewalld { zone: state.zone_for(scope.interface.as_deref()).to_string() }
-            }
+            Looked::Firewalld(state) => Firewall::Firewalld { zone: state.zone.clone() },
             Looked::Ufw(_) => Firewall::Ufw,
             Looked::Nftables(state) => Firewall::Nftables { chains: state.chains() },
             Looked::Iptables(_) => Firewall::Iptables,
@@ -292,7 +264,7 @@ impl Looked {
     fn verdict(&self, port: u16, scope: &Scope) -> Verdict {
         let interface = scope.interface.as_deref();
         match self {
-            Looked::Firewalld(state) => state.verdict(port, interface),
+            Looked::Firewalld(state) => state.verdict(port),
             Looked::Ufw(state) => state.verdict(port),
             Looked::Nftables(state) => state.verdict(port, interface),
             Looked::Iptables(state) => state.verdict(port, interface),

@@ -114,12 +114,20 @@ fn firewalld_zones_and_what_they_do_with_a_port() {
 
 #[test]
 fn firewalld_answers_on_the_bus_and_zone_files() {
-    assert_eq!(
-        bus::strings("aas 2 2 \"2181\" \"tcp\" 2 \"3000-3005\" \"udp\"\n"),
-        ["2181", "tcp", "3000-3005", "udp"]
-    );
-    assert_eq!(bus::strings("s \"\"\n"), [""]);
-    assert!(bus::strings("").is_empty());
+    let answer = r#"{"type":"a{sv}","data":[{"short":{"type":"s","data":"Public"},"target":{"type":"s","data":"%%REJECT%%"},
+        "services":{"type":"as","data":["ssh"]},"ports":{"type":"a(ss)","data":[["2181","tcp"],["3000-3005","udp"]]},
+        "masquerade":{"type":"b","data":false},"rules_str":{"type":"as","data":["rule family=\"ipv4\" source address=\"1.2.3.4/32\" port port=\"2888\" protocol=\"tcp\" drop"]}}]}"#;
+    let zone = bus::zone_from("public", answer).expect("a dictionary");
+    assert_eq!((zone.target.as_str(), &zone.services[..]), ("%%REJECT%%", &["ssh".to_string()][..]));
+    assert_eq!(zone.ports, ["2181/tcp", "3000-3005/udp"]);
+    assert_eq!(say(&zone.verdict(2181)), "open");
+    assert!(say(&zone.verdict(2888)).starts_with("blocked: firewalld zone public, rich rule: rule family"));
+    assert!(say(&zone.verdict(3000)).starts_with("blocked: firewalld zone public rejects"));
+    // Nothing but defaults is a zone too; anything else is no answer.
+    let plain = bus::zone_from("drop", r#"{"type":"a{sv}","data":[{}]}"#).expect("a dictionary");
+    assert_eq!((plain.target.as_str(), plain.ports.len()), ("default", 0));
+    assert_eq!(bus::zone_from("public", "a{sv} 0"), None);
+    assert_eq!(bus::zone_from("public", r#"{"type":"s","data":["public"]}"#), None);
     let zone = r#"<?xml version="1.0" encoding="utf-8"?>
 <zone>
   <service name="ssh"/>

@@ -1,20 +1,23 @@
-//! firewalld, as an operator does it by hand: `firewall-cmd --permanent --add-port`, then a
-//! reload, in the zone that the node's traffic comes in by.
+//! firewalld, in the zone that the node's traffic comes in by: a port is added to the permanent
+//! rules and to the running ones, as `firewall-cmd --add-port` does with and without `--permanent`.
 //!
-//! `--reload`, not the `--complete-reload` of many guides: the latter also throws away the state
-//! of established connections, ssh's among them. And where an administrator has runtime rules
-//! that are not permanent, a reload would lose them: then our ports are added to the running
-//! rules directly, which comes to the same.
+//! Nothing is reloaded, as guides have it after a permanent change: the running rules are changed
+//! already, a reload would lose an administrator's runtime rules (a complete one also the state of
+//! established connections, ssh's among them), and it takes seconds.
+//!
+//! Everything is asked and done on the system bus (`firewalld_bus`) where it can be, otherwise
+//! through `firewall-cmd`, a Python program that takes a good part of a second a question.
 
 use std::path::{Path, PathBuf};
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::command;
 use super::failure::{Failure, Kind};
 use super::firewall::{self, FirewallReport, Scope};
-use super::firewalld_bus::{self as bus, Running};
+use super::firewalld_bus::{self as bus, Change, Lifetime, Running};
 use super::put;
 use super::verdict::{Verdict, covers};
 
@@ -23,14 +26,15 @@ const COMMAND: &str = "firewall-cmd";
 const NOT_RUNNING: i32 = 252;
 const ZONE_FILES: &str = "/etc/firewalld/zones";
 
-/// firewalld's zones, as they run and as they will be after a restart.
+/// The zones that matter to us, as they run and as they will be after a restart.
 pub(crate) struct State {
-    default_zone: String,
+    /// The one that the node's traffic comes in by.
+    pub(crate) zone: String,
     running: Vec<Zone>,
     permanent: Vec<Zone>,
 }
 
-/// One block of `firewall-cmd --list-all-zones`.
+/// One zone's settings, as far as they decide about ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Zone {
     pub name: String,
@@ -43,8 +47,6 @@ pub struct Zone {
     pub services: Vec<String>,
     /// What the services stand for, where their files say.
     pub service_ports: Vec<String>,
-    /// Everything else that can be changed at run time, for comparison only.
-    rest: Vec<String>,
 }
 
 /// A port that we added to a zone. firewalld has no comments, so we keep a file.
@@ -54,23 +56,62 @@ struct Opened {
     port: u16,
 }
 
-pub(crate) async fn look(deadline: Instant, evidence: &mut Vec<String>) -> Result<Option<State>, Failure> {
+pub(crate) async fn look(scope: &Scope, evidence: &mut Vec<String>) -> Result<Option<State>, Failure> {
     if command::find(COMMAND).is_none() {
         return Ok(None);
     }
-    let quick = bus::running(deadline).await;
-    if quick == Running::No {
+    let state = match bus::running(scope.deadline).await {
+        Running::No => None,
+        Running::Yes { default_zone } => match look_on_the_bus(default_zone, scope).await {
+            Some(state) => Some(state),
+            None => look_by_command(scope).await?,
+        },
+        Running::Unknown => look_by_command(scope).await?,
+    };
+    let Some(mut state) = state else {
         evidence.push("firewalld is installed but does not run".into());
         return Ok(None);
+    };
+    evidence.push(format!("firewalld runs; zone {}", state.zone));
+    for zone in state.running.iter_mut().chain(&mut state.permanent) {
+        zone.service_ports = zone.services.iter().flat_map(|name| bus::service_ports(name)).collect();
     }
-    // Each call is a slow Python program: all at once.
+    Ok(Some(state))
+}
+
+/// The node's zone, and those in which we opened ports before. `None`: the bus cannot tell.
+async fn look_on_the_bus(default_zone: String, scope: &Scope) -> Option<State> {
+    let bound = match &scope.interface {
+        Some(interface) => bus::zone_of(interface, scope.deadline).await?,
+        None => None,
+    };
+    let zone = bound.unwrap_or(default_zone);
+    let mut names: Vec<String> =
+        recorded(&scope.state_dir).ok()?.into_iter().map(|opened| opened.zone).collect();
+    names.push(zone.clone());
+    names.sort();
+    names.dedup();
+    let asked = names.iter().map(|name| async {
+        tokio::join!(
+            bus::settings(name, Lifetime::Now, scope.deadline),
+            bus::settings(name, Lifetime::Permanent, scope.deadline),
+        )
+    });
+    let mut state = State { zone, running: Vec::new(), permanent: Vec::new() };
+    for (running, permanent) in join_all(asked).await {
+        state.running.push(running?);
+        state.permanent.push(permanent?);
+    }
+    Some(state)
+}
+
+async fn look_by_command(scope: &Scope) -> Result<Option<State>, Failure> {
     let (running, permanent) = tokio::join!(
-        command::run(COMMAND, &["--list-all-zones"], deadline),
-        command::run(COMMAND, &["--permanent", "--list-all-zones"], deadline),
+        command::run(COMMAND, &["--list-all-zones"], scope.deadline),
+        command::run(COMMAND, &["--permanent", "--list-all-zones"], scope.deadline),
     );
     let running = running?;
     if running.code == Some(NOT_RUNNING) || running.complaint().contains("not running") {
-        evidence.push("firewalld is installed but does not run".into());
         return Ok(None);
     }
     if running.complaint().contains("Authorization failed") {
@@ -81,23 +122,20 @@ pub(crate) async fn look(deadline: Instant, evidence: &mut Vec<String>) -> Resul
             "only root may see them",
         ));
     }
-    let default_zone = match quick {
-        Running::Yes { default_zone } => default_zone,
-        Running::No | Running::Unknown => {
+    let running = zones(&running.success("ask firewalld with")?.stdout);
+    let permanent = zones(&permanent?.success("ask firewalld with")?.stdout);
+    // The zone bound to the interface, else the default one: it takes what no zone claims.
+    let interface = scope.interface.as_ref();
+    let bound = running.iter().find(|zone| interface.is_some_and(|name| zone.interfaces.contains(name)));
+    let zone = match bound {
+        Some(zone) => zone.name.clone(),
+        None => {
             let args = ["--get-default-zone"];
-            command::must("ask firewalld with", COMMAND, &args, deadline).await?.stdout.trim().to_string()
+            let asked = command::must("ask firewalld with", COMMAND, &args, scope.deadline).await?;
+            asked.stdout.trim().to_string()
         }
     };
-    evidence.push(format!("firewalld runs; its default zone is {default_zone}"));
-    let mut state = State {
-        default_zone,
-        running: zones(&running.success("ask firewalld with")?.stdout),
-        permanent: zones(&permanent?.success("ask firewalld with")?.stdout),
-    };
-    for zone in state.running.iter_mut().chain(&mut state.permanent) {
-        zone.service_ports = zone.services.iter().flat_map(|name| bus::service_ports(name)).collect();
-    }
-    Ok(Some(state))
+    Ok(Some(State { zone, running, permanent }))
 }
 
 /// A firewalld that is stopped now but starts with the host: what it will do to our ports.
@@ -111,57 +149,17 @@ pub(crate) async fn asleep(deadline: Instant) -> Option<String> {
     })
 }
 
-/// The zone in question, when firewalld runs and the bus can tell.
-pub(crate) async fn quick_zone(scope: &Scope) -> Option<String> {
-    command::find(COMMAND)?;
-    let Running::Yes { default_zone } = bus::running(scope.deadline).await else { return None };
-    let bound = match &scope.interface {
-        Some(interface) => bus::zone_of(interface, scope.deadline).await,
-        None => None,
-    };
-    Some(bound.unwrap_or(default_zone))
-}
-
-/// Are the ports listed in the zone, now and for good? Syncs the zone's file if so: an earlier run
-/// may have been killed before its sync.
-pub(crate) async fn quick_open(zone: &str, ports: &[u16], scope: &Scope) -> Result<bool, Failure> {
-    let open = bus::lists(zone, ports, scope.deadline).await;
-    if open {
-        sync_zone(zone)?;
-    }
-    Ok(open)
-}
-
 impl State {
-    /// The zone bound to the interface, else the default one: it takes what no zone claims.
-    pub(crate) fn zone_for(&self, interface: Option<&str>) -> &str {
-        let bound = self
-            .running
-            .iter()
-            .find(|zone| interface.is_some_and(|name| zone.interfaces.iter().any(|bound| bound == name)));
-        bound.map_or(&self.default_zone, |zone| &zone.name)
-    }
-
-    pub(crate) fn verdict(&self, port: u16, interface: Option<&str>) -> Verdict {
-        match named(&self.running, self.zone_for(interface)) {
-            Some(zone) => zone.verdict(port),
-            None => Verdict::Open,
-        }
+    pub(crate) fn verdict(&self, port: u16) -> Verdict {
+        named(&self.running, &self.zone).map_or(Verdict::Open, |zone| zone.verdict(port))
     }
 
     /// Of the ports asked, those that are open now and will not be after a restart.
-    pub(crate) fn passing(&self, ports: &[u16], interface: Option<&str>) -> Vec<u16> {
-        let zone = named(&self.permanent, self.zone_for(interface));
+    pub(crate) fn passing(&self, ports: &[u16]) -> Vec<u16> {
+        let zone = named(&self.permanent, &self.zone);
         let blocked = |port: &u16| zone.is_none_or(|zone| zone.verdict(*port).blocked());
-        let open = |port: &u16| !self.verdict(*port, interface).blocked();
+        let open = |port: &u16| !self.verdict(*port).blocked();
         ports.iter().copied().filter(open).filter(blocked).collect()
-    }
-
-    /// Are there runtime rules that an administrator has not made permanent?
-    fn reload_would_lose(&self) -> bool {
-        self.running
-            .iter()
-            .any(|now| named(&self.permanent, &now.name).is_none_or(|later| now.differs_from(later)))
     }
 }
 
@@ -199,15 +197,6 @@ impl Zone {
             }
         }
     }
-
-    /// Has this zone, as it runs, anything that its permanent form lacks?
-    fn differs_from(&self, permanent: &Zone) -> bool {
-        self.ports.iter().any(|port| !permanent.ports.contains(port))
-            || self.target != permanent.target
-            || self.rich_rules != permanent.rich_rules
-            || self.services != permanent.services
-            || self.rest != permanent.rest
-    }
 }
 
 /// Parses `firewall-cmd --list-all-zones`: a name, then its indented settings.
@@ -227,30 +216,16 @@ pub fn zones(text: &str) -> Vec<Zone> {
             continue;
         }
         let Some((key, value)) = line.split_once(':') else { continue };
-        // Sorted: the two listings are compared, and order means nothing.
-        let words = || {
-            let mut words: Vec<String> = value.split_whitespace().map(str::to_string).collect();
-            words.sort();
-            words
-        };
+        let words = || value.split_whitespace().map(str::to_string).collect();
         match key {
             "target" => zone.target = value.trim().to_string(),
             "interfaces" => zone.interfaces = words(),
             "sources" => zone.sources = words(),
             "ports" => zone.ports = words(),
             "services" => zone.services = words(),
-            // Priorities and policies of newer versions say the same in both listings.
-            "protocols"
-            | "masquerade"
-            | "forward"
-            | "forward-ports"
-            | "source-ports"
-            | "icmp-blocks"
-            | "icmp-block-inversion" => zone.rest.push(format!("{key}: {}", words().join(" "))),
             _ => {}
         }
     }
-    zones.iter_mut().for_each(|zone| zone.rich_rules.sort());
     zones
 }
 
@@ -260,7 +235,7 @@ pub(crate) async fn open(
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    let zone = state.zone_for(scope.interface.as_deref());
+    let zone = state.zone.as_str();
     let running = named(&state.running, zone);
     let permanent = named(&state.permanent, zone);
     let wanted: Vec<u16> = ports.iter().copied().filter(|port| needs(running, permanent, *port)).collect();
@@ -281,20 +256,12 @@ pub(crate) async fn open(
     if !not_permanent.is_empty() {
         // Before the rule exists: whoever kills us in between, `close` knows it for ours.
         remember(&scope.state_dir, zone, &not_permanent)?;
-        change(&["--permanent"], zone, "--add-port", &not_permanent, scope, report).await?;
+        change(Change::Add, Lifetime::Permanent, zone, &not_permanent, scope, report).await?;
     }
     // Also when nothing was missing: an earlier run may have been killed before its sync.
     sync_zone(zone)?;
-    if not_running.is_empty() {
-        return Ok(());
-    }
-    if state.reload_would_lose() {
-        change(&[], zone, "--add-port", &not_running, scope, report).await?;
-        report.notes.push("firewalld was not reloaded: that would drop rules that are not permanent".into());
-    } else {
-        let output = command::must("reload firewalld with", COMMAND, &["--reload"], scope.deadline).await?;
-        report.commands.push(output.shown);
-        report.done.push("firewalld reloaded".into());
+    if !not_running.is_empty() {
+        change(Change::Add, Lifetime::Now, zone, &not_running, scope, report).await?;
     }
     Ok(())
 }
@@ -315,14 +282,14 @@ pub(crate) async fn close(
     zones.sort();
     zones.dedup();
     for zone in zones {
-        for (flags, listed) in [(&["--permanent"][..], &state.permanent), (&[][..], &state.running)] {
+        for (lifetime, listed) in [(Lifetime::Permanent, &state.permanent), (Lifetime::Now, &state.running)] {
             let there = |port: &u16| {
                 named(listed, zone).is_some_and(|zone| zone.ports.contains(&format!("{port}/tcp")))
             };
             let mine: Vec<u16> =
                 ours.iter().filter(|one| one.zone == *zone).map(|one| one.port).filter(there).collect();
             if !mine.is_empty() {
-                change(flags, zone, "--remove-port", &mine, scope, report).await?;
+                change(Change::Remove, lifetime, zone, &mine, scope, report).await?;
             }
         }
         sync_zone(zone)?;
@@ -337,24 +304,33 @@ fn needs(running: Option<&Zone>, permanent: Option<&Zone>, port: u16) -> bool {
 }
 
 async fn change(
-    flags: &[&str],
+    change: Change,
+    lifetime: Lifetime,
     zone: &str,
-    verb: &str,
     ports: &[u16],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    let zone_flag = format!("--zone={zone}");
-    let port_flags: Vec<String> = ports.iter().map(|port| format!("{verb}={port}/tcp")).collect();
-    let mut args = flags.to_vec();
-    args.push(&zone_flag);
-    args.extend(port_flags.iter().map(String::as_str));
-    let output = command::must("change firewalld with", COMMAND, &args, scope.deadline).await?;
-    report.commands.push(output.shown);
-    let done = if verb == "--add-port" { "opened" } else { "closed" };
-    let how = if flags.is_empty() { "now" } else { "permanently" };
+    let args = arguments(change, lifetime, zone, ports);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let shown = if bus::change(change, lifetime, zone, ports, scope.deadline).await {
+        format!("{COMMAND} {}", args.join(" "))
+    } else {
+        command::must("change firewalld with", COMMAND, &args, scope.deadline).await?.shown
+    };
+    report.commands.push(shown);
+    let done = if change == Change::Add { "opened" } else { "closed" };
+    let how = if lifetime == Lifetime::Now { "now" } else { "permanently" };
     report.done.push(format!("{done} {} in firewalld zone {zone}, {how}", listed(ports)));
     Ok(())
+}
+
+/// What one types to make the same change.
+fn arguments(change: Change, lifetime: Lifetime, zone: &str, ports: &[u16]) -> Vec<String> {
+    let verb = if change == Change::Add { "--add-port" } else { "--remove-port" };
+    let permanent = (lifetime == Lifetime::Permanent).then(|| "--permanent".to_string());
+    let ports = ports.iter().map(|port| format!("{verb}={port}/tcp"));
+    permanent.into_iter().chain([format!("--zone={zone}")]).chain(ports).collect()
 }
 
 /// firewalld writes its zone files without a sync: a power-off would lose the rule.

@@ -68,7 +68,9 @@ pub struct Process {
     pub exe: Option<PathBuf>,
     pub cmdline: Vec<String>,
     pub uid: u32,
-    pub uptime_ms: u64,
+    /// When it started by this host's clock, which is also that of its files. An older zkops does not say.
+    #[serde(default)]
+    pub started_ms: Option<i64>,
     pub rss_bytes: u64,
     pub threads: u32,
 }
@@ -85,7 +87,7 @@ impl Process {
             uid: fs::metadata(&folder).ok()?.uid(),
             exe: fs::read_link(folder.join("exe")).ok(),
             cmdline: cmdline(pid),
-            uptime_ms: uptime_ms().saturating_sub(stat.start_ticks.saturating_mul(1000) / TICKS_PER_SECOND),
+            started_ms: Some(started_ms(stat.start_ticks)),
             rss_bytes: stat.rss_pages.saturating_mul(page_bytes()),
             threads: stat.threads,
             comm: stat.comm,
@@ -120,6 +122,12 @@ pub fn cmdline(pid: i32) -> Vec<String> {
 
 pub fn folder(pid: i32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
+}
+
+/// Ticks after boot → milliseconds since 1970; both clocks are read at once.
+fn started_ms(start_ticks: u64) -> i64 {
+    let since_boot = start_ticks.saturating_mul(1000) / TICKS_PER_SECOND;
+    super::facts::wall_ms().saturating_sub_unsigned(uptime_ms()).saturating_add_unsigned(since_boot)
 }
 
 /// Milliseconds since boot.

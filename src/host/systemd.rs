@@ -40,8 +40,9 @@ pub(crate) async fn install(name: &str, text: String, deadline: Instant) -> Resu
         done.push(format!("wrote {}", path.display()));
     }
     let before = show(name, deadline).await?;
-    // Also after a run that was killed between writing and reloading.
-    if written.changed || before.needs_reload || !before.state.installed {
+    // A unit that systemd had not loaded was read just now. Else it compares the file with what it
+    // loaded, also after a run that was killed between writing and reloading.
+    if before.needs_reload || !before.state.installed {
         command::must("reload the units with", COMMAND, &["daemon-reload"], deadline).await?;
         done.push("systemd reloaded its units".into());
     }

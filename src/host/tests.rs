@@ -34,6 +34,27 @@ async fn facts_of_this_very_machine() {
     assert!(facts.nofile_soft.is_some());
 }
 
+#[test]
+fn a_process_started_between_two_files_by_the_clock_of_both() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let written_ms = |name: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, "").expect("the directory is ours");
+        let time = path.metadata().and_then(|file| file.modified()).expect("the file has a time");
+        time.duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_millis() as i64
+    };
+    let before = written_ms("before");
+    let mut child =
+        std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat is there");
+    let after = written_ms("after");
+    let seen = super::process::Process::read(child.id() as i32).expect("it waits for input");
+    drop(child.stdin.take());
+    child.wait().expect("our own child can be waited for");
+    // Ticks and the uptime come in hundredths of a second.
+    let started = seen.started_ms.expect("this host says it");
+    assert!((before - 20..=after + 20).contains(&started), "{before} {started} {after}");
+}
+
 #[tokio::test]
 async fn the_running_binary_is_told_with_its_hash() {
     let dir = tempfile::tempdir().unwrap();

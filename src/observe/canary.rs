@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::servers;
+use super::ways::Ways;
 use crate::client;
 use crate::ids::ServerId;
 use crate::plan::desired::{Desired, DesiredMember};
@@ -18,6 +19,7 @@ use crate::proto::{Acl, CreateMode, ErrorCode};
 /// Where it failed, in words.
 pub async fn read_back(
     desired: &Desired,
+    ways: &Ways,
     leader: ServerId,
     token: &str,
     deadline: Duration,
@@ -26,7 +28,8 @@ pub async fn read_back(
         return Err(format!("server {leader} is not in the inventory"));
     };
     let started = Instant::now();
-    servers::session(writer, deadline, async |client| {
+    let route = ways.to(writer)?;
+    servers::session(writer, &route, deadline, async |client| {
         // Not below the root: its users' sequence numbers and child watches are none of our business.
         let path = format!("/zookeeper/zkops-canary-{token}");
         let data = Bytes::from(token.to_owned());
@@ -39,7 +42,7 @@ pub async fn read_back(
             Err(error) => return Err(format!("{}: the canary was not written: {error}", writer.name)),
         }
         let left = deadline.saturating_sub(started.elapsed());
-        let readers = desired.members.values().map(|member| read(member, &path, &data, left));
+        let readers = desired.members.values().map(|member| read(member, ways, &path, &data, left));
         join_all(readers).await.into_iter().collect()
     })
     .await
@@ -47,11 +50,13 @@ pub async fn read_back(
 
 async fn read(
     member: &DesiredMember,
+    ways: &Ways,
     path: &str,
     expected: &Bytes,
     deadline: Duration,
 ) -> Result<(), String> {
-    let read = servers::session(member, deadline, async |client| {
+    let route = ways.to(member)?;
+    let read = servers::session(member, &route, deadline, async |client| {
         // A follower may lag; after a sync it answers from what was committed before.
         client.sync(path).await.map_err(|error| format!("sync: {error}"))?;
         let node = client.get(path, false).await.map_err(|error| error.to_string())?;

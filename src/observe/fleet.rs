@@ -1,7 +1,7 @@
 //! The hosts of one ensemble and the way to each: connected in parallel, `zkops host` running on
 //! each, our binary pushed where the verb may do that. It asks hosts nothing about themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::unit;
+use super::ways::Ways;
 use crate::host::facts::Facts as Machine;
 use crate::host::link::Gone;
 use crate::host::service::Manager;
@@ -45,6 +46,8 @@ pub enum Push {
 pub struct Fleet {
     pub desired: Arc<Desired>,
     hosts: BTreeMap<ServerId, Result<Host, Unreachable>>,
+    /// Members whose hosts are reached through a jump host.
+    behind: BTreeSet<ServerId>,
 }
 
 /// One host in use.
@@ -54,7 +57,6 @@ pub struct Host {
     pub binary: BinaryFacts,
     /// What kind of machine it is, as it said when it was reached.
     machine: Box<Machine>,
-    reached: Instant,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub uploaded: bool,
 }
@@ -70,6 +72,7 @@ impl Fleet {
         watch: &Watcher,
         deadline: Duration,
     ) -> Fleet {
+        let behind = behind_jump(targets, dialer);
         let dialled = join_all(targets.iter().filter_map(|(id, target)| {
             let member = desired.members.get(id)?;
             Some(async move { (member, dial(member, target, dialer, watch, deadline).await) })
@@ -90,11 +93,17 @@ impl Fleet {
             (member.id, host)
         });
         let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired, hosts }
+        Fleet { desired, hosts, behind }
     }
 
     pub fn host(&self, id: ServerId) -> Option<&Host> {
         self.hosts.get(&id)?.as_ref().ok()
+    }
+
+    /// The ways to the members' client ports.
+    pub fn ways(&self) -> Ways {
+        let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
+        Ways::new(self.behind.clone(), tunnels.collect())
     }
 
     pub fn unreachable(&self, id: ServerId) -> Option<&Unreachable> {
@@ -140,6 +149,13 @@ impl Fleet {
     }
 }
 
+/// Members whose client ports are not to be expected within this machine's reach. A setting that
+/// cannot be used is told when the host is dialled.
+pub fn behind_jump(targets: &BTreeMap<ServerId, Target>, dialer: &Dialer) -> BTreeSet<ServerId> {
+    let behind = targets.iter().filter(|(_, target)| dialer.is_behind_jump(target).unwrap_or(false));
+    behind.map(|(id, _)| *id).collect()
+}
+
 impl Host {
     fn new(connection: Connection, running: Running, uploaded: bool) -> Host {
         Host {
@@ -147,19 +163,12 @@ impl Host {
             link: running.link,
             binary: BinaryFacts { installed_sha256: Some(running.sha256), staged_sha256: None },
             machine: running.machine,
-            reached: Instant::now(),
             uploaded,
         }
     }
 
     pub fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    /// The host's clock now, in milliseconds since 1970.
-    pub fn wall_ms(&self) -> i64 {
-        let since = u64::try_from(self.reached.elapsed().as_millis()).unwrap_or(0);
-        self.machine.wall_ms.saturating_add_unsigned(since)
     }
 
     /// Who keeps the member's server up here.

@@ -5,6 +5,7 @@
 //! - [`look`]: one host's account of itself, in `words` that planners understand
 //! - `firewall`: what becomes of connections to a member's ports
 //! - [`unit`]: who keeps a server up on a host, and where that keeps its things
+//! - [`ways`]: how the client ports are reached, also behind a jump host
 //! - [`servers`]: every member's client port, with a canary through each
 //! - [`canary`]: written through the leader, read back through everybody
 //! - [`reach`]: who reaches whom, with real listeners
@@ -16,6 +17,7 @@ pub mod look;
 pub mod reach;
 pub mod servers;
 pub mod unit;
+pub mod ways;
 mod words;
 
 #[cfg(test)]
@@ -34,7 +36,8 @@ use look::Depth;
 
 /// Looks at every host of the fleet and at every server, all at once.
 pub async fn facts(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
-    let servers = servers::servers(&fleet.desired, deadline.min(SERVER_PATIENCE));
+    let ways = fleet.ways();
+    let servers = servers::servers(&fleet.desired, &ways, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
     together(fleet, hosts, servers, deadline).await
 }

@@ -1,5 +1,6 @@
 //! Who reaches whom: real listeners on the true ports, real connections through the real
-//! firewalls, from every host to every other and from the operator to every client port.
+//! firewalls, from every host to every other and from the operator to every client port (behind a
+//! jump host from the other hosts).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -59,17 +60,19 @@ pub async fn matrix(
         .flat_map(|(member, ports)| ports.iter().map(|(port, ours)| (*member, *port, *ours)))
         .collect();
 
+    // Behind a jump host no client port is reached from here: there the other hosts stand for clients.
+    let ways = fleet.ways();
     let from_hosts = join_all(fleet.hosts().map(|(from, host)| {
         let asked: Vec<(&DesiredMember, u16, bool)> = open
             .iter()
-            .filter(|(to, port, _)| to.id != from.id && *port != to.ports.client)
+            .filter(|(to, port, _)| to.id != from.id && (*port != to.ports.client || ways.is_carried(to.id)))
             .copied()
             .collect();
         async move { from_host(from.id, &host.link, asked, token, timeout).await }
     }));
     let from_here = join_all(
         open.iter()
-            .filter(|(to, port, _)| *port == to.ports.client)
+            .filter(|(to, port, _)| *port == to.ports.client && !ways.is_carried(to.id))
             .map(|(to, port, ours)| from_here(to, *port, *ours, token, timeout)),
     );
     let (from_hosts, from_here) = tokio::join!(from_hosts, from_here);

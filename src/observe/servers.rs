@@ -8,26 +8,47 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
-use crate::client::{self, Client, ConnectString, Options, four_letter};
+use super::ways::Ways;
+use crate::client::{self, Client, ConnectString, Options, Route, Server, four_letter};
 use crate::ids::ServerId;
 use crate::plan::desired::{Desired, DesiredMember};
 use crate::plan::facts::{Canary, Mode, ServerFacts, ServerView};
 use crate::proto::ErrorCode;
 
 /// Asks every member; takes as long as the slowest of them, never longer than `deadline`.
-pub async fn servers(desired: &Desired, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
+pub async fn servers(desired: &Desired, ways: &Ways, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
     let together = Barrier::new(desired.members.len());
     let asked = desired
         .members
         .values()
-        .map(|member| async { (member.id, server(member, &together, deadline).await) });
+        .map(|member| async { (member.id, server(member, ways, &together, deadline).await) });
     join_all(asked).await.into_iter().collect()
 }
 
-async fn server(member: &DesiredMember, together: &Barrier, deadline: Duration) -> ServerView {
+async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadline: Duration) -> ServerView {
     let started = Instant::now();
-    let address = (member.address.as_str(), member.ports.client);
-    let canary = match four_letter::srvr(address, deadline).await {
+    let view = match ways.to(member) {
+        Ok(route) => canary(member, &route, deadline).await.map(|canary| (route, canary)),
+        Err(why) => Err(ServerView::Silent { why }),
+    };
+    // The canaries of all are over before anybody's zxid is read, so that they are no lag; whoever
+    // does not answer is not waited for.
+    let _late = tokio::time::timeout(TOGETHER, together.wait()).await;
+    let left = deadline.saturating_sub(started.elapsed()).max(LAST_WORD);
+    match view {
+        Ok((route, canary)) => describe(member, &route, canary, left).await,
+        Err(view) => view,
+    }
+}
+
+/// What became of a write through this server, if it serves.
+async fn canary(
+    member: &DesiredMember,
+    route: &Route,
+    deadline: Duration,
+) -> Result<Result<u64, String>, ServerView> {
+    let started = Instant::now();
+    match four_letter::srvr(route, &client_port(member), deadline).await {
         Err(four_letter::Error::NotServing) => {
             Err(ServerView::NotServing { words: "not currently serving requests".to_owned() })
         }
@@ -35,24 +56,26 @@ async fn server(member: &DesiredMember, together: &Barrier, deadline: Duration) 
         Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
             Err(ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() })
         }
-        Ok(_) => Ok(commit(member, deadline.saturating_sub(started.elapsed())).await),
-    };
-    // The canaries of all are over before anybody's zxid is read, so that they are no lag; whoever
-    // does not answer is not waited for.
-    let _late = tokio::time::timeout(TOGETHER, together.wait()).await;
-    match canary {
-        Ok(canary) => {
-            describe(member, canary, deadline.saturating_sub(started.elapsed()).max(LAST_WORD)).await
-        }
-        Err(view) => view,
+        Ok(_) => Ok(commit(member, route, deadline.saturating_sub(started.elapsed())).await),
     }
 }
 
+fn client_port(member: &DesiredMember) -> Server {
+    Server { host: member.address.clone(), port: member.ports.client }
+}
+
 /// What a serving server says of itself, beside what became of the canary.
-async fn describe(member: &DesiredMember, canary: Result<u64, String>, deadline: Duration) -> ServerView {
-    let address = (member.address.as_str(), member.ports.client);
-    let (srvr, mntr) =
-        tokio::join!(four_letter::srvr(address, deadline), four_letter::mntr(address, deadline));
+async fn describe(
+    member: &DesiredMember,
+    route: &Route,
+    canary: Result<u64, String>,
+    deadline: Duration,
+) -> ServerView {
+    let server = client_port(member);
+    let (srvr, mntr) = tokio::join!(
+        four_letter::srvr(route, &server, deadline),
+        four_letter::mntr(route, &server, deadline)
+    );
     let srvr = match srvr {
         Ok(srvr) => srvr,
         Err(four_letter::Error::NotServing) => {
@@ -79,8 +102,8 @@ async fn describe(member: &DesiredMember, canary: Result<u64, String>, deadline:
 
 /// A transaction that changes nothing, fires no watch and needs no right: deleting what is not
 /// there is an error that the leader proposes and a quorum commits like any other write.
-async fn commit(member: &DesiredMember, deadline: Duration) -> Result<u64, String> {
-    session(member, deadline, async |client| {
+async fn commit(member: &DesiredMember, route: &Route, deadline: Duration) -> Result<u64, String> {
+    session(member, route, deadline, async |client| {
         let asked = Instant::now();
         match client.delete(NOWHERE, None).await {
             Ok(()) => Err(format!("{NOWHERE} existed and was deleted")),
@@ -96,6 +119,7 @@ async fn commit(member: &DesiredMember, deadline: Duration) -> Result<u64, Strin
 /// A session of its own for one question, closed behind it.
 pub(super) async fn session<T, F>(
     member: &DesiredMember,
+    route: &Route,
     deadline: Duration,
     ask: impl FnOnce(Client) -> F,
 ) -> Result<T, String>
@@ -106,6 +130,7 @@ where
         session_timeout: SESSION_TIMEOUT,
         request_timeout: deadline,
         reconnect_pause_max: Duration::from_millis(50),
+        route: route.clone(),
         ..Options::default()
     };
     let client = Client::connect(ConnectString::single(&member.address, member.ports.client), options);

@@ -155,9 +155,7 @@ fn process(state: &ServiceState, servers: &[RunningServer], member: &DesiredMemb
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
-        started_ms: server.map(|process| {
-            host.wall_ms().saturating_sub(i64::try_from(process.uptime_ms).unwrap_or(i64::MAX))
-        }),
+        started_ms: server.and_then(|process| process.started_ms),
         exe_sha256: match exe {
             Some(exe) if exe == member.binary_path => host.binary.installed_sha256.clone(),
             // Replaced since it started, or started from elsewhere.

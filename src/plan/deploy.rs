@@ -53,7 +53,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
 pub fn gate(condition: Condition) -> Gate {
     let deadline_ms = match &condition {
         Condition::Reachable { .. } => 15_000,
-        Condition::Alive { .. } => 5_000,
+        Condition::Alive { .. } | Condition::Idle => 5_000,
         // Apache's own initLimit default in the sample file is 10 ticks of 2 s, after an
         // election of a few seconds; a large snapshot may take the rest.
         Condition::Quorum { .. } | Condition::Synced { .. } | Condition::Ready | Condition::Down { .. } => {
@@ -221,17 +221,24 @@ fn replace_waves(
         Some(step(member, Action::Service(Service::Restarted), why).risk(risk))
     };
     if !ensemble::serves(desired, facts) && stopped.is_empty() {
-        // With a port just opened it may begin to serve before this wave: the plan says that it is interrupted.
-        let interrupted = |step: Step| if step.risk == Risk::Voter { step.risk(Risk::Service) } else { step };
-        let steps = stale.iter().filter_map(restart).map(interrupted).collect();
-        return vec![Wave {
-            title: "restart: nothing serves yet".to_owned(),
-            steps,
-            gates: Vec::new(),
-            ..Wave::default()
-        }];
+        let steps: Vec<Step> = stale.iter().filter_map(restart).collect();
+        let proof = if steps.is_empty() { Wave::default() } else { idle() };
+        return vec![
+            proof,
+            Wave { title: "restart: nothing serves yet".to_owned(), steps, ..Wave::default() },
+        ];
     }
     roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)
+}
+
+/// Goes before a restart of all at once in an ensemble that did not serve when it was looked at: a
+/// port that was just opened, or an election that just ended, can have brought a quorum together.
+pub fn idle() -> Wave {
+    Wave {
+        title: "prove that nothing is served yet".to_owned(),
+        gates: vec![gate(Condition::Idle)],
+        ..Wave::default()
+    }
 }
 
 /// One member a wave: before it, the others are proven to hold a quorum without it; after it,

@@ -25,7 +25,7 @@ impl Condition {
         match self {
             Condition::Reachable { .. } => Needs::Reach,
             Condition::Alive { .. } | Condition::Down { .. } => Needs::Units,
-            Condition::Quorum { .. } | Condition::Synced { .. } => Needs::Servers,
+            Condition::Quorum { .. } | Condition::Synced { .. } | Condition::Idle => Needs::Servers,
             Condition::Ready => Needs::ReadBack,
         }
     }
@@ -84,6 +84,16 @@ pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeepe
         Condition::Down { member } => {
             let up = facts.host(*member).is_none_or(|host| host.unit.state.running());
             open_if(!up, || format!("{} still runs", desired.name(*member)))
+        }
+        Condition::Idle => {
+            let voters = ensemble::voters_in_sync(desired, facts);
+            match ensemble::serves(desired, facts) {
+                false => Gatekeeper::Open,
+                true => Gatekeeper::Hopeless(format!(
+                    "{} began to serve meanwhile and are not restarted all at once",
+                    desired.names(&voters)
+                )),
+            }
         }
         Condition::Ready => {
             let in_sync = ensemble::in_sync(desired, facts);

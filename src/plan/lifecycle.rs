@@ -101,7 +101,8 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         .iter()
         .map(|(id, _)| step(&desired.members[id], Action::Service(Service::Started), "not running"))
         .collect();
-    if !serving {
+    if !serving && !up.is_empty() {
+        plan.push(deploy::idle());
         together.extend(
             up.iter().map(|id| {
                 step(&desired.members[id], Action::Service(Service::Restarted), "nothing serves now")

@@ -63,7 +63,7 @@ impl Check {
             Check::Ports => "ports".to_owned(),
             Check::Names => "names".to_owned(),
             Check::Firewall => "firewall".to_owned(),
-            Check::ClientPort => "client port from here".to_owned(),
+            Check::ClientPort => "client port".to_owned(),
             Check::QuorumPort(from) => format!("quorum port from {}", desired.name(from)),
             Check::ElectionPort(from) => format!("election port from {}", desired.name(from)),
         }
@@ -364,30 +364,26 @@ fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect
         _ => return None,
     };
     let from = reach.from.map_or_else(|| "this machine".to_owned(), |id| desired.name(id));
-    let rule = facts.host(reach.to).and_then(|host| host.firewall.ports.get(&reach.port));
     let will_open = expect == Expect::AsNow
         && facts.host(reach.to).is_some_and(|host| closed_ports(to, host).contains(&reach.port));
     let (level, evidence, fix) = match reach.result {
         ReachResult::Ok => ok("ok"),
         _ if will_open => ok("closed, to be opened"),
-        result => {
-            let rule =
-                rule.filter(|rule| !rule.open).map(|rule| format!(" ({})", rule.rule)).unwrap_or_default();
-            fail(
-                format!("{from} → {}:{} {}{rule}", to.name, reach.port, result.word()),
-                reach_fix(result, to, reach.port, rule.is_empty()),
-            )
-        }
+        // Not by the rules seen on that host: they were closed before, opening them is proven by then.
+        result => fail(
+            format!("{from} → {}:{} {}", to.name, reach.port, result.word()),
+            reach_fix(result, to, reach.port),
+        ),
     };
     Some(Finding { check, member: reach.to, level, evidence, fix })
 }
 
-fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16, firewall_here_is_open: bool) -> String {
+fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16) -> String {
     match result {
         ReachResult::WrongAnswer => {
             format!("something else answers on {}:{port}: is {} really {}?", to.address, to.name, to.address)
         }
-        ReachResult::Timeout | ReachResult::NoRoute if firewall_here_is_open => {
+        ReachResult::Timeout | ReachResult::NoRoute => {
             format!(
                 "open tcp {port} to {} in the firewall between the hosts (security group, router)",
                 to.address

@@ -30,6 +30,12 @@ impl Plan {
         self.waves.iter().flat_map(|wave| &wave.steps)
     }
 
+    /// It restarts servers all at once, provided that nothing is served by then.
+    pub fn expects_idle(&self) -> bool {
+        let gates = self.waves.iter().flat_map(|wave| &wave.gates);
+        gates.into_iter().any(|gate| gate.condition == Condition::Idle)
+    }
+
     /// Adds a wave, unless it would do nothing and prove nothing.
     pub fn push(&mut self, wave: Wave) {
         if !(wave.steps.is_empty() && wave.gates.is_empty()) {
@@ -97,7 +103,7 @@ pub enum Risk {
     Clients,
     /// This member is a voter and does not count while the step lasts.
     Voter,
-    /// The ensemble stops serving, because the goal asked for it or because it did not serve to begin with.
+    /// The ensemble stops serving; the goal asked for it.
     Service,
 }
 
@@ -188,6 +194,9 @@ pub enum Condition {
     Alive { member: ServerId },
     /// No process of this member is left.
     Down { member: ServerId },
+    /// Nothing is served: whatever is restarted together interrupts nobody. Shut for good as soon
+    /// as a quorum has formed.
+    Idle,
     /// One leader, every other member following and synced, a canary write committed through
     /// the leader and read back through every node.
     Ready,
@@ -292,6 +301,7 @@ impl fmt::Display for Condition {
             Condition::Synced { member } => write!(f, "server {member} in sync and committing"),
             Condition::Alive { member } => write!(f, "server {member} keeps running"),
             Condition::Down { member } => write!(f, "server {member} has ended"),
+            Condition::Idle => f.write_str("nothing is served yet"),
             Condition::Ready => f.write_str("one leader, all others in sync, canary read back everywhere"),
         }
     }

@@ -1,6 +1,7 @@
 //! A line per host on a terminal, redrawn in place; what is finished scrolls away above.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -70,9 +71,13 @@ impl Bars {
     }
 
     fn say(&self, event: &Event) {
-        if let Some(line) = plain::line(event) {
-            let _gone = self.all.println(line);
-        }
+        let Some(line) = plain::line(event) else { return };
+        // Without a bar below it the library leaves the cursor in the line, and whatever comes next, a
+        // question or a result, is written over it.
+        let _gone = match self.hosts.is_empty() && self.gate.is_none() {
+            true => writeln!(std::io::stderr().lock(), "{line}"),
+            false => self.all.println(line),
+        };
     }
 
     fn host(&mut self, member: &str) -> &ProgressBar {

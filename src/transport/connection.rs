@@ -11,6 +11,7 @@ use super::exec::{ExecOutput, Stdin, Stream, brief, escalated, quote, shell, sud
 use super::local;
 use super::session::Session;
 use super::target::{Escalation, LocalTarget, SshTarget};
+use super::tunnel::Tunnel;
 
 /// An open connection to one host. Every method takes `&self`: commands may run side by side.
 pub struct Connection {
@@ -63,6 +64,14 @@ impl Connection {
         match &self.route {
             Route::Local => false,
             Route::Ssh(session) => session.is_closed(),
+        }
+    }
+
+    /// The way to TCP ports on the host's side, for a host behind a jump host: there is no other.
+    pub fn tunnel(&self) -> Option<Tunnel> {
+        match &self.route {
+            Route::Ssh(session) if session.is_carried() => Some(Tunnel::new(session.clone())),
+            Route::Ssh(_) | Route::Local => None,
         }
     }
 

@@ -114,6 +114,17 @@ impl Dialer {
         Ok(connection)
     }
 
+    /// Whether the way to a host leads through a jump host, by the target or by ~/.ssh/config.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when ~/.ssh/config says something unusable about it.
+    pub fn is_behind_jump(&self, target: &Target) -> Result<bool, Error> {
+        match target {
+            Target::Local(_) => Ok(false),
+            Target::Ssh(ssh) => Ok(self.config.resolve(ssh)?.jump.is_some()),
+        }
+    }
+
     /// A logged-in session, and the user it is for.
     pub(super) async fn session(
         &self,

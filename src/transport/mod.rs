@@ -10,6 +10,7 @@
 //! | `known_hosts` | is it the host that it was? |
 //! | `ssh_config` | what ~/.ssh/config adds |
 //! | `connection` | an open connection: commands and streams |
+//! | `tunnel` | TCP connections carried by an SSH connection |
 //! | `session`, `local` | the two ways underneath |
 //! | `exec` | command lines, their output, their streams |
 //! | `binary`, `bootstrap` | our own binary and how it gets onto a host |
@@ -34,6 +35,7 @@ mod patience;
 mod session;
 mod ssh_config;
 mod target;
+mod tunnel;
 
 pub use binary::{LocalBinary, Machine};
 pub use bootstrap::{Bootstrapped, Install, Progress, compress};
@@ -45,6 +47,7 @@ pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Status, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
 pub use keyring::{NoPrompt, Prompt, Question, Secret};
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
+pub use tunnel::Tunnel;
 
 #[cfg(test)]
 mod tests_config;

@@ -103,6 +103,27 @@ fn every_kind_of_firewall_is_opened_for_good() {
 }
 
 #[test]
+fn firewalld_keeps_the_ports_over_a_reload_and_everybody_elses_rules() {
+    let lab = Lab::up(1);
+    // A port that an administrator opened for now only: deploy must not throw it away.
+    lab.on(1, "firewall-cmd -q --add-port=9999/tcp").ok();
+    lab.zkops(&["deploy", &lab.inventory("")]).ok();
+    let open = |flags: &str| lab.on(1, &format!("firewall-cmd {flags} --list-ports")).ok().stdout;
+    assert!(open("").contains("9999/tcp"), "a runtime rule is gone: {}", open(""));
+    assert!(!open("--permanent").contains("9999/tcp"), "a runtime rule was made permanent");
+    lab.on(1, "firewall-cmd -q --reload").ok();
+    for listed in [open(""), open("--permanent")] {
+        assert!(PORTS.iter().all(|port| listed.contains(port)), "open after a reload: {listed}");
+    }
+    // Closed by hand for now: deploy sees it and opens it again.
+    lab.on(1, "firewall-cmd -q --remove-port=2181/tcp").ok();
+    lab.zkops(&["deploy", &lab.inventory("")]).ok().says("open tcp");
+    assert!(open("").contains("2181/tcp"));
+    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    assert_eq!((open("").trim(), open("--permanent").trim()), ("", ""), "destroy closes what deploy opened");
+}
+
+#[test]
 fn hosts_without_systemd_get_a_supervised_daemon() {
     let lab = Lab::made(3, &Make { firewalls: Some("nft iptables none"), plain: true });
     let inventory = lab.inventory("");

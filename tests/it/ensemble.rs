@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -256,15 +256,15 @@ fn thread_states(pid: u32) -> String {
 }
 
 /// Ports of 127.0.0.1 that nothing else takes while this lives: they lie below those the kernel gives to
-/// outgoing connections, and each is held on an address of its own that no server uses, so that tests of
-/// other processes pass it over.
-struct Ports {
-    numbers: Vec<u16>,
-    _held: Vec<TcpListener>,
+/// outgoing connections, and each is held as a UDP port of an address that no server uses, so that tests of
+/// other processes pass it over and nobody finds the TCP port taken.
+pub(crate) struct Ports {
+    pub(crate) numbers: Vec<u16>,
+    _held: Vec<UdpSocket>,
 }
 
 impl Ports {
-    fn reserve(count: usize) -> Ports {
+    pub(crate) fn reserve(count: usize) -> Ports {
         const FIRST: u16 = 10_000;
         const COUNT: u16 = 22_000;
         static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -274,7 +274,7 @@ impl Ports {
         for _ in 0..COUNT {
             let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
             let port = FIRST + (start.wrapping_add(step) % u32::from(COUNT)) as u16;
-            if let Ok(held) = TcpListener::bind(("127.0.0.77", port))
+            if let Ok(held) = UdpSocket::bind(("127.0.0.77", port))
                 && TcpListener::bind(("127.0.0.1", port)).is_ok()
             {
                 ports.numbers.push(port);

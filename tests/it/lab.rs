@@ -9,6 +9,7 @@ use std::{
 use crate::{
     ensemble::SOON,
     run::{Ended, ZKOPS, eventually, run, run_with_stdin},
+    terminal::Terminal,
 };
 
 /// A running lab. Hosts are `node-1` … at 10.77.0.11 …, the operator is the controller at 10.77.0.1.
@@ -80,6 +81,15 @@ impl Lab {
         self.ctl_typing(command, "")
     }
 
+    /// `zkops ARGS` on a second controller that reaches nothing but one host (`lab far`).
+    #[track_caller]
+    pub(crate) fn zkops_from_far(&self, args: &[&str]) -> Ended {
+        let home = self.home().display().to_string();
+        let env =
+            [self.env(), vec![("HOME", &home), ("XDG_STATE_HOME", &home), ("SSH_AUTH_SOCK", "")]].concat();
+        run(script(), &[&["farctl", ZKOPS], args].concat(), &env)
+    }
+
     #[track_caller]
     fn ctl_typing(&self, command: &[&str], stdin: &str) -> Ended {
         let mut env = self.env();
@@ -97,6 +107,14 @@ impl Lab {
         ctl.args(["netns", "exec", &self.name]).args(command);
         ctl.env("HOME", self.home()).env("XDG_STATE_HOME", self.home()).env("SSH_AUTH_SOCK", "");
         ctl
+    }
+
+    /// `zkops ARGS` in a terminal, as the operator on the controller.
+    #[track_caller]
+    pub(crate) fn terminal(&self, args: &[&str]) -> Terminal {
+        let home = self.home().display().to_string();
+        let env = [("HOME", home.as_str()), ("XDG_STATE_HOME", &home), ("SSH_AUTH_SOCK", "")];
+        Terminal::start(&format!("ip netns exec {} {ZKOPS} {}", self.name, args.join(" ")), &env)
     }
 
     pub(crate) fn zkops_command(&self, args: &[&str]) -> Command {

@@ -93,3 +93,53 @@ fn a_clock_that_is_off_is_measured() {
     check.says("clock").says("node-3");
     assert!(check.all().contains("90"), "the offset is not told: {check}");
 }
+
+#[test]
+fn a_taken_port_and_a_wall_between_two_hosts_are_found_before_anything_is_installed() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    lab.on(2, "systemd-run -q --unit=squatter nc -lk 2181").ok();
+    lab.zkops(&["deploy", &inventory]).expect(3).says("node-2").says("2181 is taken by nc");
+    for node in 1..=3 {
+        untouched(&lab, node);
+    }
+    lab.on(2, "systemctl stop squatter").ok();
+
+    // One way only: node-1 is heard by everybody but node-2. The open ports are closed again.
+    lab.lab(&["drop", "node-1", "node-2"]).ok();
+    let refused = lab.zkops(&["deploy", &inventory]).expect(3);
+    refused.says("node-1 → node-2:2888").says("node-1 → node-2:3888").says("firewall between the hosts");
+    assert!(!refused.all().contains("→ node-3:"), "node-3 is reached by all: {refused}");
+    assert!(!refused.all().contains("not listed"), "the rules from before are blamed: {refused}");
+    lab.lab(&["heal"]).ok();
+    lab.zkops(&["deploy", &inventory]).ok();
+}
+
+#[test]
+fn a_host_that_hangs_costs_the_time_allowed_and_no_more() {
+    let lab = Lab::up(3);
+    lab.lab(&["pause", "node-2"]).ok();
+    let refused = lab.zkops(&["deploy", "--timeout", "6s", &lab.inventory("")]).expect(7);
+    refused.says("node-2");
+    assert!(refused.took.as_secs() < 30, "{refused}");
+    lab.lab(&["resume", "node-2"]).ok();
+    for node in 1..=3 {
+        untouched(&lab, node);
+    }
+}
+
+#[test]
+fn plan_and_check_look_and_change_nothing() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    let plan = lab.zkops(&["plan", &inventory]).expect(8);
+    plan.says("1. open the ports").says("4. wait until ready").says("fingerprint");
+    lab.zkops(&["check", &inventory]).ok().says("clock");
+    lab.zkops(&["deploy", "--dry-run", &inventory]).expect(8);
+    for node in 1..=3 {
+        untouched(&lab, node);
+    }
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&["plan", &inventory]).ok().says("nothing to do");
+    lab.zkops(&["check"]).ok();
+}

@@ -6,10 +6,9 @@ mod srvr;
 
 use std::{io, str::FromStr, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, ToSocketAddrs},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Route, Server};
 
 pub use mntr::Mntr;
 pub use srvr::{Latency, Srvr};
@@ -87,12 +86,13 @@ impl std::fmt::Display for Mode {
 ///
 /// # Errors
 /// See [`Error`]; the two refusals every server knows are told apart from answers.
-pub async fn ask(addr: impl ToSocketAddrs, word: &str, deadline: Duration) -> Result<String, Error> {
+pub async fn ask(route: &Route, server: &Server, word: &str, deadline: Duration) -> Result<String, Error> {
     let late = || Error::Timeout {
         word: word.to_owned(),
         ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
     };
-    let answer = tokio::time::timeout(deadline, exchange(addr, word)).await.map_err(|_| late())??;
+    let answer =
+        tokio::time::timeout(deadline, exchange(route, server, word)).await.map_err(|_| late())??;
     if answer.ends_with("is not executed because it is not in the whitelist.\n") {
         return Err(Error::NotWhitelisted(word.to_owned()));
     }
@@ -106,24 +106,25 @@ pub async fn ask(addr: impl ToSocketAddrs, word: &str, deadline: Duration) -> Re
 ///
 /// # Errors
 /// As [`ask`], or an answer that is none.
-pub async fn srvr(addr: impl ToSocketAddrs, deadline: Duration) -> Result<Srvr, Error> {
-    ask(addr, "srvr", deadline).await?.parse()
+pub async fn srvr(route: &Route, server: &Server, deadline: Duration) -> Result<Srvr, Error> {
+    ask(route, server, "srvr", deadline).await?.parse()
 }
 
 /// `mntr`, parsed. Often not whitelisted: fall back to [`srvr()`].
 ///
 /// # Errors
 /// As [`ask`], or an answer that is none.
-pub async fn mntr(addr: impl ToSocketAddrs, deadline: Duration) -> Result<Mntr, Error> {
-    ask(addr, "mntr", deadline).await?.parse()
+pub async fn mntr(route: &Route, server: &Server, deadline: Duration) -> Result<Mntr, Error> {
+    ask(route, server, "mntr", deadline).await?.parse()
 }
 
-async fn exchange(addr: impl ToSocketAddrs, word: &str) -> Result<String, Error> {
+async fn exchange(route: &Route, server: &Server, word: &str) -> Result<String, Error> {
     let lost = |why| Error::Lost { word: word.to_owned(), why };
-    let mut stream = TcpStream::connect(addr).await.map_err(Error::Connect)?;
-    stream.write_all(word.as_bytes()).await.map_err(lost)?;
+    let mut link = route.open(server.clone()).await.map_err(Error::Connect)?;
+    link.writer.write_all(word.as_bytes()).await.map_err(lost)?;
+    link.writer.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
-    match (&mut stream).take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer).await {
+    match (&mut link.reader).take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer).await {
         Ok(_) => {}
         // A server may reset instead of closing once it has said everything.
         Err(_) if !answer.is_empty() => {}

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{Error, Mntr, Mode, Srvr, ask};
+use crate::client::{Route, Server};
 use crate::ids::Zxid;
 
 const LEADER: &str =
@@ -72,6 +73,10 @@ fn mntr_gives_types_for_what_an_operator_reads_and_text_for_the_rest() {
 }
 
 /// A server for one connection; gives its address to `test`.
+fn at(addr: SocketAddr) -> Server {
+    Server { host: addr.ip().to_string(), port: addr.port() }
+}
+
 async fn one_answer<F: Future<Output = ()>>(answer: &'static [u8], test: impl FnOnce(SocketAddr) -> F) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -87,7 +92,7 @@ async fn one_answer<F: Future<Output = ()>>(answer: &'static [u8], test: impl Fn
 #[tokio::test]
 async fn an_answer_ends_where_the_server_closes() {
     one_answer(b"imok", |addr| async move {
-        assert_eq!(ask(addr, "ruok", Duration::from_secs(5)).await.unwrap(), "imok");
+        assert_eq!(ask(&Route::Direct, &at(addr), "ruok", Duration::from_secs(5)).await.unwrap(), "imok");
     })
     .await;
 }
@@ -95,16 +100,22 @@ async fn an_answer_ends_where_the_server_closes() {
 #[tokio::test]
 async fn the_refusals_are_errors_of_their_own() {
     one_answer(b"mntr is not executed because it is not in the whitelist.\n", |addr| async move {
-        let error = ask(addr, "mntr", Duration::from_secs(5)).await.unwrap_err();
+        let error = ask(&Route::Direct, &at(addr), "mntr", Duration::from_secs(5)).await.unwrap_err();
         assert!(matches!(error, Error::NotWhitelisted(word) if word == "mntr"));
     })
     .await;
     one_answer(b"This ZooKeeper instance is not currently serving requests\n", |addr| async move {
-        assert!(matches!(ask(addr, "srvr", Duration::from_secs(5)).await, Err(Error::NotServing)));
+        assert!(matches!(
+            ask(&Route::Direct, &at(addr), "srvr", Duration::from_secs(5)).await,
+            Err(Error::NotServing)
+        ));
     })
     .await;
     one_answer(b"", |addr| async move {
-        assert!(matches!(ask(addr, "srvr", Duration::from_secs(5)).await, Err(Error::Silent(_))));
+        assert!(matches!(
+            ask(&Route::Direct, &at(addr), "srvr", Duration::from_secs(5)).await,
+            Err(Error::Silent(_))
+        ));
     })
     .await;
 }
@@ -114,7 +125,7 @@ async fn a_server_that_says_nothing_costs_the_deadline_and_no_more() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let before = Instant::now();
-    let error = ask(addr, "srvr", Duration::from_millis(50)).await.unwrap_err();
+    let error = ask(&Route::Direct, &at(addr), "srvr", Duration::from_millis(50)).await.unwrap_err();
     assert!(matches!(error, Error::Timeout { ms: 50, .. }), "{error}");
     assert!(before.elapsed() < Duration::from_secs(5));
 }

@@ -3,8 +3,12 @@
 use super::world::World;
 use super::{check, show};
 use crate::ids::ServerId;
-use crate::plan::facts::{HostView, Marker, MemberFacts, Myid, NoWayIn, PortUser, ServerView, Unreachable};
-use crate::plan::{Goal, plan};
+use crate::plan::facts::{
+    HostView, Marker, MemberFacts, Myid, NoWayIn, PortRule, PortUser, ServerView, Unreachable,
+};
+use crate::plan::gate::{self, Gatekeeper};
+use crate::plan::step::Condition;
+use crate::plan::{Goal, ensemble, plan};
 
 #[test]
 fn three_bare_hosts_are_opened_installed_and_started_together() {
@@ -65,6 +69,58 @@ fn a_changed_config_is_rolled_out_leader_last() {
          8. wait until ready
          then one leader, all others in sync, canary read back everywhere (within 60 s)",
     );
+}
+
+/// All have an older configuration, and closed ports keep them apart.
+fn stale_and_apart() -> World {
+    let mut world = World::deployed(3, 0);
+    // The servers were started well before.
+    world.facts.wall_ms += 10_000;
+    for member in world.desired.members.values_mut() {
+        member.config = member.config.replace("2000", "1000");
+    }
+    for id in [1, 2, 3] {
+        world.host(id).firewall.ports.insert(2888, PortRule::default());
+    }
+    world.settle();
+    assert!(!ensemble::serves(&world.desired, &world.facts));
+    world
+}
+
+#[test]
+fn a_restart_of_all_is_given_up_when_opened_ports_bring_a_quorum_together() {
+    let mut world = stale_and_apart();
+    let plan_now = |world: &World| plan(&world.desired, &world.facts, &Goal::Deploy).expect("plan");
+    let first = plan_now(&world);
+    let text = first.to_string();
+    let (proof, restart) =
+        ("prove that nothing is served yet\n   then nothing is served yet", "restart: nothing serves yet");
+    assert!(text.find(proof).expect(&text) < text.find(restart).expect(&text), "{text}");
+    assert!(first.expects_idle());
+
+    let running = |world: &mut World| [1, 2, 3].map(|id| world.host(id).unit.state.clone());
+    let before = running(&mut world);
+    assert!(!world.apply(&first), "the ports made them serve: {text}");
+    assert_eq!(running(&mut world), before, "nobody was restarted");
+    assert!(ensemble::serves(&world.desired, &world.facts));
+
+    let second = plan_now(&world);
+    assert!(!second.expects_idle(), "{second}");
+    assert!(second.to_string().contains("prove that the others serve without node-1"), "{second}");
+    assert!(world.apply(&second) && plan_now(&world).is_empty());
+}
+
+#[test]
+fn what_does_not_serve_is_restarted_all_at_once() {
+    let mut world = stale_and_apart();
+    // The wall between them is nothing that opening a port would mend: no quorum comes up.
+    let first = plan(&world.desired, &world.facts, &Goal::Deploy).expect("plan");
+    world.facts.members.values_mut().for_each(|member| {
+        member.server = ServerView::NotServing { words: "no quorum".into() };
+    });
+    let gate = first.waves.iter().flat_map(|wave| &wave.gates).find(|gate| gate.condition == Condition::Idle);
+    let condition = &gate.expect("a gate").condition;
+    assert_eq!(gate::ask(&world.desired, &world.facts, condition), Gatekeeper::Open);
 }
 
 #[test]

@@ -114,12 +114,14 @@ fn a_restart_of_what_does_not_serve_needs_no_rolling() {
         &world,
         &Goal::Restart { members: vec![] },
         "restart orders
-         1. start together
+         1. prove that nothing is served yet
+         then nothing is served yet (within 5 s)
+         2. start together
          node-1: server started [not running]
          node-2: server started [not running]
          node-3: server restarted [nothing serves now]
          then 2 voters in sync and committing (within 60 s)
-         2. wait until ready
+         3. wait until ready
          then one leader, all others in sync, canary read back everywhere (within 60 s)",
     );
 }

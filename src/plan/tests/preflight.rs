@@ -85,7 +85,10 @@ fn a_closed_port_is_a_failure_only_after_it_was_opened() {
     let after = find(Expect::Open);
     assert_eq!(after[0].level, Level::Fail);
     assert_eq!(after[0].check, Check::QuorumPort(ServerId(1)));
-    assert_eq!(after[0].evidence, "node-1 → node-3:2888 no route (zone public: default REJECT)");
-    assert_eq!(after[0].fix.as_deref(), Some("open tcp 2888 on node-3"));
+    assert_eq!(after[0].evidence, "node-1 → node-3:2888 no route");
+    assert_eq!(
+        after[0].fix.as_deref(),
+        Some("open tcp 2888 to 10.0.0.3 in the firewall between the hosts (security group, router)")
+    );
     assert_eq!(after[1].level, Level::Ok);
 }
