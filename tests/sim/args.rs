@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use zkops::mutants::Mutant;
 
+use crate::mutants;
 use crate::run::{Verdict, run};
 use crate::scenario::{SECOND, Scenario};
 use crate::shrink::shrink;
@@ -35,6 +37,12 @@ struct Args {
     /// Go on after the first failing seed.
     #[arg(long)]
     keep_going: bool,
+    /// Switch one hand-made fault on (needs `--features mutants`), by its name.
+    #[arg(long, value_parser = mutant)]
+    mutant: Option<Mutant>,
+    /// Run every mutant until it is found, at most over the seeds given; print the table.
+    #[arg(long)]
+    mutants: bool,
     /// Do not cut a failing plan down.
     #[arg(long)]
     no_shrink: bool,
@@ -44,6 +52,10 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("write A..B")?;
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
     Ok(number(from)?..number(to)?)
+}
+
+fn mutant(name: &str) -> Result<Mutant, String> {
+    Mutant::parse(name).ok_or_else(|| format!("no mutant is called {name}"))
 }
 
 #[derive(Default)]
@@ -61,9 +73,13 @@ pub(crate) fn main() -> ExitCode {
     // A panic of the code under test is a verdict; its message is in the violation.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seed) = args.trace {
+        mutants::switch_on(args.mutant);
         let verdict = run(&Scenario::draw(seed, args.chaos * SECOND), true, true);
         println!("{}", line(seed, &verdict));
         return if verdict.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    if args.mutants {
+        return mutants::table(args.seeds, args.chaos * SECOND, args.threads);
     }
     let started = Instant::now();
     let totals = Mutex::new(Totals::default());
@@ -90,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn work(args: &Args, next: &AtomicU64, totals: &Mutex<Totals>) {
+    mutants::switch_on(args.mutant);
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         let stop = |totals: &Totals| !args.keep_going && !totals.failed.is_empty();

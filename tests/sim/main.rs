@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod client;
 mod model;
+mod mutants;
 mod net;
 mod node;
 mod queue;

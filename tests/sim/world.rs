@@ -16,6 +16,9 @@ use crate::queue::{Event, Queue};
 use crate::scenario::{Direction, Fault, Knobs, MS, SECOND, Scenario, Target};
 use crate::trace::Trace;
 
+/// A run has some ten thousand events: whoever needs this many goes round in circles.
+const EVENTS_MAX: u64 = 2_000_000;
+
 pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) rng: Rng,
@@ -96,6 +99,9 @@ impl World {
                 return true;
             };
             self.now = at;
+            if self.events > EVENTS_MAX {
+                self.checks.fail("livelock", format!("more than {EVENTS_MAX} events by {:.1} s", self.seconds()));
+            }
             self.happen(event);
         }
         false
