@@ -63,11 +63,12 @@ impl Clock {
         // Never is a year away.
         let ms = ms.min(1 << 35);
         let us = (ms * 1000) as i64;
-        let mut at = us - us / 1_000_000 * self.drift_ppm;
-        while self.ms(at as u64) < ms {
+        // The inverse, first roughly, then to the millisecond.
+        let mut at = us - us / (1_000_000 + self.drift_ppm) * self.drift_ppm - 1_000;
+        while self.ms(at.max(0) as u64) < ms {
             at += 500;
         }
-        at as u64
+        at.max(0) as u64
     }
 }
 
