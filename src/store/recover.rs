@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::ids::{Epoch, Zxid};
 use crate::tree::{Tree, Txn};
 
-use super::disk::{Disk, File, Kind};
+use super::disk::{Disk, File, Kind, read_full};
 use super::epochs;
 use super::names::{self, Dirs};
 use super::newest;
@@ -49,6 +49,7 @@ pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Re
     let (mut state, markers) = load(disk, dirs, settings, &mut notes)?;
     tidy(disk, dirs, &mut notes)?;
     mend(disk, dirs, &state.replayed, &mut notes)?;
+    make_durable(disk, dirs, state.replayed.end.as_ref())?;
     // Consumed by the first start, once what it stands for is durable (disk-format §8).
     for marker in markers {
         disk.remove(&marker)?;
@@ -321,6 +322,31 @@ fn mend<D: Disk>(disk: &D, dirs: &Dirs, replayed: &Replayed, notes: &mut Vec<Str
     Ok(())
 }
 
+/// Makes sure that the disk holds what was just read. The process before this one may have been killed before its
+/// fsync, or its fsync failed: then the newest entries, names and epochs are in the page cache alone, and votes
+/// and acks are about to build on them. Written once more, because after a failed fsync the kernel may take pages
+/// for clean that never reached the disk. Only the newest log can be meant: an older one was synced before the
+/// next was begun.
+fn make_durable<D: Disk>(disk: &D, dirs: &Dirs, end: Option<&(PathBuf, u64)>) -> Result<()> {
+    if let Some((path, end)) = end {
+        let mut file = disk.open(path)?;
+        let mut chunk = vec![0; REWRITE_BYTES];
+        let mut at = 0;
+        while at < *end {
+            let len = REWRITE_BYTES.min(usize::try_from(*end - at).unwrap_or(REWRITE_BYTES));
+            let got = read_full(&mut file, at, &mut chunk[..len])?;
+            if got == 0 {
+                break;
+            }
+            file.write_at(at, &chunk[..got])?;
+            at += got as u64;
+        }
+        file.sync_data()?;
+    }
+    disk.sync_dir(&dirs.logs())?;
+    Ok(disk.sync_dir(&dirs.snaps())?)
+}
+
 /// Cuts a log file at `at`, durably, and keeps the bytes behind it in a file that no server reads;
 /// that file's name, if there was anything to keep and room to keep it.
 pub(crate) fn cut<D: Disk>(disk: &D, dir: &Path, file: &Path, at: u64, why: &str) -> Result<Option<String>> {
@@ -385,6 +411,8 @@ fn initialize_markers<D: Disk>(disk: &D, dirs: &Dirs) -> Result<Vec<PathBuf>> {
     Ok(present)
 }
 
+/// How much of a log is written again at a time.
+const REWRITE_BYTES: usize = 1 << 20;
 const INITIALIZE: &str = "initialize";
 /// As many snapshots as the reference tries.
 const CANDIDATES_MAX: usize = 100;

@@ -50,6 +50,8 @@ pub(crate) struct Replayed {
     pub(crate) torn: Vec<Torn>,
     /// Files that hold nothing, not even a header.
     pub(crate) without_header: Vec<PathBuf>,
+    /// The newest file that was read to its end, and where its good entries end.
+    pub(crate) end: Option<(PathBuf, u64)>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -63,6 +65,7 @@ impl Replayed {
             beyond: false,
             torn: Vec::new(),
             without_header: Vec::new(),
+            end: None,
             notes: Vec::new(),
         }
     }
@@ -135,6 +138,7 @@ struct Walk<'a> {
     beyond: bool,
     torn: Vec<Torn>,
     without_header: Vec<PathBuf>,
+    end: Option<(PathBuf, u64)>,
     notes: Vec<String>,
     lower: u64,
     repeated: u64,
@@ -153,6 +157,7 @@ impl<'a> Walk<'a> {
             beyond: false,
             torn: Vec::new(),
             without_header: Vec::new(),
+            end: None,
             notes: Vec::new(),
             lower: 0,
             repeated: 0,
@@ -259,9 +264,10 @@ impl<'a> Walk<'a> {
             }
             Tail::NoHeader => {
                 self.without_header.push(path.to_owned());
-                false
+                return Ok(());
             }
         };
+        self.end = Some((path.to_owned(), end.at));
         if cut_short {
             self.torn.push(Torn { file: path.to_owned(), at: end.at, after: self.last });
         }
@@ -289,6 +295,7 @@ impl<'a> Walk<'a> {
             beyond: self.beyond,
             torn: self.torn,
             without_header: self.without_header,
+            end: self.end,
             notes: self.notes,
         }
     }

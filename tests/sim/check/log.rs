@@ -161,7 +161,6 @@ impl Checks {
         });
         (view.accepted, view.current) = (accepted, current);
         let (logged_end, durable_end) = (view.logged.last().map(|e| e.0), view.durable.last().map(|e| e.0));
-        let history_before = view.logged.clone();
         let history = view.choose(last, &recovered.tail);
         view.unsure = false;
         view.installing.clear();
@@ -186,9 +185,6 @@ impl Checks {
             self.fail("epoch monotone", what);
         }
         if history.is_none() && may_vote {
-            let own: Vec<_> = history_before.iter().map(|e| e.0).collect();
-            let read: Vec<_> = recovered.tail.iter().map(|e| e.0).collect();
-            println!("own {own:?}\nread {read:?}");
             let tail = (recovered.tail.first().map(|e| e.0), recovered.tail.last().map(|e| e.0));
             let what = format!("n{} starts with {last} and a log ({tail:?}) that it never wrote ({logged_end:?}, {durable_end:?})", node + 1);
             self.fail("durability", what);
