@@ -175,7 +175,9 @@ fn epochs_missing_or_behind_are_what_the_txns_say_and_never_bumped() {
     check(&[("acceptedEpoch", "4"), ("currentEpoch", "4")], 4, 4);
     check(&[("acceptedEpoch", "3\n"), ("currentEpoch", "2")], 3, 2);
     check(&[("acceptedEpoch", "3"), ("currentEpoch", "2"), ("currentEpoch.tmp", "3")], 3, 2);
-    check(&[("acceptedEpoch", "1"), ("currentEpoch", "4")], 4, 4);
+    // No order of writes leaves this: one of the two is damaged.
+    let reversed = with(&[("acceptedEpoch", "1"), ("currentEpoch", "4")]).unwrap_err();
+    assert!(matches!(reversed, Refusal::EpochsReversed { .. }), "{reversed}");
     for bad in ["", "x", "-1", "1 2"] {
         let refusal = with(&[("currentEpoch", bad)]).unwrap_err();
         assert!(matches!(refusal, Refusal::BadEpoch { .. }), "{bad:?}: {refusal}");
