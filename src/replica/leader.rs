@@ -54,6 +54,11 @@ impl Lead {
         self.prepared.len() + self.waiting.len()
     }
 
+    /// Nobody is there any more to take these answers.
+    pub(super) fn forget_syncs(&mut self, learner: ConnId) {
+        self.syncs.retain(|(_, conn, _)| *conn != learner);
+    }
+
     /// The transaction proposed under this zxid, if this server prepared it.
     pub(super) fn take_prepared(&mut self, zxid: Zxid) -> Option<Txn> {
         self.prepared.front().is_some_and(|txn| txn.header.zxid == zxid).then(|| self.prepared.pop_front())?

@@ -35,8 +35,10 @@ impl Replica {
             zab::Output::PingDue { zxid } => self.answer_ping(zxid),
             zab::Output::Answer { packet } => self.leader_answer(packet),
             zab::Output::LearnerGone { conn } => {
+                // Its sessions stay its own until a server they go to says so (REVALIDATE): what an earlier
+                // server of theirs still has on its way must not come in behind what was sent since.
                 if let Some(lead) = &mut self.lead {
-                    lead.tracker.disown(conn);
+                    lead.forget_syncs(conn);
                 }
             }
             network @ (zab::Output::DialElection { .. }

@@ -124,15 +124,6 @@ impl SessionTracker {
         }
     }
 
-    /// A learner's connection ended: its sessions may speak through any server next.
-    pub(super) fn disown(&mut self, conn: ConnId) {
-        for session in self.sessions.values_mut() {
-            if session.owner == Some(SessionOwner::Learner(conn)) {
-                session.owner = None;
-            }
-        }
-    }
-
     /// Sessions whose bucket has passed, oldest bucket first.
     pub(super) fn expired(&mut self, now_ms: u64) -> Vec<SessionId> {
         let later = self.buckets.split_off(&(now_ms + 1));

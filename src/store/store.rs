@@ -37,6 +37,8 @@ pub struct Store<D: Disk> {
     history: History,
     /// Why what the disk holds is not whole: set from a start without a vote until [`Store::declare_whole`].
     unsynced: Option<String>,
+    /// It was opened with damage, and is not whole yet.
+    wounded: bool,
     /// What a human should know and has not been told.
     notes: Vec<String>,
     /// Why nothing may be written any more.
@@ -83,6 +85,7 @@ impl<D: Disk> Store<D> {
             history: History::default(),
             unsynced: (!recovered.may_vote)
                 .then(|| recovered.wound.as_ref().map_or_else(empty, Refusal::to_string)),
+            wounded: recovered.wound.is_some(),
             notes: Vec::new(),
             failed: None,
             _locks: locks,
@@ -151,6 +154,10 @@ impl<D: Disk> Store<D> {
             if epoch < store.accepted {
                 let why = format!("acceptedEpoch {epoch} after {}", store.accepted);
                 return Err(Refusal::Misuse(why));
+            }
+            // A new promise may make damage look whole: a currentEpoch that was beyond the old one no longer is.
+            if let Some(why) = store.unsynced.as_ref().filter(|_| store.wounded) {
+                unsynced::mark(&store.disk, &store.dirs, why)?;
             }
             epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED, epoch)?;
             store.accepted = epoch;
@@ -284,6 +291,7 @@ impl<D: Disk> Store<D> {
         self.guarded(|store| {
             unsynced::clear(&store.disk, &store.dirs)?;
             store.unsynced = None;
+            store.wounded = false;
             Ok(())
         })
     }

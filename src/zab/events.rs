@@ -87,7 +87,7 @@ pub enum Output {
     PingDue { zxid: Zxid },
     /// Learner: REVALIDATE or SYNC from the leader; all that was committed before it is delivered.
     Answer { packet: Packet },
-    /// Leader: forget which sessions this learner owns.
+    /// Leader: nothing more comes from this learner or reaches it.
     LearnerGone { conn: ConnId },
     /// A line for the log: why a role or a connection was given up.
     Note(String),

@@ -346,6 +346,11 @@ impl World {
                 self.checks.persists(i, op, now.ms);
             }
         }
+        let role = process.replica.zab().map(|zab| *zab.role());
+        if self.checks.nodes[i].role != role {
+            let (epoch, last) = (process.replica.epoch(), process.replica.last_zxid());
+            self.trace.say(self.now, || format!("n{} is {role:?} in {epoch} at {last}", i + 1));
+        }
         self.checks.stepped(i, node.sid, &process.replica, now.ms);
         // Whatever was damaged is of no more use, or was of none.
         node.rotten &= !process.replica.serving();

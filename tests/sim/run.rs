@@ -50,7 +50,7 @@ fn play(world: &mut World, scenario: &Scenario) {
     }
     world.heal();
     let healing_us = world.healing_us();
-    if !world.run_while(healing_us, |world| !world.is_whole()) {
+    if !world.run_supervised(healing_us, |world| !world.is_whole()) {
         let roles: Vec<_> = world.nodes.iter().map(|node| node.role()).collect();
         let what = format!("{:.1} s after the faults ended: {roles:?}", healing_us as f64 / SECOND as f64);
         return world.checks.fail("liveness: whole again", what);

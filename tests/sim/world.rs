@@ -100,7 +100,8 @@ impl World {
             };
             self.now = at;
             if self.events > EVENTS_MAX {
-                self.checks.fail("livelock", format!("more than {EVENTS_MAX} events by {:.1} s", self.seconds()));
+                self.checks
+                    .fail("livelock", format!("more than {EVENTS_MAX} events by {:.1} s", self.seconds()));
             }
             self.happen(event);
         }
@@ -116,6 +117,19 @@ impl World {
             }
         }
         true
+    }
+
+    /// The same with a supervisor, which starts what has ended: a server that found its data damaged gives up when
+    /// no leader comes in time, and is started again.
+    pub(crate) fn run_supervised(&mut self, limit_us: u64, busy: impl Fn(&World) -> bool) -> bool {
+        let until = self.now + limit_us;
+        while self.now < until && self.checks.violation.is_none() {
+            if self.run_while((until - self.now).min(SECOND), &busy) {
+                return true;
+            }
+            (0..self.nodes.len()).for_each(|i| self.start_node(i));
+        }
+        !busy(self)
     }
 
     fn happen(&mut self, event: Event) {

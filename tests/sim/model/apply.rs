@@ -231,8 +231,13 @@ impl Model {
     }
 }
 
+/// Whether a request came too late for its session: that speaks through another server now, or is gone.
+pub(crate) fn is_stale(body: &TxnBody) -> bool {
+    is_moved(body) || matches!(body, TxnBody::Error(code) if *code == ErrorCode::SessionExpired.code())
+}
+
 /// Whether a request was refused because its session speaks through another server now.
-pub(crate) fn is_moved(body: &TxnBody) -> bool {
+fn is_moved(body: &TxnBody) -> bool {
     match body {
         TxnBody::Error(code) => *code == ErrorCode::SessionMoved.code(),
         TxnBody::Multi(subs) => subs.iter().any(|sub| is_moved(&sub.body)),

@@ -7,7 +7,7 @@
 mod apply;
 mod judge;
 
-pub(crate) use apply::is_moved;
+pub(crate) use apply::is_stale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
