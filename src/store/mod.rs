@@ -16,6 +16,7 @@
 //! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
 //! | `newest` | the record of the newest log, so that its absence shows |
+//! | `supersede` | a received snapshot in the place of all older data, over crashes |
 //! | `unsynced` | the mark on data that a leader's snapshot is only about to make whole |
 //! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
 //! | `settings` | what an operator may choose |
@@ -37,6 +38,7 @@ mod settings;
 mod snap;
 #[allow(clippy::module_inception)]
 mod store;
+mod supersede;
 mod txnlog;
 mod unsynced;
 

@@ -16,7 +16,7 @@ use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
 use super::txnlog::{self, LogReader, Replayed, Span, Torn};
-use super::unsynced;
+use super::{supersede, unsynced};
 
 /// What a directory holds, in memory.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Re
     if settings.quorum {
         epochs::check(disk, &dirs.snaps())?;
     }
+    supersede::finish(disk, dirs, &mut notes)?;
     let (mut state, markers) = load(disk, dirs, settings, &mut notes)?;
     tidy(disk, dirs, &mut notes)?;
     mend(disk, dirs, &state.replayed, &mut notes)?;

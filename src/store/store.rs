@@ -22,7 +22,7 @@ use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter};
-use super::unsynced;
+use super::{supersede, unsynced};
 
 /// A data directory in use.
 pub struct Store<D: Disk> {
@@ -267,11 +267,12 @@ impl<D: Disk> Store<D> {
             body.chunks(WRITE_BYTES).try_for_each(|chunk| file.write(chunk))?;
             let digest = store.settings.tree.digest_enabled.then(|| (zxid, tree.digest()));
             store.history.change();
+            let base = names::snapshot(zxid, compression);
+            supersede::announce(&store.disk, &store.dirs, &base)?;
             file.finish(digest, zxid)?;
             drop(tree);
             store.log.restart_after(zxid);
-            let base = names::snapshot(zxid, compression);
-            let damaged = supersede(&store.disk, &store.dirs, &base, new_wound)?;
+            let damaged = supersede::carry_out(&store.disk, &store.dirs, &base, new_wound)?;
             if !damaged.is_empty() {
                 store.notes.push(format!(
                     "the leader's snapshot {zxid} is durable in {}; the data that it replaces is set aside there: {}. \
@@ -417,43 +418,6 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Sets everything but the snapshot `base` aside. Newest logs first, snapshots after the logs that
-/// build on them: a crash in between leaves the new state or a whole part of the old one.
-///
-/// `new_wound` says that what goes was damaged: now (true) or when an earlier sync began, which this one
-/// completes. The names of such files are returned.
-fn supersede<D: Disk>(disk: &D, dirs: &Dirs, base: &str, new_wound: Option<bool>) -> Result<Vec<String>> {
-    let why = if new_wound.is_some() { names::DAMAGED } else { names::SUPERSEDED };
-    let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
-    // One generation of each kind is kept for a human; the one before makes room.
-    let makes_room = |name: &str| match new_wound {
-        Some(new) => new && names::is_damaged(name),
-        None => names::is_disposable(name),
-    };
-    for dir in if snap_dir == log_dir { vec![&snap_dir] } else { vec![&snap_dir, &log_dir] } {
-        for name in disk.list(dir)?.into_iter().filter(|name| makes_room(name)) {
-            disk.remove(&dir.join(name))?;
-        }
-    }
-    let mut damaged = Vec::new();
-    let mut set_aside = |dir: &Path, path: &Path| {
-        let name = recover::set_aside(disk, dir, path, why)?;
-        disk.sync_dir(dir)?;
-        if new_wound.is_some() {
-            damaged.push(name);
-        }
-        Result::Ok(())
-    };
-    newest::step_back(disk, &log_dir, None)?;
-    for (_, path) in txnlog::files(disk, &log_dir)?.iter().rev() {
-        set_aside(&log_dir, path)?;
-    }
-    for candidate in snap::find(disk, &snap_dir)?.into_iter().filter(|found| found.name != base) {
-        set_aside(&snap_dir, &snap_dir.join(&candidate.name))?;
-    }
-    Ok(damaged)
 }
 
 /// When the next snapshot is due.

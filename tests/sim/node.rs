@@ -86,6 +86,8 @@ pub(crate) struct Process {
     log: VecDeque<ToLog>,
     log_busy: bool,
     snapshotting: Option<Snapshotting>,
+    /// Signs of life in the batch at hand. They count unless the server closed the connection before them.
+    heard: Vec<(ClientId, SessionId, u64)>,
 }
 
 /// A client's connection at its server.
@@ -187,6 +189,7 @@ impl World {
         for note in &recovered.notes {
             self.trace.say(now, || format!("n{} notes: {note}", i + 1));
         }
+        self.trace.say(now, || format!("n{} has {:?}", i + 1, self.nodes[i].disk.files()));
         let replica = self.replica(i, recovered, seed);
         let node = &mut self.nodes[i];
         node.process = Some(Process {
@@ -203,6 +206,7 @@ impl World {
             log: VecDeque::new(),
             log_busy: false,
             snapshotting: None,
+            heard: Vec::new(),
         });
         self.wake(i);
     }
@@ -327,8 +331,7 @@ impl World {
         match &input {
             Input::ClientFrame { client, .. } => {
                 if let Some(served) = process.clients.get(client).filter(|served| served.open) {
-                    let session = self.sessions[served.link];
-                    self.checks.nodes[i].heard_ms.insert(session, now.ms);
+                    process.heard.push((*client, self.sessions[served.link], now.ms));
                 }
             }
             Input::Peer(zab::Input::Packet { packet, .. }) if packet.kind == Kind::PING => {
@@ -386,6 +389,7 @@ impl World {
             self.wake_disk(i);
         }
         self.answer_clients(i);
+        self.count_signs_of_life(i);
     }
 
     fn answer_clients(&mut self, i: usize) {
@@ -411,6 +415,15 @@ impl World {
             }
             if closing {
                 self.close(link, 1);
+            }
+        }
+    }
+
+    fn count_signs_of_life(&mut self, i: usize) {
+        let Some(process) = &mut self.nodes[i].process else { return };
+        for (client, session, now_ms) in std::mem::take(&mut process.heard) {
+            if process.clients.contains_key(&client) {
+                self.checks.nodes[i].heard_ms.insert(session, now_ms);
             }
         }
     }
@@ -654,6 +667,9 @@ impl World {
                 }
                 Written::Reloaded { id, ops, recovered } => {
                     let last = Some(recovered.tree.last_zxid());
+                    self.trace.say(self.now, || {
+                        format!("n{} has cut its log: {last:?} {:?}", i + 1, self.nodes[i].disk.files())
+                    });
                     planned.drain(..ops).for_each(|op| self.checks.durable(i, &op, last));
                     let tree = Box::new(recovered.tree);
                     self.put_in(i, Inbound::Input(Input::Reloaded { id, tree, tail: recovered.tail }));

@@ -291,3 +291,35 @@ fn what_a_start_has_read_survives_a_power_cut() {
         }
     }
 }
+
+#[test]
+fn a_truncation_never_goes_back_behind_a_snapshot_whose_installation_was_cut_short() {
+    let received = tree_of((1..=5).map(|counter| z(2, counter)));
+    let mut installed = 0;
+    for operation in 0..60 {
+        let disk = MemDisk::new(operation);
+        let (mut store, _) = open(&disk).unwrap();
+        // A tail of its own, in several files, which the leader has discarded.
+        for counter in 1..=3 {
+            log(&mut store, 1, counter..=counter);
+            store.roll().unwrap();
+        }
+        store.write_accepted_epoch(Epoch(2)).unwrap();
+        disk.fail_at(disk.operations() + operation, Fault::Crash);
+        let _ = store.install_snapshot(z(2, 5), &body(&received));
+        drop(store);
+        disk.clear_faults();
+        disk.restart();
+        let (mut store, recovered) = open(&disk).unwrap();
+        if recovered.tree.last_zxid() == z(2, 5) {
+            installed += 1;
+            let left = store.truncate(z(2, 4)).unwrap();
+            assert_eq!(
+                left.tree.last_zxid(),
+                z(2, 5),
+                "crash at operation {operation}: the old tail came back"
+            );
+        }
+    }
+    assert!(installed > 5, "the snapshot was there after {installed} of the crashes only");
+}
