@@ -328,22 +328,28 @@ impl World {
         let node = &mut self.nodes[i];
         let Some(process) = &mut node.process else { return };
         let now = node.clock.now(self.now);
+        let mut touches = None;
         match &input {
             Input::ClientFrame { client, .. } => {
                 if let Some(served) = process.clients.get(client).filter(|served| served.open) {
                     process.heard.push((*client, self.sessions[served.link], now.ms));
                 }
             }
-            Input::Peer(zab::Input::Packet { packet, .. }) if packet.kind == Kind::PING => {
-                for session in touched(packet.data.as_ref()) {
-                    self.checks.nodes[i].heard_ms.insert(session, now.ms);
-                }
+            Input::Peer(zab::Input::Packet { conn, packet }) if packet.kind == Kind::PING => {
+                touches = Some((*conn, touched(packet.data.as_ref())));
             }
             Input::Reloaded { tree, .. } => self.checks.reloads(i, tree.last_zxid()),
             _ => {}
         }
         let known = process.outputs.len();
         process.replica.step(now, input, &mut process.outputs);
+        // A learner that was given up before its answer was read has said nothing.
+        if let Some((conn, sessions)) = touches
+            && process.replica.zab().is_some_and(|zab| zab.learners().any(|learner| learner.conn == conn))
+        {
+            let heard = &mut self.checks.nodes[i].heard_ms;
+            heard.extend(sessions.into_iter().map(|session| (session, now.ms)));
+        }
         for output in &process.outputs[known..] {
             if let Output::Persist { op, .. } = output {
                 self.checks.persists(i, op, now.ms);

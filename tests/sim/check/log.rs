@@ -390,20 +390,21 @@ impl NodeView {
     fn choose(&self, last: Zxid, tail: &[(Zxid, Bytes)]) -> Option<History> {
         let installed = self.installing.iter().rev().map(|(zxid, history)| (Some(*zxid), &**history));
         let own = [(None, &self.logged), (None, &self.durable)];
+        let mut likely = None;
         for (exactly, history) in installed.chain(own) {
             if exactly.is_some_and(|zxid| zxid != last && tail.is_empty()) {
                 continue;
             }
             let upto: History = history.iter().filter(|(zxid, _)| *zxid <= last).cloned().collect();
             let reaches = upto.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
-            let explains = match tail.last() {
-                Some((end, _)) => upto.ends_with(tail) && reaches == *end,
-                None => true,
-            };
-            if explains {
-                return Some(upto);
+            match tail.last() {
+                Some((end, _)) if upto.ends_with(tail) && reaches == *end => return Some(upto),
+                Some(_) => {}
+                None if reaches == last => return Some(upto),
+                // A state named after an epoch's start has no transaction of that name.
+                None => likely = likely.or(Some(upto)),
             }
         }
-        None
+        likely
     }
 }

@@ -233,14 +233,18 @@ impl Model {
 
 /// Whether a request came too late for its session: that speaks through another server now, or is gone.
 pub(crate) fn is_stale(body: &TxnBody) -> bool {
-    is_moved(body) || matches!(body, TxnBody::Error(code) if *code == ErrorCode::SessionExpired.code())
+    is_moved(body) || fails_with(body, ErrorCode::SessionExpired)
 }
 
 /// Whether a request was refused because its session speaks through another server now.
 fn is_moved(body: &TxnBody) -> bool {
+    fails_with(body, ErrorCode::SessionMoved)
+}
+
+fn fails_with(body: &TxnBody, code: ErrorCode) -> bool {
     match body {
-        TxnBody::Error(code) => *code == ErrorCode::SessionMoved.code(),
-        TxnBody::Multi(subs) => subs.iter().any(|sub| is_moved(&sub.body)),
+        TxnBody::Error(found) => *found == code.code(),
+        TxnBody::Multi(subs) => subs.iter().any(|sub| fails_with(&sub.body, code)),
         _ => false,
     }
 }
