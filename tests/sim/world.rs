@@ -374,8 +374,8 @@ impl World {
         self.plan_act(c);
     }
 
-    /// One bit of one data file flips, unless another server still has damage of its own to mend: two damaged
-    /// copies may be one too many.
+    /// One bit of one data file flips, unless there is damage still to mend: two damaged copies may be one too many,
+    /// and two flips of one bit are none.
     fn flip_bit(&mut self, i: usize) {
         let is_data = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -383,8 +383,8 @@ impl World {
             path.parent().is_some_and(|dir| dir.ends_with("version-2")) && name != "acceptedEpoch"
         };
         let files: Vec<PathBuf> = self.nodes[i].disk.files().into_iter().filter(is_data).collect();
-        let others_sound = self.nodes.iter().enumerate().all(|(j, node)| j == i || !node.rotten);
-        if self.nodes[i].process.is_some() || files.is_empty() || !others_sound {
+        let all_sound = self.nodes.iter().all(|node| !node.rotten);
+        if self.nodes[i].process.is_some() || files.is_empty() || !all_sound {
             return;
         }
         let path = &files[self.rng.usize(0..files.len())];

@@ -23,6 +23,8 @@ pub(crate) struct NodeView {
     logged: History,
     /// As its disk holds it for sure.
     pub(crate) durable: History,
+    /// As it held it before it was found damaged: what counted then has counted.
+    lost: History,
     /// How many of `logged` were found equal to the committed log.
     verified: usize,
     /// The history behind the snapshot that came last.
@@ -115,6 +117,7 @@ impl Checks {
                 if let Some(at) = view.installing.iter().position(|(at, _)| at == zxid) {
                     let (_, history) = view.installing.remove(at);
                     view.durable = history.iter().filter(|(at, _)| at <= zxid).cloned().collect();
+                    view.lost.clear();
                 }
             }
             // What a start finds then is judged there.
@@ -162,6 +165,9 @@ impl Checks {
         (view.accepted, view.current) = (accepted, current);
         let (logged_end, durable_end) = (view.logged.last().map(|e| e.0), view.durable.last().map(|e| e.0));
         let history = view.choose(last, &recovered.tail);
+        if recovered.wound.is_some() && view.lost.is_empty() {
+            view.lost = std::mem::take(&mut view.durable);
+        }
         view.unsure = false;
         view.installing.clear();
         view.incoming = None;
@@ -302,7 +308,8 @@ impl Checks {
 
     fn commit(&mut self, node: usize, zxid: Zxid, txn: Bytes) {
         let at = self.committed.len();
-        let has = |view: &&NodeView| view.durable.get(at).is_some_and(|(z, t)| *z == zxid && *t == txn);
+        let is_it = |entry: Option<&(Zxid, Bytes)>| entry.is_some_and(|(z, t)| *z == zxid && *t == txn);
+        let has = |view: &&NodeView| is_it(view.durable.get(at)) || is_it(view.lost.get(at));
         let holders = self.nodes[..self.voters].iter().filter(has).count();
         if holders * 2 <= self.voters {
             let ends: Vec<_> =
