@@ -92,7 +92,10 @@ pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<E
     let Some(content) = read_small(disk, &file, NUMBER_FILE_BYTES_MAX)? else {
         return Ok(None);
     };
-    match first_line(&content).and_then(|line| line.parse().ok()).filter(|epoch: &i64| *epoch >= 0) {
+    // Only as it is written: a flipped bit may leave a number with a zero in front.
+    let as_written =
+        |line: &str| line.parse().ok().filter(|epoch: &i64| *epoch >= 0 && epoch.to_string() == line);
+    match first_line(&content).and_then(as_written) {
         Some(epoch) => Ok(Some(Epoch(epoch))),
         None => Err(Refusal::BadEpoch { file, content: String::from_utf8_lossy(&content).into_owned() }),
     }

@@ -178,7 +178,7 @@ fn epochs_missing_or_behind_are_what_the_txns_say_and_never_bumped() {
     // No order of writes leaves this: one of the two is damaged.
     let reversed = with(&[("acceptedEpoch", "1"), ("currentEpoch", "4")]).unwrap_err();
     assert!(matches!(reversed, Refusal::EpochsReversed { .. }), "{reversed}");
-    for bad in ["", "x", "-1", "1 2"] {
+    for bad in ["", "x", "-1", "1 2", "03"] {
         let refusal = with(&[("currentEpoch", bad)]).unwrap_err();
         assert!(matches!(refusal, Refusal::BadEpoch { .. }), "{bad:?}: {refusal}");
     }
