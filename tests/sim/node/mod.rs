@@ -1,28 +1,31 @@
 //! One simulated server: the real replica and the real store over a disk in memory, and the driver's duties
 //! around them (batches, group commits, snapshots between batches), in simulated time. It decides nothing.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `disk` | group commits and snapshots |
+//! | `wire` | what peers and clients send and get |
+
+mod disk;
+mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
 use zkops::jute::Reader;
 use zkops::replica::{ClientId, Input, Now, Output, Replica, Settings};
-use zkops::server::batch::{self, Written};
 use zkops::store::mem::MemDisk;
 use zkops::store::{self, Dirs, Recovered, Refusal, SnapshotFile, Store};
 use zkops::tree::{self, snapshot};
 use zkops::zab::wire::Kind;
 use zkops::zab::{self, ConnId, Membership, PersistId, PersistOp, Role, Zab};
 
-use crate::net::{Host, Item, LinkId, Port};
+use crate::net::{Item, LinkId};
 use crate::queue::Event;
 use crate::scenario::{Knobs, SECOND};
 use crate::world::World;
-
-/// Snapshots kept by a purge.
-const RETAIN: usize = 3;
 
 /// A machine with its clock and disk, and the server process on it, if it runs.
 pub(crate) struct Node {
@@ -430,351 +433,6 @@ impl World {
         for (client, session, now_ms) in std::mem::take(&mut process.heard) {
             if process.clients.contains_key(&client) {
                 self.checks.nodes[i].heard_ms.insert(session, now_ms);
-            }
-        }
-    }
-
-    fn peer_output(&mut self, i: usize, output: zab::Output) {
-        match output {
-            zab::Output::DialElection { conn, host, .. } => self.dial(i, conn, &host, Port::Election),
-            zab::Output::DialLeader { conn, host, .. } => self.dial(i, conn, &host, Port::Quorum),
-            zab::Output::ListenQuorum(on) => {
-                if let Some(process) = &mut self.nodes[i].process {
-                    process.listening = on;
-                }
-            }
-            zab::Output::Close { conn } => {
-                let Some(process) = &mut self.nodes[i].process else { return };
-                if let Some((link, side)) = process.conns.remove(&conn) {
-                    self.close(link, side);
-                }
-            }
-            zab::Output::SendElection { conn, bytes } => self.send_peer(i, conn, Item::Bytes(bytes)),
-            zab::Output::Send { conn, bytes } => {
-                if bytes.len() >= 12 {
-                    let kind = i32::from_be_bytes(bytes[..4].try_into().expect("four bytes"));
-                    let zxid = i64::from_be_bytes(bytes[4..12].try_into().expect("eight bytes"));
-                    self.checks.promises(i, kind, Zxid(zxid));
-                }
-                self.send_peer(i, conn, Item::Bytes(bytes));
-            }
-            other => panic!("{other:?} is not the driver's to do"),
-        }
-    }
-
-    fn send_snapshot(&mut self, i: usize, conn: ConnId, body: Bytes) {
-        let last = self.nodes[i].process.as_ref().map_or(Zxid::ZERO, |process| process.replica.last_zxid());
-        let history = self.checks.history(i, last);
-        // The reference's closing words are the framing's business.
-        let signature = 4 + zab::wire::SNAPSHOT_SIGNATURE.len();
-        let body = body.slice(..body.len() - signature);
-        self.send_peer(i, conn, Item::Snapshot(body, history));
-    }
-
-    fn send_peer(&mut self, i: usize, conn: ConnId, item: Item) {
-        let at = self.nodes[i].process.as_ref().and_then(|process| process.conns.get(&conn)).copied();
-        if let Some((link, side)) = at {
-            self.send(link, side, item);
-        }
-    }
-
-    /// A connection's other end has let something arrive here.
-    pub(crate) fn node_receives(&mut self, i: usize, link: LinkId, side: usize, item: Item) {
-        let (port, life, conn) = {
-            let end = &self.net.links[link].ends[side];
-            (self.net.links[link].port, end.life, end.conn)
-        };
-        let node = &self.nodes[i];
-        if node.process.is_none() || node.life != life {
-            if node.powered {
-                self.close(link, side);
-            }
-            return;
-        }
-        match (port, item) {
-            (Port::Client, Item::Fin) => {
-                self.net.links[link].ends[side].open = false;
-                let client = ClientId(conn);
-                if let Some(process) = &mut self.nodes[i].process {
-                    process.clients.remove(&client);
-                }
-                self.put_in(i, Inbound::Input(Input::ClientDown { client }));
-            }
-            (_, Item::Fin) => {
-                self.net.links[link].ends[side].open = false;
-                let conn = ConnId(conn);
-                if let Some(process) = &mut self.nodes[i].process {
-                    process.conns.remove(&conn);
-                }
-                self.peer_input(i, zab::Input::Down { conn });
-            }
-            (Port::Client, Item::Bytes(bytes)) => {
-                let mut r = Reader::new(bytes);
-                while let Ok(Some(frame)) = r.buffer() {
-                    self.put_in(i, Inbound::Input(Input::ClientFrame { client: ClientId(conn), frame }));
-                }
-            }
-            (_, Item::Bytes(bytes)) => {
-                self.net.links[link].ends[side].buffer.extend_from_slice(&bytes);
-                while let Some(input) = self.take_peer_input(link, side) {
-                    self.peer_input(i, input);
-                }
-            }
-            (_, Item::Snapshot(body, history)) => {
-                let end = &mut self.net.links[link].ends[side];
-                assert!(std::mem::take(&mut end.snapshot), "a snapshot stream without SNAP");
-                self.checks.nodes[i].incoming = Some(history);
-                let conn = ConnId(conn);
-                self.peer_input(i, zab::Input::Progress { conn });
-                self.peer_input(i, zab::Input::SnapshotReceived { conn, body });
-            }
-        }
-    }
-
-    fn peer_input(&mut self, i: usize, input: zab::Input) {
-        self.put_in(i, Inbound::Input(Input::Peer(input)));
-    }
-
-    /// The next whole message of a connection between servers.
-    fn take_peer_input(&mut self, link: LinkId, side: usize) -> Option<zab::Input> {
-        let port = self.net.links[link].port;
-        let end = &mut self.net.links[link].ends[side];
-        let conn = ConnId(end.conn);
-        if port == Port::Quorum {
-            let packet = zab::wire::take_packet(&mut end.buffer).expect("our servers frame well")?;
-            end.snapshot = packet.kind == Kind::SNAP;
-            return Some(zab::Input::Packet { conn, packet });
-        }
-        if end.hello {
-            let hello = zab::Hello::take(&mut end.buffer).expect("our servers frame well")?;
-            end.hello = false;
-            return Some(zab::Input::ElectionHello { conn, hello });
-        }
-        let payload = zab::Notification::take_payload(&mut end.buffer).expect("our servers frame well")?;
-        Some(zab::Input::ElectionMessage { conn, payload })
-    }
-
-    /// A dial has come through: is there somebody to take it?
-    pub(crate) fn accept(&mut self, link: LinkId, j: usize) -> bool {
-        let port = self.net.links[link].port;
-        let node = &mut self.nodes[j];
-        let Some(process) = &mut node.process else { return false };
-        if port == Port::Quorum && !process.listening {
-            return false;
-        }
-        let end = &mut self.net.links[link].ends[1];
-        end.life = node.life;
-        match port {
-            Port::Client => {
-                process.next_client += 1;
-                end.conn = process.next_client;
-                let client = ClientId(process.next_client);
-                process.clients.insert(client, Served { link, open: false });
-                let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
-                self.put_in(j, Inbound::Input(Input::ClientUp { client, addr }));
-            }
-            Port::Election | Port::Quorum => {
-                process.next_accepted += 2;
-                let conn = ConnId(process.next_accepted);
-                end.conn = conn.0;
-                end.hello = port == Port::Election;
-                process.conns.insert(conn, (link, 1));
-                if port == Port::Quorum {
-                    self.peer_input(j, zab::Input::LearnerUp { conn });
-                }
-            }
-        }
-        true
-    }
-
-    /// A dial of a server's has succeeded or not.
-    pub(crate) fn node_dialled(&mut self, i: usize, link: LinkId, is_up: bool) {
-        let end = &self.net.links[link].ends[0];
-        let (life, conn) = (end.life, ConnId(end.conn));
-        let node = &mut self.nodes[i];
-        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
-        if !process.conns.contains_key(&conn) {
-            return;
-        }
-        if !is_up {
-            process.conns.remove(&conn);
-        }
-        let input = match (is_up, self.net.links[link].port) {
-            (false, _) => zab::Input::Down { conn },
-            (true, Port::Election) => zab::Input::ElectionUp { conn },
-            (true, _) => zab::Input::LeaderUp { conn },
-        };
-        self.peer_input(i, input);
-    }
-
-    fn dial(&mut self, i: usize, conn: ConnId, host: &str, port: Port) {
-        let to =
-            host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()).expect("hosts are n1, n2 …") - 1;
-        let life = self.nodes[i].life;
-        let link = self.open(Host::Node(i), life, conn.0, Host::Node(to), port);
-        if let Some(process) = &mut self.nodes[i].process {
-            process.conns.insert(conn, (link, 0));
-        }
-    }
-
-    fn wake_disk(&mut self, i: usize) {
-        let (least, beyond) = self.knobs.disk_us;
-        let delay = least
-            + if self.rng.u8(0..8) == 0 { self.rng.u64(0..=beyond) } else { self.rng.u64(0..=beyond / 16) };
-        let node = &mut self.nodes[i];
-        let Some(process) = &mut node.process else { return };
-        if !process.log_busy && !process.log.is_empty() {
-            process.log_busy = true;
-            let slow = if node.slow_disk.1 > self.now { node.slow_disk.0 } else { 0 };
-            let at = (self.now + delay + slow).max(node.paused_until);
-            self.queue.push(at, Event::Disk { node: i, life: node.life });
-        }
-    }
-
-    /// The log thread: writes all that waits, then says what is durable.
-    pub(crate) fn run_disk(&mut self, i: usize, life: u64) {
-        let node = &mut self.nodes[i];
-        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
-        process.log_busy = false;
-        let mut batch = Vec::new();
-        let mut begun = Vec::new();
-        let mut failed = None;
-        for command in std::mem::take(&mut process.log) {
-            match command {
-                ToLog::Persist(ops) => batch.extend(ops),
-                ToLog::BeginSnapshot(zxid) => match process.store.begin_snapshot(zxid) {
-                    Ok(file) => begun.push(Inbound::SnapshotBegun { zxid, file: Box::new(file) }),
-                    Err(refusal) => failed = Some(refusal),
-                },
-            }
-        }
-        let mut planned: VecDeque<PersistOp> = batch.iter().map(|(_, op)| op.clone()).collect();
-        let changes_history = |op: &PersistOp| {
-            matches!(op, PersistOp::Truncate { .. } | PersistOp::InstallSnapshot { .. } | PersistOp::Whole)
-        };
-        let is_unsure = planned.iter().any(changes_history);
-        if is_unsure {
-            self.checks.unsure(i, true);
-        }
-        let written = match failed {
-            Some(refusal) => Err(refusal),
-            None => batch::write(&mut process.store, &mut batch),
-        };
-        let written = match written {
-            Ok(written) => written,
-            Err(refusal) => return self.disk_failed(i, &refusal),
-        };
-        begun.into_iter().for_each(|inbound| self.put_in(i, inbound));
-        for written in written {
-            match written {
-                Written::Persisted { id, ops } => {
-                    planned.drain(..ops).for_each(|op| self.checks.durable(i, &op, None));
-                    self.put_in(i, Inbound::Input(Input::Persisted { id }));
-                }
-                Written::Reloaded { id, ops, recovered } => {
-                    let last = Some(recovered.tree.last_zxid());
-                    self.trace.say(self.now, || {
-                        format!("n{} has cut its log: {last:?} {:?}", i + 1, self.nodes[i].disk.files())
-                    });
-                    planned.drain(..ops).for_each(|op| self.checks.durable(i, &op, last));
-                    let tree = Box::new(recovered.tree);
-                    self.put_in(i, Inbound::Input(Input::Reloaded { id, tree, tail: recovered.tail }));
-                }
-                Written::Note(note) => self.trace.say(self.now, || format!("n{} notes: {note}", i + 1)),
-                Written::SnapshotDue => self.put_in(i, Inbound::SnapshotDue),
-            }
-        }
-        if is_unsure {
-            self.checks.unsure(i, false);
-        }
-        self.wake_disk(i);
-    }
-
-    /// A write has failed: the machine has stopped in the middle of it, or the process ends.
-    fn disk_failed(&mut self, i: usize, refusal: &Refusal) {
-        self.trace.say(self.now, || format!("n{}: {refusal}", i + 1));
-        let node = &self.nodes[i];
-        if node.disk.has_crashed() {
-            return self.power_off(i);
-        }
-        if !node.disk_fails && !node.rotten {
-            self.checks.fail("disk", format!("n{} cannot write: {refusal}", i + 1));
-        }
-        self.end_process(i, false);
-    }
-
-    fn start_snapshot(&mut self, i: usize) {
-        let Some(process) = &mut self.nodes[i].process else { return };
-        if process.snapshotting.is_some() || !process.replica.settled() {
-            return;
-        }
-        let generation = process.replica.tree_generation();
-        let writer = snapshot::Writer::open(process.replica.tree_mut());
-        process.log.push_back(ToLog::BeginSnapshot(writer.zxid()));
-        process.snapshotting = Some(Snapshotting { writer, generation, file: None });
-        self.wake_disk(i);
-    }
-
-    fn snapshot_begun(&mut self, i: usize, zxid: Zxid, file: Box<SnapshotFile<MemDisk>>) {
-        let Some(process) = &mut self.nodes[i].process else { return };
-        if let Some(current) = process.snapshotting.as_mut().filter(|current| current.writer.zxid() == zxid) {
-            current.file = Some(file);
-            self.next_chunk(i);
-        }
-    }
-
-    fn next_chunk(&mut self, i: usize) {
-        let at = self.now + self.rng.u64(50..20_000);
-        let life = self.nodes[i].life;
-        self.queue.push(at, Event::SnapshotChunk { node: i, life });
-    }
-
-    /// A snapshot goes on while transactions do.
-    pub(crate) fn snapshot_chunk(&mut self, i: usize, life: u64) {
-        let chunk_len = self.knobs.snapshot_chunk;
-        let node = &mut self.nodes[i];
-        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
-        let Some(mut current) = process.snapshotting.take() else { return };
-        let replica = &mut process.replica;
-        if current.generation != replica.tree_generation() || !replica.settled() {
-            if current.generation == replica.tree_generation() {
-                current.writer.close(replica.tree_mut());
-            }
-            return;
-        }
-        let written = match (current.writer.chunk(replica.tree_mut(), chunk_len), &mut current.file) {
-            (Some(chunk), Some(file)) => file.write(&chunk),
-            (None, file) => {
-                let (last, digest) = (replica.last_zxid(), replica.tree().digest());
-                current.writer.close(replica.tree_mut());
-                let finished = file.take().map(|file| file.finish(Some((last, digest)), last));
-                if let Some(Err(error)) = finished {
-                    self.disk_failed(i, &Refusal::Disk(error));
-                }
-                return;
-            }
-            (Some(_), None) => return,
-        };
-        process.snapshotting = Some(current);
-        match written {
-            Ok(()) => self.next_chunk(i),
-            Err(error) => self.disk_failed(i, &Refusal::Disk(error)),
-        }
-    }
-
-    pub(crate) fn purge(&mut self, i: usize) {
-        let dirs = dirs(&self.knobs);
-        let Some(process) = &self.nodes[i].process else { return };
-        match process.store.purge(RETAIN) {
-            Ok(purged) => {
-                self.trace.say(self.now, || format!("n{} purges {:?} in {dirs:?}", i + 1, purged.deleted));
-            }
-            Err(refusal) => {
-                if self.nodes[i].disk.has_crashed() {
-                    self.power_off(i);
-                } else if !self.nodes[i].disk_fails && !self.nodes[i].rotten {
-                    self.checks.fail("purge", format!("n{}: {refusal}", i + 1));
-                }
             }
         }
     }
