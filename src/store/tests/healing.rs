@@ -309,3 +309,26 @@ fn damage_found_while_the_server_runs_stops_it_and_the_next_start_is_wounded() {
     };
     assert_eq!(found(&shorter), "LogShrank");
 }
+
+#[test]
+fn a_new_promise_does_not_make_damage_look_whole() {
+    let disk = MemDisk::new(1);
+    {
+        let (mut store, _) = Store::open(disk.clone(), dirs(), settings()).unwrap();
+        store.write_accepted_epoch(Epoch(3)).unwrap();
+        store.write_current_epoch(Epoch(3)).unwrap();
+        log(&mut store, 3, 1..=4);
+    }
+    disk.edit(&path("currentEpoch"), |bytes| bytes[0] = b'7');
+    {
+        let (mut store, recovered) = Store::open_among_peers(disk.clone(), dirs(), settings()).unwrap();
+        assert!(matches!(recovered.wound, Some(Refusal::EpochsReversed { .. })), "{:?}", recovered.wound);
+        assert_eq!(recovered.current_epoch, Epoch(0), "the number is not taken at its word");
+        store.write_accepted_epoch(Epoch(8)).unwrap();
+    }
+    disk.restart();
+    // The two files no longer contradict each other.
+    let (_, recovered) = Store::open_among_peers(disk, dirs(), settings()).unwrap();
+    assert!(matches!(recovered.wound, Some(Refusal::Unsynced { .. })), "{:?}", recovered.wound);
+    assert!(!recovered.may_vote);
+}
