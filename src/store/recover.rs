@@ -252,6 +252,7 @@ fn replay<D: Disk>(
         }
         Ok(())
     })?;
+    tree.recount_quotas();
     notes.append(&mut replayed.notes);
     if let Some((first, count)) = differing.filter(|_| settings.tree.digest_enabled) {
         notes.push(format!(

@@ -349,6 +349,7 @@ fn restore(zxid: Zxid, body: Bytes, promise: (Zxid, u64), log: &[Txn]) -> Tree {
     for txn in log.iter().filter(|txn| txn.header.zxid > zxid) {
         assert_ne!(tree.apply(txn).digest_ok, Some(false), "{txn:?}");
     }
+    tree.recount_quotas();
     tree
 }
 

@@ -110,8 +110,9 @@ impl Tree {
         self.charge_quota(path, 0, new_len as i64 - old_len as i64);
     }
 
-    /// Finds the quotas of a loaded tree and counts each anew.
-    pub(super) fn load_quotas(&mut self) {
+    /// Finds the quotas of a loaded tree and counts each anew. Also after the replay behind a snapshot taken while
+    /// transactions went on: what it already held of them is not counted a second time.
+    pub fn recount_quotas(&mut self) {
         let Some(top) = self.nodes.find(QUOTA) else {
             return;
         };

@@ -101,7 +101,7 @@ impl Loader {
             tree.add_config_node();
         }
         tree.acls.drop_unused();
-        tree.load_quotas();
+        tree.recount_quotas();
         Ok(tree)
     }
 }
