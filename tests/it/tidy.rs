@@ -133,6 +133,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["cli"]),
     ("which", &["host", "transport"]),
     ("zeroize", &["transport"]),
+    ("fastrand", &[]),
     ("proptest", &[]),
 ];
 

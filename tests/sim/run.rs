@@ -55,8 +55,8 @@ fn play(world: &mut World, scenario: &Scenario) {
         let what = format!("{:.1} s after the faults ended: {roles:?}", healing_us as f64 / SECOND as f64);
         return world.checks.fail("liveness: whole again", what);
     }
-    // Everybody goes on working for a while, then comes to rest.
-    if !world.run_until(world.now + 3 * SECOND) {
+    // Everybody goes on working for a while, to a minute at least, then comes to rest.
+    if !world.run_until((world.now + 3 * SECOND).max(scenario.chaos_us + 12 * SECOND)) {
         return;
     }
     for client in &mut world.clients {
