@@ -189,6 +189,9 @@ catalogue! {
     ReadOvertakesWrite = "read-overtakes-write",
     /// A follower answers sync by itself (§2.9): the client reads less than it was promised.
     SyncAnsweredLocally = "sync-answered-locally",
+    /// A leader answers sync without asking a quorum whether it still leads: after a pause longer than an election
+    /// it speaks of the past. What the reference does (§2.9).
+    SyncByDeposedLeader = "sync-by-deposed-leader",
     /// The leader's clients are told of a change when it is proposed (client-protocol §5.2).
     WatchBeforeCommit = "watch-before-commit",
     /// A write is answered before the watches that it fires (client-protocol §1.8 row 3).

@@ -43,7 +43,7 @@ impl Replica {
             self.tell_watchers(zxid, change);
         }
         self.answer_txn(&txn, &applied.outcome);
-        self.release_syncs(zxid);
+        self.release_syncs();
         self.lead_waiting();
     }
 

@@ -10,12 +10,12 @@ use crate::{
 };
 
 /// The id the first new session of this process gets: the server's id in the top byte, then 40 bits of
-/// clock. The wall clock instead of the reference's monotonic one, whose ids repeat after a reboot
+/// clock, and a salt where the reference begins with zeros. The wall clock instead of the reference's monotonic one, whose ids repeat after a reboot
 /// (quorum Q28). A standalone server counts as server 1 (client-protocol §1.4 TRAP).
 pub(super) fn first_session(settings: &Settings, standalone: bool, now: Now) -> i64 {
     let sid = if standalone { 1 } else { settings.me.0 & 0xff };
     let clock = ((now.wall_ms as u64) << 24) >> 8;
-    (clock | (sid as u64) << 56) as i64
+    (clock | u64::from(settings.session_salt) | (sid as u64) << 56) as i64
 }
 
 impl Replica {
@@ -38,6 +38,10 @@ impl Replica {
     }
 
     fn create_session(&mut self, id: ClientId, timeout_ms: i32) {
+        // An id that somebody has must not be given to somebody else, whatever the clock says.
+        while self.tree.session_timeout_ms(SessionId(self.next_session)).is_some() {
+            self.next_session += 1;
+        }
         let session = SessionId(self.next_session);
         self.next_session += 1;
         self.take_session(id, session);

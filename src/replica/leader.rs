@@ -28,11 +28,26 @@ pub(super) struct Lead {
     prepared: VecDeque<Txn>,
     /// Requests that came while too much was proposed and not yet decided, in order.
     waiting: VecDeque<Asked>,
-    /// Learners' syncs that wait for what was proposed before them.
-    syncs: VecDeque<(Zxid, ConnId, Packet)>,
-    /// The same of this server's own clients.
-    pub(super) own_syncs: VecDeque<(Zxid, ClientId)>,
+    /// Syncs not yet answered, in order.
+    syncs: VecDeque<WaitingSync>,
+    /// The last round in which a quorum said that it still follows.
+    confirmed_round: u64,
     container_check_ms: u64,
+}
+
+/// A sync waits for what was proposed before it, and until a quorum has said that it still follows this leader.
+#[derive(Debug)]
+struct WaitingSync {
+    barrier: Zxid,
+    round: u64,
+    asker: SyncAsker,
+}
+
+#[derive(Debug)]
+pub(super) enum SyncAsker {
+    /// A learner, with what it is answered.
+    Learner(ConnId, Packet),
+    Client(ClientId),
 }
 
 /// A write as it reached the leader.
@@ -56,7 +71,7 @@ impl Lead {
 
     /// Nobody is there any more to take these answers.
     pub(super) fn forget_syncs(&mut self, learner: ConnId) {
-        self.syncs.retain(|(_, conn, _)| *conn != learner);
+        self.syncs.retain(|sync| !matches!(sync.asker, SyncAsker::Learner(conn, _) if conn == learner));
     }
 
     /// The transaction proposed under this zxid, if this server prepared it.
@@ -74,7 +89,7 @@ impl Replica {
             prepared: VecDeque::new(),
             waiting: VecDeque::new(),
             syncs: VecDeque::new(),
-            own_syncs: VecDeque::new(),
+            confirmed_round: 0,
             container_check_ms: self.now.ms + self.settings.container_check_ms,
         });
     }
@@ -246,31 +261,45 @@ impl Replica {
         }
     }
 
-    /// SYNC is answered behind everything proposed so far (quorum §2.9).
+    /// SYNC is answered behind everything proposed so far (quorum §2.9). What is committed is on its way to the
+    /// learner already, whether it is applied here or not.
     fn peer_sync(&mut self, conn: ConnId, request: Packet) {
         let answer = Packet { kind: Kind::SYNC, zxid: Zxid::ZERO, ..request };
         let Agreement::Ensemble(zab) = &self.agreement else { return };
-        let barrier = zab.last_proposed();
-        if barrier <= self.tree.last_zxid() || !zab.has_outstanding() {
-            self.with_zab(|zab, out| zab.send_to_learner(conn, answer, out));
-        } else if let Some(lead) = &mut self.lead {
-            lead.syncs.push_back((barrier, conn, answer));
+        let barrier = if zab.has_outstanding() { zab.last_proposed() } else { Zxid::ZERO };
+        self.await_sync(barrier, SyncAsker::Learner(conn, answer));
+    }
+
+    pub(super) fn await_sync(&mut self, barrier: Zxid, asker: SyncAsker) {
+        let now_ms = self.now.ms;
+        let mut round = 0;
+        self.with_zab(|zab, out| round = zab.confirm_leadership(now_ms, out));
+        if let Some(lead) = &mut self.lead {
+            lead.syncs.push_back(WaitingSync { barrier, round, asker });
+            self.release_syncs();
         }
     }
 
-    /// Answers the syncs that waited for this transaction, learners' and own clients'.
-    pub(super) fn release_syncs(&mut self, zxid: Zxid) {
-        let Some(lead) = &mut self.lead else { return };
-        let due = lead.syncs.iter().take_while(|(barrier, ..)| *barrier <= zxid).count();
-        let due: Vec<_> = lead.syncs.drain(..due).collect();
-        for (_, conn, answer) in due {
-            self.with_zab(|zab, out| zab.send_to_learner(conn, answer, out));
+    pub(super) fn leadership_confirmed(&mut self, round: u64) {
+        if let Some(lead) = &mut self.lead {
+            lead.confirmed_round = round;
+            self.release_syncs();
         }
+    }
+
+    /// Answers the syncs that wait for nothing more.
+    pub(super) fn release_syncs(&mut self) {
+        let last = self.tree.last_zxid();
         while let Some(lead) = &mut self.lead
-            && lead.own_syncs.front().is_some_and(|(barrier, _)| *barrier <= zxid)
-            && let Some((_, id)) = lead.own_syncs.pop_front()
+            && lead.syncs.front().is_some_and(|s| s.barrier <= last && s.round <= lead.confirmed_round)
+            && let Some(sync) = lead.syncs.pop_front()
         {
-            self.grant_sync(id);
+            match sync.asker {
+                SyncAsker::Learner(conn, answer) => {
+                    self.with_zab(|zab, out| zab.send_to_learner(conn, answer, out));
+                }
+                SyncAsker::Client(id) => self.grant_sync(id),
+            }
         }
     }
 

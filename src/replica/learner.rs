@@ -85,9 +85,10 @@ impl Replica {
 
     /// PING: answered with the sessions heard from since the last one; never with null data (quorum Q12).
     pub(super) fn answer_ping(&mut self, zxid: Zxid) {
-        let Some(learn) = &mut self.learn else { return };
+        // One that does not serve yet has nobody to tell of, and answers all the same: the leader counts (§2.8).
+        let touched = self.learn.as_mut().map(|learn| std::mem::take(&mut learn.touched)).unwrap_or_default();
         let mut w = Writer::new();
-        for (session, timeout_ms) in std::mem::take(&mut learn.touched) {
+        for (session, timeout_ms) in touched {
             w.long(session.0);
             w.int(timeout_ms);
         }

@@ -59,6 +59,9 @@ pub struct Settings {
     pub tick_ms: u64,
     pub session_timeout_ms_min: i32,
     pub session_timeout_ms_max: i32,
+    /// Where the low 16 bits of this process's session ids begin: a host whose wall clock was set back to the same
+    /// millisecond does not give out the ids of its earlier process again.
+    pub session_salt: u16,
     /// `leaderServes=no`: a leader closes its clients' connections.
     pub leader_serves: bool,
     /// The digest `user:hash` that is `super`, if one is set.

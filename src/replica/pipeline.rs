@@ -3,14 +3,13 @@
 
 use bytes::Bytes;
 
-use super::{ClientId, Replica, sessions::SessionOwner};
+use super::{ClientId, Replica, leader::SyncAsker, sessions::SessionOwner};
 use crate::{
     ids::{SessionId, Zxid},
     jute::Reader,
     mutants::{self, Mutant},
     proto::{ErrorCode, Id, OpCode, ReplyHeader, Request, digest_id, xid},
     tree::Outcome,
-    zab,
 };
 
 /// One unanswered request of a connection.
@@ -94,14 +93,12 @@ impl Replica {
 
     /// What is committed may not be applied here yet, while this leader's own disk lags: a sync waits for it.
     fn lead_sync(&mut self, id: ClientId, xid: i32, path: crate::jute::Str) {
-        let barrier = self.zab().map_or(Zxid::ZERO, zab::Zab::last_proposed);
-        if barrier <= self.tree.last_zxid() {
+        let Some(zab) = self.zab().filter(|_| self.lead.is_some()) else {
             return self.enqueue(id, xid, OpCode::Sync, Waiting::Turn(Request::Sync { path }));
-        }
-        if self.enqueue_held(id, xid, OpCode::Sync, Waiting::Sync { path })
-            && let Some(lead) = &mut self.lead
-        {
-            lead.own_syncs.push_back((barrier, id));
+        };
+        let barrier = zab.last_proposed();
+        if self.enqueue_held(id, xid, OpCode::Sync, Waiting::Sync { path }) {
+            self.await_sync(barrier, SyncAsker::Client(id));
         }
     }
 

@@ -32,6 +32,7 @@ impl Replica {
             zab::Output::Request { conn, packet, .. } => self.peer_request(conn, packet),
             zab::Output::Revalidate { conn, packet, .. } => self.peer_revalidate(conn, packet),
             zab::Output::Touched { entries, .. } => self.peer_touched(entries),
+            zab::Output::LeadershipConfirmed { round } => self.leadership_confirmed(round),
             zab::Output::PingDue { zxid } => self.answer_ping(zxid),
             zab::Output::Answer { packet } => self.leader_answer(packet),
             zab::Output::LearnerGone { conn } => {

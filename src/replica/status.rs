@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{Agreement, ClientStats, Replica, ServerStats};
 use crate::{
     ids::{Epoch, SessionId, Zxid},
+    mutants::{self, Mutant},
     zab::{Role, Zab},
 };
 
@@ -54,7 +55,7 @@ impl Replica {
 
     /// Whether the tree holds only what is decided, so that it may be kept as a snapshot.
     pub fn settled(&self) -> bool {
-        self.lead.is_some() || self.learn.is_some()
+        self.lead.is_some() || self.learn.is_some() || mutants::on(Mutant::TaintedSnapshotPublished)
     }
 
     /// Transactions proposed here that are not applied yet.

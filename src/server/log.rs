@@ -43,8 +43,10 @@ pub(super) enum FromLog {
         zxid: Zxid,
         file: Box<SnapshotFile<RealDisk>>,
     },
-    SnapshotDone {
+    /// The snapshot thread has let go of its file, whole or given up.
+    SnapshotEnded {
         zxid: Zxid,
+        written: bool,
     },
     /// The disk failed: nothing more may be promised.
     Failed {
@@ -168,9 +170,8 @@ impl SnapshotJob {
         let (chunks, pieces) = sync_channel(SNAPSHOT_CHUNKS_MAX);
         std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let event = match write_snapshot(file, &pieces) {
-                Ok(true) => FromLog::SnapshotDone { zxid },
-                // Given up: the server is ending, and the unfinished file has no name that counts.
-                Ok(false) => return,
+                // Given up: the unfinished file has no name that counts.
+                Ok(written) => FromLog::SnapshotEnded { zxid, written },
                 Err(error) => FromLog::Failed { reason: error.to_string() },
             };
             let _ = events.send(event);

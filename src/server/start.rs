@@ -64,12 +64,14 @@ impl Settings {
 pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Result<Started<D>, Refusal> {
     let store_settings = store::Settings { seed, ..settings.store.clone() };
     let dirs = settings.dirs.clone();
+    let replica_settings =
+        replica::Settings { session_salt: (seed >> 16) as u16 ^ seed as u16, ..settings.replica.clone() };
     let (store, recovered) = match &settings.zab {
         None => Store::open(disk, dirs, store_settings)?,
         Some(_) => Store::open_among_peers(disk, dirs, store_settings)?,
     };
     let replica = match &settings.zab {
-        None => Replica::standalone(settings.replica.clone(), recovered.tree, now),
+        None => Replica::standalone(replica_settings, recovered.tree, now),
         Some(config) => {
             let durable = zab::Durable {
                 accepted_epoch: recovered.accepted_epoch,
@@ -79,7 +81,7 @@ pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Resul
                 wounded: recovered.wound.is_some(),
             };
             let zab = Zab::new(config.clone(), durable, seed, now.ms);
-            Replica::member(settings.replica.clone(), recovered.tree, zab, now)
+            Replica::member(replica_settings, recovered.tree, zab, now)
         }
     };
     Ok(Started { store, replica, notes: recovered.notes, wound: recovered.wound })
@@ -137,6 +139,7 @@ fn replica_settings(
         tick_ms: config.tick_ms,
         session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),
         session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
+        session_salt: 0, // `open` is told
         leader_serves,
         super_digest: config.pipeline.super_digest.clone(),
         tree: tree_settings(config),

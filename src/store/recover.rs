@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::ids::{Epoch, Zxid};
 use crate::tree::{Tree, Txn};
 
-use super::disk::{Disk, File, Kind, read_full};
+use super::disk::{Disk, File, Kind};
 use super::epochs;
 use super::names::{self, Dirs};
 use super::newest;
@@ -331,19 +331,7 @@ fn mend<D: Disk>(disk: &D, dirs: &Dirs, replayed: &Replayed, notes: &mut Vec<Str
 /// next was begun.
 fn make_durable<D: Disk>(disk: &D, dirs: &Dirs, end: Option<&(PathBuf, u64)>) -> Result<()> {
     if let Some((path, end)) = end {
-        let mut file = disk.open(path)?;
-        let mut chunk = vec![0; REWRITE_BYTES];
-        let mut at = 0;
-        while at < *end {
-            let len = REWRITE_BYTES.min(usize::try_from(*end - at).unwrap_or(REWRITE_BYTES));
-            let got = read_full(&mut file, at, &mut chunk[..len])?;
-            if got == 0 {
-                break;
-            }
-            file.write_at(at, &chunk[..got])?;
-            at += got as u64;
-        }
-        file.sync_data()?;
+        txnlog::rewrite(disk, path, *end)?;
     }
     disk.sync_dir(&dirs.logs())?;
     Ok(disk.sync_dir(&dirs.snaps())?)
@@ -413,8 +401,6 @@ fn initialize_markers<D: Disk>(disk: &D, dirs: &Dirs) -> Result<Vec<PathBuf>> {
     Ok(present)
 }
 
-/// How much of a log is written again at a time.
-const REWRITE_BYTES: usize = 1 << 20;
 const INITIALIZE: &str = "initialize";
 /// As many snapshots as the reference tries.
 const CANDIDATES_MAX: usize = 100;

@@ -79,6 +79,8 @@ pub enum Output {
     InstallSnapshot { zxid: Zxid, body: Bytes },
     /// Leader: a REQUEST of a learner (SYNC inside).
     Request { conn: ConnId, from: ServerId, packet: Packet },
+    /// Leader: it led when this round of [`super::Zab::confirm_leadership`] was asked for, and every earlier one.
+    LeadershipConfirmed { round: u64 },
     /// Leader: a learner asks whether a session is alive.
     Revalidate { conn: ConnId, from: ServerId, packet: Packet },
     /// Leader: the sessions a learner has seen since its last answer to PING.

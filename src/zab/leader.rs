@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::confirm::Confirmation;
 use super::learner_link::{self, Link};
 use super::wire::Kind;
 use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn};
@@ -40,6 +41,7 @@ pub(super) struct Leader {
     pub(super) lonely_since_ms: u64,
     pub(super) next_ping_ms: u64,
     pub(super) full_tick: bool,
+    pub(super) confirmation: Confirmation,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +76,7 @@ impl Leader {
             lonely_since_ms: t.now_ms,
             next_ping_ms: t.now_ms + ping_pause_ms(t.core),
             full_tick: false,
+            confirmation: Confirmation::default(),
         };
         if leader.epoch.0 > i64::from(i32::MAX) {
             let reason = "all epochs are used up; the ensemble must be set up anew".to_owned();
@@ -225,10 +228,15 @@ impl Leader {
         match packet.kind {
             Kind::REQUEST => t.out.push(Output::Request { conn, from, packet }),
             Kind::REVALIDATE => t.out.push(Output::Revalidate { conn, from, packet }),
-            Kind::PING => match packet.data {
-                Some(entries) if !entries.is_empty() => t.out.push(Output::Touched { conn, entries }),
-                _ => {}
-            },
+            Kind::PING => {
+                if let Some(entries) = packet.data.filter(|entries| !entries.is_empty()) {
+                    t.out.push(Output::Touched { conn, entries });
+                }
+                if let Some(link) = self.links.get_mut(&conn) {
+                    link.pings.note_answered();
+                }
+                self.confirm_next(t);
+            }
             _ => {}
         }
     }

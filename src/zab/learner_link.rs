@@ -3,6 +3,7 @@
 //! A link keeps no queue. What a learner has been sent is two marks in the leader's log; what it
 //! missed while its gate was closed is taken from the log when the gate opens.
 
+use super::confirm::Pings;
 use super::{Config, ConnId, Output, Packet};
 use crate::ids::{Epoch, ServerId, Zxid};
 
@@ -28,6 +29,7 @@ pub(super) struct Link {
     /// The oldest proposal it was sent and has not acknowledged, and when it was sent.
     slow: Option<(Zxid, u64)>,
     newest_sent_ms: u64,
+    pub(super) pings: Pings,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +65,7 @@ impl Link {
             acked: Zxid::ZERO,
             slow: None,
             newest_sent_ms: now_ms,
+            pings: Pings::default(),
         }
     }
 

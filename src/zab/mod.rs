@@ -22,6 +22,7 @@
 
 pub mod ballot;
 mod broadcast;
+mod confirm;
 mod discovery;
 mod election;
 pub mod events;
@@ -313,6 +314,18 @@ impl Zab {
     /// Whether a proposal of this leader is not committed yet.
     pub fn has_outstanding(&self) -> bool {
         matches!(&self.phase, Phase::Leading(_)) && self.last_proposed() > self.last_committed()
+    }
+
+    /// Leader: asks a quorum whether it still follows; [`Output::LeadershipConfirmed`] of the returned round
+    /// or a later one is its word. That of a server that does not lead never comes.
+    pub fn confirm_leadership(&mut self, now_ms: u64, out: &mut Vec<Output>) -> u64 {
+        self.now_ms = self.now_ms.max(now_ms);
+        match &mut self.phase {
+            Phase::Leading(leader) => {
+                leader.confirm(&mut Turn { now_ms: self.now_ms, core: &mut self.core, out })
+            }
+            _ => u64::MAX,
+        }
     }
 
     /// Learner: sends REQUEST, REVALIDATE or the answer to PING. Dropped while this server does

@@ -3,8 +3,7 @@
 
 use super::leader::{Leader, Stage, ping_pause_ms};
 use super::learner_link;
-use super::wire::{Kind, Packet};
-use super::{ConnId, Next, Output, Turn};
+use super::{ConnId, Next, Turn};
 use crate::mutants::{self, Mutant};
 
 /// A candidate without enough connected voters gives up after this many ticks: the whole init
@@ -60,14 +59,8 @@ impl Leader {
         for conn in slow {
             self.cut(t, conn, "does not acknowledge proposals in time");
         }
-        let zxid = self.last_proposed.max(self.epoch.start());
-        let bytes = Packet::new(Kind::PING, zxid).encode();
         // From NEWLEADER on: a learner that waits there for the quorum must not time out.
-        for link in self.links.values() {
-            if link.is_gated() || link.stage == learner_link::Stage::Live {
-                t.out.push(Output::Send { conn: link.conn, bytes: bytes.clone() });
-            }
-        }
+        self.send_pings(t, |link| link.is_gated() || link.stage == learner_link::Stage::Live);
     }
 
     /// Whether this server and the learners heard of lately are a quorum.

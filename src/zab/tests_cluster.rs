@@ -35,7 +35,8 @@ pub(super) struct Node {
     /// SYNC requests under way: how much was committed when they were sent.
     syncs: VecDeque<usize>,
     /// Leader: SYNCs to answer once this is committed.
-    sync_replies: Vec<(Zxid, ConnId, Packet)>,
+    sync_replies: Vec<(Zxid, u64, ConnId, Packet)>,
+    confirmed_round: u64,
 }
 
 impl Node {
@@ -132,6 +133,7 @@ impl Cluster {
             notes: Vec::new(),
             syncs: VecDeque::new(),
             sync_replies: Vec::new(),
+            confirmed_round: 0,
         };
         Cluster {
             now_ms: 1000,
@@ -204,6 +206,7 @@ impl Cluster {
         node.life += 1;
         node.syncs.clear();
         node.sync_replies.clear();
+        node.confirmed_round = 0;
         for conn in node.ends.keys().copied().collect::<Vec<_>>() {
             self.hang_up(i, conn);
         }
@@ -382,6 +385,7 @@ impl Cluster {
                 if role == Role::Looking {
                     self.nodes[i].syncs.clear();
                     self.nodes[i].sync_replies.clear();
+                    self.nodes[i].confirmed_round = 0;
                     self.whisper(i);
                 }
             }
@@ -398,8 +402,14 @@ impl Cluster {
             Output::Request { conn, packet, .. } => {
                 let reply = Packet::new(Kind::SYNC, Zxid(0));
                 assert_eq!(packet.data.as_deref(), Some(&b"sync"[..]));
-                let after = self.nodes[i].zab.as_ref().unwrap().last_proposed();
-                self.nodes[i].sync_replies.push((after, conn, reply));
+                let zab = self.nodes[i].zab.as_mut().unwrap();
+                let mut out = Vec::new();
+                let (after, round) = (zab.last_proposed(), zab.confirm_leadership(self.now_ms, &mut out));
+                self.nodes[i].sync_replies.push((after, round, conn, reply));
+                self.perform(i, out);
+            }
+            Output::LeadershipConfirmed { round } => {
+                self.nodes[i].confirmed_round = round;
                 self.answer_syncs(i);
             }
             Output::PingDue { zxid } => {
@@ -431,9 +441,11 @@ impl Cluster {
     fn answer_syncs(&mut self, i: usize) {
         let committed = self.nodes[i].zab.as_ref().unwrap().last_committed();
         let replies = std::mem::take(&mut self.nodes[i].sync_replies);
-        let (due, later) = replies.into_iter().partition(|(after, ..)| *after <= committed);
+        let confirmed = self.nodes[i].confirmed_round;
+        let due = |after: Zxid, round: u64| after <= committed && round <= confirmed;
+        let (due, later) = replies.into_iter().partition(|(after, round, ..)| due(*after, *round));
         self.nodes[i].sync_replies = later;
-        for (_, conn, packet) in due {
+        for (_, _, conn, packet) in due {
             let mut out = Vec::new();
             self.nodes[i].zab.as_mut().unwrap().send_to_learner(conn, packet, &mut out);
             self.perform(i, out);

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::net::LinkId;
+use crate::scenario::Ambush;
 
 /// Something that is going to happen. `life` is that of the process it is meant for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,20 @@ pub(crate) enum Event {
     SnapshotChunk {
         node: usize,
         life: u64,
+    },
+    /// The snapshot thread has the last chunk on disk.
+    SnapshotFinish {
+        node: usize,
+        life: u64,
+    },
+    /// A server that has just become a candidate is hit.
+    Ambushed {
+        node: usize,
+        how: Ambush,
+    },
+    /// What an ambush did to it ends.
+    Relieved {
+        node: usize,
     },
     /// A dial has reached its host, or would have.
     Dialled {

@@ -38,6 +38,8 @@ pub(crate) struct Knobs {
     pub(crate) snap_count: u32,
     pub(crate) log_file_bytes_max: Option<u64>,
     pub(crate) snapshot_chunk: usize,
+    /// Snapshots kept by a purge.
+    pub(crate) retain: usize,
     pub(crate) dirs_apart: bool,
     /// How long a client thinks between two requests, at most.
     pub(crate) think_ms: u64,
@@ -92,12 +94,28 @@ pub(crate) enum Fault {
     DiskError(Target, u64),
     /// One bit of one file flips on a node that is down.
     BitFlip(usize),
+    /// The file read that many from now, by a node that is down, fails with EIO.
+    ReadError(usize, u64),
+    /// The same read gets one bit wrong.
+    ReadFlip(usize, u64),
+    /// The next server that becomes a candidate is hit so many us later: amid the agreement on its epoch, or the
+    /// sync of its learners.
+    Ambush(Ambush, u64),
     /// The wall clock jumps by so many ms.
     ClockJump(Target, i64),
     Purge(Target),
     ClientGone(usize),
     ClientPause(usize, u64),
     ClientReset(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ambush {
+    Kill,
+    PowerOff,
+    Isolate,
+    /// For so many ms.
+    Pause(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +139,8 @@ impl Scenario {
         let nodes = voters + observers;
         let knobs = Knobs::draw(&mut rng);
         let clients = rng.usize(2..=5);
-        let faults = draw_faults(&mut rng, nodes, clients, chaos_us);
+        let planner = Planner { rng: &mut rng, knobs: &knobs, nodes, clients, faults: Vec::new() };
+        let faults = planner.draw(chaos_us);
         Scenario { seed, voters, observers, clients, knobs, chaos_us, faults }
     }
 
@@ -145,6 +164,7 @@ impl Knobs {
             snap_count: pick(rng, &[6, 25, 80, 400]) as u32,
             log_file_bytes_max: [None, Some(2_000), Some(20_000)][rng.usize(0..3)],
             snapshot_chunk: pick(rng, &[1, 200, 2_000, 1 << 20]) as usize,
+            retain: rng.usize(1..=3),
             dirs_apart: rng.bool(),
             think_ms: pick(rng, &[60, 250, 600]),
             pipeline_max: pick(rng, &[1, 2, 6]) as usize,
@@ -154,126 +174,164 @@ impl Knobs {
     }
 }
 
-/// A subset of the kinds of fault, each with its own weight, at a pace of its own.
-fn draw_faults(rng: &mut Rng, nodes: usize, clients: usize, chaos_us: u64) -> Vec<(u64, Fault)> {
-    let mut weights = [0_u32; KINDS];
-    for weight in &mut weights {
-        if rng.u32(0..3) > 0 {
-            *weight = 1 << rng.u32(0..4);
-        }
-    }
-    let pause_us = [500, 1_500, 4_000][rng.usize(0..3)] * MS;
-    let mut faults = Vec::new();
-    let mut at = rng.u64(1..4_000) * MS;
-    let total: u32 = weights.iter().sum();
-    while at < chaos_us && total > 0 {
-        let mut ticket = rng.u32(0..total);
-        let kind = weights.iter().position(|weight| match ticket.checked_sub(*weight) {
-            Some(rest) => {
-                ticket = rest;
-                false
-            }
-            None => true,
-        });
-        draw_fault(rng, kind.unwrap_or(0), nodes, clients, at, &mut faults);
-        at += rng.u64(1..pause_us * 2);
-    }
-    faults.sort_by_key(|(at, _)| *at);
-    faults
-}
-
-const KINDS: usize = 26;
-
-fn draw_fault(
-    rng: &mut Rng,
-    kind: usize,
+/// Draws a subset of the kinds of fault, each with its own weight, at a pace of its own.
+struct Planner<'a> {
+    rng: &'a mut Rng,
+    knobs: &'a Knobs,
     nodes: usize,
     clients: usize,
-    at: u64,
-    faults: &mut Vec<(u64, Fault)>,
-) {
-    let node = rng.usize(0..nodes);
-    let other = (node + rng.usize(1..nodes)) % nodes;
-    let target = if rng.u32(0..3) == 0 { Target::Leader } else { Target::Node(node) };
-    let down_us = [50, 700, 6_000][rng.usize(0..3)] * MS;
-    let later = |rng: &mut Rng, most_us: u64| at + rng.u64(1..most_us);
-    let back = |rng: &mut Rng, faults: &mut Vec<(u64, Fault)>| {
-        // A leader that went down is nobody known beforehand: a supervisor starts whoever is down.
-        for node in 0..nodes {
-            faults.push((later(rng, down_us), Fault::Start(node)));
-        }
-    };
-    let outage_us = [300, 2_500, 9_000][rng.usize(0..3)] * MS;
-    match kind {
-        0..=1 => {
-            faults.push((at, Fault::Kill(target)));
-            back(rng, faults);
-        }
-        2..=3 => {
-            faults.push((at, Fault::PowerOff(target)));
-            back(rng, faults);
-        }
-        4..=6 => {
-            faults.push((at, Fault::CrashAtWrite(target, rng.u64(0..40))));
-            for node in 0..nodes {
-                faults.push((later(rng, down_us) + 500 * MS, Fault::Start(node)));
+    faults: Vec<(u64, Fault)>,
+}
+
+const KINDS: usize = 30;
+
+impl Planner<'_> {
+    fn draw(mut self, chaos_us: u64) -> Vec<(u64, Fault)> {
+        let mut weights = [0_u32; KINDS];
+        for weight in &mut weights {
+            if self.rng.u32(0..3) > 0 {
+                *weight = 1 << self.rng.u32(0..4);
             }
         }
-        7 => {
-            faults.push((at, Fault::PowerOffAll));
-            back(rng, faults);
+        let pause_us = [500, 1_500, 4_000][self.rng.usize(0..3)] * MS;
+        let mut at = self.rng.u64(1..4_000) * MS;
+        let total: u32 = weights.iter().sum();
+        while at < chaos_us && total > 0 {
+            let mut ticket = self.rng.u32(0..total);
+            let kind = weights.iter().position(|weight| match ticket.checked_sub(*weight) {
+                Some(rest) => {
+                    ticket = rest;
+                    false
+                }
+                None => true,
+            });
+            self.fault(kind.unwrap_or(0), at);
+            at += self.rng.u64(1..pause_us * 2);
         }
-        8 => faults.push((at, Fault::Pause(target, rng.u64(10..6_000)))),
-        9 => {
-            faults.push((at, Fault::CutOneWay(node, other)));
-            faults.push((later(rng, outage_us), Fault::Join));
-        }
-        10..=11 => {
-            let direction = [Direction::In, Direction::Out, Direction::Both][rng.usize(0..3)];
-            faults.push((at, Fault::Isolate(target, direction)));
-            faults.push((later(rng, outage_us), Fault::Join));
-        }
-        12 => {
-            faults.push((at, Fault::Split(rng.u32(1..(1 << nodes) - 1))));
-            faults.push((later(rng, outage_us), Fault::Join));
-        }
-        13 => {
-            faults.push((at, Fault::Bridge(node)));
-            faults.push((later(rng, outage_us), Fault::Join));
-        }
-        14 => {
-            faults.push((at, Fault::CutClients(target)));
-            faults.push((later(rng, outage_us), Fault::Join));
-        }
-        15..=16 => faults.push((at, Fault::Reset(node, other))),
-        17 => faults.push((at, Fault::ResetClients(target))),
-        18 => faults.push((at, Fault::Slow(target, rng.u64(1..300) * MS, rng.u64(100..4_000)))),
-        19 => faults.push((at, Fault::SlowDisk(target, rng.u64(1..2_000) * MS, rng.u64(100..5_000)))),
-        20 => {
-            faults.push((at, Fault::DiskFull(target)));
-            for node in 0..nodes {
-                faults.push((at + outage_us, Fault::DiskRoom(node)));
+        self.faults.sort_by_key(|(at, _)| *at);
+        self.faults
+    }
+
+    fn fault(&mut self, kind: usize, at: u64) {
+        let node = self.rng.usize(0..self.nodes);
+        let other = (node + self.rng.usize(1..self.nodes)) % self.nodes;
+        let target = if self.rng.u32(0..3) == 0 { Target::Leader } else { Target::Node(node) };
+        match kind {
+            0..=1 => self.down(at, Fault::Kill(target)),
+            2..=3 => self.down(at, Fault::PowerOff(target)),
+            4..=6 => {
+                let fault = Fault::CrashAtWrite(target, self.rng.u64(0..40));
+                self.down(at, fault);
             }
-            back(rng, faults);
+            7 => self.down(at, Fault::PowerOffAll),
+            8 => {
+                let ms = self.rng.u64(10..6_000);
+                self.faults.push((at, Fault::Pause(target, ms)));
+            }
+            9 => self.cut(at, Fault::CutOneWay(node, other)),
+            10..=11 => {
+                let direction = [Direction::In, Direction::Out, Direction::Both][self.rng.usize(0..3)];
+                self.cut(at, Fault::Isolate(target, direction));
+            }
+            12 => {
+                let mask = self.rng.u32(1..(1 << self.nodes) - 1);
+                self.cut(at, Fault::Split(mask));
+            }
+            13 => self.cut(at, Fault::Bridge(node)),
+            14 => self.cut(at, Fault::CutClients(target)),
+            15..=16 => self.faults.push((at, Fault::Reset(node, other))),
+            17 => self.faults.push((at, Fault::ResetClients(target))),
+            18..=21 => self.slow_or_failing(kind, at, target),
+            22 => {
+                let ms = self.rng.i64(-40_000..40_000);
+                self.faults.push((at, Fault::ClockJump(target, ms)));
+            }
+            23 => self.faults.push((at, Fault::Purge(target))),
+            24 => self.client(at),
+            25..=26 => {
+                self.down(at, Fault::Kill(Target::Node(node)));
+                let rot = match self.rng.u32(0..4) {
+                    0..=1 => Fault::BitFlip(node),
+                    2 => Fault::ReadError(node, self.rng.u64(0..40)),
+                    _ => Fault::ReadFlip(node, self.rng.u64(0..40)),
+                };
+                self.faults.push((at + 1, rot));
+            }
+            27..=28 => self.ambush(at),
+            // Long enough to be replaced without knowing.
+            _ => {
+                let limit_ms = u64::from(self.knobs.sync_limit) * self.knobs.tick_ms;
+                let ms = limit_ms + self.rng.u64(1..2_500);
+                self.faults.push((at, Fault::Pause(Target::Leader, ms)));
+            }
         }
-        21 => {
-            faults.push((at, Fault::DiskError(target, rng.u64(0..30))));
-            back(rng, faults);
+    }
+
+    /// Somebody goes down. A leader that does is nobody known beforehand: a supervisor starts whoever is down.
+    fn down(&mut self, at: u64, fault: Fault) {
+        self.faults.push((at, fault));
+        let delay = if matches!(fault, Fault::CrashAtWrite(..)) { 500 * MS } else { 0 };
+        self.supervise(at + delay);
+    }
+
+    fn supervise(&mut self, at: u64) {
+        let down_us = [50, 700, 6_000][self.rng.usize(0..3)] * MS;
+        for node in 0..self.nodes {
+            self.faults.push((at + self.rng.u64(1..down_us), Fault::Start(node)));
         }
-        22 => faults.push((at, Fault::ClockJump(target, rng.i64(-40_000..40_000)))),
-        23 => faults.push((at, Fault::Purge(target))),
-        24 => faults.push((
-            at,
-            match rng.u32(0..3) {
-                0 => Fault::ClientGone(rng.usize(0..clients)),
-                1 => Fault::ClientPause(rng.usize(0..clients), rng.u64(50..9_000)),
-                _ => Fault::ClientReset(rng.usize(0..clients)),
-            },
-        )),
-        _ => {
-            faults.push((at, Fault::Kill(Target::Node(node))));
-            faults.push((at + 1, Fault::BitFlip(node)));
-            back(rng, faults);
+    }
+
+    fn outage_us(&mut self) -> u64 {
+        [300, 2_500, 9_000][self.rng.usize(0..3)] * MS
+    }
+
+    fn cut(&mut self, at: u64, fault: Fault) {
+        self.faults.push((at, fault));
+        let outage_us = self.outage_us();
+        self.faults.push((at + self.rng.u64(1..outage_us), Fault::Join));
+    }
+
+    fn slow_or_failing(&mut self, kind: usize, at: u64, target: Target) {
+        let rng = &mut *self.rng;
+        match kind {
+            18 => self.faults.push((at, Fault::Slow(target, rng.u64(1..300) * MS, rng.u64(100..4_000)))),
+            19 => self.faults.push((at, Fault::SlowDisk(target, rng.u64(1..2_000) * MS, rng.u64(100..5_000)))),
+            20 => {
+                let until = at + self.outage_us();
+                for node in 0..self.nodes {
+                    self.faults.push((until, Fault::DiskRoom(node)));
+                }
+                self.down(at, Fault::DiskFull(target));
+            }
+            _ => {
+                let fault = Fault::DiskError(target, rng.u64(0..30));
+                self.down(at, fault);
+            }
         }
+    }
+
+    fn client(&mut self, at: u64) {
+        let client = self.rng.usize(0..self.clients);
+        let fault = match self.rng.u32(0..3) {
+            0 => Fault::ClientGone(client),
+            1 => Fault::ClientPause(client, self.rng.u64(50..9_000)),
+            _ => Fault::ClientReset(client),
+        };
+        self.faults.push((at, fault));
+    }
+
+    /// The leader goes, and so do those who would follow it.
+    fn ambush(&mut self, at: u64) {
+        for _ in 0..self.rng.u32(1..=4) {
+            let how = match self.rng.u32(0..4) {
+                0 => Ambush::Kill,
+                1 => Ambush::PowerOff,
+                2 => Ambush::Isolate,
+                _ => Ambush::Pause(self.rng.u64(50..6_000)),
+            };
+            let most_us = [1, 20, 150][self.rng.usize(0..3)] * MS;
+            self.faults.push((at, Fault::Ambush(how, self.rng.u64(0..most_us))));
+        }
+        self.down(at + 1, Fault::Kill(Target::Leader));
     }
 }

@@ -1,19 +1,21 @@
 //! The simulated world: machines, clients, the network between them, and the one thread of events that drives
 //! them all from one seed.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use fastrand::Rng;
 use zkops::client::ConnectString;
 use zkops::client::session::Input;
 use zkops::ids::SessionId;
+use zkops::store::mem::ReadFault;
 
 use crate::check::Checks;
 use crate::client::Client;
 use crate::net::{End, Host, Item, LinkId, Net, Port};
 use crate::node::{Node, dirs};
 use crate::queue::{Event, Queue};
-use crate::scenario::{Direction, Fault, Knobs, MS, SECOND, Scenario, Target};
+use crate::scenario::{Ambush, Direction, Fault, Knobs, MS, SECOND, Scenario, Target};
 use crate::trace::Trace;
 
 /// A run has some ten thousand events: whoever needs this many goes round in circles.
@@ -33,6 +35,8 @@ pub(crate) struct World {
     pub(crate) checks: Checks,
     pub(crate) trace: Trace,
     faults: Vec<(u64, Fault)>,
+    /// What waits for the next candidates.
+    ambushes: VecDeque<(Ambush, u64)>,
     pub(crate) events: u64,
 }
 
@@ -71,6 +75,7 @@ impl World {
             queue: Queue::default(),
             trace,
             faults: scenario.faults.clone(),
+            ambushes: VecDeque::new(),
             events: 0,
             knobs,
             rng,
@@ -145,6 +150,12 @@ impl World {
                 self.run_disk(node, life);
             }
             Event::SnapshotChunk { node, life } => self.snapshot_chunk(node, life),
+            Event::SnapshotFinish { node, life } => self.snapshot_finish(node, life),
+            Event::Ambushed { node, how } => self.ambushed(node, how),
+            Event::Relieved { node } => {
+                self.start_node(node);
+                self.fault(Fault::Join);
+            }
             Event::Dialled { link } => self.dialled(link),
             Event::DialFails { link } => self.dial_ends(link, false),
             Event::Arrive { link, side } => self.arrive(link, side),
@@ -259,6 +270,9 @@ impl World {
             }),
             Fault::DiskRoom(i) => self.nodes[i].disk.clear_faults(),
             Fault::BitFlip(i) => self.flip_bit(i),
+            Fault::ReadError(i, after) => self.bad_read(i, after, ReadFault::Io),
+            Fault::ReadFlip(i, after) => self.bad_read(i, after, ReadFault::Flip),
+            Fault::Ambush(how, delay_us) => self.ambushes.push_back((how, delay_us)),
             Fault::ClientGone(c) => {
                 // Its process is gone; another takes its place, with a session of its own.
                 self.client_gone(c);
@@ -399,9 +413,39 @@ impl World {
         self.trace.say(self.now, || format!("n{}: a bit of {} flips", i + 1, path.display()));
     }
 
+    /// A node that is down will read badly when it starts: once, or the start after.
+    fn bad_read(&mut self, i: usize, after: u64, fault: ReadFault) {
+        let all_sound = self.nodes.iter().all(|node| !node.rotten);
+        let node = &mut self.nodes[i];
+        if node.process.is_none() && all_sound {
+            node.disk.fail_read_at(node.disk.reads() + after, fault);
+            node.rotten = true;
+        }
+    }
+
+    /// A server has become a candidate.
+    pub(crate) fn spring_ambush(&mut self, i: usize) {
+        if let Some((how, delay_us)) = self.ambushes.pop_front() {
+            self.queue.push(self.now + delay_us, Event::Ambushed { node: i, how });
+        }
+    }
+
+    fn ambushed(&mut self, i: usize, how: Ambush) {
+        self.trace.say(self.now, || format!("--- {how:?} for the candidate n{}", i + 1));
+        match how {
+            Ambush::Kill => self.end_process(i, false),
+            Ambush::PowerOff => self.power_off(i),
+            Ambush::Isolate => self.fault_of(Fault::Isolate(Target::Node(i), Direction::Both), i),
+            Ambush::Pause(ms) => self.fault_of(Fault::Pause(Target::Node(i), ms), i),
+        }
+        let relief_us = self.rng.u64(50..4_000) * MS;
+        self.queue.push(self.now + relief_us, Event::Relieved { node: i });
+    }
+
     /// The faults end: every path is open, every disk has room, everybody runs.
     pub(crate) fn heal(&mut self) {
         self.trace.say(self.now, || "=== healing".to_owned());
+        self.ambushes.clear();
         self.fault(Fault::Join);
         self.net.calm((100, 500));
         self.knobs.disk_us = (200, 400);

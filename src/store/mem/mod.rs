@@ -34,6 +34,16 @@ pub enum Fault {
     Io,
 }
 
+/// What goes wrong at a numbered read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFault {
+    /// It fails with EIO.
+    Io,
+    /// One bit of what it gets is wrong, the disk's is not. An epoch file is spared, the next read is hit instead:
+    /// it has no checksum, so that another number is taken at its word.
+    Flip,
+}
+
 /// An open file of a [`MemDisk`].
 #[derive(Debug)]
 pub struct MemFile {
@@ -60,9 +70,24 @@ impl MemDisk {
         self.state().faults.insert(operation, fault);
     }
 
+    /// Reads of file contents so far: the numbers that read faults name.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// Plans a fault for the read with that number (counted from 0).
+    pub fn fail_read_at(&self, read: u64, fault: ReadFault) {
+        self.state().read_faults.insert(read, fault);
+    }
+
+    pub fn clear_read_faults(&self) {
+        self.state().read_faults.clear();
+    }
+
     pub fn clear_faults(&self) {
         let mut state = self.state();
         state.faults.clear();
+        state.read_faults.clear();
         state.free_bytes = ROOMY;
     }
 
@@ -131,7 +156,12 @@ impl MemDisk {
 
     /// Another disk that holds what this one holds now, durable or not. Its faults are its own.
     pub fn copy(&self) -> MemDisk {
-        let state = State { faults: Default::default(), locked: Default::default(), ..self.state().clone() };
+        let state = State {
+            faults: Default::default(),
+            read_faults: Default::default(),
+            locked: Default::default(),
+            ..self.state().clone()
+        };
         MemDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -309,10 +339,11 @@ impl MemFile {
 
 impl File for MemFile {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
-        let state = self.disk.state();
+        let mut state = self.disk.state();
         state.alive("read", &self.path)?;
         self.same_boot(&state, "read")?;
-        if state.inodes[self.inode].unreadable {
+        let fault = state.begin_read(&self.path);
+        if state.inodes[self.inode].unreadable || fault == Some(ReadFault::Io) {
             return Err(Error::new("read", &self.path, io::Error::other("Input/output error")));
         }
         let content = &state.inodes[self.inode].now;
@@ -322,6 +353,10 @@ impl File for MemFile {
         let stored = &content.bytes[start..(start.saturating_add(count)).min(content.bytes.len())];
         buf[..stored.len()].copy_from_slice(stored);
         buf[stored.len()..count].fill(0);
+        if fault == Some(ReadFault::Flip) && count > 0 {
+            let bit = (state.random() % (count as u64 * 8)) as usize;
+            buf[bit / 8] ^= 1 << (bit % 8);
+        }
         Ok(count)
     }
 

@@ -5,11 +5,13 @@
 
 mod read;
 mod replay;
+mod rewrite;
 mod write;
 
 pub(crate) use read::LogReader;
 use read::{End, Item, Tail};
 pub(crate) use replay::{Replayed, Span, Torn, files, replay};
+pub(crate) use rewrite::rewrite;
 pub(crate) use write::{LogSettings, LogWriter};
 
 use bytes::{BufMut, BytesMut};

@@ -144,9 +144,10 @@ impl<D: Disk> LogWriter<D> {
         // Synced even with forceSync=no: a file without its header would stop the next start.
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
-        if !mutants::on(Mutant::LogNameNotDurable) {
-            self.disk.sync_dir(&self.dir)?;
+        if mutants::on(Mutant::LogNameNotDurable) {
+            return Ok(log);
         }
+        self.disk.sync_dir(&self.dir)?;
         newest::note(&self.disk, &self.dir, first)?;
         Ok(log)
     }

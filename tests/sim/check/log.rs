@@ -125,8 +125,10 @@ impl Checks {
             PersistOp::AcceptedEpoch(epoch) => view.accepted = *epoch,
             PersistOp::CurrentEpoch(epoch) => {
                 view.current = *epoch;
-                if view.current > view.accepted {
-                    let what = format!("n{}: currentEpoch {epoch} above acceptedEpoch", node + 1);
+                // A server takes part in the epoch it has promised, in no older one and in no newer one.
+                if view.current != view.accepted {
+                    let what =
+                        format!("n{}: currentEpoch {epoch}, acceptedEpoch {}", node + 1, view.accepted);
                     self.fail("I1 epochs", what);
                 }
             }
@@ -150,7 +152,9 @@ impl Checks {
         let last = recovered.tree.last_zxid();
         let may_vote = recovered.may_vote;
         let view = &mut self.nodes[node];
-        let durable = view.durable.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        // What was taken for damage may have been a bad read: then it counts again.
+        let known = if view.durable.is_empty() { &view.lost } else { &view.durable };
+        let durable = known.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
         let (accepted, current) = (recovered.accepted_epoch, recovered.current_epoch);
         let forgot = (last < durable && !view.unsure && may_vote)
             .then(|| format!("n{} starts with {last}, {durable} was durable", node + 1));
@@ -167,6 +171,9 @@ impl Checks {
         let history = view.choose(last, &recovered.tail);
         if recovered.wound.is_some() && view.lost.is_empty() {
             view.lost = std::mem::take(&mut view.durable);
+        }
+        if recovered.may_vote && history.is_some() {
+            view.lost.clear();
         }
         view.unsure = false;
         view.installing.clear();
@@ -396,7 +403,8 @@ impl NodeView {
     /// Which of the histories that this disk may hold explains what was read from it.
     fn choose(&self, last: Zxid, tail: &[(Zxid, Bytes)]) -> Option<History> {
         let installed = self.installing.iter().rev().map(|(zxid, history)| (Some(*zxid), &**history));
-        let own = [(None, &self.logged), (None, &self.durable)];
+        // What was taken for damage may have been a bad read.
+        let own = [(None, &self.logged), (None, &self.durable), (None, &self.lost)];
         let mut likely = None;
         for (exactly, history) in installed.chain(own) {
             if exactly.is_some_and(|zxid| zxid != last && tail.is_empty()) {

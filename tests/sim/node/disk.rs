@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use zkops::ids::Zxid;
 use zkops::replica::Input;
 use zkops::server::batch::{self, Written};
 use zkops::store::mem::MemDisk;
@@ -12,10 +11,8 @@ use zkops::zab::PersistOp;
 
 use super::{Inbound, Snapshotting, ToLog, dirs};
 use crate::queue::Event;
+use crate::scenario::MS;
 use crate::world::World;
-
-/// Snapshots kept by a purge.
-const RETAIN: usize = 3;
 
 impl World {
     pub(super) fn wake_disk(&mut self, i: usize) {
@@ -44,7 +41,7 @@ impl World {
             match command {
                 ToLog::Persist(ops) => batch.extend(ops),
                 ToLog::BeginSnapshot(zxid) => match process.store.begin_snapshot(zxid) {
-                    Ok(file) => begun.push(Inbound::SnapshotBegun { zxid, file: Box::new(file) }),
+                    Ok(file) => begun.push(Inbound::SnapshotBegun { file: Box::new(file) }),
                     Err(refusal) => failed = Some(refusal),
                 },
             }
@@ -106,9 +103,10 @@ impl World {
 
     pub(super) fn start_snapshot(&mut self, i: usize) {
         let Some(process) = &mut self.nodes[i].process else { return };
-        if process.snapshotting.is_some() || !process.replica.settled() {
+        if process.snapshotting.is_some() || process.snapshot_file_in_use || !process.replica.settled() {
             return;
         }
+        process.snapshot_file_in_use = true;
         let generation = process.replica.tree_generation();
         let writer = snapshot::Writer::open(process.replica.tree_mut());
         process.log.push_back(ToLog::BeginSnapshot(writer.zxid()));
@@ -116,11 +114,14 @@ impl World {
         self.wake_disk(i);
     }
 
-    pub(super) fn snapshot_begun(&mut self, i: usize, zxid: Zxid, file: Box<SnapshotFile<MemDisk>>) {
+    pub(super) fn snapshot_begun(&mut self, i: usize, file: Box<SnapshotFile<MemDisk>>) {
         let Some(process) = &mut self.nodes[i].process else { return };
-        if let Some(current) = process.snapshotting.as_mut().filter(|current| current.writer.zxid() == zxid) {
-            current.file = Some(file);
-            self.next_chunk(i);
+        match &mut process.snapshotting {
+            Some(current) => {
+                current.file = Some(file);
+                self.next_chunk(i);
+            }
+            None => process.snapshot_file_in_use = false,
         }
     }
 
@@ -141,6 +142,7 @@ impl World {
             if current.generation == replica.tree_generation() {
                 current.writer.close(replica.tree_mut());
             }
+            process.snapshot_file_in_use &= current.file.is_none();
             return;
         }
         let written = match (current.writer.chunk(replica.tree_mut(), chunk_len), &mut current.file) {
@@ -148,9 +150,11 @@ impl World {
             (None, file) => {
                 let (last, digest) = (replica.last_zxid(), replica.tree().digest());
                 current.writer.close(replica.tree_mut());
-                let finished = file.take().map(|file| file.finish(Some((last, digest)), last));
-                if let Some(Err(error)) = finished {
-                    self.disk_failed(i, &Refusal::Disk(error));
+                if let Some(file) = file.take() {
+                    process.finishing = Some((file, last, digest));
+                    let delay = if self.rng.u8(0..4) == 0 { 800 * MS } else { 2 * MS };
+                    let at = self.now + self.rng.u64(50..delay);
+                    self.queue.push(at, Event::SnapshotFinish { node: i, life });
                 }
                 return;
             }
@@ -163,10 +167,21 @@ impl World {
         }
     }
 
+    /// The snapshot thread syncs and names a file, whatever its server has become meanwhile.
+    pub(crate) fn snapshot_finish(&mut self, i: usize, life: u64) {
+        let node = &mut self.nodes[i];
+        let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
+        let Some((file, last, digest)) = process.finishing.take() else { return };
+        process.snapshot_file_in_use = false;
+        if let Err(error) = file.finish(Some((last, digest)), last) {
+            self.disk_failed(i, &Refusal::Disk(error));
+        }
+    }
+
     pub(crate) fn purge(&mut self, i: usize) {
         let dirs = dirs(&self.knobs);
         let Some(process) = &self.nodes[i].process else { return };
-        match process.store.purge(RETAIN) {
+        match process.store.purge(self.knobs.retain) {
             Ok(purged) => {
                 self.trace.say(self.now, || format!("n{} purges {:?} in {dirs:?}", i + 1, purged.deleted));
             }

@@ -89,6 +89,9 @@ pub(crate) struct Process {
     log: VecDeque<ToLog>,
     log_busy: bool,
     snapshotting: Option<Snapshotting>,
+    /// A whole snapshot still with the snapshot thread, and the last zxid and the digest that it ends with.
+    finishing: Option<(Box<SnapshotFile<MemDisk>>, Zxid, u64)>,
+    snapshot_file_in_use: bool,
     /// Signs of life in the batch at hand. They count unless the server closed the connection before them.
     heard: Vec<(ClientId, SessionId, u64)>,
 }
@@ -104,7 +107,7 @@ pub(crate) struct Served {
 enum Inbound {
     Input(Input),
     SnapshotDue,
-    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<MemDisk>> },
+    SnapshotBegun { file: Box<SnapshotFile<MemDisk>> },
 }
 
 enum ToLog {
@@ -209,6 +212,8 @@ impl World {
             log: VecDeque::new(),
             log_busy: false,
             snapshotting: None,
+            finishing: None,
+            snapshot_file_in_use: false,
             heard: Vec::new(),
         });
         self.wake(i);
@@ -236,6 +241,7 @@ impl World {
             tick_ms: knobs.tick_ms,
             session_timeout_ms_min: 2 * knobs.tick_ms as i32,
             session_timeout_ms_max: 20 * knobs.tick_ms as i32,
+            session_salt: (seed >> 32) as u16,
             leader_serves: true,
             super_digest: None,
             tree: tree::Settings::default(),
@@ -311,7 +317,7 @@ impl World {
             match inbound {
                 Inbound::Input(input) => self.step(i, input),
                 Inbound::SnapshotDue => self.start_snapshot(i),
-                Inbound::SnapshotBegun { zxid, file } => self.snapshot_begun(i, zxid, file),
+                Inbound::SnapshotBegun { file } => self.snapshot_begun(i, file),
             }
         }
         let node = &self.nodes[i];
@@ -363,9 +369,16 @@ impl World {
             let (epoch, last) = (process.replica.epoch(), process.replica.last_zxid());
             self.trace.say(self.now, || format!("n{} is {role:?} in {epoch} at {last}", i + 1));
         }
+        let is_candidate = role == Some(Role::Leading { serving: false }) && role != self.checks.nodes[i].role;
         self.checks.stepped(i, node.sid, &process.replica, now.ms);
         // Whatever was damaged is of no more use, or was of none.
-        node.rotten &= !process.replica.serving();
+        if node.rotten && process.replica.serving() {
+            node.rotten = false;
+            node.disk.clear_read_faults();
+        }
+        if is_candidate {
+            self.spring_ambush(i);
+        }
     }
 
     fn finish_batch(&mut self, i: usize) {
