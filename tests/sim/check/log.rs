@@ -25,6 +25,8 @@ pub(crate) struct NodeView {
     pub(crate) durable: History,
     /// As it held it before it was found damaged: what counted then has counted.
     lost: History,
+    /// The same of `logged`: what was taken for damage may have been a bad read.
+    lost_logged: History,
     /// How many of `logged` were found equal to the committed log.
     verified: usize,
     /// The history behind the snapshot that came last.
@@ -118,6 +120,7 @@ impl Checks {
                     let (_, history) = view.installing.remove(at);
                     view.durable = history.iter().filter(|(at, _)| at <= zxid).cloned().collect();
                     view.lost.clear();
+                    view.lost_logged.clear();
                 }
             }
             // What a start finds then is judged there.
@@ -152,7 +155,7 @@ impl Checks {
         let last = recovered.tree.last_zxid();
         let may_vote = recovered.may_vote;
         let view = &mut self.nodes[node];
-        // What was taken for damage may have been a bad read: then it counts again.
+        // After a bad read it counts again.
         let known = if view.durable.is_empty() { &view.lost } else { &view.durable };
         let durable = known.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
         let (accepted, current) = (recovered.accepted_epoch, recovered.current_epoch);
@@ -171,9 +174,11 @@ impl Checks {
         let history = view.choose(last, &recovered.tail);
         if recovered.wound.is_some() && view.lost.is_empty() {
             view.lost = std::mem::take(&mut view.durable);
+            view.lost_logged = std::mem::take(&mut view.logged);
         }
         if recovered.may_vote && history.is_some() {
             view.lost.clear();
+            view.lost_logged.clear();
         }
         view.unsure = false;
         view.installing.clear();
@@ -403,8 +408,7 @@ impl NodeView {
     /// Which of the histories that this disk may hold explains what was read from it.
     fn choose(&self, last: Zxid, tail: &[(Zxid, Bytes)]) -> Option<History> {
         let installed = self.installing.iter().rev().map(|(zxid, history)| (Some(*zxid), &**history));
-        // What was taken for damage may have been a bad read.
-        let own = [(None, &self.logged), (None, &self.durable), (None, &self.lost)];
+        let own = [&self.logged, &self.durable, &self.lost_logged, &self.lost].map(|history| (None, history));
         let mut likely = None;
         for (exactly, history) in installed.chain(own) {
             if exactly.is_some_and(|zxid| zxid != last && tail.is_empty()) {
@@ -417,7 +421,7 @@ impl NodeView {
                 Some(_) => {}
                 None if reaches == last => return Some(upto),
                 // A state named after an epoch's start has no transaction of that name.
-                None => likely = likely.or(Some(upto)),
+                None => likely = likely.filter(|first: &History| !first.is_empty()).or(Some(upto)),
             }
         }
         likely
