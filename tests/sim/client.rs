@@ -334,6 +334,15 @@ impl World {
         self.plan_act(c);
     }
 
+    /// A client in doubt asks for what is true now, however much it waits for already.
+    pub(crate) fn client_syncs(&mut self, c: usize) {
+        let client = &mut self.clients[c];
+        if client.busy && client.paused_until <= self.now && !client.closing {
+            let requests = client.workload.sync(&mut client.rng);
+            requests.into_iter().for_each(|request| self.ask(c, request));
+        }
+    }
+
     pub(crate) fn ask(&mut self, c: usize, request: Request) {
         let acked = self.checks.acked;
         let client = &mut self.clients[c];

@@ -104,6 +104,8 @@ pub(crate) enum Fault {
     /// The wall clock jumps by so many ms.
     ClockJump(Target, i64),
     Purge(Target),
+    /// Every client asks for what is true now: sync, and a read behind it.
+    EveryoneSyncs,
     ClientGone(usize),
     ClientPause(usize, u64),
     ClientReset(usize),
@@ -114,6 +116,8 @@ pub(crate) enum Ambush {
     Kill,
     PowerOff,
     Isolate,
+    /// Left alone with this server.
+    Corner(usize),
     /// For so many ms.
     Pause(u64),
 }
@@ -130,9 +134,9 @@ impl Scenario {
     pub(crate) fn draw(seed: u64, chaos_us: u64) -> Scenario {
         let mut rng = Rng::with_seed(seed ^ 0x5ce0_a210);
         let (voters, observers) = match rng.u32(0..20) {
-            0..=11 => (3, 0),
-            12..=13 => (3, 1),
-            14..=17 => (5, 0),
+            0..=9 => (3, 0),
+            10..=11 => (3, 1),
+            12..=17 => (5, 0),
             18 => (5, 1),
             _ => (4, 0),
         };
@@ -263,6 +267,10 @@ impl Planner<'_> {
                 let limit_ms = u64::from(self.knobs.sync_limit) * self.knobs.tick_ms;
                 let ms = limit_ms + self.rng.u64(1..2_500);
                 self.faults.push((at, Fault::Pause(Target::Leader, ms)));
+                for _ in 0..3 {
+                    let before_ms = self.rng.u64(0..ms.min(2_000));
+                    self.faults.push((at + (ms - before_ms) * MS, Fault::EveryoneSyncs));
+                }
             }
         }
     }
@@ -320,16 +328,21 @@ impl Planner<'_> {
         self.faults.push((at, fault));
     }
 
-    /// The leader goes, and so do those who would follow it.
+    /// The leader goes, and so do those who would follow it. In a siege candidate after candidate is heard by the
+    /// same one server only.
     fn ambush(&mut self, at: u64) {
+        let most_us = [1, 20, 150][self.rng.usize(0..3)] * MS;
+        let besieged = self.rng.u32(0..3) == 0;
+        let witness = self.rng.usize(0..self.nodes);
         for _ in 0..self.rng.u32(1..=4) {
-            let how = match self.rng.u32(0..4) {
+            let how = match self.rng.u32(0..5) {
+                _ if besieged => Ambush::Corner(witness),
                 0 => Ambush::Kill,
                 1 => Ambush::PowerOff,
                 2 => Ambush::Isolate,
+                3 => Ambush::Corner(self.rng.usize(0..self.nodes)),
                 _ => Ambush::Pause(self.rng.u64(50..6_000)),
             };
-            let most_us = [1, 20, 150][self.rng.usize(0..3)] * MS;
             self.faults.push((at, Fault::Ambush(how, self.rng.u64(0..most_us))));
         }
         self.down(at + 1, Fault::Kill(Target::Leader));

@@ -61,12 +61,15 @@ impl Workload {
             78..=83 => Request::Exists { path: path(rng), watch },
             84..=89 => Request::GetChildren { path: parent(rng), watch },
             90..=93 => Request::GetChildren2 { path: parent(rng), watch },
-            _ => {
-                let path = path(rng);
-                return vec![Request::Sync { path: path.clone() }, Request::GetData { path, watch: false }];
-            }
+            _ => return self.sync(rng),
         };
         vec![one]
+    }
+
+    /// A read of what is true now.
+    pub(crate) fn sync(&self, rng: &mut Rng) -> Vec<Request> {
+        let path = path(rng);
+        vec![Request::Sync { path: path.clone() }, Request::GetData { path, watch: false }]
     }
 
     fn data(&mut self, rng: &mut Rng) -> Option<Bytes> {

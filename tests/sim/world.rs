@@ -260,6 +260,7 @@ impl World {
             Fault::Bridge(bridge) => {
                 self.split(|a, b| a != bridge && b != bridge && (a < bridge) != (b < bridge));
             }
+            Fault::EveryoneSyncs => (0..self.clients.len()).for_each(|c| self.client_syncs(c)),
             Fault::Join => {
                 for (link, side, at) in self.net.join(self.now) {
                     self.queue.push(at, Event::Arrive { link, side });
@@ -436,9 +437,13 @@ impl World {
             Ambush::Kill => self.end_process(i, false),
             Ambush::PowerOff => self.power_off(i),
             Ambush::Isolate => self.fault_of(Fault::Isolate(Target::Node(i), Direction::Both), i),
+            Ambush::Corner(witness) => {
+                let is_in = |node: usize| node == i || node == witness;
+                self.split(|a, b| is_in(a) != is_in(b));
+            }
             Ambush::Pause(ms) => self.fault_of(Fault::Pause(Target::Node(i), ms), i),
         }
-        let relief_us = self.rng.u64(50..4_000) * MS;
+        let relief_us = if self.rng.bool() { self.rng.u64(50..600) } else { self.rng.u64(600..9_000) } * MS;
         self.queue.push(self.now + relief_us, Event::Relieved { node: i });
     }
 

@@ -108,7 +108,8 @@ impl<F: File> LogReader<F> {
     }
 
     /// The entry here does not end as it should. It is the end of what was written, unless whole entries follow and
-    /// no sector is missing before them: then a byte of it is not what was written.
+    /// no sector is missing before them, or its checksum says that it is whole: then a byte of it is not what was
+    /// written.
     fn cut_short(&mut self) -> Result<Item> {
         let (offset, after) = (self.at, self.after);
         let ahead = self.peek(2 * (ENTRY_HEAD + TXN_BYTES_MAX + 1))?;
@@ -116,6 +117,9 @@ impl<F: File> LogReader<F> {
             Some(next) if !has_unwritten_sector(offset, &ahead[..next]) => {
                 let what = format!("it does not end where it says, and the log goes on {next} bytes further");
                 Err(self.damaged(what))
+            }
+            None if is_whole_but_for_its_frame(ahead) => {
+                Err(self.damaged("all of it was written, but its length or its end is not what was".to_owned()))
             }
             _ => Ok(Item::End(End { at: offset, tail: Tail::Torn })),
         }
@@ -207,6 +211,21 @@ impl<F: File> LogReader<F> {
 pub(crate) struct Leftover {
     pub(crate) start: u64,
     pub(crate) end: u64,
+}
+
+/// Whether `ahead` begins with an entry whose checksum holds up to where the bytes end, or up to where its length
+/// says, although length and terminator do not agree.
+fn is_whole_but_for_its_frame(ahead: &[u8]) -> bool {
+    let (Some(crc), Some(len)) = (ahead.get(..8), ahead.get(8..ENTRY_HEAD)) else { return false };
+    let crc = u64::from_be_bytes(crc.try_into().expect("eight bytes"));
+    let len = u32::from_be_bytes(len.try_into().expect("four bytes")) as usize;
+    let holds_to = |end: usize| {
+        ahead.get(ENTRY_HEAD..end).is_some_and(|txn| !txn.is_empty() && u64::from(simd_adler32::adler32(&txn)) == crc)
+    };
+    let last = ahead.iter().rposition(|&byte| byte != 0).filter(|&last| ahead[last] == ENTRY_END);
+    // A terminator that never reached the disk is zero.
+    let end = ENTRY_HEAD + len;
+    last.is_some_and(holds_to) || (ahead.get(end).is_some_and(|&byte| byte != 0) && holds_to(end))
 }
 
 /// Where in `ahead`, which begins with an entry that cannot be read, the next whole one of a later txn begins.

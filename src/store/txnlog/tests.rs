@@ -228,6 +228,25 @@ fn a_torn_end_in_the_middle_is_fine_only_when_the_next_file_goes_on() {
     assert_eq!(torn(0x1_0000_0002), "1 2 refused: gap 0x2 0x100000002");
 }
 
+/// Found by the simulator: a wrong terminator in the last entry before a new epoch looked like a write cut short.
+#[test]
+fn a_flipped_bit_in_the_last_entry_before_a_new_epoch_is_no_torn_end() {
+    let last = file(&[txn(1, 40), txn(2, 40)]).len();
+    let bytes = file(&[txn(1, 40), txn(2, 40), txn(3, 64)]);
+    for padding in [0, 5000] {
+        for bit in last * 8..bytes.len() * 8 {
+            let disk = disk();
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes.resize(bytes.len() + padding, 0);
+            disk.put(&path("log.1"), &bytes);
+            disk.put(&path("log.100000001"), &file(&[txn(0x1_0000_0001, 40)]));
+            let replayed = replayed(&disk, 0);
+            assert!(replayed.starts_with("1 2 refused: "), "bit {bit} of {}: {replayed}", bytes.len());
+        }
+    }
+}
+
 #[test]
 fn replay_begins_in_the_newest_file_at_or_before_the_snapshot() {
     let disk = disk();
