@@ -31,10 +31,14 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
         true => Condition::Synced { member: *id },
         false => Condition::Alive { member: *id },
     };
-    let gates = if after.len() == desired.members.len() && !down.is_empty() {
+    // A process that runs may be about to fail again: a member is started when it takes part.
+    let in_sync = ensemble::in_sync(desired, facts);
+    let awaited: Vec<ServerId> =
+        hosts.iter().map(|(id, _)| *id).filter(|id| down.contains(id) || !in_sync.contains(id)).collect();
+    let gates = if after.len() == desired.members.len() && !awaited.is_empty() {
         vec![deploy::gate(Condition::Ready)]
     } else {
-        down.iter().map(|id| deploy::gate(condition(id))).collect()
+        awaited.iter().map(|id| deploy::gate(condition(id))).collect()
     };
     if !down.is_empty() && voters_after < desired.majority() {
         plan.warnings.push(format!(
@@ -44,7 +48,8 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
         ));
     }
     skipped(facts, &ids, &mut plan);
-    plan.push(Wave { title: "start".to_owned(), steps, gates, ..Wave::default() });
+    let title = if steps.is_empty() { "wait until ready" } else { "start" };
+    plan.push(Wave { title: title.to_owned(), steps, gates, ..Wave::default() });
     Ok(plan)
 }
 

@@ -43,10 +43,8 @@ pub(super) enum FromLog {
         zxid: Zxid,
         file: Box<SnapshotFile<RealDisk>>,
     },
-    /// The snapshot thread has let go of its file, whole or given up.
-    SnapshotEnded {
+    SnapshotDone {
         zxid: Zxid,
-        written: bool,
     },
     /// The disk failed: nothing more may be promised.
     Failed {
@@ -170,8 +168,9 @@ impl SnapshotJob {
         let (chunks, pieces) = sync_channel(SNAPSHOT_CHUNKS_MAX);
         std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let event = match write_snapshot(file, &pieces) {
-                // Given up: the unfinished file has no name that counts.
-                Ok(written) => FromLog::SnapshotEnded { zxid, written },
+                Ok(true) => FromLog::SnapshotDone { zxid },
+                // Given up: the server is ending, and the unfinished file has no name that counts.
+                Ok(false) => return,
                 Err(error) => FromLog::Failed { reason: error.to_string() },
             };
             let _ = events.send(event);

@@ -104,9 +104,6 @@ struct Loop {
     outputs: Vec<Output>,
     undurable: usize,
     snapshotting: Option<Snapshotting>,
-    /// The log thread was asked for a snapshot's file and the snapshot thread has not let go of it: another one might
-    /// have the same name.
-    snapshot_file_in_use: bool,
     /// Batches since the last snapshot chunk.
     busy_batches: u32,
     /// When old snapshots are removed next: at the start, then at every interval.
@@ -148,7 +145,6 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
         outputs: Vec::new(),
         undurable: 0,
         snapshotting: None,
-        snapshot_file_in_use: false,
         busy_batches: 0,
         purge_at: None,
         halt: None,
@@ -320,11 +316,8 @@ impl Loop {
             FromLog::Written(Written::Note(line)) => tracing::warn!("{line}"),
             FromLog::Written(Written::SnapshotDue) => self.start_snapshot(),
             FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
-            FromLog::SnapshotEnded { zxid, written } => {
-                self.snapshot_file_in_use = false;
-                if written {
-                    tracing::info!(%zxid, "snapshot written");
-                }
+            FromLog::SnapshotDone { zxid } => {
+                tracing::info!(%zxid, "snapshot written");
             }
             FromLog::Failed { reason } => self.halt = Some(reason.into()),
         }
@@ -332,10 +325,9 @@ impl Loop {
 
     /// Only a serving replica's tree is known to be committed (quorum §6.1 I5).
     fn start_snapshot(&mut self) {
-        if self.snapshotting.is_some() || self.snapshot_file_in_use || !self.state.replica.settled() {
+        if self.snapshotting.is_some() || !self.state.replica.settled() {
             return;
         }
-        self.snapshot_file_in_use = true;
         let generation = self.state.replica.tree_generation();
         let writer = snapshot::Writer::open(self.state.replica.tree_mut());
         let _ = self.state.log.commands.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
@@ -344,15 +336,13 @@ impl Loop {
 
     /// The log thread has made the file; chunks may flow.
     fn snapshot_begun(&mut self, zxid: Zxid, file: SnapshotFile<RealDisk>) {
-        let Some(current) = &mut self.snapshotting else {
-            self.snapshot_file_in_use = false;
-            return;
-        };
+        // One that was given up may have been of the same zxid: its file is no worse.
+        let awaits = |current: &&mut Snapshotting| current.writer.zxid() == zxid && current.job.is_none();
+        let Some(current) = self.snapshotting.as_mut().filter(awaits) else { return };
         match SnapshotJob::start(file, zxid, self.state.log_events.clone()) {
             Ok(job) => current.job = Some(job),
             Err(error) => {
                 tracing::error!(%error, "a snapshot could not be started; the log goes on growing");
-                self.snapshot_file_in_use = false;
                 self.give_up_snapshot();
             }
         }

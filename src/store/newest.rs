@@ -19,17 +19,23 @@ const RECORD_BYTES_MAX: usize = 64;
 
 /// Records a log that is durable under its name.
 pub(crate) fn note<D: Disk>(disk: &D, dir: &Path, first: Zxid) -> disk::Result<()> {
-    match atomic::replace(disk, dir, RECORD, names::log(first).as_bytes()) {
+    match atomic::replace(disk, dir, RECORD, content(first).as_bytes()) {
         // An older record is a record, too; the txns themselves may still find room.
         Err(error) if error.kind == Kind::NoSpace => Ok(()),
         result => result,
     }
 }
 
+/// The name and its CRC-32.
+fn content(first: Zxid) -> String {
+    let name = names::log(first);
+    format!("{name} {:08x}", crc32fast::hash(name.as_bytes()))
+}
+
 /// Before logs go: `newest` is what stays of them.
 pub(crate) fn step_back<D: Disk>(disk: &D, dir: &Path, newest: Option<Zxid>) -> disk::Result<()> {
     if let Some(newest) = newest {
-        return atomic::replace(disk, dir, RECORD, names::log(newest).as_bytes());
+        return atomic::replace(disk, dir, RECORD, content(newest).as_bytes());
     }
     if disk.len(&dir.join(RECORD))?.is_some() {
         disk.remove(&dir.join(RECORD))?;
@@ -46,10 +52,13 @@ pub(crate) fn check<D: Disk>(
     empty: &[PathBuf],
 ) -> Result<()> {
     let record = dir.join(RECORD);
-    // A record that cannot be read says nothing.
-    let Ok(Some(content)) = read_small(disk, &record, RECORD_BYTES_MAX) else { return Ok(()) };
-    let name = String::from_utf8_lossy(&content).into_owned();
-    let Some(newest) = names::parse_log(&name) else { return Ok(()) };
+    // A record that cannot be read, or is not what was written, says nothing: its loss costs no data.
+    let Ok(Some(read)) = read_small(disk, &record, RECORD_BYTES_MAX) else { return Ok(()) };
+    let name =
+        String::from_utf8_lossy(read.split(|&byte| byte == b' ').next().unwrap_or_default()).into_owned();
+    let Some(newest) = names::parse_log(&name).filter(|newest| content(*newest).as_bytes() == read) else {
+        return Ok(());
+    };
     if files.iter().any(|(first, path)| *first >= newest && !empty.contains(path)) {
         return Ok(());
     }

@@ -44,6 +44,11 @@ impl Leader {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
+        if zxid == Zxid::NONE && link.is_gated() {
+            // It was told to cut its log and cannot: it comes again, for a snapshot.
+            t.core.uncut.extend(link.sid);
+            return;
+        }
         if !zxid.is_epoch_start() {
             return link.note_acked(zxid, self.epoch);
         }
@@ -52,6 +57,9 @@ impl Leader {
         }
         if zxid != start {
             return self.cut(t, conn, &format!("acknowledged the leader of {}", zxid.epoch()));
+        }
+        if let Some(sid) = &link.sid {
+            t.core.uncut.remove(sid);
         }
         link.stage = learner_link::Stage::Synced;
         link.expect_packet(t.now_ms, &t.core.config);

@@ -61,6 +61,7 @@ impl Leader {
     pub(super) fn start(t: &mut Turn) -> (Leader, Next) {
         let (me, accepted) = (t.core.config.me, t.core.ledger.accepted());
         t.core.needs_snapshot = false;
+        t.core.told_of_no_cut = None;
         let mut leader = Leader {
             stage: Stage::Gathering,
             epoch: Epoch(accepted.max(t.core.epoch_floor).0 + 1),

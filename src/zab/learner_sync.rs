@@ -84,6 +84,7 @@ impl Learner {
         }
         t.core.ledger.install(zxid, body, t.out);
         t.core.needs_snapshot = false;
+        t.core.told_of_no_cut = None;
         self.stage = Stage::Syncing;
         self.expect_packet(t);
         Next::Stay
@@ -101,7 +102,7 @@ impl Learner {
             return Next::Stay;
         }
         if last > to || (exact && last != to) {
-            t.core.needs_snapshot = true;
+            self.refuse_cut(t);
             return Next::Leave(format!("the log cannot be cut at {to}; a snapshot is needed"));
         }
         if last < to && !to.is_epoch_start() {
@@ -182,12 +183,20 @@ impl Learner {
         let known = ledger.oldest().is_some_and(|oldest| oldest <= to);
         let held = ledger.newest_until(to).is_some_and(|entry| entry.zxid == to);
         if known && !held && !to.is_epoch_start() {
-            t.core.needs_snapshot = true;
+            self.refuse_cut(t);
             return Next::Leave(format!("the leader wants the log cut at {to}, which is not in it"));
         }
         ledger.truncate(to, t.out);
         self.stage = Stage::Cutting { to, exact: false };
         Next::Stay
+    }
+
+    /// Says so to the leader before the connection ends: an ACK that names no zxid, which a reference server takes
+    /// for one of another epoch.
+    fn refuse_cut(&self, t: &mut Turn) {
+        self.send(t, &Packet::new(Kind::ACK, Zxid::NONE));
+        t.core.needs_snapshot |= t.core.told_of_no_cut == Some(self.leader);
+        t.core.told_of_no_cut = Some(self.leader);
     }
 
     fn up_to_date(&mut self, t: &mut Turn) -> Next {

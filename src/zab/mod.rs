@@ -39,7 +39,7 @@ mod roles;
 mod sync;
 pub mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -150,6 +150,11 @@ struct Core {
     role_since_ms: u64,
     /// The log cannot be continued from this leader's; ask for a snapshot next time.
     needs_snapshot: bool,
+    /// The leader that was told last that the log here cannot be cut as it wants. One of ours remembers, so that it
+    /// is promised in full, which counts; a reference server is asked for a snapshot next time.
+    told_of_no_cut: Option<ServerId>,
+    /// Leader: learners that said so.
+    uncut: BTreeSet<ServerId>,
     healing: Option<Healing>,
 }
 
@@ -248,6 +253,8 @@ impl Zab {
             futile_roles: 0,
             role_since_ms: now_ms,
             needs_snapshot: false,
+            told_of_no_cut: None,
+            uncut: BTreeSet::new(),
             healing,
         };
         let phase = Phase::Resting { until_ms: now_ms };
@@ -387,6 +394,8 @@ pub struct LearnerStatus {
 mod tests_cluster;
 #[cfg(test)]
 mod tests_codec;
+#[cfg(test)]
+mod tests_confirm;
 #[cfg(test)]
 mod tests_disk;
 #[cfg(test)]

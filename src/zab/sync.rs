@@ -70,8 +70,14 @@ impl Leader {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
+        let plan = match plan(ledger, peer, self.epoch, established) {
+            Plan::Truncate { .. } if link.sid.is_some_and(|sid| t.core.uncut.contains(&sid)) => {
+                Plan::Snapshot
+            }
+            plan => plan,
+        };
         let mut w = Writer::new();
-        let after = match plan(ledger, peer, self.epoch, established) {
+        let after = match plan {
             Plan::Diff { announce } => {
                 Packet::new(Kind::DIFF, announce).write(&mut w);
                 peer

@@ -422,7 +422,7 @@ impl Cluster {
                 let promised = self.nodes[i].syncs.pop_front().expect("an answer without a SYNC");
                 assert!(self.nodes[i].tree.txns.len() >= promised, "SYNC was answered too early");
             }
-            Output::LearnerGone { conn } => self.nodes[i].sync_replies.retain(|(_, c, _)| *c != conn),
+            Output::LearnerGone { conn } => self.nodes[i].sync_replies.retain(|(.., c, _)| *c != conn),
             Output::Revalidate { .. } | Output::Touched { .. } => {}
             Output::Note(text) => {
                 trace(|| format!("{:6} n{} notes: {text}", self.now_ms, i + 1));

@@ -98,6 +98,8 @@ pub(super) struct Disk {
     pub(super) current: Epoch,
     /// The data is gone: only a snapshot brings it back. Or that snapshot is there, and what follows is not.
     pub(super) lost: bool,
+    /// It was lost, and nothing whole has taken its place.
+    pub(super) bereft: bool,
     pub(super) unsynced: bool,
 }
 
@@ -112,6 +114,7 @@ impl Disk {
         self.base = Tree { txns: Vec::new(), last: Zxid::NONE };
         self.log.clear();
         self.lost = true;
+        self.bereft = true;
     }
 
     pub(super) fn last(&self) -> Zxid {
@@ -161,7 +164,7 @@ impl Disk {
                     self.log.retain(|(zxid, _)| *zxid <= to);
                 }
             }
-            PersistOp::Whole => self.unsynced = false,
+            PersistOp::Whole => (self.unsynced, self.bereft) = (false, false),
             PersistOp::InstallSnapshot { zxid, body } => {
                 self.unsynced |= self.lost || zxid < self.last();
                 self.lost = false;

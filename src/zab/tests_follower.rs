@@ -201,10 +201,20 @@ fn a_log_that_cannot_be_cut_is_replaced_by_a_snapshot() {
     let tail = disk(1, 1, &zxids).tail;
     let out = solo.step(Input::Reloaded { id, last_zxid: zxid(1, 3), tail });
     assert!(is_closed(&out, conn) && has_role(&out, Role::Looking), "{out:?}");
+    assert_eq!(sent(&out, conn), [(Kind::ACK, Zxid::NONE)], "the leader is told");
     let n = notifications(&out);
     assert!(n.iter().all(|(_, n)| n.zxid == zxid(1, 3)), "its vote is still what it has: {n:?}");
+    // Its promise still says what it has, so that it counts; the leader knows what to send.
     let (conn, _) = follow_again(&mut solo, zxid(1, 3), 1);
     solo.packet(conn, wire::leader_info(Epoch(3)));
+    assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(zxid(1, 3), Epoch(1)))]);
+    // A reference server does not: it is asked by a promise that names nothing.
+    solo.kind(conn, Kind::TRUNC, zxid(1, 1));
+    let (id, _) = solo.writes.remove(0);
+    let tail = disk(1, 1, &zxids).tail;
+    solo.step(Input::Reloaded { id, last_zxid: zxid(1, 3), tail });
+    let (conn, _) = follow_again(&mut solo, zxid(1, 3), 1);
+    solo.packet(conn, wire::leader_info(Epoch(4)));
     assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(1)))]);
 }
 
@@ -230,7 +240,7 @@ fn only_a_snapshot_with_the_very_zxid_stands_for_it() {
     solo.step(Input::Reloaded { id, last_zxid: zxid(2, 2), tail: vec![] });
     let (id, _) = solo.writes.remove(0);
     let out = solo.step(Input::Reloaded { id, last_zxid: zxid(1, 9), tail: vec![] });
-    assert!(is_closed(&out, conn) && solo.zab.core.needs_snapshot, "{out:?}");
+    assert!(is_closed(&out, conn) && solo.zab.core.told_of_no_cut.is_some(), "{out:?}");
 }
 
 #[test]

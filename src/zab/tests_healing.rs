@@ -256,3 +256,23 @@ fn two_of_three_without_their_data_serve_nobody() {
     assert!(!c.run_while(4000, |c| c.leader().is_none()), "nobody may lead with what one server has");
     assert!(c.halts >= 4, "both stop and are started again: {}", c.halts);
 }
+
+/// Found by the simulator: with one server down, a learner whose log could not be cut elected nobody any more.
+#[test]
+fn a_learner_that_could_not_cut_its_log_still_elects_and_gets_a_snapshot() {
+    let conn = ConnId(10);
+    let (mut solo, _) = candidate(3, 0, disk(4, 4, &[zxid(3, 1)]));
+    solo.learner(conn, Kind::FOLLOWERINFO, 1, 4);
+    solo.persist();
+    let out = solo.packet(conn, wire::ack_epoch(zxid(3, 7), Epoch(3)));
+    let [(Kind::TRUNC, _), ..] = sent(&out, conn)[..] else { panic!("{out:?}") };
+    solo.kind(conn, Kind::ACK, Zxid::NONE);
+    solo.step(Input::Down { conn });
+    let again = ConnId(12);
+    solo.learner(again, Kind::FOLLOWERINFO, 1, 5);
+    let out = solo.packet(again, wire::ack_epoch(zxid(3, 7), Epoch(-1)));
+    assert_eq!(sent(&out, again)[0].0, Kind::SNAP, "{out:?}");
+    solo.persist();
+    let out = solo.kind(again, Kind::ACK, Epoch(5).start());
+    assert!(has_role(&out, Role::Leading { serving: true }), "{out:?}");
+}

@@ -26,11 +26,12 @@ struct Args {
     /// How long faults go on, in simulated seconds.
     #[arg(long, default_value_t = 48)]
     chaos: u64,
-    #[arg(long, default_value_t = 2)]
+    /// All processors unless told otherwise.
+    #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
     threads: usize,
-    /// Print a line for every seed, not only for those that fail.
+    /// Print a line for seeds that fail only, not for every one.
     #[arg(long)]
-    verbose: bool,
+    quiet: bool,
     /// Run every seed twice and compare.
     #[arg(long)]
     twice: bool,
@@ -130,7 +131,7 @@ fn work(args: &Args, next: &AtomicU64, totals: &Mutex<Totals>) {
         if differs {
             println!("seed {seed}: two runs differ");
         }
-        if args.verbose || verdict.violation.is_some() {
+        if !args.quiet || verdict.violation.is_some() {
             println!("{}", line(seed, &verdict));
         }
         if let Some(violation) = &verdict.violation

@@ -28,9 +28,14 @@ pub(crate) fn switch_on(mutant: Option<Mutant>) {
 
 /// How one mutant fared.
 enum Fared {
-    Found { seeds: u64, promise: &'static str },
+    Found {
+        seeds: u64,
+        promise: &'static str,
+    },
     /// How many of the runs came to its place at all.
-    Missed { reached: u64 },
+    Missed {
+        reached: u64,
+    },
 }
 
 /// How often this thread's servers came to the chosen mistake's place.

@@ -303,7 +303,9 @@ impl Planner<'_> {
         let rng = &mut *self.rng;
         match kind {
             18 => self.faults.push((at, Fault::Slow(target, rng.u64(1..300) * MS, rng.u64(100..4_000)))),
-            19 => self.faults.push((at, Fault::SlowDisk(target, rng.u64(1..2_000) * MS, rng.u64(100..5_000)))),
+            19 => {
+                self.faults.push((at, Fault::SlowDisk(target, rng.u64(1..2_000) * MS, rng.u64(100..5_000))))
+            }
             20 => {
                 let until = at + self.outage_us();
                 for node in 0..self.nodes {

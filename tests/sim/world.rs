@@ -398,8 +398,7 @@ impl World {
             path.parent().is_some_and(|dir| dir.ends_with("version-2")) && !name.ends_with("Epoch")
         };
         let files: Vec<PathBuf> = self.nodes[i].disk.files().into_iter().filter(is_data).collect();
-        let all_sound = self.nodes.iter().all(|node| !node.rotten);
-        if self.nodes[i].process.is_some() || files.is_empty() || !all_sound {
+        if self.nodes[i].process.is_some() || files.is_empty() || !self.all_are_sound() {
             return;
         }
         let path = &files[self.rng.usize(0..files.len())];
@@ -414,11 +413,24 @@ impl World {
         self.trace.say(self.now, || format!("n{}: a bit of {} flips", i + 1, path.display()));
     }
 
+    /// No data is damaged, and nobody was stopped amid a sync: one that is has no vote either.
+    fn all_are_sound(&self) -> bool {
+        self.nodes.iter().all(|node| !node.rotten && !node.is_unsynced())
+    }
+
+    /// One server's data was damaged while others had been stopped amid a sync: too few are left that may vote, and
+    /// a human must choose. Each of the two alone must heal.
+    pub(crate) fn is_beyond_healing(&self) -> bool {
+        let voters = &self.nodes[..self.checks.voters];
+        let voting = voters.iter().filter(|node| !node.rotten && !node.is_unsynced()).count();
+        voting <= voters.len() / 2 && voters.iter().any(|node| node.rotten)
+    }
+
     /// A node that is down will read badly when it starts: once, or the start after.
     fn bad_read(&mut self, i: usize, after: u64, fault: ReadFault) {
-        let all_sound = self.nodes.iter().all(|node| !node.rotten);
+        let all_are_sound = self.all_are_sound();
         let node = &mut self.nodes[i];
-        if node.process.is_none() && all_sound {
+        if node.process.is_none() && all_are_sound {
             node.disk.fail_read_at(node.disk.reads() + after, fault);
             node.rotten = true;
         }

@@ -4,7 +4,7 @@ use super::world::World;
 use super::{check, show};
 use crate::ids::ServerId;
 use crate::plan::Goal;
-use crate::plan::facts::Marker;
+use crate::plan::facts::{Marker, ServerView};
 
 fn all_dead() -> World {
     let mut world = World::deployed(3, 0);
@@ -38,6 +38,20 @@ fn starting_one_of_many_only_asks_that_it_lives() {
 #[test]
 fn what_runs_need_not_be_started() {
     check(&World::deployed(3, 1), &Goal::Start { members: vec![] }, "start orders: nothing to do");
+}
+
+/// Its manager may be restarting a server that ends again and again: that is not "started".
+#[test]
+fn a_member_that_runs_and_does_not_take_part_is_waited_for() {
+    let mut world = World::deployed(3, 0);
+    world.server(2, ServerView::NotServing { words: "no leader".to_owned() });
+    check(
+        &world,
+        &Goal::Start { members: vec![ServerId(2)] },
+        "start node-2
+         1. wait until ready
+         then one leader, all others in sync, canary read back everywhere (within 60 s)",
+    );
 }
 
 #[test]

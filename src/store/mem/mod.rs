@@ -154,6 +154,11 @@ impl MemDisk {
         }
     }
 
+    /// From now on everything that is left to chance follows from another seed.
+    pub fn reseed(&self, seed: u64) {
+        self.state().random = seed;
+    }
+
     /// Another disk that holds what this one holds now, durable or not. Its faults are its own.
     pub fn copy(&self) -> MemDisk {
         let state = State {

@@ -56,7 +56,8 @@ impl State {
         let number = self.reads;
         self.reads += 1;
         let fault = self.read_faults.remove(&number)?;
-        let spared = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("Epoch"));
+        let spared =
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("Epoch"));
         if fault == ReadFault::Flip && spared {
             self.read_faults.insert(self.reads, fault);
             return None;

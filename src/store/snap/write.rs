@@ -37,7 +37,9 @@ impl<D: Disk> SnapshotFile<D> {
         compression: Compression,
         history: HistoryMark,
     ) -> disk::Result<SnapshotFile<D>> {
-        SnapshotFile::begin(disk, dir, zxid, compression, names::UNFINISHED, Some(history))
+        // The one before may still be on its way, of the same zxid when nothing was applied since.
+        let prefix = format!("{}{}.", names::UNFINISHED, history.snapshot);
+        SnapshotFile::begin(disk, dir, zxid, compression, &prefix, Some(history))
     }
 
     /// The same for the log thread itself, which changes histories: always published. May run
@@ -172,10 +174,16 @@ impl<D: Disk> Drop for SnapshotFile<D> {
     }
 }
 
-/// Counts the histories that a store has gone through.
+/// Counts the histories that a store has gone through, and the snapshots begun.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    number: Arc<Mutex<u64>>,
+    numbers: Arc<Mutex<Numbers>>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    history: u64,
+    snapshot: u64,
 }
 
 /// The history that a snapshot belongs to.
@@ -183,29 +191,34 @@ pub(crate) struct History {
 pub(crate) struct HistoryMark {
     history: History,
     number: u64,
+    /// Which snapshot of this store it is.
+    snapshot: u64,
 }
 
 impl History {
+    /// For one more snapshot.
     pub(crate) fn now(&self) -> HistoryMark {
-        HistoryMark { history: self.clone(), number: *self.lock() }
+        let mut numbers = self.lock();
+        numbers.snapshot += 1;
+        HistoryMark { history: self.clone(), number: numbers.history, snapshot: numbers.snapshot }
     }
 
     /// From now on no snapshot of the history so far is published.
     pub(crate) fn change(&self) {
-        *self.lock() += 1;
+        self.lock().history += 1;
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
+    fn lock(&self) -> MutexGuard<'_, Numbers> {
         // A number is whole whatever thread died holding it.
-        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl HistoryMark {
     /// Holds the history as it is; `None` when it has changed.
-    fn lock(&self) -> Option<MutexGuard<'_, u64>> {
+    fn lock(&self) -> Option<MutexGuard<'_, Numbers>> {
         let is_same = |number: u64| number == self.number || mutants::on(Mutant::TaintedSnapshotPublished);
-        Some(self.history.lock()).filter(|number| is_same(**number))
+        Some(self.history.lock()).filter(|numbers| is_same(numbers.history))
     }
 }
 

@@ -342,3 +342,28 @@ fn free_space_is_that_of_the_log() {
     disk.set_free_bytes(12345);
     assert_eq!(store.log_free_bytes().unwrap(), 12345);
 }
+
+/// Found by the simulator: the second wrote over the first one's file, and the first took its name away.
+#[test]
+fn two_snapshots_of_one_zxid_do_not_share_a_file() {
+    let tree = tree_of((1..=9).map(|n| z(1, n)));
+    for first_is_given_up in [false, true] {
+        let (disk, store) = nine();
+        let [mut first, mut second] = [(); 2].map(|()| store.begin_snapshot(z(1, 9)).unwrap());
+        let body = body(&tree);
+        first.write(&body[..body.len() / 2]).unwrap();
+        second.write(&body).unwrap();
+        if first_is_given_up {
+            drop(first);
+        } else {
+            first.write(&body[body.len() / 2..]).unwrap();
+            assert!(first.finish(None, z(1, 9)).unwrap().is_some());
+        }
+        assert!(second.finish(None, z(1, 9)).unwrap().is_some());
+        drop(store);
+        let unfinished = disk.files().into_iter().filter(|path| path.to_string_lossy().contains("new."));
+        assert_eq!(unfinished.count(), 0);
+        disk.edit(&path("log.100000001"), |bytes| bytes.clear());
+        assert_eq!(reopened(&disk), "1:1 1:2 1:3 1:4 1:5 1:6 1:7 1:8 1:9", "from the snapshot");
+    }
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::world::*;
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::store::disk::Disk;
-use crate::store::mem::MemDisk;
+use crate::store::mem::{MemDisk, ReadFault};
 use crate::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, read_myid};
 
 /// What a start on `disk` comes to: last zxid, whether it may vote, the files then.
@@ -309,4 +309,39 @@ fn torn_bytes_are_cut_and_kept_aside() {
     assert!(recovered.notes[0].contains("cut short at byte"), "{:?}", recovered.notes);
     let (_, recovered) = open(&disk).unwrap();
     assert!(recovered.notes.is_empty(), "{:?}", recovered.notes);
+}
+
+/// Found by the simulator: a start that wrote its log again wrote what a bad read had given it.
+#[test]
+fn a_bad_read_at_a_start_leaves_the_disk_as_it_was() {
+    let disk = MemDisk::new(1);
+    let (mut store, _) = open(&disk).unwrap();
+    store.write_accepted_epoch(Epoch(2)).unwrap();
+    store.write_current_epoch(Epoch(2)).unwrap();
+    log(&mut store, 1, 1..=5);
+    snapshot_of(&store, &tree_of((1..=2).map(|n| z(1, n)))).unwrap();
+    store.roll().unwrap();
+    log(&mut store, 2, 1..=4);
+    drop(store);
+    disk.end_process();
+    let reads = {
+        let disk = disk.copy();
+        let before = disk.reads();
+        open(&disk).unwrap();
+        disk.reads() - before
+    };
+    assert!(reads > 5, "{reads}");
+    for (seed, read) in (0..40).flat_map(|seed| (0..reads).map(move |read| (seed, read))) {
+        for fault in [ReadFault::Flip, ReadFault::Io] {
+            let disk = disk.copy();
+            disk.reseed(seed);
+            disk.fail_read_at(disk.reads() + read, fault);
+            drop(open(&disk));
+            disk.end_process();
+            disk.clear_read_faults();
+            let (_, recovered) = open(&disk).unwrap();
+            let what = format!("{fault:?} at read {read}, seed {seed}");
+            assert_eq!(nodes(&recovered.tree), "1:1 1:2 1:3 1:4 1:5 2:1 2:2 2:3 2:4", "{what}");
+        }
+    }
 }

@@ -119,7 +119,8 @@ impl<F: File> LogReader<F> {
                 Err(self.damaged(what))
             }
             None if is_whole_but_for_its_frame(ahead) => {
-                Err(self.damaged("all of it was written, but its length or its end is not what was".to_owned()))
+                Err(self
+                    .damaged("all of it was written, but its length or its end is not what was".to_owned()))
             }
             _ => Ok(Item::End(End { at: offset, tail: Tail::Torn })),
         }
@@ -220,7 +221,9 @@ fn is_whole_but_for_its_frame(ahead: &[u8]) -> bool {
     let crc = u64::from_be_bytes(crc.try_into().expect("eight bytes"));
     let len = u32::from_be_bytes(len.try_into().expect("four bytes")) as usize;
     let holds_to = |end: usize| {
-        ahead.get(ENTRY_HEAD..end).is_some_and(|txn| !txn.is_empty() && u64::from(simd_adler32::adler32(&txn)) == crc)
+        ahead
+            .get(ENTRY_HEAD..end)
+            .is_some_and(|txn| !txn.is_empty() && u64::from(simd_adler32::adler32(&txn)) == crc)
     };
     let last = ahead.iter().rposition(|&byte| byte != 0).filter(|&last| ahead[last] == ENTRY_END);
     // A terminator that never reached the disk is zero.

@@ -17,7 +17,7 @@ use zkops::{
 use super::{
     network,
     random::Random,
-    record::{CatchUp, Desk, FENCE, Records, Session, Signals, answer},
+    record::{Desk, Records, Session, Signals, answer},
 };
 use crate::check::register::{Call, Reply};
 
@@ -36,12 +36,7 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Starts working against servers of these addresses; everything hangs on the seed but the timing.
-    pub(crate) fn start(
-        namespace: String,
-        servers: Vec<String>,
-        catch_up: CatchUp,
-        mut random: Random,
-    ) -> Clients {
+    pub(crate) fn start(namespace: String, servers: Vec<String>, mut random: Random) -> Clients {
         let signals = Signals::default();
         let shared = signals.clone();
         let thread = std::thread::spawn(move || {
@@ -50,7 +45,7 @@ impl Clients {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let all = servers.join(",").parse().expect("addresses make a connect string");
             let each = servers.iter().map(|one| one.parse().expect("so does one")).collect::<Vec<_>>();
-            LocalSet::new().block_on(&runtime, work(Desk::new(all, shared, catch_up), &each, &mut random))
+            LocalSet::new().block_on(&runtime, work(Desk::new(all, shared), &each, &mut random))
         });
         Clients { signals, thread: Some(thread) }
     }
@@ -105,7 +100,7 @@ async fn work(desk: Rc<Desk>, servers: &[ConnectString], random: &mut Random) ->
 /// The parents of everything, and the registers.
 async fn prepare(desk: &Desk, random: &mut Random) {
     let session = desk.session(random.next()).await.expect("the ensemble serves");
-    for path in ["/r", "/s", "/q", "/l", "/i", "/e", FENCE] {
+    for path in ["/r", "/s", "/q", "/l", "/i", "/e"] {
         let made = session.client.create(path, None, Acl::open(), CreateMode::Persistent).await;
         made.unwrap_or_else(|error| panic!("{path}: {error}"));
     }

@@ -2,7 +2,7 @@
 //! comes back with another, must not notice. The wall clock has no namespace and a static binary cannot be
 //! interposed, so jumps of that are the simulator's.
 
-use super::{record::CatchUp, trial::Trial};
+use super::trial::Trial;
 
 /// What comes before a program that sees the machine's monotonic clock shifted by so much.
 fn shifted(seconds: u64) -> Vec<String> {
@@ -13,7 +13,7 @@ fn shifted(seconds: u64) -> Vec<String> {
 #[test]
 fn monotonic_clocks_are_ages_apart_and_jump_at_a_restart() {
     const YEAR: u64 = 365 * 24 * 3600;
-    let mut trial = Trial::with(3, 51, CatchUp::Sync, |_, random| {
+    let mut trial = Trial::with(3, 51, |_, random| {
         (1..=3).map(|n| (n, shifted(n as u64 * YEAR + random.below(YEAR)))).collect()
     });
     for _ in 0..3 {

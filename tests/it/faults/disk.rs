@@ -16,7 +16,6 @@ use zkops::{
 
 use super::{
     network::{self, End},
-    record::CatchUp,
     trial::Trial,
 };
 use crate::{
@@ -90,7 +89,7 @@ impl Drop for Stalled {
 /// Every member on a disk of its own.
 fn trial_on_disks(seed: u64, megabytes: u64) -> (Trial, BTreeMap<usize, SmallDisk>) {
     let mut disks = BTreeMap::new();
-    let trial = Trial::with(3, seed, CatchUp::Sync, |ensemble, _| {
+    let trial = Trial::with(3, seed, |ensemble, _| {
         disks = (1..=3).map(|n| (n, SmallDisk::new(ensemble, n, megabytes))).collect();
         disks.iter().map(|(n, disk)| (*n, disk.launch(*n))).collect()
     });

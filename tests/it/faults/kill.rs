@@ -1,12 +1,12 @@
 //! SIGKILL: nothing is flushed and no connection is closed in order. (What the kernel had taken is kept; losing
 //! power, and with it what was not fsynced, is in `hosts`.)
 
-use super::{network::End, record::CatchUp, trial::Trial};
+use super::{network::End, trial::Trial};
 use crate::ensemble::{Writer, kazoo_script};
 
 #[test]
 fn members_are_killed_one_after_the_other() {
-    let mut trial = Trial::start(3, 11, CatchUp::Sync);
+    let mut trial = Trial::start(3, 11);
     // kazoo writes too: a client that is not ours.
     let [python, script] = kazoo_script("writer.py");
     let mut command = trial.network.command(End::Clients, &python);
@@ -27,7 +27,7 @@ fn members_are_killed_one_after_the_other() {
 
 #[test]
 fn the_leader_of_five_is_killed_again_and_again() {
-    let mut trial = Trial::start(5, 12, CatchUp::Sync);
+    let mut trial = Trial::start(5, 12);
     let mut dead = Vec::new();
     for _ in 0..2 {
         let leader = trial.leader_among(&trial.others(&dead));
@@ -45,7 +45,7 @@ fn the_leader_of_five_is_killed_again_and_again() {
 
 #[test]
 fn a_majority_and_then_all_are_killed_at_once() {
-    let mut trial = Trial::start(5, 13, CatchUp::Sync);
+    let mut trial = Trial::start(5, 13);
     let mut members = trial.members();
     for count in [3, 5] {
         // Which ones is the seed's choice.

@@ -2,7 +2,6 @@
 
 use super::{
     network::End,
-    record::CatchUp,
     trial::{SYNC_LIMIT, Trial},
 };
 
@@ -12,7 +11,7 @@ fn ends(members: &[usize]) -> Vec<End> {
 
 #[test]
 fn one_member_after_the_other_is_alone() {
-    let mut trial = Trial::start(3, 31, CatchUp::Write);
+    let mut trial = Trial::start(3, 31);
     for _ in 0..3 {
         let n = *trial.random.one_of(&trial.members());
         let others = trial.others(&[n]);
@@ -29,7 +28,7 @@ fn one_member_after_the_other_is_alone() {
 
 #[test]
 fn the_leader_is_with_the_minority_of_five() {
-    let mut trial = Trial::start(5, 32, CatchUp::Write);
+    let mut trial = Trial::start(5, 32);
     for _ in 0..2 {
         let leader = trial.leader();
         let mut minority = vec![leader];
@@ -46,7 +45,7 @@ fn the_leader_is_with_the_minority_of_five() {
 
 #[test]
 fn cables_that_work_in_one_direction() {
-    let mut trial = Trial::start(3, 33, CatchUp::Write);
+    let mut trial = Trial::start(3, 33);
     for round in 0..4 {
         let leader = trial.leader();
         let follower = *trial.random.one_of(&trial.others(&[leader]));
@@ -67,7 +66,7 @@ fn cables_that_work_in_one_direction() {
 
 #[test]
 fn two_halves_that_only_one_member_reaches() {
-    let mut trial = Trial::start(5, 34, CatchUp::Write);
+    let mut trial = Trial::start(5, 34);
     for _ in 0..2 {
         let bridge = *trial.random.one_of(&trial.members());
         let rest = trial.others(&[bridge]);
@@ -83,7 +82,7 @@ fn two_halves_that_only_one_member_reaches() {
 
 #[test]
 fn the_leader_is_cut_off_from_clients_alone() {
-    let mut trial = Trial::start(3, 35, CatchUp::Write);
+    let mut trial = Trial::start(3, 35);
     let leader = trial.leader();
     trial.say(&format!("no client reaches {leader}"));
     trial.network.cut_both_ways(End::Server(leader), End::Clients);

@@ -3,14 +3,11 @@
 
 use std::time::Duration;
 
-use super::{
-    record::CatchUp,
-    trial::{SYNC_LIMIT, Trial},
-};
+use super::trial::{SYNC_LIMIT, Trial};
 
 #[test]
 fn a_leader_that_stood_still_for_too_long_leads_no_more() {
-    let mut trial = Trial::start(3, 21, CatchUp::Write);
+    let mut trial = Trial::start(3, 21);
     for _ in 0..2 {
         let old = trial.leader();
         trial.freeze(old);
@@ -26,7 +23,7 @@ fn a_leader_that_stood_still_for_too_long_leads_no_more() {
 
 #[test]
 fn short_stops_of_any_member() {
-    let mut trial = Trial::start(3, 22, CatchUp::Write);
+    let mut trial = Trial::start(3, 22);
     for _ in 0..8 {
         let n = *trial.random.one_of(&trial.members());
         trial.freeze(n);

@@ -48,20 +48,6 @@ pub(crate) struct Records {
     pub(crate) goals: Option<BTreeMap<String, u64>>,
 }
 
-/// How clients see to it that a read shows all that was acknowledged before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CatchUp {
-    /// By `sync`. The leader answers it without asking a quorum, as the reference does (client-protocol §2.9), so
-    /// it is good only where no server can believe itself the leader when it no longer is.
-    Sync,
-    /// By a write of their own before: it commits only under the leader of the day, and its session then reads
-    /// from a server that has it.
-    Write,
-}
-
-/// The znode for [`CatchUp::Write`].
-pub(crate) const FENCE: &str = "/f";
-
 /// What the test's thread and the clients' thread share.
 #[derive(Clone, Default)]
 pub(crate) struct Signals {
@@ -75,7 +61,6 @@ pub(crate) struct Desk {
     pub(crate) records: RefCell<Records>,
     signals: Signals,
     servers: ConnectString,
-    catch_up: CatchUp,
     origin: Instant,
     last: Cell<u64>,
 }
@@ -88,12 +73,11 @@ pub(crate) struct Session {
 }
 
 impl Desk {
-    pub(crate) fn new(servers: ConnectString, signals: Signals, catch_up: CatchUp) -> Rc<Desk> {
+    pub(crate) fn new(servers: ConnectString, signals: Signals) -> Rc<Desk> {
         Rc::new(Desk {
             records: RefCell::default(),
             signals,
             servers,
-            catch_up,
             origin: Instant::now(),
             last: Cell::new(0),
         })
@@ -108,12 +92,10 @@ impl Desk {
         self.signals.stop.load(Ordering::Relaxed)
     }
 
-    /// Lets the session's server catch up with all that was acknowledged to anybody.
+    /// Lets the session's server catch up with all that was acknowledged to anybody. The leader asks a quorum, so
+    /// that one that was replaced without knowing does not answer of the past.
     pub(crate) async fn catch_up(&self, session: &Session, path: &str) -> Result<(), Error> {
-        match self.catch_up {
-            CatchUp::Sync => session.client.sync(path).await,
-            CatchUp::Write => session.client.set(FENCE, None, None).await.map(drop),
-        }
+        session.client.sync(path).await
     }
 
     /// Where the ensemble is: every server's address.

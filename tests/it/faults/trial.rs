@@ -14,7 +14,7 @@ use super::{
     clients::Clients,
     network::{self, End, Network},
     random::Random,
-    record::{CatchUp, Records},
+    record::Records,
 };
 use crate::{
     check::{
@@ -57,15 +57,14 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// So many members serve, and clients work. The seed is the test's own unless `ZKOPS_FAULT_SEED` is set.
-    pub(crate) fn start(members: usize, seed: u64, catch_up: CatchUp) -> Trial {
-        Trial::with(members, seed, catch_up, |_, _| BTreeMap::new())
+    pub(crate) fn start(members: usize, seed: u64) -> Trial {
+        Trial::with(members, seed, |_, _| BTreeMap::new())
     }
 
     /// The same, where some servers are started by other commands: `launch` gives them, words before the program.
     pub(crate) fn with(
         members: usize,
         seed: u64,
-        catch_up: CatchUp,
         launch: impl FnOnce(&Ensemble, &mut Random) -> BTreeMap<usize, Vec<String>>,
     ) -> Trial {
         let seed = match std::env::var("ZKOPS_FAULT_SEED") {
@@ -91,7 +90,7 @@ impl Trial {
         }
         ensemble.await_serving();
         let servers = (1..=members).map(|n| ensemble.address(n)).collect();
-        let clients = Clients::start(network.namespace(End::Clients), servers, catch_up, random.fork());
+        let clients = Clients::start(network.namespace(End::Clients), servers, random.fork());
         let began = Instant::now();
         let trial =
             Trial { clients, ensemble, network, random, launch, frozen: BTreeSet::new(), seed, began };

@@ -48,7 +48,7 @@ pub(crate) struct Checks {
     last_cxid: BTreeMap<SessionId, i32>,
     /// The newest write that any client has been told of.
     pub(crate) acked: Zxid,
-    voters: usize,
+    pub(crate) voters: usize,
 }
 
 impl Checks {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use zkops::ids::Zxid;
 use zkops::replica::Input;
 use zkops::server::batch::{self, Written};
 use zkops::store::mem::MemDisk;
@@ -41,7 +42,7 @@ impl World {
             match command {
                 ToLog::Persist(ops) => batch.extend(ops),
                 ToLog::BeginSnapshot(zxid) => match process.store.begin_snapshot(zxid) {
-                    Ok(file) => begun.push(Inbound::SnapshotBegun { file: Box::new(file) }),
+                    Ok(file) => begun.push(Inbound::SnapshotBegun { zxid, file: Box::new(file) }),
                     Err(refusal) => failed = Some(refusal),
                 },
             }
@@ -103,10 +104,9 @@ impl World {
 
     pub(super) fn start_snapshot(&mut self, i: usize) {
         let Some(process) = &mut self.nodes[i].process else { return };
-        if process.snapshotting.is_some() || process.snapshot_file_in_use || !process.replica.settled() {
+        if process.snapshotting.is_some() || !process.replica.settled() {
             return;
         }
-        process.snapshot_file_in_use = true;
         let generation = process.replica.tree_generation();
         let writer = snapshot::Writer::open(process.replica.tree_mut());
         process.log.push_back(ToLog::BeginSnapshot(writer.zxid()));
@@ -114,14 +114,12 @@ impl World {
         self.wake_disk(i);
     }
 
-    pub(super) fn snapshot_begun(&mut self, i: usize, file: Box<SnapshotFile<MemDisk>>) {
+    pub(super) fn snapshot_begun(&mut self, i: usize, zxid: Zxid, file: Box<SnapshotFile<MemDisk>>) {
         let Some(process) = &mut self.nodes[i].process else { return };
-        match &mut process.snapshotting {
-            Some(current) => {
-                current.file = Some(file);
-                self.next_chunk(i);
-            }
-            None => process.snapshot_file_in_use = false,
+        let awaits = |current: &&mut Snapshotting| current.writer.zxid() == zxid && current.file.is_none();
+        if let Some(current) = process.snapshotting.as_mut().filter(awaits) {
+            current.file = Some(file);
+            self.next_chunk(i);
         }
     }
 
@@ -142,7 +140,6 @@ impl World {
             if current.generation == replica.tree_generation() {
                 current.writer.close(replica.tree_mut());
             }
-            process.snapshot_file_in_use &= current.file.is_none();
             return;
         }
         let written = match (current.writer.chunk(replica.tree_mut(), chunk_len), &mut current.file) {
@@ -151,7 +148,7 @@ impl World {
                 let (last, digest) = (replica.last_zxid(), replica.tree().digest());
                 current.writer.close(replica.tree_mut());
                 if let Some(file) = file.take() {
-                    process.finishing = Some((file, last, digest));
+                    process.finishing.push_back((file, last, digest));
                     let delay = if self.rng.u8(0..4) == 0 { 800 * MS } else { 2 * MS };
                     let at = self.now + self.rng.u64(50..delay);
                     self.queue.push(at, Event::SnapshotFinish { node: i, life });
@@ -171,8 +168,7 @@ impl World {
     pub(crate) fn snapshot_finish(&mut self, i: usize, life: u64) {
         let node = &mut self.nodes[i];
         let Some(process) = node.process.as_mut().filter(|_| node.life == life) else { return };
-        let Some((file, last, digest)) = process.finishing.take() else { return };
-        process.snapshot_file_in_use = false;
+        let Some((file, last, digest)) = process.finishing.pop_front() else { return };
         if let Err(error) = file.finish(Some((last, digest)), last) {
             self.disk_failed(i, &Refusal::Disk(error));
         }

@@ -89,9 +89,8 @@ pub(crate) struct Process {
     log: VecDeque<ToLog>,
     log_busy: bool,
     snapshotting: Option<Snapshotting>,
-    /// A whole snapshot still with the snapshot thread, and the last zxid and the digest that it ends with.
-    finishing: Option<(Box<SnapshotFile<MemDisk>>, Zxid, u64)>,
-    snapshot_file_in_use: bool,
+    /// Whole snapshots still with their threads, and the last zxid and the digest that they end with.
+    finishing: VecDeque<(Box<SnapshotFile<MemDisk>>, Zxid, u64)>,
     /// Signs of life in the batch at hand. They count unless the server closed the connection before them.
     heard: Vec<(ClientId, SessionId, u64)>,
 }
@@ -107,7 +106,7 @@ pub(crate) struct Served {
 enum Inbound {
     Input(Input),
     SnapshotDue,
-    SnapshotBegun { file: Box<SnapshotFile<MemDisk>> },
+    SnapshotBegun { zxid: Zxid, file: Box<SnapshotFile<MemDisk>> },
 }
 
 enum ToLog {
@@ -135,6 +134,11 @@ impl Node {
             disk_fails: false,
             rotten: false,
         }
+    }
+
+    /// A sync of it was begun and did not come to its end.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.disk.files().iter().any(|path| path.ends_with("zkops.unsynced"))
     }
 
     pub(crate) fn role(&self) -> Option<Role> {
@@ -212,8 +216,7 @@ impl World {
             log: VecDeque::new(),
             log_busy: false,
             snapshotting: None,
-            finishing: None,
-            snapshot_file_in_use: false,
+            finishing: VecDeque::new(),
             heard: Vec::new(),
         });
         self.wake(i);
@@ -317,7 +320,7 @@ impl World {
             match inbound {
                 Inbound::Input(input) => self.step(i, input),
                 Inbound::SnapshotDue => self.start_snapshot(i),
-                Inbound::SnapshotBegun { file } => self.snapshot_begun(i, file),
+                Inbound::SnapshotBegun { zxid, file } => self.snapshot_begun(i, zxid, file),
             }
         }
         let node = &self.nodes[i];
@@ -369,7 +372,8 @@ impl World {
             let (epoch, last) = (process.replica.epoch(), process.replica.last_zxid());
             self.trace.say(self.now, || format!("n{} is {role:?} in {epoch} at {last}", i + 1));
         }
-        let is_candidate = role == Some(Role::Leading { serving: false }) && role != self.checks.nodes[i].role;
+        let is_candidate =
+            role == Some(Role::Leading { serving: false }) && role != self.checks.nodes[i].role;
         self.checks.stepped(i, node.sid, &process.replica, now.ms);
         // Whatever was damaged is of no more use, or was of none.
         if node.rotten && process.replica.serving() {
