@@ -249,3 +249,6 @@ impl Replica {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -332,3 +332,17 @@ fn a_new_promise_does_not_make_damage_look_whole() {
     assert!(matches!(recovered.wound, Some(Refusal::Unsynced { .. })), "{:?}", recovered.wound);
     assert!(!recovered.may_vote);
 }
+
+/// Found by the simulator: a sound server started without a vote.
+#[test]
+fn a_flipped_bit_in_the_record_of_the_newest_log_is_no_damage() {
+    let disk = whole();
+    let record = path("zkops.newest");
+    let bits = disk.bytes(&record).unwrap().len() * 8;
+    for bit in 0..bits {
+        let disk = disk.copy();
+        disk.edit(&record, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        let (_, recovered) = open(&disk).unwrap();
+        assert!(recovered.may_vote, "bit {bit}");
+    }
+}
