@@ -31,10 +31,11 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
         true => Condition::Synced { member: *id },
         false => Condition::Alive { member: *id },
     };
-    // A process that runs may be about to fail again: a member is started when it takes part.
+    // A process that runs may be about to fail again: a member is started when it takes part, where it can.
     let in_sync = ensemble::in_sync(desired, facts);
+    let lags = |id: &ServerId| voters_after >= desired.majority() && !in_sync.contains(id);
     let awaited: Vec<ServerId> =
-        hosts.iter().map(|(id, _)| *id).filter(|id| down.contains(id) || !in_sync.contains(id)).collect();
+        hosts.iter().map(|(id, _)| *id).filter(|id| down.contains(id) || lags(id)).collect();
     let gates = if after.len() == desired.members.len() && !awaited.is_empty() {
         vec![deploy::gate(Condition::Ready)]
     } else {

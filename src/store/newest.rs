@@ -26,10 +26,10 @@ pub(crate) fn note<D: Disk>(disk: &D, dir: &Path, first: Zxid) -> disk::Result<(
     }
 }
 
-/// The name and its CRC-32.
+/// The name and its Adler-32.
 fn content(first: Zxid) -> String {
     let name = names::log(first);
-    format!("{name} {:08x}", crc32fast::hash(name.as_bytes()))
+    format!("{name} {:08x}", simd_adler32::adler32(&name.as_bytes()))
 }
 
 /// Before logs go: `newest` is what stays of them.

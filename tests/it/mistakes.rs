@@ -115,6 +115,21 @@ fn a_taken_port_and_a_wall_between_two_hosts_are_found_before_anything_is_instal
     lab.zkops(&["deploy", &inventory]).ok();
 }
 
+/// Debian's installer maps the host's own name to 127.0.1.1: a server that listens there is heard by nobody else.
+#[test]
+fn names_that_mean_something_else_on_a_host_are_found() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    let map = |node, line: &str| {
+        lab.on(node, &format!("sed -i '/node-/d' /etc/hosts; printf '{line}\\n' >>/etc/hosts")).ok();
+    };
+    map(2, "127.0.1.1 node-2");
+    lab.zkops(&["check", &inventory]).ok().says("node-2 is 127.0.1.1 on this host").says("/etc/hosts");
+    map(2, &format!("{} node-1", Lab::ip(3)));
+    lab.zkops(&["check", &inventory]).ok().says("node-1 is 10.77.0.13 here, 10.77.0.11 in the inventory");
+    lab.zkops(&["deploy", &inventory]).ok().says("node-1 is 10.77.0.13 here");
+}
+
 #[test]
 fn a_host_that_hangs_costs_the_time_allowed_and_no_more() {
     let lab = Lab::up(3);
