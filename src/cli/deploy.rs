@@ -55,6 +55,10 @@ pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> 
     if !findings.is_empty() {
         env.report.text(&env.report.table(&view::findings(&session.desired, &findings)));
     }
+    // What fails says so itself, with what to do; a warning has no other place for it.
+    for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
+        env.report.event(Event::Note { text: preflight::warning(&session.desired, finding) });
+    }
     if preflight::worst(&findings) == Level::Fail {
         return Err(view::stop(&session.desired, &Stop::Preflight(findings)));
     }

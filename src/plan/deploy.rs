@@ -44,7 +44,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         });
     }
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
-        plan.warnings.push(format!("{}: {}", desired.name(finding.member), finding.evidence));
+        plan.warnings.push(preflight::warning(desired, finding));
     }
     Ok(plan)
 }

@@ -98,6 +98,12 @@ pub fn check(desired: &Desired, facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// A finding as one line: whose it is, what was seen, what to do about it.
+pub fn warning(desired: &Desired, finding: &Finding) -> String {
+    let fix = finding.fix.as_ref().map_or_else(String::new, |fix| format!(" ({fix})"));
+    format!("{}: {}{fix}", desired.name(finding.member), finding.evidence)
+}
+
 /// How closed ports are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
