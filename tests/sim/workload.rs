@@ -53,11 +53,8 @@ impl Workload {
             40..=44 => self.ephemeral(rng),
             45..=54 => self.delete(rng),
             55..=63 => self.multi(rng),
-            64..=65 => {
-                let acl = Some(vec![Acl::new(Perms::ALL, "world", "anyone")]);
-                Request::SetAcl { path: path(rng), acl, version: -1 }
-            }
-            66..=77 => Request::GetData { path: path(rng), watch },
+            64..=66 => Request::SetAcl { path: path(rng), acl: some_acl(rng, 2), version: -1 },
+            67..=77 => Request::GetData { path: path(rng), watch },
             78..=83 => Request::Exists { path: path(rng), watch },
             84..=89 => Request::GetChildren { path: parent(rng), watch },
             90..=93 => Request::GetChildren2 { path: parent(rng), watch },
@@ -122,7 +119,7 @@ impl Workload {
         let create = CreateRequest {
             path,
             data: self.data(rng),
-            acl: Some(vec![Acl::new(Perms::ALL, "world", "anyone")]),
+            acl: some_acl(rng, 12),
             flags: mode.flags(),
             ttl_ms: None,
         };
@@ -150,6 +147,14 @@ impl Workload {
         });
         Request::Multi(ops.collect())
     }
+}
+
+/// Anyone may do anything, or one time in so many only a part of it. Reading stays, so that watches are told; so does
+/// setting the list, or all would be shut before long.
+fn some_acl(rng: &mut Rng, one_in: u32) -> Option<Vec<Acl>> {
+    let part = Perms::READ | Perms::ADMIN | rng.i32(0..=Perms::ALL);
+    let perms = if rng.u32(0..one_in) == 0 { part } else { Perms::ALL };
+    Some(vec![Acl::new(perms, "world", "anyone")])
 }
 
 fn parent(rng: &mut Rng) -> Str {

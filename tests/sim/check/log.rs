@@ -392,6 +392,12 @@ impl Checks {
                 wrong = Some(format!("{path}: data differs"));
                 break;
             }
+            let perms =
+                tree.get_acl(path, &[]).map(|(list, _)| list.iter().fold(0, |perms, acl| perms | acl.perms));
+            if perms != Ok(znode.perms) && !path.starts_with("/zookeeper") {
+                wrong = Some(format!("{path}: may {perms:?} instead of {}", znode.perms));
+                break;
+            }
         }
         let sessions: Vec<SessionId> = tree.sessions().map(|(session, _)| session).collect();
         let expected: Vec<SessionId> = self.model.sessions().collect();

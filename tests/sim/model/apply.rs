@@ -7,7 +7,7 @@ use zkops::ids::{SessionId, Zxid};
 use zkops::proto::{CreateMode, ErrorCode, EventType, MultiResult, Request, Response};
 use zkops::tree::{CreatedNode, Txn, TxnBody};
 
-use super::judge::Verdict;
+use super::judge::{Verdict, grants};
 use super::{Model, Znode, split};
 
 /// The runtime-inconsistency code behind the failing op of a multi (client-protocol §2.7).
@@ -101,7 +101,9 @@ impl Model {
                 if create.path != path.as_str() || create.data != asked.data || create.node != plain {
                     return None;
                 }
-                self.create(path, asked.data.clone(), *mode, *sequence, zxid, time_ms, txn.header.session)?;
+                let perms = grants(asked.acl.as_deref());
+                let session = txn.header.session;
+                self.create(path, asked.data.clone(), perms, *mode, *sequence, zxid, time_ms, session)?;
                 Some(match request {
                     Request::Create(_) => Response::Create { path: create.path.clone() },
                     _ => Response::Create2 { path: create.path.clone(), stat: self.node(path)?.stat() },
@@ -126,11 +128,14 @@ impl Model {
                 self.happened(path, zxid, EventType::NodeDataChanged);
                 Some(Response::Stat(stat))
             }
-            (TxnBody::SetAcl { path, version, .. }, Verdict::SetAcl { path: expected, version: v }, _)
-                if *path == expected.as_str() && version == v =>
-            {
+            (
+                TxnBody::SetAcl { path, version, .. },
+                Verdict::SetAcl { path: expected, version: v },
+                Request::SetAcl { acl, .. },
+            ) if *path == expected.as_str() && version == v => {
                 let mut node = (**self.node(path)?).clone();
                 node.aversion = *version;
+                node.perms = grants(acl.as_deref());
                 let stat = node.stat();
                 self.put(path, zxid, Some(node));
                 Some(Response::Stat(stat))
@@ -145,6 +150,7 @@ impl Model {
         &mut self,
         path: &str,
         data: Option<Bytes>,
+        perms: i32,
         mode: CreateMode,
         sequence: Option<i32>,
         zxid: Zxid,
@@ -177,6 +183,7 @@ impl Model {
             created: 0,
             aversion: 0,
             owner,
+            perms,
             children: Rc::default(),
         };
         self.put(path, zxid, Some(node));

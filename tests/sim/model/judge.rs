@@ -1,10 +1,10 @@
 //! Request → what the leader must make of it, from client-protocol §2.2–§2.7: the second opinion on `prepare`.
-//! It knows the requests that simulated clients send, all with the open ACL.
+//! It knows the requests that simulated clients send, with lists that grant to anyone.
 
 use std::collections::BTreeMap;
 
 use zkops::ids::SessionId;
-use zkops::proto::{CreateMode, CreateRequest, ErrorCode, Request};
+use zkops::proto::{Acl, CreateMode, CreateRequest, ErrorCode, Perms, Request};
 
 use super::{Model, split};
 
@@ -48,6 +48,7 @@ struct Brief {
     created: i32,
     children: usize,
     ephemeral: bool,
+    perms: i32,
 }
 
 impl Model {
@@ -77,12 +78,13 @@ impl Model {
         match request {
             Request::Create(create) | Request::Create2(create) => self.judge_create(create, changed),
             Request::Delete { path, version } => {
+                let (parent, _) = split(path);
+                may(self.brief(parent, changed)?, Perms::DELETE)?;
                 let node = self.brief(path, changed)?;
                 matches_version(*version, node.version)?;
                 if node.children > 0 {
                     return Err(ErrorCode::NotEmpty.code());
                 }
-                let (parent, _) = split(path);
                 if let Ok(mut before) = self.brief(parent, changed) {
                     before.children -= 1;
                     changed.insert(parent.to_owned(), Some(before));
@@ -92,20 +94,25 @@ impl Model {
             }
             Request::SetData { path, version, .. } => {
                 let mut node = self.brief(path, changed)?;
+                may(node, Perms::WRITE)?;
                 matches_version(*version, node.version)?;
                 node.version += 1;
                 changed.insert(path.to_string(), Some(node));
                 Ok(Verdict::Set { path: path.to_string(), version: node.version })
             }
-            Request::SetAcl { path, version, .. } => {
+            Request::SetAcl { path, version, acl } => {
                 let mut node = self.brief(path, changed)?;
+                may(node, Perms::ADMIN)?;
                 matches_version(*version, node.aversion)?;
                 node.aversion += 1;
+                node.perms = grants(acl.as_deref());
                 changed.insert(path.to_string(), Some(node));
                 Ok(Verdict::SetAcl { path: path.to_string(), version: node.aversion })
             }
             Request::Check { path, version } => {
-                matches_version(*version, self.brief(path, changed)?.version)?;
+                let node = self.brief(path, changed)?;
+                may(node, Perms::READ)?;
+                matches_version(*version, node.version)?;
                 Ok(Verdict::Check)
             }
             other => panic!("simulated clients do not send {other:?}"),
@@ -116,6 +123,7 @@ impl Model {
         let mode = CreateMode::from_flags(create.flags).expect("simulated clients send known flags");
         let (parent, _) = split(&create.path);
         let mut before = self.brief(parent, changed)?;
+        may(before, Perms::CREATE)?;
         let sequence = mode.is_sequential().then_some(before.created);
         let path = match sequence {
             Some(number) => format!("{}{number:010}", create.path),
@@ -130,7 +138,14 @@ impl Model {
         before.created += 1;
         before.children += 1;
         changed.insert(parent.to_owned(), Some(before));
-        let born = Brief { version: 0, aversion: 0, created: 0, children: 0, ephemeral: mode.is_ephemeral() };
+        let born = Brief {
+            version: 0,
+            aversion: 0,
+            created: 0,
+            children: 0,
+            ephemeral: mode.is_ephemeral(),
+            perms: grants(create.acl.as_deref()),
+        };
         changed.insert(path.clone(), Some(born));
         Ok(Verdict::Create { path, mode, sequence })
     }
@@ -146,8 +161,18 @@ impl Model {
             created: node.created,
             children: node.children.len(),
             ephemeral: node.owner != 0,
+            perms: node.perms,
         })
     }
+}
+
+fn may(node: Brief, wanted: i32) -> Result<(), i32> {
+    if node.perms & wanted != 0 { Ok(()) } else { Err(ErrorCode::NoAuth.code()) }
+}
+
+/// What a list grants to anyone: simulated clients name nobody else.
+pub(super) fn grants(acl: Option<&[Acl]>) -> i32 {
+    acl.unwrap_or_default().iter().fold(0, |perms, entry| perms | entry.perms)
 }
 
 fn matches_version(wanted: i32, is: i32) -> Result<(), i32> {

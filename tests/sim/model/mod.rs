@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use zkops::ids::{SessionId, Zxid};
-use zkops::proto::{EventType, Response, Stat};
+use zkops::proto::{EventType, Perms, Response, Stat};
 
 /// One znode at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) struct Znode {
     created: i32,
     aversion: i32,
     owner: i64,
+    /// What anyone may do.
+    pub(crate) perms: i32,
     children: Rc<BTreeSet<String>>,
 }
 
@@ -68,6 +70,7 @@ impl Model {
             created: 0,
             aversion: 0,
             owner: 0,
+            perms: Perms::ALL,
             children,
         };
         model.put("/", Zxid::ZERO, Some(born(children(&["zookeeper"]))));
