@@ -198,6 +198,8 @@ catalogue! {
     ReplyBeforeWatch = "reply-before-watch",
     /// A one-shot watch stays after it has fired (client-protocol §5.1).
     WatchNotUsedUp = "watch-not-used-up",
+    /// A persistent watch is used up by the first change (client-protocol §5.1).
+    PersistentWatchUsedUp = "persistent-watch-used-up",
     /// A change missed during a reconnect is not told (client-protocol §5.5).
     MissedChangeUntold = "missed-change-untold",
     /// Ephemerals that go with their session fire no watch (client-protocol §5.2): nobody takes over a lock.

@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// The id the first new session of this process gets: the server's id in the top byte, then 40 bits of
-/// clock, and a salt where the reference begins with zeros. The wall clock instead of the reference's monotonic one, whose ids repeat after a reboot
-/// (quorum Q28). A standalone server counts as server 1 (client-protocol §1.4 TRAP).
+/// clock, and a salt where the reference begins with zeros. The wall clock instead of the reference's
+/// monotonic one, whose ids repeat after a reboot (quorum Q28). A standalone server counts as server 1
+/// (client-protocol §1.4 TRAP).
 pub(super) fn first_session(settings: &Settings, standalone: bool, now: Now) -> i64 {
     let sid = if standalone { 1 } else { settings.me.0 & 0xff };
     let clock = ((now.wall_ms as u64) << 24) >> 8;

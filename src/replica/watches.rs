@@ -170,9 +170,14 @@ impl Table {
         let mut told: SmallVec<[ClientId; 4]> = SmallVec::new();
         if let Some(watchers) = self.by_path.get_mut(path) {
             told.extend(watchers.iter().map(|w| w.0));
-            let spent = if mutants::on(Mutant::WatchNotUsedUp) { Modes(0) } else { Modes::STANDARD };
+            let mut spent = Modes::STANDARD;
+            if mutants::on(Mutant::WatchNotUsedUp) {
+                spent = Modes(0);
+            } else if mutants::on(Mutant::PersistentWatchUsedUp) {
+                spent.0 |= Modes::PERSISTENT.0;
+            }
             let used_up: SmallVec<[ClientId; 4]> =
-                watchers.iter().filter(|w| w.1 == spent).map(|w| w.0).collect();
+                watchers.iter().filter(|w| w.1.0 & !spent.0 == 0).map(|w| w.0).collect();
             watchers.retain(|w| {
                 w.1.0 &= !spent.0;
                 w.1.0 != 0

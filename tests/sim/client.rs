@@ -10,7 +10,8 @@ use zkops::client::session::{Action, Call, Effect, Input, Session, Settings, Tic
 use zkops::ids::{SessionId, Zxid};
 use zkops::jute::Reader;
 use zkops::proto::{
-    ConnectResponse, ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, Response, WatcherEvent, xid,
+    AddWatchMode, ConnectResponse, ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, Response,
+    WatcherEvent, xid,
 };
 
 use crate::check::session::Sent;
@@ -272,7 +273,12 @@ impl World {
                 self.checks.replied(&sent, header.zxid, header.err, response.as_ref(), client.seen);
                 self.checks.watches_kept(&client.book, session, header.zxid);
                 client.seen = client.seen.max(header.zxid);
-                arm(&mut client.book, &sent.request, header, response.as_ref());
+                match (&sent.request, &response) {
+                    (Request::AddWatch { path, .. }, Some(_)) => {
+                        self.checks.arm_steadily(&mut client.book, path, header.zxid);
+                    }
+                    (request, response) => arm(&mut client.book, request, header, response.as_ref()),
+                }
                 client.workload.learn(&sent.request, response.as_ref());
             }
         }
@@ -355,6 +361,9 @@ impl World {
             Request::Exists { path, watch: true } => Effect::Watch(Watch::Exists(path.to_string())),
             Request::GetChildren { path, watch: true } | Request::GetChildren2 { path, watch: true } => {
                 Effect::Watch(Watch::Child(path.to_string()))
+            }
+            Request::AddWatch { path, .. } => {
+                Effect::Watch(Watch::Add(path.to_string(), AddWatchMode::Persistent))
             }
             _ => Effect::None,
         };

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fastrand::Rng;
 use zkops::jute::Str;
-use zkops::proto::{Acl, CreateMode, CreateRequest, Perms, Request, Response};
+use zkops::proto::{Acl, AddWatchMode, CreateMode, CreateRequest, Perms, Request, Response};
 
 /// Names a client remembers to delete.
 const REMEMBERED_MAX: usize = 12;
@@ -46,6 +46,11 @@ impl Workload {
     /// The next thing to ask: one request, or a few that belong together.
     pub(crate) fn next(&mut self, rng: &mut Rng, watched: usize) -> Vec<Request> {
         let watch = watched < WATCHES_MAX && rng.u8(0..3) == 0;
+        // Persistent watches are for some clients, who set no others: both on one node would be told as one.
+        if watch && self.index % 3 == 2 {
+            let mode = AddWatchMode::Persistent as i32;
+            return vec![Request::AddWatch { path: if rng.bool() { path(rng) } else { parent(rng) }, mode }];
+        }
         let one = match rng.u32(0..100) {
             0..=19 => self.set(rng),
             20..=31 => self.create(rng),

@@ -1,5 +1,6 @@
 //! The watch contract (client-protocol §5): a watch fires exactly once, at the first change after it was set,
-//! before its client sees anything as new as that change; none is missed over a reconnect.
+//! before its client sees anything as new as that change; none is missed over a reconnect. A persistent one tells
+//! every change of its node and its children, in order, as long as the connection lasts that it was set on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub(crate) enum Kind {
 pub(crate) struct Book {
     /// Set at this zxid: the first change after it must be told.
     armed: BTreeMap<(String, Kind), Zxid>,
+    /// Persistent watches: how much of the path's past has been told or was before it.
+    steady: BTreeMap<String, usize>,
     /// Reconnected, and the server has not taken the watches in yet.
     restoring: bool,
     /// Deleted nodes that were told while restoring, data and child watches at once: once more is in order.
@@ -46,20 +49,45 @@ impl Book {
 
     pub(crate) fn clear(&mut self) {
         self.armed.clear();
+        self.steady.clear();
         self.restoring = false;
     }
 
     /// A connection is up: what is armed is on its way to the server.
     pub(crate) fn reconnected(&mut self) {
-        self.restoring = !self.armed.is_empty();
+        self.restoring = !(self.armed.is_empty() && self.steady.is_empty());
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.armed.len()
+        self.armed.len() + self.steady.len()
     }
 }
 
 impl Checks {
+    /// A persistent watch stands, as of `zxid`. Setting it again changes nothing.
+    pub(crate) fn arm_steadily(&self, book: &mut Book, path: &str, zxid: Zxid) {
+        let past = self.model.events(path, Zxid::NONE, zxid).len();
+        book.steady.entry(path.to_owned()).or_insert(past);
+    }
+
+    /// What a persistent watch tells must be the next thing that happened.
+    fn notified_steadily(
+        &mut self,
+        book: &mut Book,
+        session: SessionId,
+        event: EventType,
+        path: &str,
+        zxid: Zxid,
+    ) {
+        let Some(told) = book.steady.get_mut(path) else { return };
+        let next = self.model.events(path, Zxid::NONE, zxid).get(*told).copied();
+        *told += 1;
+        if next != Some((zxid, event)) {
+            let what = format!("{session} is told {event:?} of {path} at {zxid}; the next is {next:?}");
+            self.fail("persistent watch", what);
+        }
+    }
+
     /// A notification has arrived. Catch-up events after a reconnect carry no zxid.
     pub(crate) fn notified(
         &mut self,
@@ -69,6 +97,9 @@ impl Checks {
         path: &str,
         zxid: Zxid,
     ) {
+        if book.steady.contains_key(path) {
+            return self.notified_steadily(book, session, event, path, zxid);
+        }
         let kinds = [Kind::Data, Kind::Exist, Kind::Child].into_iter().filter(|kind| kind.tells(event));
         let fired: Vec<(Kind, Zxid)> =
             kinds.filter_map(|kind| Some((kind, book.armed.remove(&(path.to_owned(), kind))?))).collect();
@@ -104,6 +135,12 @@ impl Checks {
         if book.restoring {
             return;
         }
+        for (path, told) in &book.steady {
+            if let Some((at, what)) = self.model.events(path, Zxid::NONE, zxid).get(*told) {
+                let what = format!("{session} sees {zxid} and was not told {what:?} of {path} at {at}");
+                return self.fail("persistent watch before read", what);
+            }
+        }
         for ((path, kind), since) in &book.armed {
             let missed = self.model.events(path, *since, zxid).iter().find(|(_, what)| kind.tells(*what));
             if let Some((at, what)) = missed {
@@ -119,6 +156,10 @@ impl Checks {
     pub(crate) fn restored(&mut self, book: &mut Book, session: SessionId, zxid: Zxid) {
         book.restoring = false;
         book.told_twice.clear();
+        // What was missed is not told: only what comes from here on.
+        for (path, told) in &mut book.steady {
+            *told = self.model.events(path, Zxid::NONE, zxid).len();
+        }
         let mut missed = None;
         for ((path, kind), since) in &mut book.armed {
             let node = self.model.node_at(path, zxid);
