@@ -125,14 +125,17 @@ impl World {
     }
 
     /// The same with a supervisor, which starts what has ended: a server that found its data damaged gives up when
-    /// no leader comes in time, and is started again.
+    /// no leader comes in time, and is started again. One that refuses its data is repaired.
     pub(crate) fn run_supervised(&mut self, limit_us: u64, busy: impl Fn(&World) -> bool) -> bool {
         let until = self.now + limit_us;
         while self.now < until && self.checks.violation.is_none() {
             if self.run_while((until - self.now).min(SECOND), &busy) {
                 return true;
             }
-            (0..self.nodes.len()).for_each(|i| self.start_node(i));
+            (0..self.nodes.len()).for_each(|i| {
+                self.repair(i);
+                self.start_node(i);
+            });
         }
         !busy(self)
     }
@@ -392,11 +395,7 @@ impl World {
     /// One bit of one data file flips, unless there is damage still to mend: two damaged copies may be one too many,
     /// and two flips of one bit are none.
     fn flip_bit(&mut self, i: usize) {
-        let is_data = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // The epoch files have no checksum, as the reference writes them: another number is taken at its word.
-            path.parent().is_some_and(|dir| dir.ends_with("version-2")) && !name.ends_with("Epoch")
-        };
+        let is_data = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("version-2"));
         let files: Vec<PathBuf> = self.nodes[i].disk.files().into_iter().filter(is_data).collect();
         if self.nodes[i].process.is_some() || files.is_empty() || !self.all_are_sound() {
             return;

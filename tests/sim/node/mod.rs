@@ -45,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) disk_fails: bool,
     /// Bits of its files have flipped.
     pub(crate) rotten: bool,
+    /// Its last start was refused: peers cannot heal what is damaged.
+    pub(crate) refuses: bool,
 }
 
 pub(crate) struct Clock {
@@ -135,12 +137,17 @@ impl Node {
             slow_disk: (0, 0),
             disk_fails: false,
             rotten: false,
+            refuses: false,
         }
     }
 
     /// A sync of it was begun and did not come to its end.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.disk.files().iter().any(|path| path.ends_with("zkops.unsynced"))
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.replica.serving())
     }
 
     pub(crate) fn role(&self) -> Option<Role> {

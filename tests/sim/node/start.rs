@@ -1,9 +1,11 @@
 //! A simulated server's start: what recovery finds becomes a replica.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 
 use zkops::ids::Zxid;
 use zkops::replica::{Replica, Settings};
+use zkops::store::disk::Disk;
 use zkops::store::{self, Recovered, Refusal, Store};
 use zkops::tree;
 use zkops::zab::{self, Membership, Zab};
@@ -11,6 +13,10 @@ use zkops::zab::{self, Membership, Zab};
 use super::{Process, dirs};
 use crate::scenario::Knobs;
 use crate::world::World;
+
+fn is_in_version(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with("version-2"))
+}
 
 fn store_settings(knobs: &Knobs, seed: u64) -> store::Settings {
     store::Settings {
@@ -83,12 +89,34 @@ impl World {
         self.wake(i);
     }
 
+    /// What `zkops repair` does: once a quorum of others serves, the data goes, and the server comes back without a
+    /// vote until it has its leader's.
+    pub(crate) fn repair(&mut self, i: usize) {
+        let serving = self.nodes[..self.checks.voters].iter().filter(|node| node.is_serving()).count();
+        let node = &mut self.nodes[i];
+        if node.process.is_some() || !node.refuses || serving <= self.checks.voters / 2 {
+            return;
+        }
+        node.refuses = false;
+        let data =
+            node.disk.files().into_iter().filter(|path| path.ends_with("initialize") || is_in_version(path));
+        for path in data {
+            node.disk.remove(&path).expect("the faults are over");
+        }
+        let dirs = dirs(&self.knobs);
+        for dir in [dirs.logs(), dirs.snaps()] {
+            node.disk.sync_dir(&dir).expect("the faults are over");
+        }
+        self.trace.say(self.now, || format!("n{} is repaired: its data is gone", i + 1));
+    }
+
     fn does_not_open(&mut self, i: usize, refusal: &Refusal) {
         self.trace.say(self.now, || format!("n{} does not start: {refusal}", i + 1));
         let node = &mut self.nodes[i];
         if node.disk.has_crashed() {
             self.power_off(i);
         } else if node.disk_fails || node.rotten {
+            node.refuses = node.rotten;
             node.disk.end_process();
         } else {
             self.checks.fail("starts again", format!("n{} does not start: {refusal}", i + 1));
