@@ -1,4 +1,9 @@
 //! `acceptedEpoch`, `currentEpoch` and `myid`: single numbers in ASCII (disk-format §6).
+//!
+//! The reference's epoch files have no checksum: a flipped bit leaves another number, and a server that votes by an
+//! older epoch than it has reached lets leaders win that lack what it acknowledged. So both are also in a record of
+//! ours that has one, written before the file: a file that says less is behind it or damaged. One that says more was
+//! written by a reference server that ran here since.
 
 use std::path::Path;
 
@@ -17,6 +22,7 @@ pub(crate) struct Epochs {
 
 pub(crate) const ACCEPTED: &str = "acceptedEpoch";
 pub(crate) const CURRENT: &str = "currentEpoch";
+const RECORD: &str = "zkops.epochs";
 
 /// Reads both files; what is missing follows from the newest txn and is written.
 ///
@@ -25,16 +31,31 @@ pub(crate) const CURRENT: &str = "currentEpoch";
 /// acceptedEpoch behind currentEpoch is damage: no order of writes leaves it (I1), and a vote with a
 /// currentEpoch that was never reached wins elections it must lose.
 pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec<String>) -> Result<Epochs> {
+    let epochs = recover_values(disk, dir, last, notes)?;
+    for (name, epoch) in [(ACCEPTED, epochs.accepted), (CURRENT, epochs.current)] {
+        if !matches!(read_file(disk, dir, name), Ok(Some(found)) if found == epoch) {
+            notes.push(format!(
+                "{} did not say {epoch}, as {RECORD} does: written again",
+                dir.join(name).display()
+            ));
+            write(disk, dir, name, epochs)?;
+        }
+    }
+    Ok(epochs)
+}
+
+fn recover_values<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec<String>) -> Result<Epochs> {
     let of_last = last.max(Zxid::ZERO).epoch();
     let accepted = read(disk, dir, ACCEPTED)?;
     let Some(current) = read(disk, dir, CURRENT)? else {
         // acceptedEpoch first: it must never be behind currentEpoch, not even between two writes.
         let floor = accepted.unwrap_or(of_last).max(of_last);
+        let epochs = Epochs { accepted: floor, current: of_last };
         if accepted != Some(floor) {
-            write(disk, dir, ACCEPTED, floor)?;
+            write(disk, dir, ACCEPTED, epochs)?;
         }
-        write(disk, dir, CURRENT, of_last)?;
-        return Ok(Epochs { accepted: floor, current: of_last });
+        write(disk, dir, CURRENT, epochs)?;
+        return Ok(epochs);
     };
     if of_last > current {
         notes.push(format!(
@@ -46,9 +67,9 @@ pub(crate) fn recover<D: Disk>(disk: &D, dir: &Path, last: Zxid, notes: &mut Vec
         check_order(dir, accepted, current)?;
         return Ok(Epochs { accepted, current });
     }
-    let floor = current.max(of_last);
-    write(disk, dir, ACCEPTED, floor)?;
-    Ok(Epochs { accepted: floor, current })
+    let epochs = Epochs { accepted: current.max(of_last), current };
+    write(disk, dir, ACCEPTED, epochs)?;
+    Ok(epochs)
 }
 
 /// Refuses when the files do not hold two epochs in their order. Reads only.
@@ -87,7 +108,33 @@ pub(crate) fn as_read<D: Disk>(disk: &D, dir: &Path, damage: Refusal) -> Result<
     Ok((Epochs { accepted, current: current.unwrap_or(Epoch(0)) }, damage))
 }
 
+/// One of the two, by its file and the record.
 pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<Epoch>> {
+    let file = read_file(disk, dir, name);
+    let recorded =
+        read_record(disk, dir).map(|epochs| if name == ACCEPTED { epochs.accepted } else { epochs.current });
+    match (file, recorded) {
+        (file, None) => file,
+        (Ok(Some(file)), Some(recorded)) => Ok(Some(file.max(recorded))),
+        (_, Some(recorded)) => Ok(Some(recorded)),
+    }
+}
+
+/// A record that cannot be read, or is not what was written, says nothing.
+fn read_record<D: Disk>(disk: &D, dir: &Path) -> Option<Epochs> {
+    let content = read_small(disk, &dir.join(RECORD), NUMBER_FILE_BYTES_MAX).ok().flatten()?;
+    let mut numbers = std::str::from_utf8(&content).ok()?.split(' ').map_while(|word| word.parse().ok());
+    let epochs = Epochs { accepted: Epoch(numbers.next()?), current: Epoch(numbers.next()?) };
+    (record(epochs).as_bytes() == content).then_some(epochs)
+}
+
+/// Both numbers and their Adler-32.
+fn record(epochs: Epochs) -> String {
+    let numbers = format!("{} {}", epochs.accepted.0, epochs.current.0);
+    format!("{numbers} {:08x}", simd_adler32::adler32(&numbers.as_bytes()))
+}
+
+fn read_file<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<Epoch>> {
     let file = dir.join(name);
     let Some(content) = read_small(disk, &file, NUMBER_FILE_BYTES_MAX)? else {
         return Ok(None);
@@ -101,8 +148,10 @@ pub(crate) fn read<D: Disk>(disk: &D, dir: &Path, name: &str) -> Result<Option<E
     }
 }
 
-/// Writes one of the two files durably; no newline, as the reference reads it.
-pub(crate) fn write<D: Disk>(disk: &D, dir: &Path, name: &str, epoch: Epoch) -> disk::Result<()> {
+/// Writes one of the two files durably, and the record before it; no newline, as the reference reads it.
+pub(crate) fn write<D: Disk>(disk: &D, dir: &Path, name: &str, epochs: Epochs) -> disk::Result<()> {
+    let epoch = if name == ACCEPTED { epochs.accepted } else { epochs.current };
+    atomic::replace(disk, dir, RECORD, record(epochs).as_bytes())?;
     atomic::replace(disk, dir, name, epoch.0.to_string().as_bytes())
 }
 

@@ -13,7 +13,7 @@ use crate::mutants::{self, Mutant};
 use crate::tree::snapshot;
 
 use super::disk::{Disk, Lock, read_small};
-use super::epochs::{self, ACCEPTED, CURRENT};
+use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
 use super::names::{self, Dirs};
 use super::newest;
 use super::purge::{Purged, purge};
@@ -159,7 +159,8 @@ impl<D: Disk> Store<D> {
             if let Some(why) = store.unsynced.as_ref().filter(|_| store.wounded) {
                 unsynced::mark(&store.disk, &store.dirs, why)?;
             }
-            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED, epoch)?;
+            let epochs = Epochs { accepted: epoch, current: store.current };
+            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED, epochs)?;
             store.accepted = epoch;
             Ok(())
         })
@@ -175,7 +176,8 @@ impl<D: Disk> Store<D> {
                 let why = format!("currentEpoch {epoch} before acceptedEpoch {}", store.accepted);
                 return Err(Refusal::Misuse(why));
             }
-            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT, epoch)?;
+            let epochs = Epochs { accepted: store.accepted, current: epoch };
+            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT, epochs)?;
             store.current = epoch;
             Ok(())
         })

@@ -81,18 +81,29 @@ fn damages() -> Vec<(&'static str, MemDisk, bool)> {
     damage("LostData", true, &|disk| {
         [SNAPSHOT, "snapshot.0", OLDER_LOG, NEWER_LOG].iter().for_each(|name| gone(disk, name));
     });
-    damage("BadEpoch", true, &|disk| disk.edit(&path("currentEpoch"), |bytes| bytes[0] = b'x'));
+    // The epochs of a directory that a reference server wrote: without our record of them.
+    damage("BadEpoch", true, &|disk| {
+        gone(disk, "zkops.epochs");
+        disk.edit(&path("currentEpoch"), |bytes| bytes[0] = b'x');
+    });
     damage("Disk", true, &|disk| disk.make_unreadable(&path(NEWER_LOG)));
     damage("NoLoadableSnapshot", true, &|disk| {
         [SNAPSHOT, "snapshot.0"].iter().for_each(|name| disk.make_unreadable(&path(name)));
     });
     // What a server promised nobody else knows.
-    damage("BadEpoch", false, &|disk| disk.edit(&path("acceptedEpoch"), |bytes| bytes[0] = b'x'));
+    damage("BadEpoch", false, &|disk| {
+        gone(disk, "zkops.epochs");
+        disk.edit(&path("acceptedEpoch"), |bytes| bytes[0] = b'x');
+    });
     damage("UnknownPromise", false, &|disk| {
+        gone(disk, "zkops.epochs");
         gone(disk, "acceptedEpoch");
         disk.edit(&path(NEWER_LOG), |bytes| bytes[0] ^= 1);
     });
-    damage("Disk", false, &|disk| disk.make_unreadable(&path("acceptedEpoch")));
+    damage("Disk", false, &|disk| {
+        gone(disk, "zkops.epochs");
+        disk.make_unreadable(&path("acceptedEpoch"));
+    });
     // A server that is newer wrote this: it is not damaged.
     damage("UnknownTxn", false, &|disk| {
         let mut newer = txn(z(1, 10)).to_vec();
@@ -344,5 +355,30 @@ fn a_flipped_bit_in_the_record_of_the_newest_log_is_no_damage() {
         disk.edit(&record, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
         let (_, recovered) = open(&disk).unwrap();
         assert!(recovered.may_vote, "bit {bit}");
+    }
+}
+
+/// Found by the simulator: currentEpoch 9 became 1, a leader without its acknowledged txns won by its vote.
+#[test]
+fn no_bit_of_the_epoch_files_makes_a_server_vote_by_other_epochs() {
+    let sound = MemDisk::new(3);
+    let (mut store, _) = open(&sound).unwrap();
+    store.write_accepted_epoch(Epoch(9)).unwrap();
+    store.write_current_epoch(Epoch(9)).unwrap();
+    log(&mut store, 9, 1..=3);
+    store.close().unwrap();
+    for name in ["acceptedEpoch", "currentEpoch", "zkops.epochs"] {
+        let bits = sound.bytes(&path(name)).unwrap().len() * 8;
+        for bit in 0..=bits {
+            let disk = sound.copy();
+            match bit == bits {
+                true => disk.remove(&path(name)).unwrap(),
+                false => disk.edit(&path(name), |bytes| bytes[bit / 8] ^= 1 << (bit % 8)),
+            }
+            let what = format!("bit {bit} of {name}");
+            let Ok((_, recovered)) = among_peers(&disk) else { panic!("{what}: refused") };
+            assert!(recovered.accepted_epoch >= Epoch(9), "{what}: the promise is kept");
+            assert!(!recovered.may_vote || recovered.current_epoch == Epoch(9), "{what}");
+        }
     }
 }

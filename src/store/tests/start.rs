@@ -152,7 +152,7 @@ fn epochs_missing_or_behind_are_what_the_txns_say_and_never_bumped() {
             let (mut store, _) = open(&disk).unwrap();
             log(&mut store, 3, 1..=2);
         }
-        for name in ["acceptedEpoch", "currentEpoch"] {
+        for name in ["acceptedEpoch", "currentEpoch", "zkops.epochs"] {
             disk.remove(&path(name)).unwrap();
         }
         files.iter().for_each(|(name, content)| disk.put(&path(name), content.as_bytes()));
