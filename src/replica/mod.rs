@@ -252,3 +252,5 @@ impl Replica {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_leader;

@@ -10,6 +10,22 @@ use crate::{
     tree,
 };
 
+pub(super) fn settings(salt: u16) -> Settings {
+    Settings {
+        me: ServerId(1),
+        tick_ms: 1000,
+        session_timeout_ms_min: 2000,
+        session_timeout_ms_max: 20_000,
+        session_salt: salt,
+        leader_serves: true,
+        super_digest: None,
+        tree: tree::Settings::default(),
+        container_check_ms: 60_000,
+        container_never_used_ms: 0,
+        config_text: None,
+    }
+}
+
 struct Server {
     replica: Replica,
     now: Now,
@@ -19,21 +35,8 @@ struct Server {
 
 impl Server {
     fn new(tree: Tree, salt: u16) -> Server {
-        let settings = Settings {
-            me: ServerId(1),
-            tick_ms: 1000,
-            session_timeout_ms_min: 2000,
-            session_timeout_ms_max: 20_000,
-            session_salt: salt,
-            leader_serves: true,
-            super_digest: None,
-            tree: tree::Settings::default(),
-            container_check_ms: 60_000,
-            container_never_used_ms: 0,
-            config_text: None,
-        };
         let now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
-        Server { replica: Replica::standalone(settings, tree, now), now, unwritten: None }
+        Server { replica: Replica::standalone(settings(salt), tree, now), now, unwritten: None }
     }
 
     fn step(&mut self, input: Input) {

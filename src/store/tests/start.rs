@@ -170,6 +170,9 @@ fn epochs_missing_or_behind_are_what_the_txns_say_and_never_bumped() {
         assert_eq!(got, (Epoch(accepted), Epoch(current)), "{files:?}: {:?}", recovered.notes);
     };
     check(&[], 3, 3);
+    // A flipped bit may put a zero in front of another number: found by the simulator.
+    let odd = with(&[("acceptedEpoch", "3"), ("currentEpoch", "03")]);
+    assert!(matches!(odd, Err(Refusal::BadEpoch { .. })), "{odd:?}");
     check(&[("acceptedEpoch", "5")], 5, 3);
     check(&[("currentEpoch", "3")], 3, 3);
     check(&[("acceptedEpoch", "4"), ("currentEpoch", "4")], 4, 4);
