@@ -84,8 +84,16 @@ fn delete_a_log(ensemble: &Ensemble, n: usize) {
     }
 }
 
+/// The one on record. A kill while the next one was being made leaves that behind it, without a txn.
 fn delete_the_newest_log(ensemble: &Ensemble, n: usize) {
-    fs::remove_file(files(ensemble, n, "log.").last().expect("there is a log")).expect("the file is ours");
+    let record =
+        fs::read_to_string(ensemble.data(n).join("version-2/zkops.newest")).expect("there is a record");
+    let newest = record.split(' ').next().expect("there is a name");
+    for path in files(ensemble, n, "log.") {
+        if path.file_name().expect("it has a name").to_string_lossy().as_ref() >= newest {
+            fs::remove_file(path).expect("the file is ours");
+        }
+    }
 }
 
 fn delete_the_snapshots(ensemble: &Ensemble, n: usize) {
