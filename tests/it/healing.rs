@@ -62,14 +62,21 @@ fn log_len(ensemble: &Ensemble, n: usize) -> usize {
 
 /// One bit in the middle of the newest log; what lies behind it was acknowledged.
 fn flip_a_bit(ensemble: &Ensemble, n: usize) {
-    let last_byte = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-    // A kill while a log was being made leaves one with hardly more than its header.
-    let has_txns = |path: &PathBuf| last_byte(&fs::read(path).expect("the file is ours")) > 200;
-    let logs = files(ensemble, n, "log.");
-    edit(logs.iter().rfind(|path| has_txns(path)).expect("there are txns"), |bytes| {
+    edit(logs_with_txns(ensemble, n).last().expect("there are txns"), |bytes| {
         let written = last_byte(bytes);
         bytes[written / 2] ^= 0x10;
     });
+}
+
+/// A kill while a log was being made leaves one with hardly more than its header.
+fn logs_with_txns(ensemble: &Ensemble, n: usize) -> Vec<PathBuf> {
+    let mut logs = files(ensemble, n, "log.");
+    logs.retain(|path| last_byte(&fs::read(path).expect("the file is ours")) > 200);
+    logs
+}
+
+fn last_byte(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0)
 }
 
 fn halve_the_snapshots(ensemble: &Ensemble, n: usize) {
@@ -80,7 +87,7 @@ fn halve_the_snapshots(ensemble: &Ensemble, n: usize) {
 
 /// A log is gone, and no snapshot bridges the gap.
 fn delete_a_log(ensemble: &Ensemble, n: usize) {
-    let (snapshots, logs) = (files(ensemble, n, "snapshot."), files(ensemble, n, "log."));
+    let (snapshots, logs) = (files(ensemble, n, "snapshot."), logs_with_txns(ensemble, n));
     assert!(snapshots.len() > 1 && logs.len() > 2, "{snapshots:?} {logs:?}");
     for path in snapshots[1..].iter().chain([&logs[logs.len() - 2]]) {
         fs::remove_file(path).expect("the file is ours");
