@@ -2,7 +2,8 @@
 //! vanish without a trace, and a server would vote without txns that it acknowledged.
 //!
 //! The record may lag behind (a crash between two writes, a reference server that ran here), never run ahead: a
-//! log at or after the one it names is as good.
+//! later log is as good if it holds a txn. One without may be what a crash left of the next log's making, and
+//! says nothing about the one before it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use super::atomic;
 use super::disk::{self, Disk, Kind, read_small};
 use super::names;
 use super::refusal::{Refusal, Result};
+use super::txnlog::LogReader;
 
 /// In the logs' directory.
 const RECORD: &str = "zkops.newest";
@@ -59,8 +61,12 @@ pub(crate) fn check<D: Disk>(
     let Some(newest) = names::parse_log(&name).filter(|newest| content(*newest).as_bytes() == read) else {
         return Ok(());
     };
-    if files.iter().any(|(first, path)| *first >= newest && !empty.contains(path)) {
-        return Ok(());
+    for (first, path) in files.iter().filter(|(first, _)| *first >= newest) {
+        if (*first == newest && !empty.contains(path))
+            || LogReader::end_upto(disk, path, Zxid::NONE)?.is_some()
+        {
+            return Ok(());
+        }
     }
     Err(Refusal::LostLog { file: dir.join(name), record })
 }

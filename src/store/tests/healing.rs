@@ -78,6 +78,12 @@ fn damages() -> Vec<(&'static str, MemDisk, bool)> {
     });
     damage("LostLog", true, &|disk| gone(disk, NEWER_LOG));
     damage("LostLog", true, &|disk| disk.edit(&path(NEWER_LOG), Vec::clear));
+    // A kill while the next log was made: it has its name and nothing else, and is not on record yet.
+    damage("LostLog", true, &|disk| {
+        let header = disk.bytes(&path(NEWER_LOG)).unwrap()[..16].to_vec();
+        disk.put(&path("log.10000000a"), &header);
+        gone(disk, NEWER_LOG);
+    });
     damage("LostData", true, &|disk| {
         [SNAPSHOT, "snapshot.0", OLDER_LOG, NEWER_LOG].iter().for_each(|name| gone(disk, name));
     });
