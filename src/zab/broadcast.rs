@@ -5,7 +5,7 @@ use super::leader::{Leader, Stage};
 use super::learner_link;
 use super::wire::{Kind, Packet};
 use super::{ConnId, Core, Next, Output, Turn};
-use crate::ids::Zxid;
+use crate::ids::{ServerId, Zxid};
 use crate::mutants::{self, Mutant};
 
 /// Proposals not yet committed, in bytes with their overhead. Beyond it [`super::Zab::next_zxid`]
@@ -46,7 +46,9 @@ impl Leader {
         };
         if zxid == Zxid::NONE && link.is_gated() {
             // It was told to cut its log and cannot: it comes again, for a snapshot.
-            t.core.uncut.extend(link.sid);
+            let is_voter = |sid: &ServerId| t.core.config.membership.is_voter(*sid);
+            let voter = link.sid.filter(is_voter);
+            t.core.uncut.extend(voter);
             return;
         }
         if !zxid.is_epoch_start() {

@@ -153,7 +153,7 @@ struct Core {
     /// The leader that was told last that the log here cannot be cut as it wants. One of ours remembers, so that it
     /// is promised in full, which counts; a reference server is asked for a snapshot next time.
     told_of_no_cut: Option<ServerId>,
-    /// Leader: learners that said so.
+    /// Leader: voters that said so. Others count for nothing, and may ask as a reference server is asked.
     uncut: BTreeSet<ServerId>,
     healing: Option<Healing>,
 }

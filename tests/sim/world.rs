@@ -2,7 +2,6 @@
 //! them all from one seed.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 
 use fastrand::Rng;
 use zkops::client::ConnectString;
@@ -13,7 +12,7 @@ use zkops::store::mem::ReadFault;
 use crate::check::Checks;
 use crate::client::Client;
 use crate::net::{End, Host, Item, LinkId, Net, Port};
-use crate::node::{Node, dirs};
+use crate::node::{Node, dirs, is_data};
 use crate::queue::{Event, Queue};
 use crate::scenario::{Ambush, Direction, Fault, Knobs, MS, SECOND, Scenario, Target};
 use crate::trace::Trace;
@@ -395,8 +394,8 @@ impl World {
     /// One bit of one data file flips, unless there is damage still to mend: two damaged copies may be one too many,
     /// and two flips of one bit are none.
     fn flip_bit(&mut self, i: usize) {
-        let is_data = |path: &PathBuf| path.parent().is_some_and(|dir| dir.ends_with("version-2"));
-        let files: Vec<PathBuf> = self.nodes[i].disk.files().into_iter().filter(is_data).collect();
+        let mut files = self.nodes[i].disk.files();
+        files.retain(|path| is_data(path));
         if self.nodes[i].process.is_some() || files.is_empty() || !self.all_are_sound() {
             return;
         }

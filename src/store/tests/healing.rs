@@ -368,9 +368,7 @@ fn a_flipped_bit_in_the_record_of_the_newest_log_is_no_damage() {
 #[test]
 fn no_bit_of_the_epoch_files_makes_a_server_vote_by_other_epochs() {
     let sound = MemDisk::new(3);
-    let (mut store, _) = open(&sound).unwrap();
-    store.write_accepted_epoch(Epoch(9)).unwrap();
-    store.write_current_epoch(Epoch(9)).unwrap();
+    let mut store = in_epoch(&sound, 9);
     log(&mut store, 9, 1..=3);
     store.close().unwrap();
     for name in ["acceptedEpoch", "currentEpoch", "zkops.epochs"] {

@@ -13,9 +13,7 @@ use crate::tree::Tree;
 /// Epoch 1 with 1..=5 and a snapshot after 2, then 6..=9 in a second file.
 fn nine() -> (MemDisk, Store<MemDisk>) {
     let disk = MemDisk::new(1);
-    let (mut store, _) = open(&disk).unwrap();
-    store.write_accepted_epoch(Epoch(1)).unwrap();
-    store.write_current_epoch(Epoch(1)).unwrap();
+    let mut store = in_epoch(&disk, 1);
     log(&mut store, 1, 1..=5);
     snapshot_of(&store, &tree_of((1..=2).map(|n| z(1, n)))).unwrap();
     store.roll().unwrap();

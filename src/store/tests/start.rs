@@ -318,9 +318,7 @@ fn torn_bytes_are_cut_and_kept_aside() {
 #[test]
 fn a_bad_read_at_a_start_leaves_the_disk_as_it_was() {
     let disk = MemDisk::new(1);
-    let (mut store, _) = open(&disk).unwrap();
-    store.write_accepted_epoch(Epoch(2)).unwrap();
-    store.write_current_epoch(Epoch(2)).unwrap();
+    let mut store = in_epoch(&disk, 2);
     log(&mut store, 1, 1..=5);
     snapshot_of(&store, &tree_of((1..=2).map(|n| z(1, n)))).unwrap();
     store.roll().unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::ids::{SessionId, Zxid};
+use crate::ids::{Epoch, SessionId, Zxid};
 use crate::store::mem::MemDisk;
 use crate::store::{Dirs, Recovered, Refusal, Settings, Store};
 use crate::tree::{CreateTxn, CreatedNode, Tree, Txn, TxnBody, TxnHeader, snapshot};
@@ -28,9 +28,17 @@ pub(super) fn open(disk: &MemDisk) -> Result<(Store<MemDisk>, Recovered), Refusa
     Store::open(disk.clone(), dirs(), settings())
 }
 
+/// A new directory of a server that has reached this epoch.
+pub(super) fn in_epoch(disk: &MemDisk, epoch: i64) -> Store<MemDisk> {
+    let (mut store, _) = open(disk).unwrap();
+    store.write_accepted_epoch(Epoch(epoch)).unwrap();
+    store.write_current_epoch(Epoch(epoch)).unwrap();
+    store
+}
+
 /// Epoch and counter.
 pub(super) fn z(epoch: i64, counter: u32) -> Zxid {
-    Zxid::new(crate::ids::Epoch(epoch), counter)
+    Zxid::new(Epoch(epoch), counter)
 }
 
 /// Creates `/n<zxid>` with data that spans sectors now and then.

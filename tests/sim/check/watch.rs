@@ -70,24 +70,6 @@ impl Checks {
         book.steady.entry(path.to_owned()).or_insert(past);
     }
 
-    /// What a persistent watch tells must be the next thing that happened.
-    fn notified_steadily(
-        &mut self,
-        book: &mut Book,
-        session: SessionId,
-        event: EventType,
-        path: &str,
-        zxid: Zxid,
-    ) {
-        let Some(told) = book.steady.get_mut(path) else { return };
-        let next = self.model.events(path, Zxid::NONE, zxid).get(*told).copied();
-        *told += 1;
-        if next != Some((zxid, event)) {
-            let what = format!("{session} is told {event:?} of {path} at {zxid}; the next is {next:?}");
-            self.fail("persistent watch", what);
-        }
-    }
-
     /// A notification has arrived. Catch-up events after a reconnect carry no zxid.
     pub(crate) fn notified(
         &mut self,
@@ -97,8 +79,15 @@ impl Checks {
         path: &str,
         zxid: Zxid,
     ) {
-        if book.steady.contains_key(path) {
-            return self.notified_steadily(book, session, event, path, zxid);
+        if let Some(told) = book.steady.get_mut(path) {
+            // What a persistent watch tells must be the next thing that happened.
+            let next = self.model.events(path, Zxid::NONE, zxid).get(*told).copied();
+            *told += 1;
+            if next != Some((zxid, event)) {
+                let what = format!("{session} is told {event:?} of {path} at {zxid}; the next is {next:?}");
+                self.fail("persistent watch", what);
+            }
+            return;
         }
         let kinds = [Kind::Data, Kind::Exist, Kind::Child].into_iter().filter(|kind| kind.tells(event));
         let fired: Vec<(Kind, Zxid)> =

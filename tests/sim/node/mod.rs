@@ -11,6 +11,8 @@ mod disk;
 mod start;
 mod wire;
 
+pub(crate) use start::is_data;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 

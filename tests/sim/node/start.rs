@@ -14,7 +14,8 @@ use super::{Process, dirs};
 use crate::scenario::Knobs;
 use crate::world::World;
 
-fn is_in_version(path: &Path) -> bool {
+/// Whether a file is data: a log, a snapshot, an epoch, or what goes with them.
+pub(crate) fn is_data(path: &Path) -> bool {
     path.parent().is_some_and(|dir| dir.ends_with("version-2"))
 }
 
@@ -98,8 +99,7 @@ impl World {
             return;
         }
         node.refuses = false;
-        let data =
-            node.disk.files().into_iter().filter(|path| path.ends_with("initialize") || is_in_version(path));
+        let data = node.disk.files().into_iter().filter(|path| path.ends_with("initialize") || is_data(path));
         for path in data {
             node.disk.remove(&path).expect("the faults are over");
         }
