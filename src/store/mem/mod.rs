@@ -40,7 +40,7 @@ pub enum ReadFault {
     /// It fails with EIO.
     Io,
     /// One bit of what it gets is wrong, the disk's is not. An epoch file is spared, the next read is hit instead:
-    /// it has no checksum, so that another number is taken at its word.
+    /// it has no checksum, and a larger number than the one on record is taken at its word.
     Flip,
 }
 
