@@ -7,6 +7,7 @@
 mod planted;
 mod rules;
 mod source;
+mod suite;
 
 use std::{
     collections::BTreeSet,
