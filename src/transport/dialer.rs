@@ -38,6 +38,9 @@ pub struct Settings {
     /// Login name where nothing else names one.
     pub local_user: String,
     pub prompt: Arc<dyn Prompt>,
+    /// After so long without a word from the other side it is asked for one; three such questions without an answer
+    /// end the connection.
+    pub keepalive: Duration,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
                 .or_else(|| variable("LOGNAME"))
                 .unwrap_or_else(|| "root".to_string()),
             prompt,
+            keepalive: Duration::from_secs(15),
         }
     }
 }
@@ -182,7 +186,8 @@ impl Dialer {
         let host_keys = to.host_keys.clone();
         let client = Client { host_keys: host_keys.clone(), lost: lost.clone() };
         let known = tokio::task::spawn_blocking(move || host_keys.known_algorithms()).await;
-        let config = Arc::new(settings(preferring(&known.unwrap_or(Ok(Vec::new()))?)));
+        let config =
+            Arc::new(settings(preferring(&known.unwrap_or(Ok(Vec::new()))?), self.settings.keepalive));
         let exchanging = "exchanging keys (is it an SSH server?)";
         let (mut handle, _login) = match &through {
             None => {

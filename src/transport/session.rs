@@ -379,8 +379,12 @@ impl client::Handler for Client {
                 Ok(())
             }
             DisconnectReason::Error(e) => {
-                if let ClientError::Ssh(e) = &e {
-                    self.lost.set(e.to_string());
+                match &e {
+                    ClientError::Ssh(russh::Error::KeepaliveTimeout) => {
+                        self.lost.set(format!("no answer to {KEEPALIVES_MAX} keepalives in a row"));
+                    }
+                    ClientError::Ssh(e) => self.lost.set(e.to_string()),
+                    ClientError::HostKey(_) => {}
                 }
                 Err(e)
             }
@@ -390,17 +394,19 @@ impl client::Handler for Client {
 
 /// Settings of every connection. `window_size` is our receive window: it bounds pulls on links
 /// with a long round trip. Compression stays off: what is large is sent compressed already.
-pub(super) fn settings(preferred: Preferred) -> client::Config {
+pub(super) fn settings(preferred: Preferred, keepalive: Duration) -> client::Config {
     client::Config {
         nodelay: true,
-        keepalive_interval: Some(Duration::from_secs(15)),
-        keepalive_max: 3,
+        keepalive_interval: Some(keepalive),
+        keepalive_max: KEEPALIVES_MAX,
         window_size: 16 << 20,
         preferred,
         ..client::Config::default()
     }
 }
 
+/// So many without an answer, and the connection is lost.
+const KEEPALIVES_MAX: usize = 3;
 /// Below sshd's default MaxSessions of 10.
 const CHANNELS_MAX: usize = 8;
 /// A refused channel is asked for again for some 6 s.

@@ -111,6 +111,7 @@ impl Lab {
             agent: None,
             local_user: "root".into(),
             prompt: Arc::new(NoPrompt),
+            keepalive: Duration::from_secs(15),
         }
     }
 

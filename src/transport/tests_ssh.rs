@@ -105,6 +105,23 @@ async fn a_connection_that_dies_is_reported_as_lost() {
 }
 
 #[tokio::test]
+async fn a_host_that_falls_silent_is_lost_long_before_the_deadline() {
+    let lab = Lab::new();
+    let sshd = lab.sshd("node-1");
+    let settings = Settings { keepalive: Duration::from_millis(200), ..lab.settings() };
+    let connection = Dialer::new(settings).unwrap().open(&lab.target(&sshd), soon()).await.unwrap();
+    // A command that says nothing for many such spans is no silent host.
+    let quiet = connection.exec("sleep 2; echo done", "", soon()).await.unwrap();
+    assert_eq!(quiet.stdout_text(), "done\n");
+    // The process at the other end of the connection stands still: no goodbye, no reset.
+    let other_end = connection.exec("echo $PPID", "", soon()).await.unwrap().stdout_text();
+    let error = connection.exec("kill -STOP $PPID; cat", "", soon()).await.unwrap_err();
+    run("kill", &["-KILL", other_end.trim()]);
+    assert!(matches!(error, Error::Lost { .. }), "{error}");
+    assert!(error.to_string().contains("no answer to 3 keepalives in a row"), "{error}");
+}
+
+#[tokio::test]
 async fn a_stream_carries_both_ways_and_keeps_the_end_of_stderr() {
     let lab = Lab::new();
     let sshd = lab.sshd("node-1");
