@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -40,9 +41,13 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// What is there; of a running server without what it renames in between.
 fn contents(ensemble: &Ensemble, n: usize) -> BTreeMap<String, Vec<u8>> {
-    let read = |path: PathBuf| (name(&path), fs::read(&path).expect("the file is ours"));
-    files(ensemble, n, "").into_iter().map(read).collect()
+    let read = |path: PathBuf| match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        read => Some((name(&path), read.expect("the file is ours"))),
+    };
+    files(ensemble, n, "").into_iter().filter_map(read).collect()
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
