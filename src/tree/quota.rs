@@ -92,6 +92,9 @@ impl Tree {
     pub(super) fn quota_node_created(&mut self, path: &str, data_len: usize) {
         if let Some(target) = target(path, LIMITS) {
             self.quotas.paths.insert(target.to_owned());
+            // What came while the counter stood there without a quota was charged to nobody. The reference counts it
+            // at its next start only, so that servers would differ by who was restarted.
+            self.recount_quota(target);
         }
         if let Some(target) = target(path, STATS) {
             self.recount_quota(target);

@@ -224,6 +224,20 @@ fn quota_counters_change_in_place_without_version_or_digest() {
 }
 
 #[test]
+fn a_quota_begins_with_what_is_there_whichever_of_its_nodes_comes_last() {
+    let mut pair = Pair::new();
+    pair.create("/zookeeper/quota/q").unwrap();
+    let stats = "/zookeeper/quota/q/zookeeper_stats";
+    pair.create(stats).unwrap();
+    // Not charged to anybody: there is no quota yet.
+    pair.create("/q").unwrap();
+    pair.create("/zookeeper/quota/q/zookeeper_limits").unwrap();
+    assert_eq!(pair.data(stats), "count=1,bytes=0");
+    // As after a restart, which finds every quota and counts it anew.
+    assert_eq!(dump(&reload(&pair.leader)), dump(&pair.leader));
+}
+
+#[test]
 fn hard_limits_are_kept_when_quotas_are_enforced() {
     let mut pair = Pair::with(Settings { enforce_quota: true, ..Settings::default() });
     pair.create("/q").unwrap();
