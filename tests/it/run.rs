@@ -112,3 +112,9 @@ pub(crate) fn eventually<T, E: Debug>(
         }
     }
 }
+
+/// What a client of the calling thread comes to, in that thread's network namespace.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(work)
+}

@@ -13,13 +13,10 @@ use zkops::{
     proto::{Acl, CreateMode},
 };
 
-use super::{
-    network::{self, End},
-    trial::Trial,
-};
+use super::trial::Trial;
 use crate::{
     ensemble::{Ensemble, SOON},
-    run::{eventually, run},
+    run::{block_on, eventually, run},
 };
 
 const DAY: i64 = 24 * 3600;
@@ -117,18 +114,11 @@ fn since_1970() -> i64 {
 
 /// The time of a new write, in seconds since 1970.
 fn dated(trial: &Trial) -> i64 {
-    let servers =
-        trial.members().into_iter().map(|n| trial.ensemble.address(n)).collect::<Vec<_>>().join(",");
-    let namespace = trial.network.namespace(End::Clients);
-    let client = std::thread::spawn(move || {
-        network::enter(&namespace);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let client = Client::connect(servers.parse().expect("addresses"), Options::default());
-            client.connected(SOON).await.expect("the ensemble serves");
-            let made = client.create2("/dated-", None, Acl::open(), CreateMode::EphemeralSequential).await;
-            made.expect("the ensemble serves").stat.mtime_ms / 1000
-        })
-    });
-    client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let servers = trial.ensemble.addresses().parse().expect("addresses make a connect string");
+    block_on(async {
+        let client = Client::connect(servers, Options::default());
+        client.connected(SOON).await.expect("the ensemble serves");
+        let made = client.create2("/dated-", None, Acl::open(), CreateMode::EphemeralSequential).await;
+        made.expect("the ensemble serves").stat.mtime_ms / 1000
+    })
 }

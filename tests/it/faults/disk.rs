@@ -14,13 +14,10 @@ use zkops::{
     proto::{Acl, CreateMode},
 };
 
-use super::{
-    network::{self, End},
-    trial::Trial,
-};
+use super::trial::Trial;
 use crate::{
     ensemble::{Ensemble, SOON},
-    run::{eventually, run},
+    run::{block_on, eventually, run},
 };
 
 /// A file system for one server's data.
@@ -142,13 +139,7 @@ fn a_sync_on_a_leader_with_a_slow_disk_shows_what_others_were_told() {
     let follower = trial.others(&[leader])[0];
     let servers = [follower, leader].map(|n| trial.ensemble.address(n));
     let mounted = disks[&leader].seen_by(trial.ensemble.pid(leader).expect("it runs"));
-    let namespace = trial.network.namespace(End::Clients);
-    let client = std::thread::spawn(move || {
-        network::enter(&namespace);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(stale_read(&servers, mounted));
-    });
-    client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    block_on(stale_read(&servers, mounted));
     trial.finish();
 }
 
