@@ -5,23 +5,19 @@
 //! `client/`, with its sessions that survive and its typed answers, is deliberately not in the way.
 #![allow(clippy::print_stdout, reason = "the line it prints is its result")]
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::{Arc, Barrier},
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{Buf, Bytes, BytesMut};
-use zkops::{
-    ids::{SessionId, Zxid},
-    jute::{Reader, Writer},
-    proto::{
-        Acl, ConnectRequest, ConnectResponse, CreateRequest, ErrorCode, OpCode, ReplyHeader, Request,
-        RequestHeader,
-    },
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::jute::{Reader, Writer};
+use zkops::wire::proto::{
+    Acl, ConnectRequest, ConnectResponse, CreateRequest, ErrorCode, OpCode, ReplyHeader, Request,
+    RequestHeader,
 };
 
 /// A server that says nothing for so long ends the run.

@@ -8,15 +8,15 @@ use super::env::Env;
 use super::opts::{Deploy, Inventory};
 use super::session::{HOST_PATIENCE, Session};
 use super::view;
-use crate::observe::fleet::{Fleet, Push};
-use crate::observe::look::Depth;
-use crate::observe::random_hex;
-use crate::observe::reach::{self, Probe};
-use crate::plan::facts::Facts;
-use crate::plan::preflight::{self, Level};
-use crate::plan::{Goal, Stop, ensemble};
+use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::observe::look::Depth;
+use crate::operator::observe::random_hex;
+use crate::operator::observe::reach::{self, Probe};
+use crate::operator::plan::facts::Facts;
+use crate::operator::plan::preflight::{self, Level};
+use crate::operator::plan::{Goal, Stop, ensemble};
+use crate::operator::transport::LocalBinary;
 use crate::report::{Event, Exit, Failure};
-use crate::transport::LocalBinary;
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
     let (session, mut fleet, mut facts) = look(Some(&opts.inventory), Push::BesideIfAll, env).await?;
@@ -88,7 +88,7 @@ async fn carry_out(
     session: &Session,
     env: &Env,
     fleet: &mut Fleet,
-    plan: &crate::plan::step::Plan,
+    plan: &crate::operator::plan::step::Plan,
     facts: &mut Facts,
     opts: &Deploy,
 ) -> Result<(), Failure> {

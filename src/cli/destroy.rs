@@ -5,9 +5,9 @@ use super::opts::Destroy;
 use super::prompt;
 use super::record::{self, Record};
 use super::session::{HOST_PATIENCE, Session};
-use crate::observe::fleet::Push;
-use crate::observe::look::Depth;
-use crate::plan::Goal;
+use crate::operator::observe::fleet::Push;
+use crate::operator::observe::look::Depth;
+use crate::operator::plan::Goal;
 use crate::report::{Event, Exit, Failure};
 
 pub(super) async fn run(opts: &Destroy, env: &Env) -> Result<Exit, Failure> {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::env::Env;
-use crate::ids::ServerId;
-use crate::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
-use crate::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
-use crate::render::{self, Paths};
+use crate::operator::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
+use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::render::{self, Paths};
+use crate::operator::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 use crate::report::{Event, Evidence, Exit, Failure};
-use crate::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
+use crate::wire::ids::ServerId;
 
 /// Reads an inventory called `shown`; its warnings are told.
 ///

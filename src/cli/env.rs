@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::opts::Global;
 use super::prompt::Terminal;
-use crate::apply::Run;
-use crate::host::lock::Holder;
-use crate::observe::fleet::{Doing, Watcher};
-use crate::observe::random_hex;
+use crate::operator::apply::Run;
+use crate::operator::host::lock::Holder;
+use crate::operator::observe::fleet::{Doing, Watcher};
+use crate::operator::observe::random_hex;
+use crate::operator::transport::{Dialer, LocalBinary, Settings};
 use crate::report::{Event, Exit, Failure, Report};
-use crate::transport::{Dialer, LocalBinary, Settings};
 
 pub(super) struct Env {
     pub(super) global: Global,
@@ -92,5 +92,8 @@ fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let text = read("/etc/machine-id") + &read("/proc/sys/kernel/random/boot_id");
     let pid_namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    crate::plan::install::sha256_hex(&format!("{text}{}", pid_namespace.display())).chars().take(12).collect()
+    crate::operator::plan::install::sha256_hex(&format!("{text}{}", pid_namespace.display()))
+        .chars()
+        .take(12)
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! `zkops host`: what deploy starts on a host. It speaks frames, not text.
 
 use super::opts::Host;
-use crate::host;
+use crate::operator::host;
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Host) -> Result<Exit, Failure> {

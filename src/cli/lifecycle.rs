@@ -3,11 +3,11 @@
 use super::env::Env;
 use super::opts::Members;
 use super::session::{self, HOST_PATIENCE, Session};
-use crate::ids::ServerId;
-use crate::observe::fleet::Push;
-use crate::observe::look::Depth;
-use crate::plan::Goal;
+use crate::operator::observe::fleet::Push;
+use crate::operator::observe::look::Depth;
+use crate::operator::plan::Goal;
 use crate::report::{Exit, Failure};
+use crate::wire::ids::ServerId;
 
 /// Which of the three was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,12 +31,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
-
-use env::Env;
-use opts::{Opts, Verb};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::report::{Exit, Failure, Report, Style};
+use env::Env;
+use opts::{Opts, Verb};
 
 /// Runs one command line to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 
 use dialoguer::{Confirm, Input, Password};
 
+use crate::operator::transport::{Prompt, Question, Secret};
 use crate::report::{Exit, Failure, Report};
-use crate::transport::{Prompt, Question, Secret};
 
 /// Asks for passphrases and passwords on the terminal; without one nobody answers.
 pub(super) struct Terminal {

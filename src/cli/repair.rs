@@ -5,14 +5,14 @@ use super::env::Env;
 use super::opts::Repair;
 use super::prompt;
 use super::session::{HOST_PATIENCE, Session};
-use crate::ids::ServerId;
-use crate::observe::fleet::{Fleet, Push};
-use crate::observe::look::Depth;
-use crate::plan::facts::Facts;
-use crate::plan::repair::{self, Wipe};
-use crate::plan::step::Plan;
-use crate::plan::{Goal, ensemble};
+use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::observe::look::Depth;
+use crate::operator::plan::facts::Facts;
+use crate::operator::plan::repair::{self, Wipe};
+use crate::operator::plan::step::Plan;
+use crate::operator::plan::{Goal, ensemble};
 use crate::report::{Event, Exit, Failure};
+use crate::wire::ids::ServerId;
 
 pub(super) async fn run(opts: &Repair, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;

@@ -2,11 +2,11 @@
 //! script, so none of them is ours.
 
 use crate::report::Exit;
-use crate::server;
+use crate::server::process;
 
 /// Runs until the server is told to stop; the exit codes of a failure are the reference's.
 pub(super) fn run(args: &[String]) -> u8 {
-    match server::run(args) {
+    match process::run(args) {
         Ok(()) => Exit::Done as u8,
         Err(why) => {
             tracing::error!("{why}");

@@ -10,17 +10,17 @@ use super::ensemble;
 use super::env::Env;
 use super::record::{self, Record};
 use super::view;
-use crate::apply::{self, Applied};
-use crate::ids::ServerId;
-use crate::observe::fleet::{self, Fleet, Push};
-use crate::observe::look::Depth;
-use crate::observe::{self};
-use crate::plan::desired::{Binary, Desired};
-use crate::plan::facts::Facts;
-use crate::plan::step::Plan;
-use crate::plan::{self, Goal};
+use crate::operator::apply::{self, Applied};
+use crate::operator::observe;
+use crate::operator::observe::fleet::{self, Fleet, Push};
+use crate::operator::observe::look::Depth;
+use crate::operator::plan::desired::{Binary, Desired};
+use crate::operator::plan::facts::Facts;
+use crate::operator::plan::step::Plan;
+use crate::operator::plan::{self, Goal};
+use crate::operator::transport::{LocalBinary, Target};
 use crate::report::{Event, Exit, Failure};
-use crate::transport::{LocalBinary, Target};
+use crate::wire::ids::ServerId;
 
 /// One ensemble, named by the user or by the last deployment.
 pub(super) struct Session {

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::env::Env;
 use super::opts::Inventory;
 use super::session::Session;
+use crate::operator::transport::{KeyInstalled, Target};
 use crate::report::{Cell, Exit, Failure, Table, Tone};
-use crate::transport::{KeyInstalled, Target};
 
 pub(super) async fn run(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
     let dialer = env.dialer()?;
-    let failed = |why: crate::transport::Error| Failure::new(Exit::Usage, why.to_string());
+    let failed = |why: crate::operator::transport::Error| Failure::new(Exit::Usage, why.to_string());
     let wanted: Option<PathBuf> = session.targets.values().find_map(|target| match target {
         Target::Ssh(ssh) => ssh.keys.first().cloned(),
         Target::Local(_) => None,

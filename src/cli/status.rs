@@ -7,12 +7,12 @@ use super::env::Env;
 use super::opts::Status;
 use super::session::Session;
 use super::view;
-use crate::observe::fleet::{Fleet, Push};
-use crate::observe::look::Depth;
-use crate::observe::reach::{self, Probe};
-use crate::observe::{self, random_hex, servers};
-use crate::plan::facts::{Facts, MemberFacts, ServerView};
-use crate::plan::status::{self, Health};
+use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::observe::look::Depth;
+use crate::operator::observe::reach::{self, Probe};
+use crate::operator::observe::{self, random_hex, servers};
+use crate::operator::plan::facts::{Facts, MemberFacts, ServerView};
+use crate::operator::plan::status::{self, Health};
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::desired::Desired;
-use crate::plan::diagnosis::Diagnosis;
-use crate::plan::preflight::{self, Finding, Level};
-use crate::plan::status::{Health, Row};
-use crate::plan::step::Plan;
-use crate::plan::{Refused, Stop};
+use crate::operator::plan::desired::Desired;
+use crate::operator::plan::diagnosis::Diagnosis;
+use crate::operator::plan::preflight::{self, Finding, Level};
+use crate::operator::plan::status::{Health, Row};
+use crate::operator::plan::step::Plan;
+use crate::operator::plan::{Refused, Stop};
 use crate::report::{Cell, Exit, Failure, Table, Tone};
 
 /// One row a check, one column a member; with many members only what is not well.

@@ -1,29 +1,21 @@
 //! The typed API: one method per operation. Paths are checked before anything is sent, the chroot is
 //! put in front of them and taken off what comes back (client-protocol §12).
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::{
-    sync::{Notify, broadcast, mpsc, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
-use super::{
-    ConnectString, Error, Event, Events, Options, Result, State, Status,
-    connection::{Command, Connection, Ends},
-    session::{Call, Effect, Failure, Session, Settings, Watch},
-};
-use crate::{
-    ids::SessionId,
-    jute::Str,
-    proto::{
-        Acl, AddWatchMode, CreateMode, CreateRequest, ErrorCode, Request, Response, Stat, WatcherType,
-        path::{self, PathError},
-    },
+use super::connection::{Command, Connection, Ends};
+use super::session::{Call, Effect, Failure, Session, Settings, Watch};
+use super::{ConnectString, Error, Event, Events, Options, Result, State, Status};
+use crate::wire::ids::SessionId;
+use crate::wire::jute::Str;
+use crate::wire::proto::path::{self, PathError};
+use crate::wire::proto::{
+    Acl, AddWatchMode, CreateMode, CreateRequest, ErrorCode, Request, Response, Stat, WatcherType,
 };
 
 /// Calls that wait for the task to take them; callers beyond that wait in `send`.
@@ -451,7 +443,7 @@ fn named(failure: Failure, path: &str) -> Error {
 /// The decoder picks the record by the op, so another one is an error of ours; it still must not panic.
 pub(super) fn unexpected(path: &str, response: &Response) -> Error {
     tracing::error!(path, ?response, "an answer of another kind than its request");
-    let why = crate::jute::Error::Value { what: "kind of answer", value: 0 };
+    let why = crate::wire::jute::Error::Value { what: "kind of answer", value: 0 };
     Error::Malformed { why, path: path.to_owned() }
 }
 

@@ -1,9 +1,11 @@
 //! `host:port,host:port…[/chroot]` (client-protocol §12), parsed once into what cannot be wrong.
 //! Names are not resolved here, and the order is kept: the session shuffles.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
 
-use crate::proto::path::{self, PathError};
+use crate::wire::proto::path::{self, PathError};
 
 /// The port of a server that names none.
 pub const PORT_DEFAULT: u16 = 2181;

@@ -1,26 +1,20 @@
 //! The loop around the session machine: one task per client that owns the socket, the timers and the
 //! callers' answers. It does what the machine's actions say and decides nothing of the protocol.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::{Notify, broadcast, mpsc, oneshot, watch},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::{
-    Event, Link, Route, Server, Status, four_letter,
-    session::{Action, Call, Failure, Input, Session, Ticket},
-};
-use crate::proto::Response;
+use super::session::{Action, Call, Failure, Input, Session, Ticket};
+use super::{Event, Link, Route, Server, Status, four_letter};
+use crate::wire::proto::Response;
 
 /// Calls sent or queued at once. More wait in the channel, and then in their callers: the machine's
 /// memory is bounded, and a server's own limit is 1000 outstanding (client-protocol §1.10).

@@ -1,9 +1,8 @@
 //! Why a call failed, so that callers can branch on it.
 
-use crate::{
-    jute,
-    proto::{ErrorCode, path::PathError},
-};
+use crate::wire::jute;
+use crate::wire::proto::ErrorCode;
+use crate::wire::proto::path::PathError;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -1,14 +1,13 @@
 //! What a client tells beside answers: watch events and the state of its session.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::broadcast;
 
 use super::Server;
-use crate::{
-    ids::{SessionId, Zxid},
-    proto::{EventState, EventType},
-};
+use crate::wire::ids::{SessionId, Zxid};
+use crate::wire::proto::{EventState, EventType};
 
 /// Something happened to a watched node, or to the session (`kind` None, no path).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What a client may be told beside where to connect.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use super::Route;
 

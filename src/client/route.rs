@@ -1,12 +1,13 @@
 //! How the bytes of a connection travel to a server: over TCP from this machine, or over whatever
 //! somebody else opens, such as a channel of an ssh connection. Knows nothing of what is said.
 
-use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::{fmt, io};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::Server;
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Client, ConnectString, Error, Events, MultiOp, Noticed, Options, State, fake::Fake};
-use crate::proto::{
+use super::fake::Fake;
+use super::{Client, ConnectString, Error, Events, MultiOp, Noticed, Options, State};
+use crate::wire::proto::{
     Acl, AddWatchMode, CreateMode, ErrorCode, EventState, EventType, MultiResult, Perms, WatcherType,
 };
 

@@ -2,15 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{
-    Client, Error, Result,
-    api::{ANY_VERSION, unexpected},
-    session::Effect,
-};
-use crate::{
-    jute::Str,
-    proto::{Acl, CreateMode, ErrorCode, MultiResult, Request, Response},
-};
+use super::api::{ANY_VERSION, unexpected};
+use super::session::Effect;
+use super::{Client, Error, Result};
+use crate::wire::jute::Str;
+use crate::wire::proto::{Acl, CreateMode, ErrorCode, MultiResult, Request, Response};
 
 /// One op of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]

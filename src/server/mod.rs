@@ -1,30 +1,20 @@
-//! The server's process: zoo.cfg, sockets, the state thread, the log thread, four-letter words. It takes no
-//! protocol decision: those are `replica`'s, which this drives.
+//! The coordination server: Apache ZooKeeper's protocols and files, as a pure core with a thin shell around it.
 //!
-//! | file | what it is about |
+//! | room | what it is |
 //! |---|---|
-//! | `config` | zoo.cfg → `ServerConfig` |
-//! | `run` | the parts put together, started and stopped |
-//! | `start` | settings and data → store and replica; the simulator starts here, too |
-//! | `state` | the state thread: the loop around the replica |
-//! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
-//! | `clients`, `limits` | the client port |
-//! | `peers`, `peer_socket` | the election and quorum ports |
-//! | `sockets` | how a port is opened |
-//! | `four_letter`, `environment` | status words and the facts they show |
+//! | [`zab`] | agreement on a log of opaque transactions: election, discovery, sync, broadcast |
+//! | [`tree`] | the replicated state: request → checked txn, apply, ACL, sessions, ephemerals, digest |
+//! | [`replica`] | one server's mind: zab + tree + request pipeline + watches, as one `step` |
+//! | [`store`] | txn log, snapshots, epoch files, recovery, purge, over a `Disk` trait |
+//! | [`process`] | the shell: sockets, the state thread, the log thread, four-letter words |
+//! | [`mutants`] | hand-made faults for the simulator to find; not in what is shipped |
+//!
+//! `zab`, `tree` and `replica` touch no socket, no file, no clock and no random source. Nothing here knows the
+//! operator, which talks to a server as any client would.
 
-pub mod batch;
-mod clients;
-pub mod config;
-mod environment;
-mod four_letter;
-mod limits;
-mod log;
-mod peer_socket;
-mod peers;
-mod run;
-mod sockets;
-pub mod start;
-mod state;
-
-pub use run::{Failure, run};
+pub mod mutants;
+pub mod process;
+pub mod replica;
+pub mod store;
+pub mod tree;
+pub mod zab;

@@ -2,15 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{
-    args::Args,
-    failure::{self, Done, Failure},
-    format,
-    output::Out,
-    run::Shell,
-    write::{subtree, version},
-};
-use crate::proto::{Acl, Perms};
+use super::args::Args;
+use super::failure::{self, Done, Failure};
+use super::format;
+use super::output::Out;
+use super::run::Shell;
+use super::write::{subtree, version};
+use crate::wire::proto::{Acl, Perms};
 
 /// `getAcl [-s] path`. 3.4 printed no Stat here, so the old form has none either.
 pub(super) async fn get(shell: &Shell, args: &Args) -> Done {

@@ -1,14 +1,14 @@
 //! Completion: the first word from the table of commands, a later word that starts with `/` from the
 //! children of its parent. It asks the servers for at most a moment.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rustyline::{
-    Context, Helper, completion::Completer, highlight::Highlighter, hint::Hinter, validate::Validator,
-};
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::Validator;
+use rustyline::{Context, Helper};
 use tokio::runtime::Handle;
 
 use super::verbs::TABLE;

@@ -1,11 +1,10 @@
 //! How a command that failed reads (operations §11.2), and the exit code it leaves.
 
-use super::{
-    args::{ArgsError, Style},
-    output::Out,
-    verbs::{Verb, usage},
-};
-use crate::{client::Error, proto::ErrorCode};
+use super::args::{ArgsError, Style};
+use super::output::Out;
+use super::verbs::{Verb, usage};
+use crate::client::Error;
+use crate::wire::proto::ErrorCode;
 
 /// Why a command failed.
 #[derive(Debug)]

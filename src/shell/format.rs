@@ -1,11 +1,11 @@
 //! How results read (operations §11.3): Stat block, lists, ACLs, hex dump, events.
 
-use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
 
-use crate::{
-    client::Event,
-    proto::{Acl, Perms, Stat},
-};
+use crate::client::Event;
+use crate::wire::proto::{Acl, Perms, Stat};
 
 /// The eleven lines of a Stat, without a final end of line.
 pub(super) fn stat(stat: &Stat, zone: &TimeZone) -> String {

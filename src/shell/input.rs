@@ -1,20 +1,18 @@
 //! Where lines come from: a terminal with editing, history and completion, or anything that reads. A
 //! thread of its own does the blocking reads; at the end it is left to itself when it waits for a key.
 
-use std::{
-    io::{self, BufRead, Read},
-    path::{Path, PathBuf},
-    sync::mpsc as sync_mpsc,
-    thread,
-};
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc as sync_mpsc;
+use std::thread;
 
-use rustyline::{Config, Editor, ExternalPrinter, error::ReadlineError, history::FileHistory};
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
-use super::{
-    completion::{Completion, Current},
-    output::Out,
-};
+use super::completion::{Completion, Current};
+use super::output::Out;
 
 /// A longer line ends the shell: a node's data cannot be as long.
 const LINE_BYTES_MAX: u64 = 16 << 20;

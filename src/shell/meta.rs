@@ -1,11 +1,9 @@
 //! About the shell: `help`, `version`, `history`, `printwatches`. (`redo` and `quit` are the loop's.)
 
-use super::{
-    args::Args,
-    failure::{Done, Failure},
-    run::Shell,
-    verbs::{Verb, usage},
-};
+use super::args::Args;
+use super::failure::{Done, Failure};
+use super::run::Shell;
+use super::verbs::{Verb, usage};
 
 const NOTES: &str = "
 A command without options answers as ZooKeeper 3.4 did, one with options as 3.5 and later:

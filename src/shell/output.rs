@@ -1,11 +1,9 @@
 //! The two streams of the shell, shared between the command that runs and the events that come in
 //! between. A stream that is closed ends the shell instead of failing every line.
 
-use std::{
-    borrow::Cow,
-    io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Input;
 

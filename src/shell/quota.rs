@@ -1,20 +1,17 @@
 //! Quotas: `setquota`, `listquota`, `delquota` (client-protocol §7). A quota is two ordinary nodes that
 //! the shell writes and the servers read; there is one at most on the way from the root to a leaf.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 
-use super::{
-    args::Args,
-    failure::{Done, Failure},
-    run::Shell,
-    write::subtree,
-};
-use crate::{
-    client::Error,
-    proto::{Acl, CreateMode, ErrorCode, path},
-};
+use super::args::Args;
+use super::failure::{Done, Failure};
+use super::run::Shell;
+use super::write::subtree;
+use crate::client::Error;
+use crate::wire::proto::{Acl, CreateMode, ErrorCode, path};
 
 const QUOTA_ROOT: &str = "/zookeeper/quota";
 const LIMITS: &str = "zookeeper_limits";

@@ -1,18 +1,15 @@
 //! Reading: `ls`, `ls2`, `get`, `stat`, `getAllChildrenNumber`, `getEphemerals`, `config`.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
-use super::{
-    args::{Args, Style},
-    failure::{Done, Failure},
-    format,
-    run::Shell,
-    verbs::Verb,
-};
-use crate::{
-    client::{Client, Error, Node},
-    proto::{ErrorCode, Stat},
-};
+use super::args::{Args, Style};
+use super::failure::{Done, Failure};
+use super::format;
+use super::run::Shell;
+use super::verbs::Verb;
+use crate::client::{Client, Error, Node};
+use crate::wire::proto::{ErrorCode, Stat};
 
 impl Shell {
     /// The Stat block where the form wants it: old forms always have one, on stderr as in 3.4; new

@@ -1,27 +1,23 @@
 //! The loop of the shell: lines in, commands run, events printed in between.
 
-use std::{collections::VecDeque, ffi::OsString, future::Future, path::PathBuf, time::Duration};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::{
-    acl,
-    args::{Args, Style, words},
-    completion::Current,
-    failure::{Done, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure},
-    format,
-    input::{Line, Lines},
-    meta,
-    output::{Io, Out},
-    program::{Program, Target},
-    quota, read, session,
-    verbs::Verb,
-    watch, write, zone,
-};
-use crate::{
-    client::{Client, Error, Events, Noticed},
-    proto::AddWatchMode,
-};
+use super::args::{Args, Style, words};
+use super::completion::Current;
+use super::failure::{Done, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure};
+use super::input::{Line, Lines};
+use super::output::{Io, Out};
+use super::program::{Program, Target};
+use super::verbs::Verb;
+use super::{acl, format, meta, quota, read, session, watch, write, zone};
+use crate::client::{Client, Error, Events, Noticed};
+use crate::wire::proto::AddWatchMode;
 
 /// Lines that `history` and `redo` reach back to.
 const HISTORY_MAX: usize = 1000;

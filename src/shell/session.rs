@@ -1,11 +1,9 @@
 //! The session itself: `connect`, `close`, `sync`.
 
-use super::{
-    args::Args,
-    failure::{Done, Failure},
-    program::Target,
-    run::Shell,
-};
+use super::args::Args;
+use super::failure::{Done, Failure};
+use super::program::Target;
+use super::run::Shell;
 use crate::client::Error;
 
 /// `connect [host:port]`: ends the session and starts another one.

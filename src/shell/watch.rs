@@ -1,11 +1,9 @@
 //! Watches of their own: `addWatch`, `removewatches`. Those that reads leave are in `read`.
 
-use super::{
-    args::Args,
-    failure::{Done, Failure},
-    run::Shell,
-};
-use crate::proto::{AddWatchMode, WatcherType};
+use super::args::Args;
+use super::failure::{Done, Failure};
+use super::run::Shell;
+use crate::wire::proto::{AddWatchMode, WatcherType};
 
 /// `addWatch [-m mode] path`. The mode sticks for later ones without `-m` (TRAP of the reference).
 pub(super) async fn add(shell: &mut Shell, args: &Args) -> Done {

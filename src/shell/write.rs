@@ -1,19 +1,16 @@
 //! Writing: `create`, `set`, `delete`, `deleteall` and `rmr`.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{
-    acl::parse_acl,
-    args::{Args, Style},
-    failure::{self, Done, Failure},
-    read::children_paths,
-    run::Shell,
-};
-use crate::{
-    client::{Error, MultiOp},
-    proto::{Acl, CreateMode, ErrorCode, TTL_MS_MAX},
-};
+use super::acl::parse_acl;
+use super::args::{Args, Style};
+use super::failure::{self, Done, Failure};
+use super::read::children_paths;
+use super::run::Shell;
+use crate::client::{Error, MultiOp};
+use crate::wire::proto::{Acl, CreateMode, ErrorCode, TTL_MS_MAX};
 
 /// Nodes in one transaction of deleteall.
 const DELETE_BATCH: usize = 1000;

@@ -1,7 +1,9 @@
 //! The local time zone, as the C library finds it: `TZ`, else `/etc/localtime`; UTC where a host has no
 //! zone files. Read here because a static binary carries no database of its own.
 
-use std::{ffi::OsStr, fs, path::Path};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 
 use jiff::tz::TimeZone;
 

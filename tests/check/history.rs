@@ -1,6 +1,7 @@
 //! A history: every call that clients made, when, and what came of it. Not here: how it is recorded.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// One call of one client.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! Sequence numbers: never given twice, and of two calls one after the other the later one gets the higher.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 
-use super::{
-    Verdict,
-    history::{Mark, Op, by_key, disorder},
-};
+use super::Verdict;
+use super::history::{Mark, Op, by_key, disorder};
 
 /// The answers are the numbers; each key counts for itself.
 pub(crate) fn unique<C: Debug>(history: &[Op<C, u64>]) -> Verdict {

@@ -7,12 +7,12 @@
 //! Two things keep many of them cheap: of equal calls the earliest is taken first (it can stand wherever the later
 //! one can), and a model may [settle](Model::settle) those whose effect was seen.
 
-use std::{collections::HashSet, fmt::Debug, hash::Hash};
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::Hash;
 
-use super::{
-    Verdict,
-    history::{Op, Outcome, by_key},
-};
+use super::Verdict;
+use super::history::{Op, Outcome, by_key};
 
 /// A sequential object.
 pub(crate) trait Model {

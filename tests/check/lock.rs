@@ -1,7 +1,8 @@
 //! Model: a lock that sessions hold. The end of a session releases it: recorded as [`Call::End`], answered when
 //! the end was confirmed, of unknown outcome since the last proof of life when the session may have expired.
 
-use super::{history::Op, linear::Model};
+use super::history::Op;
+use super::linear::Model;
 
 pub(crate) struct Lock;
 

@@ -4,11 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Verdict,
-    history::{Mark, disorder},
-    register::RegisterOp,
-};
+use super::Verdict;
+use super::history::{Mark, disorder};
+use super::register::RegisterOp;
 
 /// Writes and reads after `sync`: a write's zxid is above all that anybody had been told before it was called, a
 /// read shows at least what anybody had been told of its znode before. No zxid belongs to two writes.

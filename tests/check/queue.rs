@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{
-    history::{Op, Outcome},
-    linear::Model,
-};
+use super::history::{Op, Outcome};
+use super::linear::Model;
 
 pub(crate) struct Queue;
 

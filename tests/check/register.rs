@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    history::{Op, Outcome},
-    linear::Model,
-};
+use super::history::{Op, Outcome};
+use super::linear::Model;
 
 /// Stands for all values that nobody ever read.
 pub(crate) const UNSEEN: u64 = u64::MAX;

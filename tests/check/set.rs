@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    history::{Op, Outcome},
-    linear::Model,
-};
+use super::history::{Op, Outcome};
+use super::linear::Model;
 
 pub(crate) struct GrowingSet;
 

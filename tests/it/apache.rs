@@ -2,11 +2,9 @@
 //! ensembles are mixed, a server is replaced under load and back again, and whoever fell behind catches up
 //! with a leader of the other kind. Nothing here looks inside either server: clients, logs and files decide.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::ensemble::{Ensemble, SOON, Writer, kazoo};
 use crate::run::eventually;

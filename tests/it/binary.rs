@@ -1,6 +1,6 @@
 //! The binary itself: one static file, small, that needs nothing around it.
 
-use zkops::mutants::Mutant;
+use zkops::server::mutants::Mutant;
 
 use crate::run::{ZKOPS, run};
 

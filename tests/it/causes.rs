@@ -1,11 +1,9 @@
 //! `status` says why a member does not answer, from the host itself. The firewall, a missing myid and
 //! a damaged database are in `repair`; here is everything else that an operator meets.
 
-use crate::{
-    ensemble::{SOON, kazoo_script},
-    lab::Lab,
-    run::eventually,
-};
+use crate::ensemble::{SOON, kazoo_script};
+use crate::lab::Lab;
+use crate::run::eventually;
 
 fn deployed() -> Lab {
     let lab = Lab::up(3);

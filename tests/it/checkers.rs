@@ -5,10 +5,8 @@ mod contracts;
 mod known;
 mod random;
 
-use crate::check::{
-    Verdict,
-    history::{Op, Outcome},
-};
+use crate::check::Verdict;
+use crate::check::history::{Op, Outcome};
 
 fn ok<C, R>(process: u64, call: C, (invoked, completed): (u64, u64), reply: R) -> Op<C, R> {
     Op { process, key: "k".to_owned(), call, invoked, completed, outcome: Outcome::Ok(reply) }

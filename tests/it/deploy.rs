@@ -1,9 +1,7 @@
 //! `zkops deploy` on bare hosts: systemd, a firewall with only SSH open, no JDK.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::lab::{Lab, Make};
 

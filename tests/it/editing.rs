@@ -1,6 +1,7 @@
 //! The shell in a terminal: editing, history, completion, and events that arrive at the prompt.
 
-use crate::{ensemble::Ensemble, terminal::Terminal};
+use crate::ensemble::Ensemble;
+use crate::terminal::Terminal;
 
 /// A shell with a HOME of its own, connected to one server.
 fn shell(ensemble: &Ensemble, home: &tempfile::TempDir) -> Terminal {

@@ -1,12 +1,10 @@
 //! Real servers whose files are damaged while they are down: with a quorum of others they make themselves whole,
 //! under a continuous writer; without one they stop, say what is damaged, and leave everything as it is.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use crate::apache::{Kind, assert_same_everywhere, formed};
 use crate::ensemble::{Ensemble, SOON, Writer, kazoo};

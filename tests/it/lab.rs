@@ -1,16 +1,12 @@
 //! Real hosts for tests: `tests/lab/lab` under a name of its own, taken down when dropped.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{
-    ensemble::SOON,
-    run::{Ended, ZKOPS, eventually, run, run_with_stdin},
-    terminal::Terminal,
-};
+use crate::ensemble::SOON;
+use crate::run::{Ended, ZKOPS, eventually, run, run_with_stdin};
+use crate::terminal::Terminal;
 
 /// A running lab. Hosts are `node-1` … at 10.77.0.11 …, the operator is the controller at 10.77.0.1.
 pub(crate) struct Lab {

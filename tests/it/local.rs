@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::{
-    ensemble::Ports,
-    run::{Ended, ZKOPS, run},
-    terminal::Terminal,
-};
+use crate::ensemble::Ports;
+use crate::run::{Ended, ZKOPS, run};
+use crate::terminal::Terminal;
 
 /// An inventory with `connection: local`, a HOME of its own, and ports nobody else has. What was
 /// deployed from it is destroyed when dropped.

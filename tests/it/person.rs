@@ -1,7 +1,9 @@
 //! What a person sees and types in a terminal: bars, a table that is redrawn, questions before anything
 //! changes; and what a pipe gets instead. The shell's terminal is in `editing`.
 
-use crate::{ensemble::SOON, local::Local, run::eventually};
+use crate::ensemble::SOON;
+use crate::local::Local;
+use crate::run::eventually;
 
 /// The frames of the spinner in front of each bar.
 const SPINNER: [&str; 4] = ["⠁", "⠂", "⠄", "⡀"];

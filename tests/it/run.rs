@@ -1,11 +1,9 @@
 //! Running programs and waiting for conditions, with a deadline each.
 
-use std::{
-    ffi::OsStr,
-    fmt::Debug,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::ffi::OsStr;
+use std::fmt::Debug;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The program under test.
 pub(crate) const ZKOPS: &str = env!("CARGO_BIN_EXE_zkops");

@@ -1,11 +1,9 @@
 //! A terminal to run programs in, as a person sees them: tmux with a server of its own.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::run::{Ended, eventually, run};
 

@@ -20,7 +20,11 @@ use crate::run::{ZKOPS, run};
 use rules::Pure;
 use source::Source;
 
-/// Every folder of `src/` and what its product code may import. `ids` is everybody's.
+/// The wings of `src/`: folders whose rooms have rows of their own.
+const WINGS: &[&str] = &["operator", "server", "wire"];
+
+/// Every room, the ones of wings and the ones beside them, and what its product code may import. `ids` is
+/// everybody's.
 const IMPORTS: &[(&str, &[&str])] = &[
     // Wire: bytes and words.
     ("ids", &[]),
@@ -34,7 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
     ("store", &["jute", "mutants", "proto", "tree", "zab"]),
-    ("server", &["jute", "proto", "replica", "store", "tree", "zab"]),
+    ("process", &["jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
     ("shell", &["client", "jute", "proto"]),
@@ -59,11 +63,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "jute",
             "observe",
             "plan",
+            "process",
             "proto",
             "render",
             "replica",
             "report",
-            "server",
             "shell",
             "store",
             "transport",
@@ -75,7 +79,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 const WIRE: &[&str] = &["ids", "jute", "proto"];
-const SERVER_SIDE: &[&str] = &["replica", "server", "store", "tree", "zab"];
+const SERVER_SIDE: &[&str] = &["process", "replica", "store", "tree", "zab"];
 const OPERATOR_SIDE: &[&str] =
     &["apply", "host", "inventory", "observe", "plan", "render", "report", "transport"];
 
@@ -85,7 +89,7 @@ const PURE: &[&str] =
 
 /// What waits, reads and writes: everything that is not pure.
 const IMPURE: &[&str] =
-    &["apply", "cli", "client", "host", "observe", "server", "shell", "store", "transport"];
+    &["apply", "cli", "client", "host", "observe", "process", "shell", "store", "transport"];
 
 /// Records, errors and encodings that any folder may use.
 const ANYONE: &[&str] = &["*"];
@@ -101,15 +105,15 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("crc32fast", &["tree"]),
     ("dialoguer", &["cli"]),
     ("flate2", &["store", "transport"]),
-    ("foldhash", &["replica", "server", "tree"]),
+    ("foldhash", &["replica", "process", "tree"]),
     ("futures-util", IMPURE),
-    ("hashbrown", &["replica", "server", "tree"]),
+    ("hashbrown", &["replica", "process", "tree"]),
     ("humantime", &["cli"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given.
-    ("jiff", &["apply", "host", "plan", "server", "shell"]),
+    ("jiff", &["apply", "host", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["cli", "host", "server", "store", "transport"]),
+    ("rustix", &["cli", "host", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
@@ -123,7 +127,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("simd-adler32", &["store"]),
     ("smallvec", &["replica", "tree"]),
     ("snap", &["store"]),
-    ("socket2", &["server"]),
+    ("socket2", &["process"]),
     ("ssh2-config", &["transport"]),
     // The record of the last deployment is replaced whole or not at all.
     ("tempfile", &["cli"]),
@@ -179,7 +183,7 @@ const FORBIDDEN: &[(&[&str], Option<&str>, &str)] = &[
 
 /// Tests wait for conditions, in loops with a deadline; these sleeps are not for luck.
 const SLEEPS: &[(&str, &str, &str)] = &[(
-    "src/transport/tests_local.rs",
+    "src/operator/transport/tests/local.rs",
     "deadlines_stand_still_while_a_human_is_asked",
     "the sleep is the human's time, which the test is about",
 )];
@@ -215,10 +219,13 @@ const PLACES_MAY_STAND_IN: &[&str] = &["tests/it/tidy.rs", "Cargo.lock"];
 
 #[test]
 fn folders_import_only_what_the_table_allows() {
-    let folders =
-        entries("src").into_iter().filter(|name| name != "lib.rs" && name != "name_service.rs").collect();
-    let mut violations = rules::rows("IMPORTS", IMPORTS.iter().map(|(folder, _)| *folder), &folders);
-    violations.extend(rules::imports(&SOURCES, IMPORTS));
+    let is_code = |name: &String| !["lib.rs", "mod.rs", "name_service.rs"].contains(&name.as_str());
+    let (wings, beside): (Vec<String>, Vec<String>) =
+        entries("src").into_iter().filter(is_code).partition(|name| WINGS.contains(&name.as_str()));
+    let inside = wings.iter().flat_map(|wing| entries(format!("src/{wing}"))).filter(is_code);
+    let rooms = beside.into_iter().chain(inside).collect();
+    let mut violations = rules::rows("IMPORTS", IMPORTS.iter().map(|(room, _)| *room), &rooms);
+    violations.extend(rules::imports(&SOURCES, WINGS, IMPORTS));
     verdict(violations);
 }
 
@@ -245,7 +252,7 @@ fn every_package_has_its_owner_and_is_used() {
     let manifest = text("Cargo.toml");
     let packages = rules::dependencies(&manifest);
     let mut violations = rules::rows("PACKAGES", PACKAGES.iter().map(|(package, _)| *package), &packages);
-    violations.extend(rules::packages(&SOURCES, PACKAGES));
+    violations.extend(rules::packages(&SOURCES, WINGS, PACKAGES));
     verdict(violations);
 }
 
@@ -266,7 +273,10 @@ fn tests_wait_for_conditions_and_not_for_luck() {
 
 #[test]
 fn pure_folders_are_functions_of_their_arguments() {
-    verdict(rules::pure(&SOURCES, &Pure { folders: PURE, paths: IMPURE_PATHS, hasher: "FixedState" }));
+    verdict(rules::pure(
+        &SOURCES,
+        &Pure { wings: WINGS, folders: PURE, paths: IMPURE_PATHS, hasher: "FixedState" },
+    ));
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! The walkthrough's shell transcript, typed against three hosts: old forms, old outputs.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::Stdio,
-    sync::mpsc,
-    time::Duration,
-};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::lab::Lab;
 

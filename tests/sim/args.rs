@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use zkops::mutants::Mutant;
+use zkops::server::mutants::Mutant;
 
 use crate::mutants;
 use crate::run::{Verdict, run};

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use fastrand::Rng;
 use zkops::client::ConnectString;
 use zkops::client::session::{Action, Call, Effect, Input, Session, Settings, Ticket, Watch};
-use zkops::ids::{SessionId, Zxid};
-use zkops::jute::Reader;
-use zkops::proto::{
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::jute::Reader;
+use zkops::wire::proto::{
     AddWatchMode, ConnectResponse, ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, Response,
     WatcherEvent, xid,
 };

@@ -1,4 +1,4 @@
-//! Do the checkers have teeth? Every hand-made fault of the server (`zkops::mutants`) must be found. The faults are
+//! Do the checkers have teeth? Every hand-made fault of the server (`zkops::server::mutants`) must be found. The faults are
 //! there with the cargo feature `mutants` only.
 
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use zkops::mutants::Mutant;
+use zkops::server::mutants::Mutant;
 
 use crate::run::run;
 use crate::scenario::Scenario;
@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 /// Makes this thread's servers misbehave from now on.
 #[cfg(feature = "mutants")]
 pub(crate) fn switch_on(mutant: Option<Mutant>) {
-    zkops::mutants::switch_on(mutant);
+    zkops::server::mutants::switch_on(mutant);
 }
 
 /// Without the feature there is nothing to switch on.
@@ -41,7 +41,7 @@ enum Fared {
 /// How often this thread's servers came to the chosen mistake's place.
 fn reached() -> u64 {
     #[cfg(feature = "mutants")]
-    return zkops::mutants::reached();
+    return zkops::server::mutants::reached();
     #[cfg(not(feature = "mutants"))]
     return 0;
 }

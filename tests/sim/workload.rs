@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use fastrand::Rng;
-use zkops::jute::Str;
-use zkops::proto::{Acl, AddWatchMode, CreateMode, CreateRequest, Perms, Request, Response};
+use zkops::wire::jute::Str;
+use zkops::wire::proto::{Acl, AddWatchMode, CreateMode, CreateRequest, Perms, Request, Response};
 
 /// Names a client remembers to delete.
 const REMEMBERED_MAX: usize = 12;

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use zkops::client::ConnectString;
 use zkops::client::session::Input;
-use zkops::ids::SessionId;
-use zkops::store::mem::ReadFault;
+use zkops::server::store::mem::ReadFault;
+use zkops::wire::ids::SessionId;
 
 use crate::check::Checks;
 use crate::client::Client;
@@ -310,7 +310,7 @@ impl World {
             Fault::PowerOff(_) => self.power_off(i),
             Fault::CrashAtWrite(_, after) => {
                 let at = node.disk.operations() + after;
-                node.disk.fail_at(at, zkops::store::mem::Fault::Crash);
+                node.disk.fail_at(at, zkops::server::store::mem::Fault::Crash);
             }
             Fault::Pause(_, ms) => node.paused_until = now + ms * MS,
             Fault::Isolate(_, direction) => {
@@ -342,7 +342,7 @@ impl World {
             Fault::DiskError(_, after) => {
                 node.disk_fails = true;
                 let at = node.disk.operations() + after;
-                node.disk.fail_at(at, zkops::store::mem::Fault::Io);
+                node.disk.fail_at(at, zkops::server::store::mem::Fault::Io);
             }
             Fault::ClockJump(_, ms) => node.clock.wall_offset_ms += ms,
             Fault::Purge(_) => self.purge(i),

@@ -4,28 +4,22 @@
 
 mod tree;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 
 use self::tree::{Fired, Tree};
-use crate::{
-    ids::{SessionId, Zxid},
-    jute::{Reader, Str, Writer},
-    proto::{
-        ConnectRequest, ConnectResponse, ErrorCode, EventState, EventType, Id, OpCode, ReplyHeader, Request,
-        RequestHeader, Response, WatcherEvent, digest_id, session_password, xid,
-    },
+use crate::wire::ids::{SessionId, Zxid};
+use crate::wire::jute::{Reader, Str, Writer};
+use crate::wire::proto::{
+    ConnectRequest, ConnectResponse, ErrorCode, EventState, EventType, Id, OpCode, ReplyHeader, Request,
+    RequestHeader, Response, WatcherEvent, digest_id, session_password, xid,
 };
 
 /// A running fake; stops when dropped.
@@ -385,7 +379,7 @@ impl World {
     fn fire(&mut self, fired: &[Fired]) {
         for Fired { kind, path } in fired {
             let zxid = self.tree.last_zxid;
-            let parent = crate::proto::path::parent(path).unwrap_or("/").to_owned();
+            let parent = crate::wire::proto::path::parent(path).unwrap_or("/").to_owned();
             for me in self.connections.keys().copied().collect::<Vec<_>>() {
                 let peer = self.peer(me);
                 let recursive =

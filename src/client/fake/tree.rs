@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::{
-    ids::Zxid,
-    jute::Str,
-    proto::{
-        Acl, CreateMode, CreateRequest, ErrorCode, EventType, Id, MultiResult, Perms, Request, Response,
-        Stat, path,
-    },
+use crate::wire::ids::Zxid;
+use crate::wire::jute::Str;
+use crate::wire::proto::{
+    Acl, CreateMode, CreateRequest, ErrorCode, EventType, Id, MultiResult, Perms, Request, Response, Stat,
+    path,
 };
 
 #[derive(Clone)]

@@ -1,6 +1,8 @@
 //! The answer to `mntr` (operations §8.2): the values an operator looks at as types, all of them as text.
 
-use std::{collections::BTreeMap, str::FromStr, time::Duration};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
 
 use super::{Error, Mode};
 

@@ -4,7 +4,9 @@
 mod mntr;
 mod srvr;
 
-use std::{io, str::FromStr, time::Duration};
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

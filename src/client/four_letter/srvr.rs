@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::{Error, Mode};
-use crate::ids::Zxid;
+use crate::wire::ids::Zxid;
 
 /// What `srvr` tells.
 #[derive(Debug, Clone, PartialEq)]

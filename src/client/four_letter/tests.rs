@@ -1,19 +1,15 @@
 //! Answers as servers of several ages give them, refusals, and a server that says nothing.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::{Error, Mntr, Mode, Srvr, ask};
 use crate::client::{Route, Server};
-use crate::ids::Zxid;
+use crate::wire::ids::Zxid;
 
 const LEADER: &str =
     "Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17 23:21 UTC

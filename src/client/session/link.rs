@@ -4,12 +4,10 @@
 use bytes::Bytes;
 
 use super::{Action, Failure, Link, Probe, Session};
-use crate::{
-    client::{Event, Server, State},
-    ids::SessionId,
-    jute::{self, Writer},
-    proto::{ConnectRequest, ConnectResponse, EventState},
-};
+use crate::client::{Event, Server, State};
+use crate::wire::ids::SessionId;
+use crate::wire::jute::{self, Writer};
+use crate::wire::proto::{ConnectRequest, ConnectResponse, EventState};
 
 /// Something is sent at least this often, whatever the timeout (§12).
 const PING_INTERVAL_MS_MAX: u64 = 10_000;

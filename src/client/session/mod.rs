@@ -15,13 +15,14 @@ use bytes::Bytes;
 
 pub use watches::Watch;
 
-use self::{requests::Auth, servers::Servers, watches::Watches};
-use super::{ConnectString, Event, Server, State, random::Random};
-use crate::{
-    ids::{SessionId, Zxid},
-    jute,
-    proto::{OpCode, Request, Response, WatcherType},
-};
+use self::requests::Auth;
+use self::servers::Servers;
+use self::watches::Watches;
+use super::random::Random;
+use super::{ConnectString, Event, Server, State};
+use crate::wire::ids::{SessionId, Zxid};
+use crate::wire::jute;
+use crate::wire::proto::{OpCode, Request, Response, WatcherType};
 
 /// Names a call between the machine and who waits for its answer.
 pub type Ticket = u64;

@@ -4,12 +4,10 @@
 use bytes::Bytes;
 
 use super::{Action, Call, Effect, Failure, Link, Pending, Queued, Session, Ticket};
-use crate::{
-    client::{Event, State},
-    jute::{self, Reader, Str, Writer},
-    proto::{
-        ErrorCode, EventState, OpCode, ReplyHeader, Request, RequestHeader, Response, WatcherEvent, xid,
-    },
+use crate::client::{Event, State};
+use crate::wire::jute::{self, Reader, Str, Writer};
+use crate::wire::proto::{
+    ErrorCode, EventState, OpCode, ReplyHeader, Request, RequestHeader, Response, WatcherEvent, xid,
 };
 
 /// How long the answer to closeSession is waited for; the servers expire the session anyway.
@@ -202,7 +200,7 @@ impl Session {
         }
     }
 
-    fn unwatch(&mut self, path: &str, kind: crate::proto::WatcherType, out: &mut Vec<Action>) {
+    fn unwatch(&mut self, path: &str, kind: crate::wire::proto::WatcherType, out: &mut Vec<Action>) {
         for kind in self.watches.remove(path, kind) {
             let path = Some(self.strip_chroot(path));
             out.push(Action::Tell(Event { kind, path, ..Event::session(EventState::SyncConnected) }));

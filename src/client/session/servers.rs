@@ -1,6 +1,7 @@
 //! Which server comes next: the list shuffled once, then round and round (client-protocol §12).
 
-use crate::client::{Server, random::Random};
+use crate::client::Server;
+use crate::client::random::Random;
 
 #[derive(Debug)]
 pub(super) struct Servers {

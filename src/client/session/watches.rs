@@ -3,11 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    ids::Zxid,
-    jute::Str,
-    proto::{AddWatchMode, EventType, Request, SetWatches, WatcherType, path},
-};
+use crate::wire::ids::Zxid;
+use crate::wire::jute::Str;
+use crate::wire::proto::{AddWatchMode, EventType, Request, SetWatches, WatcherType, path};
 
 /// Path bytes in one setWatches request: far below the smallest usual frame limit (§12).
 const BATCH_BYTES_MAX: usize = 128 << 10;

@@ -3,19 +3,14 @@
 use jiff::tz::TimeZone;
 
 use super::strings;
-use crate::{
-    proto::{Acl, Stat},
-    shell::{
-        args::{Args, ArgsError, Style, words},
-        completion::candidates,
-        format,
-        output::Out,
-        program::Program,
-        quota::Track,
-        verbs::{TABLE, Verb, usage},
-        zone,
-    },
-};
+use crate::shell::args::{Args, ArgsError, Style, words};
+use crate::shell::completion::candidates;
+use crate::shell::output::Out;
+use crate::shell::program::Program;
+use crate::shell::quota::Track;
+use crate::shell::verbs::{TABLE, Verb, usage};
+use crate::shell::{format, zone};
+use crate::wire::proto::{Acl, Stat};
 
 #[test]
 fn lines_split_at_blanks_and_quotes_keep_them() {

@@ -6,16 +6,12 @@ mod grammar;
 mod modes;
 mod transcript;
 
-use std::{
-    io::{self, Cursor, Write},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::io::{self, Cursor, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::{
-    Input, Io,
-    run::{Surroundings, run_in},
-};
+use super::run::{Surroundings, run_in};
+use super::{Input, Io};
 use crate::client::fake::Fake;
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -3,10 +3,10 @@
 use std::io::{self, Cursor, Write};
 
 use super::{Said, check, china, once, script, strings};
-use crate::{
-    client::fake::Fake,
-    shell::{Input, Io, run::run_in, verbs::usage},
-};
+use crate::client::fake::Fake;
+use crate::shell::run::run_in;
+use crate::shell::verbs::usage;
+use crate::shell::{Input, Io};
 
 #[tokio::test]
 async fn one_command_prints_its_result_and_nothing_else() {

@@ -1,16 +1,13 @@
 //! What the walkthrough shows, word for word, and watches between clients.
 
-use std::{
-    io::{self, BufReader, Read},
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use std::io::{self, BufReader, Read};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use super::{LIMIT, Said, check, china, script, strings};
-use crate::{
-    client::fake::Fake,
-    shell::{Input, run::run_in},
-};
+use crate::client::fake::Fake;
+use crate::shell::Input;
+use crate::shell::run::run_in;
 
 #[tokio::test]
 async fn the_walkthroughs_transcript_comes_out_word_for_word() {

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{at, broken, holds, ok, unknown};
-use crate::check::{
-    ephemeral::{Life, Sighting, ephemerals},
-    history::Op,
-    ids,
-    order::{real_time, session_order},
-    register::{Call, RegisterOp, Reply},
-    watch::{Step, Watcher, fan_out},
-};
+use crate::check::ephemeral::{Life, Sighting, ephemerals};
+use crate::check::history::Op;
+use crate::check::ids;
+use crate::check::order::{real_time, session_order};
+use crate::check::register::{Call, RegisterOp, Reply};
+use crate::check::watch::{Step, Watcher, fan_out};
 
 fn set(process: u64, key: &str, span: (u64, u64), zxid: u64) -> RegisterOp {
     at(key, ok(process, Call::Set { value: zxid, version: None }, span, Reply::Written { version: 1, zxid }))

@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{at, broken, holds, ok, unknown};
-use crate::check::{
-    Verdict,
-    linear::{STEPS_MAX, linearizable},
-    lock::{self, Lock, LockOp},
-    queue::{self, Queue, QueueOp},
-    register::{self, Register, RegisterOp},
-    set::{self, GrowingSet, SetOp},
-};
+use crate::check::Verdict;
+use crate::check::linear::{STEPS_MAX, linearizable};
+use crate::check::lock::{self, Lock, LockOp};
+use crate::check::queue::{self, Queue, QueueOp};
+use crate::check::register::{self, Register, RegisterOp};
+use crate::check::set::{self, GrowingSet, SetOp};
 
 const BAD: &str = "not linearizable";
 

@@ -3,18 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use proptest::{prelude::*, sample::Index};
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::holds;
-use crate::check::{
-    history::{Op, Outcome},
-    linear::{Model, Operation, STEPS_MAX, linearizable},
-    lock::{self, Lock},
-    order::{real_time, session_order},
-    queue::{self, Queue},
-    register::{self, Register, RegisterOp},
-    set::{self, GrowingSet},
-};
+use crate::check::history::{Op, Outcome};
+use crate::check::linear::{Model, Operation, STEPS_MAX, linearizable};
+use crate::check::lock::{self, Lock};
+use crate::check::order::{real_time, session_order};
+use crate::check::queue::{self, Queue};
+use crate::check::register::{self, Register, RegisterOp};
+use crate::check::set::{self, GrowingSet};
 
 /// What a random history is made of.
 trait Sample: Model {

@@ -5,20 +5,18 @@ mod finish;
 mod structures;
 mod watchers;
 
-use std::{rc::Rc, thread::JoinHandle, time::Duration};
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{JoinSet, LocalSet};
-use zkops::{
-    client::ConnectString,
-    proto::{Acl, CreateMode, ErrorCode, Stat},
-};
+use zkops::client::ConnectString;
+use zkops::wire::proto::{Acl, CreateMode, ErrorCode, Stat};
 
-use super::{
-    network,
-    random::Random,
-    record::{Desk, Records, Session, Signals, answer},
-};
+use super::network;
+use super::random::Random;
+use super::record::{Desk, Records, Session, Signals, answer};
 use crate::check::register::{Call, Reply};
 
 /// Registers that are watched, and are only ever set.
@@ -209,6 +207,6 @@ fn register_path(key: &str) -> String {
     format!("/r/{key}")
 }
 
-fn zxid(zxid: zkops::ids::Zxid) -> u64 {
+fn zxid(zxid: zkops::wire::ids::Zxid) -> u64 {
     u64::try_from(zxid.0).expect("a znode's zxid is not negative")
 }

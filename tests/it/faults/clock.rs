@@ -2,22 +2,16 @@
 //! comes back with another, must not notice. The wall clock has no namespace: `tests/lab/walltime.c` stands between a
 //! server and the kernel, and steps it under a running process.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::UNIX_EPOCH,
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use zkops::{
-    client::{Client, Options},
-    proto::{Acl, CreateMode},
-};
+use zkops::client::{Client, Options};
+use zkops::wire::proto::{Acl, CreateMode};
 
 use super::trial::Trial;
-use crate::{
-    ensemble::{Ensemble, SOON},
-    run::{block_on, eventually, run},
-};
+use crate::ensemble::{Ensemble, SOON};
+use crate::run::{block_on, eventually, run};
 
 const DAY: i64 = 24 * 3600;
 

@@ -1,24 +1,18 @@
 //! Disks that are full or slow: a member's data is on a small ext4 of its own, an image that is mounted where only the
 //! server sees it, and gone with it.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use zkops::{
-    client::{Client, Options},
-    proto::{Acl, CreateMode},
-};
+use zkops::client::{Client, Options};
+use zkops::wire::proto::{Acl, CreateMode};
 
 use super::trial::Trial;
-use crate::{
-    ensemble::{Ensemble, SOON},
-    run::{block_on, eventually, run},
-};
+use crate::ensemble::{Ensemble, SOON};
+use crate::run::{block_on, eventually, run};
 
 /// A file system for one server's data.
 struct SmallDisk {

@@ -1,9 +1,7 @@
 //! Servers killed and hosts powered off under a continuous writer: no acknowledged write is lost.
 
-use crate::{
-    ensemble::{Writer, kazoo_script},
-    lab::Lab,
-};
+use crate::ensemble::{Writer, kazoo_script};
+use crate::lab::Lab;
 
 fn writer(lab: &Lab) -> Writer {
     let hosts: Vec<String> = (1..=3).map(|node| format!("{}:2181", Lab::ip(node))).collect();

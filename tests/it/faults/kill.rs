@@ -1,7 +1,8 @@
 //! SIGKILL: nothing is flushed and no connection is closed in order. (What the kernel had taken is kept; losing
 //! power, and with it what was not fsynced, is in `hosts`.)
 
-use super::{network::End, trial::Trial};
+use super::network::End;
+use super::trial::Trial;
 use crate::ensemble::{Writer, kazoo_script};
 
 #[test]

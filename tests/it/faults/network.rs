@@ -3,12 +3,10 @@
 //! The bridge lies in a namespace too, without any way out. The test's own thread moves in there: what it asks and
 //! whom it starts is on the bridge, and no cut concerns it.
 
-use std::{
-    fs::File,
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 

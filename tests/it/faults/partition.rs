@@ -1,9 +1,7 @@
 //! Partitions: packets vanish, nothing is refused. Who is on which side is the seed's choice where it can be.
 
-use super::{
-    network::End,
-    trial::{SYNC_LIMIT, Trial},
-};
+use super::network::End;
+use super::trial::{SYNC_LIMIT, Trial};
 
 fn ends(members: &[usize]) -> Vec<End> {
     members.iter().map(|n| End::Server(*n)).collect()

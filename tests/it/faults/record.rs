@@ -1,28 +1,22 @@
 //! What clients were told, written down: one desk for all clients of a trial, on one thread with one clock.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use zkops::client::{Client, ConnectString, Error, Options};
-use zkops::proto::ErrorCode;
+use zkops::wire::proto::ErrorCode;
 
-use crate::check::{
-    ephemeral::{Life, Sighting},
-    history::{Op, Outcome},
-    lock::LockOp,
-    queue::QueueOp,
-    register::RegisterOp,
-    set::SetOp,
-    watch::Watcher,
-};
+use crate::check::ephemeral::{Life, Sighting};
+use crate::check::history::{Op, Outcome};
+use crate::check::lock::LockOp;
+use crate::check::queue::QueueOp;
+use crate::check::register::RegisterOp;
+use crate::check::set::SetOp;
+use crate::check::watch::Watcher;
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);

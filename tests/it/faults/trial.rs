@@ -3,36 +3,25 @@
 // The schedule and the verdicts, for whoever reads a failure.
 #![allow(clippy::print_stdout)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    process::Command,
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::{
-    clients::Clients,
-    network::{self, End, Network},
-    random::Random,
-    record::Records,
-};
-use crate::{
-    check::{
-        Verdict,
-        ephemeral::ephemerals,
-        history::{Op, Outcome},
-        ids,
-        linear::{STEPS_MAX, linearizable},
-        lock::{self, Lock},
-        order,
-        queue::Queue,
-        register::Register,
-        set::GrowingSet,
-        watch,
-    },
-    ensemble::{Ensemble, Place, SOON},
-    run::{ZKOPS, eventually},
-};
+use super::clients::Clients;
+use super::network::{self, End, Network};
+use super::random::Random;
+use super::record::Records;
+use crate::check::ephemeral::ephemerals;
+use crate::check::history::{Op, Outcome};
+use crate::check::linear::{STEPS_MAX, linearizable};
+use crate::check::lock::{self, Lock};
+use crate::check::queue::Queue;
+use crate::check::register::Register;
+use crate::check::set::GrowingSet;
+use crate::check::{Verdict, ids, order, watch};
+use crate::ensemble::{Ensemble, Place, SOON};
+use crate::run::{ZKOPS, eventually};
 
 pub(crate) const TICK_MS: u64 = 200;
 /// A learner that was silent for so long is cut off, a leader without a quorum for so long steps down.

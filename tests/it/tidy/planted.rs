@@ -22,8 +22,15 @@ fn check(violations: &[String], expected: &[&str]) {
 
 #[test]
 fn imports() {
-    let table: &[(&str, &[&str])] =
-        &[("ids", &[]), ("low", &[]), ("high", &["low"]), ("top", &[]), ("main.rs", &["top"])];
+    let table: &[(&str, &[&str])] = &[
+        ("ids", &[]),
+        ("low", &[]),
+        ("high", &["low"]),
+        ("top", &[]),
+        ("main.rs", &["top"]),
+        ("in_wing", &[]),
+        ("beside", &["in_wing"]),
+    ];
     let sources = sources(&[
         (
             "src/low/mod.rs",
@@ -32,10 +39,21 @@ fn imports() {
         ("src/low/part.rs", "fn f() { super::super::high::g(); super::high::h(); crate::VERSION }"),
         ("src/high/mod.rs", "// crate::top\nuse crate::low;\nfn f() -> crate::top::T { \"crate::top\" }"),
         ("src/main.rs", "fn main() { zkops::top::main();\nzkops::high::main() }"),
+        ("src/wing/mod.rs", "pub mod in_wing;\nuse crate::high;"),
+        ("src/wing/in_wing/mod.rs", "use crate::wing::beside;\nuse crate::low;\nuse super::beside::X;"),
+        ("src/wing/beside/part.rs", "use super::mine;\nuse super::super::in_wing::Y;"),
     ]);
     check(
-        &rules::imports(&sources, table),
-        &["src/low/mod.rs:2", "src/low/part.rs:1", "src/high/mod.rs:3", "src/main.rs:2"],
+        &rules::imports(&sources, &["wing"], table),
+        &[
+            "src/low/mod.rs:2",
+            "src/low/part.rs:1",
+            "src/high/mod.rs:3",
+            "src/main.rs:2",
+            "src/wing/in_wing/mod.rs:1",
+            "src/wing/in_wing/mod.rs:2",
+            "src/wing/in_wing/mod.rs:3",
+        ],
     );
 }
 
@@ -57,7 +75,7 @@ fn packages() {
         ("src/a/mod.rs", "use for_a::X;\n#[derive(for_all::Y)]\nstruct Z;\nfn f() { for_tests::g() }"),
         ("src/b/mod.rs", "use {for_all::X};\nuse for_a as other;\n#[cfg(test)]\nuse for_tests::*;"),
     ]);
-    check(&rules::packages(&sources, table), &["src/a/mod.rs:4", "src/b/mod.rs:2", "Cargo.toml"]);
+    check(&rules::packages(&sources, &[], table), &["src/a/mod.rs:4", "src/b/mod.rs:2", "Cargo.toml"]);
     let manifest = "[package]\nname = 1\n[dependencies]\na-b = \"1\"\n# c = 1\n[dev-dependencies]\nd = { e = \"1\" }\n[lints.f]\ng = 1";
     assert_eq!(rules::dependencies(manifest).into_iter().collect::<Vec<_>>(), ["a-b", "d"]);
 }
@@ -112,7 +130,12 @@ fn pure() {
         ("src/b/file.rs", "fn f() { std::fs::read(p) }\n#[cfg(test)]\nfn g() { std::fs::read(p) }"),
         ("src/shell/mod.rs", "use std::net::TcpStream;"),
     ]);
-    let law = Pure { folders: &["a", "b"], paths: &["std::fs", "std::net::TcpStream"], hasher: "Fixed" };
+    let law = Pure {
+        wings: &[],
+        folders: &["a", "b"],
+        paths: &["std::fs", "std::net::TcpStream"],
+        hasher: "Fixed",
+    };
     check(
         &rules::pure(&sources, &law),
         &["src/a/mod.rs:3", "src/b/mod.rs:1", "src/b/mod.rs:1", "src/b/file.rs:1"],

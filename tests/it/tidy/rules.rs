@@ -7,6 +7,7 @@ use super::source::{Kind, Path, Source, Token};
 
 /// What pure folders keep to.
 pub(crate) struct Pure<'a> {
+    pub(crate) wings: &'a [&'a str],
     pub(crate) folders: &'a [&'a str],
     /// Beginnings of paths that they never name.
     pub(crate) paths: &'a [&'a str],
@@ -14,10 +15,28 @@ pub(crate) struct Pure<'a> {
     pub(crate) hasher: &'a str,
 }
 
-/// The folder of `src/` that a file belongs to, or the file itself at the top; `None` outside `src/`.
-fn folder(source: &Source) -> Option<&str> {
-    let inside = source.path.strip_prefix("src/")?;
-    Some(inside.split('/').next().unwrap_or(inside))
+/// The room that a file belongs to: a folder of a wing, or else the folder or file of `src/`; `None` outside `src/`.
+fn room<'a>(source: &'a Source, wings: &[&str]) -> Option<&'a str> {
+    let mut names = source.path.strip_prefix("src/")?.split('/');
+    let first = names.next()?;
+    match wings.contains(&first) {
+        true => names.next().filter(|name| *name != "mod.rs"),
+        false => Some(first),
+    }
+}
+
+/// The room that a path leads to, spelled in `source`.
+fn target<'a>(path: &'a Path, source: &'a Source, wings: &[&str]) -> Option<&'a str> {
+    let module = source.module();
+    let above = path.names.iter().take_while(|name| *name == "super").count();
+    let (from, names) = match path.names[0].as_str() {
+        "crate" | "zkops" => (0, &path.names[1..]),
+        "super" => (module.len().saturating_sub(above), &path.names[above..]),
+        _ => return None,
+    };
+    let mut names = module[..from].iter().copied().chain(names.iter().map(String::as_str));
+    let first = names.next()?;
+    if wings.contains(&first) { names.next() } else { Some(first) }
 }
 
 fn is_within(path: &Path, beginning: &str) -> bool {
@@ -37,25 +56,18 @@ pub(crate) fn rows<'a>(
     missing.chain(gone).map(|what| format!("tests/it/tidy.rs: {table}: {what}")).collect()
 }
 
-pub(crate) fn imports(sources: &[Source], table: &[(&str, &[&str])]) -> Vec<String> {
+pub(crate) fn imports(sources: &[Source], wings: &[&str], table: &[(&str, &[&str])]) -> Vec<String> {
     let table = table.iter().copied().collect::<BTreeMap<_, _>>();
     let mut violations = Vec::new();
     for source in sources {
-        let Some(own) = folder(source) else { continue };
-        let depth = source.module().len();
+        let Some(own) = room(source, wings) else { continue };
         for path in source.paths().iter().filter(|path| !path.test) {
-            let above = path.names.iter().take_while(|name| *name == "super").count();
-            let target = match path.names[0].as_str() {
-                "crate" | "zkops" => path.names.get(1),
-                "super" if above >= depth => path.names.get(above),
-                _ => None,
-            };
-            let Some(target) = target.filter(|target| table.contains_key(target.as_str()) && *target != own)
-            else {
+            let target = target(path, source, wings);
+            let Some(target) = target.filter(|target| table.contains_key(target) && *target != own) else {
                 continue;
             };
             let allowed = table.get(own).copied().unwrap_or_default();
-            if target != "ids" && !allowed.contains(&target.as_str()) {
+            if target != "ids" && !allowed.contains(&target) {
                 violations.push(format!(
                     "{}:{}: imports: `{own}` may import {}, not `{target}`: hand it over as an argument, or move it",
                     source.path,
@@ -85,7 +97,7 @@ pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
     names
 }
 
-pub(crate) fn packages(sources: &[Source], table: &[(&str, &[&str])]) -> Vec<String> {
+pub(crate) fn packages(sources: &[Source], wings: &[&str], table: &[(&str, &[&str])]) -> Vec<String> {
     let table = table
         .iter()
         .map(|(package, owners)| (package.replace('-', "_"), *owners))
@@ -96,7 +108,7 @@ pub(crate) fn packages(sources: &[Source], table: &[(&str, &[&str])]) -> Vec<Str
         for path in source.paths() {
             let Some(owners) = table.get(&path.names[0]) else { continue };
             unused.remove(&path.names[0]);
-            let Some(own) = folder(source).filter(|_| !path.test) else { continue };
+            let Some(own) = room(source, wings).filter(|_| !path.test) else { continue };
             if !owners.contains(&"*") && !owners.contains(&own) {
                 violations.push(format!(
                     "{}:{}: packages: `{}` belongs to {}, not to `{own}`: go through its owner",
@@ -204,8 +216,8 @@ pub(crate) fn pure(sources: &[Source], law: &Pure<'_>) -> Vec<String> {
     ];
     let mut violations = Vec::new();
     for source in sources {
-        let Some(own) = folder(source).filter(|own| law.folders.contains(own)) else { continue };
-        if source.path == format!("src/{own}/mod.rs") && source.find(&deny).next().is_none() {
+        let Some(own) = room(source, law.wings).filter(|own| law.folders.contains(own)) else { continue };
+        if source.path.ends_with(&format!("/{own}/mod.rs")) && source.find(&deny).next().is_none() {
             violations.push(format!(
                 "{}:1: pure: add #![deny(clippy::disallowed_methods, clippy::disallowed_types)]",
                 source.path

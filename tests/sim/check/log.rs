@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
-use zkops::replica::Replica;
-use zkops::store::{Recovered, Refusal};
-use zkops::tree::{Txn, TxnBody};
-use zkops::zab::{PersistOp, Role};
+use zkops::server::replica::Replica;
+use zkops::server::store::{Recovered, Refusal};
+use zkops::server::tree::{Txn, TxnBody};
+use zkops::server::zab::{PersistOp, Role};
+use zkops::wire::ids::{Epoch, ServerId, SessionId, Zxid};
 
 use super::Checks;
 use crate::model;

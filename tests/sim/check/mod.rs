@@ -14,8 +14,8 @@ pub(crate) mod watch;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
-use zkops::proto::Request;
+use zkops::wire::ids::{Epoch, ServerId, SessionId, Zxid};
+use zkops::wire::proto::Request;
 
 use crate::model::Model;
 use log::NodeView;

@@ -2,9 +2,9 @@
 //! machine gives them and a zxid later than everything acknowledged before they were asked, reads with the state
 //! at their zxid, never going back, a sync that has seen all that was acknowledged before it.
 
-use zkops::ids::{SessionId, Zxid};
-use zkops::proto::{ErrorCode, OpCode, Request, Response};
-use zkops::tree::Txn;
+use zkops::server::tree::Txn;
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::proto::{ErrorCode, OpCode, Request, Response};
 
 use super::Checks;
 
@@ -131,7 +131,7 @@ impl Checks {
     }
 }
 
-fn same_names(names: &[zkops::jute::Str], children: &std::collections::BTreeSet<String>) -> bool {
+fn same_names(names: &[zkops::wire::jute::Str], children: &std::collections::BTreeSet<String>) -> bool {
     let mut names: Vec<&str> = names.iter().map(|name| &**name).collect();
     names.sort_unstable();
     names.iter().copied().eq(children.iter().map(String::as_str))

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zkops::ids::{SessionId, Zxid};
-use zkops::proto::EventType;
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::proto::EventType;
 
 use super::Checks;
 

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use zkops::ids::{SessionId, Zxid};
-use zkops::proto::{CreateMode, ErrorCode, EventType, MultiResult, Request, Response};
-use zkops::tree::{CreatedNode, Txn, TxnBody};
+use zkops::server::tree::{CreatedNode, Txn, TxnBody};
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::proto::{CreateMode, ErrorCode, EventType, MultiResult, Request, Response};
 
 use super::judge::{Verdict, grants};
 use super::{Model, Znode, split};
@@ -220,7 +220,7 @@ impl Model {
         &mut self,
         session: SessionId,
         zxid: Zxid,
-        listed: Option<&[zkops::jute::Str]>,
+        listed: Option<&[zkops::wire::jute::Str]>,
     ) -> Result<(), String> {
         // Two closes may be on their way at once; the second finds nothing (quorum §3.2).
         self.sessions.remove(&session);
@@ -257,7 +257,7 @@ fn fails_with(body: &TxnBody, code: ErrorCode) -> bool {
 }
 
 /// A failed multi's record and answer: nothing before the failing op counts, its code, −2 behind it.
-fn failed_multi(subs: &[zkops::tree::SubTxn], at: usize, code: i32) -> Option<Response> {
+fn failed_multi(subs: &[zkops::server::tree::SubTxn], at: usize, code: i32) -> Option<Response> {
     let mut results = Vec::new();
     for (index, sub) in subs.iter().enumerate() {
         let expected = match index.cmp(&at) {

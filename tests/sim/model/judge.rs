@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use zkops::ids::SessionId;
-use zkops::proto::{Acl, CreateMode, CreateRequest, ErrorCode, Perms, Request};
+use zkops::wire::ids::SessionId;
+use zkops::wire::proto::{Acl, CreateMode, CreateRequest, ErrorCode, Perms, Request};
 
 use super::{Model, split};
 

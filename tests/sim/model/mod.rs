@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use zkops::ids::{SessionId, Zxid};
-use zkops::proto::{EventType, Perms, Response, Stat};
+use zkops::wire::ids::{SessionId, Zxid};
+use zkops::wire::proto::{EventType, Perms, Response, Stat};
 
 /// One znode at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]

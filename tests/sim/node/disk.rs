@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use zkops::ids::Zxid;
-use zkops::replica::Input;
-use zkops::server::batch::{self, Written};
-use zkops::store::mem::MemDisk;
-use zkops::store::{Refusal, SnapshotFile};
-use zkops::tree::snapshot;
-use zkops::zab::PersistOp;
+use zkops::server::process::batch::{self, Written};
+use zkops::server::replica::Input;
+use zkops::server::store::mem::MemDisk;
+use zkops::server::store::{Refusal, SnapshotFile};
+use zkops::server::tree::snapshot;
+use zkops::server::zab::PersistOp;
+use zkops::wire::ids::Zxid;
 
 use super::{Inbound, Snapshotting, ToLog, dirs};
 use crate::queue::Event;

@@ -17,14 +17,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use zkops::ids::{Epoch, ServerId, SessionId, Zxid};
-use zkops::jute::Reader;
-use zkops::replica::{ClientId, Input, Now, Output, Replica};
-use zkops::store::mem::MemDisk;
-use zkops::store::{Dirs, SnapshotFile, Store};
-use zkops::tree::snapshot;
-use zkops::zab::wire::Kind;
-use zkops::zab::{self, ConnId, PersistId, PersistOp, Role};
+use zkops::server::replica::{ClientId, Input, Now, Output, Replica};
+use zkops::server::store::mem::MemDisk;
+use zkops::server::store::{Dirs, SnapshotFile, Store};
+use zkops::server::tree::snapshot;
+use zkops::server::zab::wire::Kind;
+use zkops::server::zab::{self, ConnId, PersistId, PersistOp, Role};
+use zkops::wire::ids::{Epoch, ServerId, SessionId, Zxid};
+use zkops::wire::jute::Reader;
 
 use crate::net::{Item, LinkId};
 use crate::queue::Event;
@@ -367,7 +367,8 @@ impl World {
     pub(crate) fn is_whole(&self) -> bool {
         let modes: Vec<_> =
             self.nodes.iter().map(|node| node.process.as_ref().and_then(|p| p.replica.mode())).collect();
-        let leaders = modes.iter().filter(|mode| **mode == Some(zkops::replica::ModeWord::Leader)).count();
+        let leaders =
+            modes.iter().filter(|mode| **mode == Some(zkops::server::replica::ModeWord::Leader)).count();
         modes.iter().all(Option::is_some) && leaders == 1
     }
 

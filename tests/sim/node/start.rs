@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use zkops::ids::Zxid;
-use zkops::replica::{Replica, Settings};
-use zkops::store::disk::Disk;
-use zkops::store::{self, Recovered, Refusal, Store};
-use zkops::tree;
-use zkops::zab::{self, Membership, Zab};
+use zkops::server::replica::{Replica, Settings};
+use zkops::server::store::disk::Disk;
+use zkops::server::store::{self, Recovered, Refusal, Store};
+use zkops::server::tree;
+use zkops::server::zab::{self, Membership, Zab};
+use zkops::wire::ids::Zxid;
 
 use super::{Process, dirs};
 use crate::scenario::Knobs;

@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use zkops::ids::Zxid;
-use zkops::jute::Reader;
-use zkops::replica::{ClientId, Input};
-use zkops::zab::wire::Kind;
-use zkops::zab::{self, ConnId};
+use zkops::server::replica::{ClientId, Input};
+use zkops::server::zab::wire::Kind;
+use zkops::server::zab::{self, ConnId};
+use zkops::wire::ids::Zxid;
+use zkops::wire::jute::Reader;
 
 use super::{Inbound, Served};
 use crate::net::{Host, Item, LinkId, Port};

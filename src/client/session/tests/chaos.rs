@@ -6,11 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::desk::{Desk, data, reply, welcome_from};
-use crate::{
-    client::session::{Action, Call, Effect, Input, Ticket, Watch},
-    ids::Zxid,
-    jute::{Str, Writer},
-    proto::{EventState, EventType, OpCode, ReplyHeader, Request, Response, WatcherEvent, WatcherType, xid},
+use crate::client::session::{Action, Call, Effect, Input, Ticket, Watch};
+use crate::wire::ids::Zxid;
+use crate::wire::jute::{Str, Writer};
+use crate::wire::proto::{
+    EventState, EventType, OpCode, ReplyHeader, Request, Response, WatcherEvent, WatcherType, xid,
 };
 
 /// Something that happens to a session.

@@ -3,14 +3,12 @@
 use bytes::Bytes;
 
 use super::super::{Action, Call, Effect, Input, Session, Settings, Ticket, Watch};
-use crate::{
-    client::ConnectString,
-    ids::{SessionId, Zxid},
-    jute::{Reader, Str, Writer},
-    proto::{
-        ConnectRequest, ConnectResponse, ErrorCode, EventState, EventType, OpCode, ReplyHeader, Request,
-        RequestHeader, Response, Stat, WatcherEvent, xid,
-    },
+use crate::client::ConnectString;
+use crate::wire::ids::{SessionId, Zxid};
+use crate::wire::jute::{Reader, Str, Writer};
+use crate::wire::proto::{
+    ConnectRequest, ConnectResponse, ErrorCode, EventState, EventType, OpCode, ReplyHeader, Request,
+    RequestHeader, Response, Stat, WatcherEvent, xid,
 };
 
 pub(super) const TIMEOUT_MS: u64 = 9_000;

@@ -6,12 +6,10 @@ mod desk;
 use bytes::Bytes;
 
 use super::{Action, Effect, Failure, Input, Session, Settings, Watch};
-use crate::{
-    client::State,
-    ids::SessionId,
-    jute::Str,
-    proto::{AddWatchMode, ErrorCode, EventType, Request, Response, WatcherType, xid},
-};
+use crate::client::State;
+use crate::wire::ids::SessionId;
+use crate::wire::jute::Str;
+use crate::wire::proto::{AddWatchMode, ErrorCode, EventType, Request, Response, WatcherType, xid};
 use desk::{Desk, TIMEOUT_MS, data, reply, welcome, welcome_from};
 
 #[test]

@@ -1,17 +1,13 @@
 //! After the work: every server must show all that anybody was promised, and nothing of sessions that are over.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use zkops::client::ConnectString;
 
 use super::{Desk, Random, Session, VOLATILE, WATCHED, ask_register, structures};
-use crate::check::{
-    queue,
-    register::{Call, Reply},
-};
+use crate::check::queue;
+use crate::check::register::{Call, Reply};
 
 /// How long a healed ensemble may take for any one answer.
 const SOON: Duration = Duration::from_secs(20);

@@ -3,22 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zkops::{
-    client::Error,
-    proto::{Acl, CreateMode, ErrorCode},
-};
+use zkops::client::Error;
+use zkops::wire::proto::{Acl, CreateMode, ErrorCode};
 
 use super::{Desk, Random, Session};
-use crate::{
-    check::{
-        ephemeral::{Life, Sighting},
-        history::{Op, Outcome},
-        lock,
-        queue::{self, QueueOp},
-        set,
-    },
-    faults::record::{answer, excused, unheard},
-};
+use crate::check::ephemeral::{Life, Sighting};
+use crate::check::history::{Op, Outcome};
+use crate::check::queue::{self, QueueOp};
+use crate::check::{lock, set};
+use crate::faults::record::{answer, excused, unheard};
 
 const LOCK: &str = "/l/lock";
 /// Rounds of one take: each means that another client was quicker.

@@ -1,22 +1,16 @@
 //! Watch fan-out: every watcher keeps a one-shot watch on every watched register.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use zkops::{
-    client::{Error, Event, Events, Noticed},
-    ids::Zxid,
-    proto::EventType,
-};
+use zkops::client::{Error, Event, Events, Noticed};
+use zkops::wire::ids::Zxid;
+use zkops::wire::proto::EventType;
 
 use super::{Desk, Random, Session, WATCHED, register_path, zxid};
-use crate::{
-    check::watch::{Step, Watcher},
-    faults::record::excused,
-};
+use crate::check::watch::{Step, Watcher};
+use crate::faults::record::excused;
 
 /// How long after the last write its events may take.
 const LAST_EVENTS: Duration = Duration::from_secs(15);

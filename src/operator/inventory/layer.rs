@@ -1,0 +1,234 @@
+//! Settings that may stand in `defaults:`, in the file's own `ssh:`, `connection:` and `zoo:`, or at a node,
+//! where they win.
+
+use std::collections::BTreeMap;
+
+use super::fields::{Fields, word};
+use super::finding::{Findings, shorten};
+use super::model::{Jump, Role};
+use super::suggest;
+use super::yaml::{Data, Entry, Spanned, Value};
+
+/// One place's settings.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layer {
+    pub(super) local: Option<Spanned<bool>>,
+    pub(super) role: Option<Role>,
+    pub(super) client: Option<Spanned<u16>>,
+    pub(super) quorum: Option<Spanned<u16>>,
+    pub(super) election: Option<Spanned<u16>>,
+    pub(super) install_dir: Option<Spanned<String>>,
+    pub(super) data_dir: Option<Spanned<String>>,
+    pub(super) data_log_dir: Option<Spanned<String>>,
+    pub(super) user: Option<String>,
+    pub(super) ssh_port: Option<u16>,
+    pub(super) key: Option<String>,
+    pub(super) known_hosts: Option<String>,
+    pub(super) jump: Option<Jump>,
+    pub(super) sudo: Option<Spanned<Option<String>>>,
+    pub(super) zoo: BTreeMap<String, String>,
+}
+
+/// zoo.cfg keys that the operator writes itself, and what to set instead.
+const OWNED: [(&str, &str); 9] = [
+    ("dataDir", "data_dir"),
+    ("dataLogDir", "data_log_dir"),
+    ("clientPort", "ports: { client: … }"),
+    ("clientPortAddress", "ip"),
+    ("secureClientPort", "nothing yet: TLS is not offered"),
+    ("peerType", "role: observer"),
+    ("dynamicConfigFile", "nothing: membership comes from `nodes:`"),
+    ("reconfigEnabled", "nothing yet: membership comes from `nodes:`"),
+    ("standaloneEnabled", "nothing: the number of nodes decides"),
+];
+
+impl Layer {
+    /// Takes the keys of a layer out of a map.
+    pub(super) fn take(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> Layer {
+        let mut layer = Layer::default();
+        layer.take_shared(fields, findings);
+        layer.role = fields.word("role", findings).and_then(|role| parse_role(&role, findings));
+        if let Some(entry) = fields.take("ports") {
+            layer.take_ports(&entry.value, findings);
+        }
+        layer.install_dir = fields.word("install_dir", findings);
+        layer.data_dir = fields.word("data_dir", findings);
+        layer.data_log_dir = fields.word("data_log_dir", findings);
+        layer
+    }
+
+    /// The keys that may also stand at the top of the file.
+    pub(super) fn take_shared(&mut self, fields: &mut Fields<'_>, findings: &mut Findings<'_>) {
+        if let Some(connection) = fields.word("connection", findings) {
+            self.local = parse_connection(&connection, findings);
+        }
+        if let Some(entry) = fields.take("ssh") {
+            self.take_ssh(&entry.value, findings);
+        }
+        if let Some(entry) = fields.take("zoo") {
+            self.take_zoo(&entry.value, findings);
+        }
+    }
+
+    /// This layer where it says something, `below` elsewhere.
+    pub(super) fn over(self, below: &Layer) -> Layer {
+        let mut zoo = below.zoo.clone();
+        zoo.extend(self.zoo);
+        Layer {
+            local: self.local.or_else(|| below.local.clone()),
+            role: self.role.or(below.role),
+            client: self.client.or_else(|| below.client.clone()),
+            quorum: self.quorum.or_else(|| below.quorum.clone()),
+            election: self.election.or_else(|| below.election.clone()),
+            install_dir: self.install_dir.or_else(|| below.install_dir.clone()),
+            data_dir: self.data_dir.or_else(|| below.data_dir.clone()),
+            data_log_dir: self.data_log_dir.or_else(|| below.data_log_dir.clone()),
+            user: self.user.or_else(|| below.user.clone()),
+            ssh_port: self.ssh_port.or(below.ssh_port),
+            key: self.key.or_else(|| below.key.clone()),
+            known_hosts: self.known_hosts.or_else(|| below.known_hosts.clone()),
+            jump: self.jump.or_else(|| below.jump.clone()),
+            sudo: self.sudo.or_else(|| below.sudo.clone()),
+            zoo,
+        }
+    }
+
+    fn take_ports(&mut self, value: &Value, findings: &mut Findings<'_>) {
+        let Some(mut fields) = Fields::of(value, "`ports`", findings) else { return };
+        let mut port = |key| {
+            let number = fields.number(key, 1..=65535, findings)?;
+            Some(Spanned { value: u16::try_from(number.value).ok()?, span: number.span })
+        };
+        (self.client, self.quorum, self.election) = (port("client"), port("quorum"), port("election"));
+        fields.finish(findings);
+    }
+
+    fn take_ssh(&mut self, value: &Value, findings: &mut Findings<'_>) {
+        let Some(mut fields) = Fields::of(value, "`ssh`", findings) else { return };
+        self.user = fields.word("user", findings).map(|user| user.value);
+        let port = fields.number("port", 1..=65535, findings);
+        self.ssh_port = port.and_then(|port| u16::try_from(port.value).ok());
+        self.key = fields.word("key", findings).map(|key| key.value);
+        self.known_hosts = fields.word("known_hosts", findings).map(|path| path.value);
+        self.jump = fields.word("jump", findings).and_then(|jump| parse_jump(&jump, findings));
+        self.sudo = fields.word("sudo", findings).and_then(|sudo| parse_sudo(sudo, findings));
+        fields.finish(findings);
+    }
+
+    fn take_zoo(&mut self, value: &Value, findings: &mut Findings<'_>) {
+        let Data::Map(entries) = &value.data else {
+            findings.error("type", value.span, "`zoo` must be a map", "this is not one");
+            return;
+        };
+        for entry in entries {
+            if let Some((key, value)) = zoo_entry(entry, findings) {
+                self.zoo.insert(key, value);
+            }
+        }
+    }
+}
+
+fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<(String, String)> {
+    let key = entry.key.value.as_str();
+    let owned = OWNED.iter().find(|(owned, _)| *owned == key);
+    if owned.is_some() || key.starts_with("server.") {
+        let instead = owned.map_or("a node under `nodes:`", |(_, instead)| instead);
+        findings
+            .error("owned-key", entry.key.span, format!("`{key}` is written by deploy itself"), "not here")
+            .help(format!("set {instead}"));
+        return None;
+    }
+    if key.chars().any(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
+        findings.error(
+            "zoo-key",
+            entry.key.span,
+            format!("`{}` is no zoo.cfg key", shorten(key)),
+            "letters, digits, dots",
+        );
+        return None;
+    }
+    let value = word(&entry.value, &format!("`{key}`"), findings)?;
+    let numeric =
+        ["tickTime", "initLimit", "syncLimit", "maxClientCnxns", "minSessionTimeout", "maxSessionTimeout"];
+    if numeric.contains(&key) && !value.value.parse::<i32>().is_ok_and(|number| number >= 0) {
+        let message = format!("`{key}` is `{}`", shorten(&value.value));
+        findings.error("zoo-value", value.span, message, "must be a whole number");
+        return None;
+    }
+    Some((key.to_owned(), value.value))
+}
+
+fn parse_role(role: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Role> {
+    match role.value.as_str() {
+        "participant" => Some(Role::Participant),
+        "observer" => Some(Role::Observer),
+        other => {
+            choice("role", role, other, &["participant", "observer"], findings);
+            None
+        }
+    }
+}
+
+fn parse_connection(text: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Spanned<bool>> {
+    match text.value.as_str() {
+        "local" => Some(Spanned { value: true, span: text.span }),
+        "ssh" => Some(Spanned { value: false, span: text.span }),
+        other => {
+            choice("connection", text, other, &["ssh", "local"], findings);
+            None
+        }
+    }
+}
+
+fn choice(key: &str, at: &Spanned<String>, typed: &str, words: &[&str], findings: &mut Findings<'_>) {
+    let message = format!("`{key}` cannot be `{}`", shorten(typed));
+    let finding = findings.error("choice", at.span, message, format!("must be {}", words.join(" or ")));
+    if let Some(near) = suggest::nearest(typed, words.iter().copied()) {
+        finding.help(format!("did you mean `{near}`?"));
+    }
+}
+
+/// `[user@]host[:port]`.
+fn parse_jump(text: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Jump> {
+    let (user, rest) = match text.value.split_once('@') {
+        Some((user, rest)) => (Some(user.to_owned()), rest),
+        None => (None, text.value.as_str()),
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => {
+            (host, Some(port.parse::<u16>().ok().filter(|p| *p > 0)))
+        }
+        _ => (rest, None),
+    };
+    let is_host = super::rules::is_host(host.trim_start_matches('[').trim_end_matches(']'));
+    match (is_host, port, user.as_deref()) {
+        (true, None | Some(Some(_)), None) => {}
+        (true, None | Some(Some(_)), Some(user)) if !user.is_empty() => {}
+        _ => {
+            let message = format!("`jump` is `{}`", shorten(&text.value));
+            findings.error("jump", text.span, message, "must be [user@]host[:port]");
+            return None;
+        }
+    }
+    Some(Jump { user, host: host.to_owned(), port: port.flatten() })
+}
+
+/// An absolute path, or `false`. A bare name would be looked up in whatever PATH the login has.
+fn parse_sudo(text: Spanned<String>, findings: &mut Findings<'_>) -> Option<Spanned<Option<String>>> {
+    let value = match text.value.as_str() {
+        "false" | "no" => None,
+        path if path.starts_with('/') && path.len() > 1 => Some(path.to_owned()),
+        _ => {
+            findings
+                .error(
+                    "sudo",
+                    text.span,
+                    "`sudo` without a path",
+                    "must be the absolute path of sudo on the hosts",
+                )
+                .help("write `sudo: /usr/bin/sudo`");
+            return None;
+        }
+    };
+    Some(Spanned { value, span: text.span })
+}

@@ -1,0 +1,211 @@
+//! The file's own shape: cluster, ssh, connection, defaults, zoo, nodes (a map, or a list of addresses).
+
+use super::fields::{Fields, word};
+use super::finding::{Findings, Span, shorten};
+use super::layer::Layer;
+use super::model::{Cluster, Connection, Member, Ports, Role, SshSettings};
+use super::rules;
+use super::yaml::{Data, Spanned, Value};
+use crate::wire::ids::ServerId;
+
+/// The name of a cluster whose file gives none.
+const CLUSTER_DEFAULT: &str = "zookeeper";
+const CLIENT_PORT: u16 = 2181;
+const QUORUM_PORT: u16 = 2888;
+const ELECTION_PORT: u16 = 3888;
+/// Where the walkthrough puts things.
+const INSTALL_DIR: &str = "/export/server/zkops";
+const DATA_DIR: &str = "/export/data/zkdata";
+
+/// A member and where its parts were written, for findings about several members.
+pub(super) struct Placed {
+    pub(super) member: Member,
+    pub(super) at: Places,
+}
+
+/// Spans of one member's parts; a default's span is the node's own.
+pub(super) struct Places {
+    pub(super) node: Span,
+    pub(super) id: Span,
+    pub(super) host: Span,
+    pub(super) ports: [Span; 3],
+    pub(super) data_dir: Span,
+    pub(super) install_dir: Span,
+}
+
+/// The cluster that the file describes, as far as it can be read; findings say what is wrong.
+pub(super) fn cluster(value: &Value, findings: &mut Findings<'_>) -> Option<Cluster> {
+    let mut fields = Fields::of(value, "an inventory", findings)?;
+    let name = cluster_name(&mut fields, findings);
+    let mut defaults = match fields.take("defaults") {
+        None => Layer::default(),
+        Some(entry) => {
+            let mut fields = Fields::of(&entry.value, "`defaults`", findings)?;
+            let layer = Layer::take(&mut fields, findings);
+            fields.finish(findings);
+            layer
+        }
+    };
+    let mut shared = Layer::default();
+    shared.take_shared(&mut fields, findings);
+    defaults = shared.over(&defaults);
+    let nodes = fields.take("nodes");
+    fields.finish(findings);
+    let Some(nodes) = nodes else {
+        findings.error("no-nodes", Span { start: 0, end: 0 }, "the inventory names no nodes", "").help(
+            "the shortest inventory is one line: nodes: [192.168.17.130, 192.168.17.131, 192.168.17.132]",
+        );
+        return None;
+    };
+    let mut placed = read_nodes(&name, &nodes.value, &defaults, findings);
+    rules::check(&placed, nodes.key.span, findings);
+    placed.sort_by_key(|placed| placed.member.id);
+    Some(Cluster { name, members: placed.into_iter().map(|placed| placed.member).collect() })
+}
+
+fn cluster_name(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> String {
+    let Some(name) = fields.word("cluster", findings) else { return CLUSTER_DEFAULT.to_owned() };
+    check_name("cluster", &name, findings);
+    name.value
+}
+
+/// Names become parts of unit names and paths.
+fn check_name(what: &str, name: &Spanned<String>, findings: &mut Findings<'_>) {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ok = name.value.chars().all(good) && name.value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !ok || name.value.len() > 63 {
+        findings
+            .error("name", name.span, format!("{what} name `{}`", shorten(&name.value)), "not a plain name")
+            .help("letters, digits, `-`, `_` and `.`, a letter or digit first, at most 63");
+    }
+}
+
+fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Findings<'_>) -> Vec<Placed> {
+    match &value.data {
+        Data::List(items) => {
+            let nodes = items.iter().enumerate().filter_map(|(at, item)| {
+                let host = word(item, "a node", findings)?;
+                let id = Spanned { value: at as i64 + 1, span: item.span };
+                let name = Spanned { value: format!("node-{}", at + 1), span: item.span };
+                finish_node(cluster, name, id, host, defaults.clone(), findings)
+            });
+            nodes.collect()
+        }
+        Data::Map(entries) => {
+            let nodes = entries.iter().filter_map(|entry| {
+                check_name("node", &entry.key, findings);
+                read_node(cluster, &entry.key, &entry.value, defaults, findings)
+            });
+            nodes.collect()
+        }
+        Data::Null | Data::Scalar { .. } => {
+            findings
+                .error("type", value.span, "`nodes` must be a map or a list", "this is neither")
+                .help("write `node-1: { id: 1, ip: 192.168.17.130 }` lines, or a list of addresses");
+            Vec::new()
+        }
+    }
+}
+
+fn read_node(
+    cluster: &str,
+    name: &Spanned<String>,
+    value: &Value,
+    defaults: &Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Placed> {
+    let mut fields = Fields::of(value, "a node", findings)?;
+    let id_given = fields.take("id").is_some();
+    let id = fields.number("id", 1..=255, findings);
+    let ip_given = fields.take("ip").is_some();
+    let host = fields.word("ip", findings);
+    let layer = Layer::take(&mut fields, findings).over(defaults);
+    fields.finish(findings);
+    for (given, key, example) in [(id_given, "id", "id: 1"), (ip_given, "ip", "ip: 192.168.17.130")] {
+        if !given {
+            findings
+                .error(
+                    "missing-key",
+                    name.span,
+                    format!("node `{}` has no `{key}`", shorten(&name.value)),
+                    "",
+                )
+                .help(format!("add `{example}`: ids and addresses are never guessed"));
+        }
+    }
+    finish_node(cluster, name.clone(), id?, host?, layer, findings)
+}
+
+fn finish_node(
+    cluster: &str,
+    name: Spanned<String>,
+    id: Spanned<i64>,
+    host: Spanned<String>,
+    layer: Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Placed> {
+    if !rules::is_host(&host.value) {
+        findings.error("address", host.span, format!("`{}` is no address", shorten(&host.value)), "").help(
+            "write an IPv4 or IPv6 address, or a host name that every node resolves; no port, no scheme",
+        );
+        return None;
+    }
+    let local = layer.local.as_ref().is_some_and(|local| local.value);
+    let home = format!("~/.zkops/{cluster}/{}", name.value);
+    let dir = |given: &Option<Spanned<String>>, default: String| {
+        let text = given.as_ref().map_or(default, |dir| dir.value.clone());
+        text.replace("{name}", &name.value)
+    };
+    let install_dir = dir(&layer.install_dir, if local { home.clone() } else { INSTALL_DIR.to_owned() });
+    let data_dir = dir(&layer.data_dir, if local { format!("{home}/data") } else { DATA_DIR.to_owned() });
+    let data_log_dir = layer.data_log_dir.as_ref().map(|log| log.value.replace("{name}", &name.value));
+    let span = |given: Option<Span>| given.unwrap_or(name.span);
+    let dirs = [
+        ("install_dir", &install_dir, span(layer.install_dir.as_ref().map(|dir| dir.span))),
+        ("data_dir", &data_dir, span(layer.data_dir.as_ref().map(|dir| dir.span))),
+    ];
+    let log = data_log_dir.as_ref().zip(layer.data_log_dir.as_ref().map(|log| log.span));
+    for (key, dir, at) in dirs.into_iter().chain(log.map(|(dir, at)| ("data_log_dir", dir, at))) {
+        rules::check_dir(key, dir, at, local, findings);
+    }
+    let port = |given: &Option<Spanned<u16>>, default| given.as_ref().map_or(default, |port| port.value);
+    let port_span = |given: &Option<Spanned<u16>>| span(given.as_ref().map(|port| port.span));
+    let at = Places {
+        node: name.span,
+        id: id.span,
+        host: host.span,
+        ports: [port_span(&layer.client), port_span(&layer.quorum), port_span(&layer.election)],
+        data_dir: dirs[1].2,
+        install_dir: dirs[0].2,
+    };
+    let ports = Ports {
+        client: port(&layer.client, CLIENT_PORT),
+        quorum: port(&layer.quorum, QUORUM_PORT),
+        election: port(&layer.election, ELECTION_PORT),
+    };
+    let connection = if local {
+        Connection::Local
+    } else {
+        Connection::Ssh(SshSettings {
+            user: layer.user,
+            port: layer.ssh_port,
+            key: layer.key,
+            known_hosts: layer.known_hosts,
+            jump: layer.jump,
+            sudo: layer.sudo.and_then(|sudo| sudo.value),
+        })
+    };
+    let member = Member {
+        name: name.value,
+        id: ServerId(id.value),
+        host: host.value,
+        connection,
+        role: layer.role.unwrap_or(Role::Participant),
+        ports,
+        install_dir,
+        data_dir,
+        data_log_dir,
+        zoo: layer.zoo,
+    };
+    Some(Placed { member, at })
+}

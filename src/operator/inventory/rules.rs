@@ -1,0 +1,172 @@
+//! What members must not do to each other, and what is unwise: ids, addresses, ports, directories, the
+//! number of voters.
+
+use std::net::IpAddr;
+
+use super::finding::{Findings, Span};
+use super::model::Role;
+use super::read::Placed;
+
+/// Voters beyond this make every write slower and no failure easier to bear.
+const VOTERS_MAX_WISE: usize = 7;
+
+/// Whether this can be the address of a host: an IP address, or a host name.
+pub(super) fn is_host(text: &str) -> bool {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return !ip.is_unspecified() && !ip.is_multicast();
+    }
+    let label = |label: &str| {
+        let inner = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        !label.is_empty() && label.len() <= 63 && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // A name whose last label is a number would be an address with a typing mistake.
+    let last_is_word = text.rsplit('.').next().is_some_and(|l| l.chars().any(|c| c.is_ascii_alphabetic()));
+    text.len() <= 253 && last_is_word && text.split('.').all(label)
+}
+
+/// A directory must be absolute and not one that a server may not have to itself.
+pub(super) fn check_dir(key: &str, dir: &str, at: Span, local: bool, findings: &mut Findings<'_>) {
+    let absolute = dir.starts_with('/') || (local && dir.starts_with("~/"));
+    let plain = !dir.split('/').any(|part| part == ".." || part == ".") && !dir.contains("//");
+    if !absolute || !plain {
+        let help = match local {
+            true => "write an absolute path, or one that begins with ~/",
+            false => "write an absolute path",
+        };
+        findings.error("dir", at, format!("`{key}` is `{dir}`"), "not an absolute path").help(help);
+        return;
+    }
+    let parts = dir.split('/').filter(|part| !part.is_empty()).count();
+    if parts < 2 {
+        findings
+            .error("dir", at, format!("`{key}` is `{dir}`"), "too near the root")
+            .help("a server owns its directory: give it one of its own, like /export/data/zkdata");
+    }
+}
+
+/// Everything that takes more than one member to be wrong.
+pub(super) fn check(placed: &[Placed], nodes: Span, findings: &mut Findings<'_>) {
+    for (at, later) in placed.iter().enumerate() {
+        for earlier in &placed[..at] {
+            check_pair(earlier, later, findings);
+        }
+        check_own_ports(later, findings);
+    }
+    if findings.has_errors() {
+        // A node that could not be read would make any count wrong.
+        return;
+    }
+    let voters = placed.iter().filter(|placed| placed.member.role == Role::Participant).count();
+    let observers = placed.len() - voters;
+    if voters == 0 {
+        let label = if observers > 0 { "observers only" } else { "" };
+        findings
+            .error("no-voters", nodes, "no node is a participant", label)
+            .help("make at least one node `role: participant`");
+    } else if voters == 1 && observers > 0 {
+        findings
+            .error("lone-voter", nodes, "one participant cannot have observers", "")
+            .help("an ensemble has at least two participants, better three");
+    } else if voters == 1 {
+        findings
+            .warning("lone-voter", nodes, "one participant: no failure is survived", "")
+            .help("three participants survive the loss of one");
+    } else if voters % 2 == 0 {
+        let (survives, odd) = ((voters - 1) / 2, voters - 1);
+        findings.warning("even-voters", nodes, format!("{voters} participants: an even number"), "").help(
+            format!(
+                "{voters} survive the loss of {survives}, and so do {odd}: add one, or make one an observer"
+            ),
+        );
+    } else if voters > VOTERS_MAX_WISE {
+        findings
+            .warning(
+                "many-voters",
+                nodes,
+                format!("{voters} participants: every write waits for {}", voters / 2 + 1),
+                "",
+            )
+            .help("make some of them observers");
+    }
+}
+
+fn check_pair(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
+    let (a, b) = (&earlier.member, &later.member);
+    if a.name == b.name {
+        // Only a list can do this, and it numbers its nodes.
+        return;
+    }
+    if a.id == b.id {
+        findings
+            .error(
+                "duplicate-id",
+                later.at.id,
+                format!("`{}` and `{}` have the same id {}", a.name, b.name, b.id),
+                "again here",
+            )
+            .and(earlier.at.id, "first here")
+            .help("an id is a server's identity for ever: give each its own");
+    }
+    if a.host != b.host {
+        return;
+    }
+    let mut clash = false;
+    for (x, x_at) in ports(earlier) {
+        for (y, y_at) in ports(later) {
+            if x == y && !clash {
+                clash = true;
+                let message = format!("`{}` and `{}` both use port {y} of {}", a.name, b.name, b.host);
+                let explicit = y_at != later.at.node;
+                let at = if explicit { y_at } else { later.at.host };
+                let other = if explicit { x_at } else { earlier.at.host };
+                let help = match explicit {
+                    true => "give each its own ports",
+                    false => {
+                        "two nodes on one address need ports of their own (`ports: { client: …, quorum: …, election: … }`); \
+                              if they are two hosts, one address is mistyped"
+                    }
+                };
+                let code = if explicit { "duplicate-port" } else { "duplicate-ip" };
+                findings.error(code, at, message, "again here").and(other, "first here").help(help);
+                if !explicit {
+                    // One mistyped address explains the directories too.
+                    return;
+                }
+            }
+        }
+    }
+    if a.data_dir == b.data_dir {
+        let message =
+            format!("`{}` and `{}` share the data_dir {} on {}", a.name, b.name, b.data_dir, b.host);
+        findings.error("duplicate-dir", later.at.data_dir, message, "").help(
+            "two servers on one directory destroy it: write {name} into the path, or give each its own",
+        );
+    } else if a.install_dir == b.install_dir {
+        let message =
+            format!("`{}` and `{}` share the install_dir {} on {}", a.name, b.name, b.install_dir, b.host);
+        findings
+            .error("duplicate-dir", later.at.install_dir, message, "")
+            .help("each keeps its zoo.cfg there: write {name} into the path, or give each its own");
+    }
+}
+
+fn check_own_ports(placed: &Placed, findings: &mut Findings<'_>) {
+    let [client, quorum, election] = ports(placed);
+    let pairs = [
+        ("client", client, "quorum", quorum),
+        ("client", client, "election", election),
+        ("quorum", quorum, "election", election),
+    ];
+    for (a, (x, _), b, (y, at)) in pairs {
+        if x == y {
+            let message = format!("{a} and {b} port of `{}` are both {x}", placed.member.name);
+            findings.error("duplicate-port", at, message, "must differ");
+        }
+    }
+}
+
+fn ports(placed: &Placed) -> [(u16, Span); 3] {
+    let ports = placed.member.ports;
+    let [client, quorum, election] = placed.at.ports;
+    [(ports.client, client), (ports.quorum, quorum), (ports.election, election)]
+}

@@ -1,0 +1,208 @@
+//! YAML in; a cluster, or findings with their places, out.
+
+use super::{Cluster, Connection, Role, Severity, parse};
+
+/// What the findings of `text` say, one line each: `line:column code offending-text`.
+fn findings(text: &str) -> Vec<String> {
+    let found = match parse("test.yml", text) {
+        Ok((_, warnings)) => warnings,
+        Err(found) => found,
+    };
+    found
+        .iter()
+        .map(|finding| {
+            let place = &finding.places[0];
+            format!("{}:{} {} {}", place.line, place.column, finding.code, place.text)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn valid(text: &str) -> Cluster {
+    match parse("test.yml", text) {
+        Ok((cluster, _)) => cluster,
+        Err(found) => panic!("{}", found.iter().map(|f| f.render(text, false)).collect::<String>()),
+    }
+}
+
+const THREE: &str = "nodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n";
+
+#[test]
+fn the_shortest_inventory_numbers_its_nodes() {
+    let cluster = valid("nodes: [192.168.17.130, 192.168.17.131, 192.168.17.132]");
+    assert_eq!(cluster.name, "zookeeper");
+    let members: Vec<_> =
+        cluster.members.iter().map(|m| (m.name.as_str(), m.id.0, m.host.as_str())).collect();
+    assert_eq!(
+        members,
+        [("node-1", 1, "192.168.17.130"), ("node-2", 2, "192.168.17.131"), ("node-3", 3, "192.168.17.132")]
+    );
+    let first = &cluster.members[0];
+    assert_eq!((first.ports.client, first.ports.quorum, first.ports.election), (2181, 2888, 3888));
+    assert_eq!(
+        (first.install_dir.as_str(), first.data_dir.as_str()),
+        ("/export/server/zkops", "/export/data/zkdata")
+    );
+}
+
+#[test]
+fn the_everyday_inventory_is_read_as_written() {
+    let cluster = valid(
+        "cluster: orders\nssh: { user: root, key: ~/.ssh/id_ed25519 }\nnodes:\n  node-3: { id: 3, ip: 192.168.17.132 }\n  \
+         node-1: { id: 1, ip: 192.168.17.130 }\n  node-2: { id: 2, ip: 192.168.17.131 }\n",
+    );
+    assert_eq!(cluster.name, "orders");
+    assert_eq!(cluster.members.iter().map(|m| m.id.0).collect::<Vec<_>>(), [1, 2, 3], "by id, not by place");
+    let Connection::Ssh(ssh) = &cluster.members[0].connection else { panic!("ssh is the default") };
+    assert_eq!(ssh.user.as_deref(), Some("root"));
+    assert_eq!(ssh.key.as_deref(), Some("~/.ssh/id_ed25519"));
+}
+
+#[test]
+fn a_node_wins_over_the_defaults_and_keeps_what_it_does_not_say() {
+    let cluster = valid(
+        "ssh: { user: ops, port: 2200, sudo: /usr/bin/sudo, jump: me@bastion:2222 }\nzoo: { tickTime: 1000, syncLimit: 5 }\n\
+         defaults: { data_dir: /data/zk, ports: { client: 3181 } }\nnodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  \
+         b: { id: 2, ip: 10.0.0.2, ports: { quorum: 9999 }, ssh: { user: root, sudo: false }, zoo: { syncLimit: 10 } }\n  \
+         c: { id: 3, ip: db.example.com, role: observer }\n  d: { id: 4, ip: '::1' }\n  e: { id: 5, ip: 10.0.0.5 }\n",
+    );
+    let b = &cluster.members[1];
+    assert_eq!((b.ports.client, b.ports.quorum), (3181, 9999));
+    assert_eq!(b.data_dir, "/data/zk");
+    assert_eq!(
+        b.zoo.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+        ["syncLimit=10", "tickTime=1000"]
+    );
+    let Connection::Ssh(ssh) = &b.connection else { panic!("ssh") };
+    assert_eq!((ssh.user.as_deref(), ssh.port, ssh.sudo.as_deref()), (Some("root"), Some(2200), None));
+    let jump = ssh.jump.as_ref().expect("from the file");
+    assert_eq!((jump.user.as_deref(), jump.host.as_str(), jump.port), (Some("me"), "bastion", Some(2222)));
+    assert_eq!(cluster.members[2].role, Role::Observer);
+}
+
+#[test]
+fn local_nodes_get_directories_of_their_own() {
+    let cluster = valid(include_str!("../../../inventories/local.yml"));
+    assert!(cluster.members.iter().all(|m| m.connection == Connection::Local));
+    assert_eq!(cluster.members[1].data_dir, "~/.zkops/local/node-2/data");
+}
+
+#[test]
+fn every_shipped_inventory_is_valid_without_a_warning() {
+    for text in [
+        include_str!("../../../inventories/local.yml"),
+        include_str!("../../../inventories/three-nodes.yml"),
+        include_str!("../../../inventories/five-with-observer.yml"),
+    ] {
+        valid(text);
+        assert_eq!(findings(text), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn every_mistake_is_found_where_it_was_made() {
+    let mut wrong = String::new();
+    for (text, expected) in [
+        ("", &["1:1 empty "][..]),
+        ("nodes: [", &["1:9 yaml "]),
+        ("nodes:\n\t- 10.0.0.1\n", &["2:1 yaml \\t"]),
+        ("cluster: x\n", &["1:1 no-nodes "]),
+        ("nodes: {}\n", &["1:1 no-voters nodes"]),
+        ("nodes: [10.0.0.1, 10.0.0.1, 10.0.0.2]\n", &["1:19 duplicate-ip 10.0.0.1"]),
+        ("nodes: [10.0.0.1, 10.0.0.256, 10.0.0.2]\n", &["1:19 address 10.0.0.256"]),
+        ("nodes: ['http://x', 10.0.0.2:2181]\n", &["1:9 address 'http://x'", "1:21 address 10.0.0.2:2181"]),
+        ("nodes: [0.0.0.0, 10.0.0.2, 10.0.0.3]\n", &["1:9 address 0.0.0.0"]),
+        ("nodes: [10.0.0.1, 10.0.0.2]\n", &["1:1 even-voters nodes"]),
+        ("nodes: [10.0.0.1]\n", &["1:1 lone-voter nodes"]),
+        ("nodes:\n  a: { id: two, ip: 10.0.0.1 }\n", &["2:12 number two"]),
+        ("nodes:\n  a: { id: 256, ip: 10.0.0.1 }\n", &["2:12 number 256"]),
+        ("nodes:\n  a: { ip: 10.0.0.1 }\n", &["2:3 missing-key a"]),
+        (
+            "nodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  b: { id: 1, ip: 10.0.0.2 }\n  c: { id: 3, ip: 10.0.0.3 }\n",
+            &["3:12 duplicate-id 1"],
+        ),
+        ("nodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  a: { id: 2, ip: 10.0.0.2 }\n", &["3:3 duplicate-key a"]),
+        (
+            "connection: local\nnodes:\n  a: { id: 1, ip: 127.0.0.1 }\n  b: { id: 2, ip: 127.0.0.1, ports: { client: 2182, quorum: 2888, election: 3889 } }\n  c: { id: 3, ip: 10.0.0.1 }\n",
+            &["4:61 duplicate-port 2888"],
+        ),
+        (&format!("ssh: {{ usr: root }}\n{THREE}"), &["1:8 unknown-key usr"]),
+        (&format!("ssh: {{ sudo: true }}\n{THREE}"), &["1:14 sudo true"]),
+        (&format!("ssh: {{ sudo: sudo }}\n{THREE}"), &["1:14 sudo sudo"]),
+        (&format!("ssh: {{ port: 70000 }}\n{THREE}"), &["1:14 number 70000"]),
+        (&format!("ssh: {{ jump: 'a b' }}\n{THREE}"), &["1:14 jump 'a b' "]),
+        (&format!("conection: local\n{THREE}"), &["1:1 unknown-key conection"]),
+        (&format!("connection: lokal\n{THREE}"), &["1:13 choice lokal"]),
+        (&format!("cluster: 'a b'\n{THREE}"), &["1:10 name 'a b'"]),
+        (&format!("defaults: {{ data_dir: data }}\n{THREE}"), &["1:23 dir data"]),
+        (&format!("defaults: {{ data_dir: /data }}\n{THREE}"), &["1:23 dir /data"]),
+        (&format!("defaults: {{ role: leader }}\n{THREE}"), &["1:19 choice leader"]),
+        (&format!("zoo: {{ dataDir: /x }}\n{THREE}"), &["1:8 owned-key dataDir"]),
+        (&format!("zoo: {{ server.1: x }}\n{THREE}"), &["1:8 owned-key server.1"]),
+        (&format!("zoo: {{ tickTime: fast }}\n{THREE}"), &["1:18 zoo-value fast"]),
+        (&format!("zoo: [a]\n{THREE}"), &["1:6 type [a"]),
+        (&format!("cluster: &x orders\n{THREE}zoo: {{ a: *x }}\n"), &["3:11 alias *x"]),
+        (
+            &format!("{THREE}---\n{THREE}"),
+            &["3:1 several-documents nodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\\n"],
+        ),
+    ] {
+        let found = findings(text);
+        if found != expected {
+            wrong += &format!("{text}\n   found {found:?}\nexpected {expected:?}\n\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
+    let text = "clustr: orders\nssh: { prot: 22 }\nnodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  b: { id: 1, ip: 10.0.0.2, rol: observer }\n  c: { id: 3, ip: 10.0.0.3 }\n";
+    let found = parse("orders.yml", text).expect_err("it is wrong");
+    let shown: String = found.iter().map(|finding| format!("{}\n", finding.render(text, false))).collect();
+    for part in [
+        "an inventory has no key `clustr`",
+        "did you mean `cluster`?",
+        "orders.yml:1:1",
+        "`ssh` has no key `prot`",
+        "did you mean `port`?",
+        "a node has no key `rol`",
+        "did you mean `role`?",
+        "`a` and `b` have the same id 1",
+        "first here",
+        "again here",
+    ] {
+        assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
+    }
+    assert_eq!(found.iter().filter(|finding| finding.severity == Severity::Error).count(), 4);
+}
+
+#[test]
+fn hostile_texts_end_in_findings() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    for text in [
+        bomb.to_owned(),
+        "[".repeat(100_000),
+        "{a: ".repeat(10_000),
+        "x".repeat(2 << 20),
+        "\u{feff}\u{0}".to_owned(),
+        "nodes: !!binary x".to_owned(),
+        "? [a]\n: b".to_owned(),
+    ] {
+        let found = parse("test.yml", &text).expect_err("it is no inventory");
+        assert!(found.iter().any(|finding| finding.severity == Severity::Error));
+        assert!(found.iter().all(|finding| finding.render(&text, false).len() < 4 << 20));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in "[a-z0-9:{}\\[\\], \n\t'\"&*!-]{0,200}") {
+        if let Err(found) = parse("test.yml", &text) {
+            for finding in found {
+                finding.render(&text, false);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Host answers in, facts out.
+
+use super::words;
+use crate::operator::host::data_dir::{Inspection, Number};
+use crate::operator::host::service::{Active, ServiceState};
+use crate::operator::plan::desired::{DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::facts::Myid;
+use crate::wire::ids::{Epoch, ServerId};
+
+fn member() -> DesiredMember {
+    DesiredMember {
+        id: ServerId(3),
+        name: "node-3".into(),
+        address: "10.0.0.3".into(),
+        voter: true,
+        ports: Ports { client: 2181, quorum: 2888, election: 3888 },
+        dirs: Dirs { install: "/i".into(), data: "/d".into(), data_log: "/l".into() },
+        binary_path: "/i/bin/zkops".into(),
+        staged_path: "/i/bin/zkops.next".into(),
+        config_path: "/i/conf/zoo.cfg".into(),
+        config: String::new(),
+        unit: Unit { name: "zkops-x".into(), definition: String::new(), own_supervisor: false },
+    }
+}
+
+fn number(raw: &str) -> Option<Number> {
+    Some(Number { raw: raw.into(), value: raw.parse().ok() })
+}
+
+#[test]
+fn a_wrong_myid_says_nothing_about_the_database() {
+    let seen = Inspection {
+        data_dir_exists: true,
+        myid: number("three"),
+        current_epoch: number("4"),
+        damage: Some("myid does not hold a number but \"three\"".into()),
+        ..Inspection::default()
+    };
+    let facts = words::data(&seen, &member());
+    assert_eq!(facts.myid, Myid::Garbage("three".into()));
+    assert_eq!(facts.current_epoch, Some(Epoch(4)));
+    assert_eq!(facts.damage, None);
+}
+
+#[test]
+fn garbage_quoted_from_a_file_neither_fills_nor_steers_a_terminal() {
+    let damage = format!("currentEpoch does not hold a number but \u{1b}[2J{}", "é".repeat(500));
+    let seen = Inspection { damage: Some(damage), ..Inspection::default() };
+    let shown = words::data(&seen, &member()).damage.unwrap();
+    assert!(shown.starts_with("currentEpoch does not hold a number but .[2J...."), "{shown}");
+    assert!(shown.chars().count() <= 161 && !shown.contains('\u{1b}'));
+}
+
+#[test]
+fn foreign_files_make_a_directory_not_empty() {
+    let seen = Inspection {
+        data_dir_exists: true,
+        empty: true,
+        foreign: vec!["/d/holiday.jpg".into()],
+        foreign_count: 1,
+        ..Inspection::default()
+    };
+    let facts = words::data(&seen, &member());
+    assert!(!facts.empty && !facts.has_database);
+    assert_eq!(facts.entries, ["holiday.jpg"]);
+}
+
+#[test]
+fn a_wipe_moves_the_transaction_log_of_its_own_disk_too() {
+    assert_eq!(words::parts(&member()), ["/d/version-2", "/d/myid", "/d/zkops.json", "/l/version-2"]);
+}
+
+#[test]
+fn the_journal_remembers_which_ports_are_ours() {
+    let lines = [
+        r#"{"event":"end","opened_ports":[2181,2888,3888],"zone":"public"}"#,
+        "torn {",
+        r#"{"event":"end","closed_ports":[2888]}"#,
+    ]
+    .map(String::from);
+    assert_eq!(words::opened_ports(&lines), [2181, 3888]);
+    assert_eq!(words::opened_zone(&lines).as_deref(), Some("public"));
+    assert_eq!(words::opened_zone(&[r#"{"zone":"../../etc/passwd"}"#.to_owned()]), None);
+}
+
+#[test]
+fn how_a_server_ended_is_said_with_its_restarts() {
+    let mut state = ServiceState { active: Active::Failed, exit_signal: Some(9), ..ServiceState::default() };
+    assert_eq!(words::ended(&state), "killed by signal 9");
+    (state.exit_signal, state.exit_status, state.restarts) = (None, Some(3), 2);
+    assert_eq!(words::ended(&state), "exit status 3, 2 restarts");
+}

@@ -1,0 +1,84 @@
+//! (cluster, facts, goal) → [`step::Plan`]: what to do, in which order, proven safe from the facts
+//! alone. Pure and total: no planner asks a host, reads a clock or does anything.
+//!
+//! - [`desired`]: what the inventory asks of every member
+//! - [`facts`]: what was seen of hosts and servers
+//! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
+//! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
+//! - [`preflight`]: everything that would make a deployment fail, found at once
+//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
+//! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`install`] holds the steps that deploy and repair share
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod deploy;
+pub mod desired;
+pub mod destroy;
+pub mod diagnosis;
+pub mod ensemble;
+pub mod facts;
+pub mod gate;
+pub mod install;
+pub mod lifecycle;
+pub mod preflight;
+pub mod repair;
+pub mod status;
+pub mod step;
+
+#[cfg(test)]
+mod tests;
+
+use crate::wire::ids::ServerId;
+use desired::Desired;
+use facts::Facts;
+use preflight::Finding;
+
+/// What the user wants to be true.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Goal {
+    /// Every member installed as the inventory says, and the ensemble ready.
+    Deploy,
+    /// One member back in sync; its data is wiped only if nothing milder can help.
+    Repair { member: ServerId, wipe: repair::Wipe, purge_old: bool },
+    /// Servers of these members run; empty: all.
+    Start { members: Vec<ServerId> },
+    /// Servers of these members do not run; empty: all.
+    Stop { members: Vec<ServerId> },
+    /// Servers of these members run in new processes; empty: all.
+    Restart { members: Vec<ServerId> },
+    /// What deploy put on the hosts is gone; the data too if asked.
+    Destroy { data: bool },
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// Hosts that the goal needs cannot be used (exit 7).
+    Unreachable(Vec<Refused>),
+    /// The hosts are not fit for the goal (exit 3).
+    Preflight(Vec<Finding>),
+    /// It could lose data or service (exit 4).
+    Refused(Refused),
+}
+
+/// One reason, with what was seen and what to do instead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refused {
+    pub what: String,
+    pub evidence: Vec<String>,
+    pub next: Vec<String>,
+}
+
+/// The plan that turns `facts` into `goal`, or why there is none. Planned again on the facts
+/// after it was applied, it is empty.
+pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan, Stop> {
+    match goal {
+        Goal::Deploy => deploy::plan(desired, facts),
+        Goal::Repair { member, wipe, purge_old } => repair::plan(desired, facts, *member, *wipe, *purge_old),
+        Goal::Start { members } => lifecycle::start(desired, facts, members),
+        Goal::Stop { members } => lifecycle::stop(desired, facts, members),
+        Goal::Restart { members } => lifecycle::restart(desired, facts, members),
+        Goal::Destroy { data } => destroy::plan(desired, facts, *data),
+    }
+}

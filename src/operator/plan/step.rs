@@ -1,0 +1,323 @@
+//! The vocabulary of a plan: steps that name a desired state, the waves that group them, and the
+//! gates that must hold before the next wave may begin. Says nothing about how a step is done.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::facts::Marker;
+use crate::wire::ids::ServerId;
+
+/// What will be done, in order. The plan that is shown is the plan that is applied: both carry
+/// the same [`Plan::fingerprint`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// What it is for: `deploy orders`.
+    pub title: String,
+    pub waves: Vec<Wave>,
+    /// Things worth knowing before saying yes; nothing here stops the plan.
+    pub warnings: Vec<String>,
+    /// Members the goal is about whose hosts cannot be used: the rest is done without them.
+    pub skipped: Vec<super::Refused>,
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.waves.is_empty()
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.waves.iter().flat_map(|wave| &wave.steps)
+    }
+
+    /// It restarts servers all at once, provided that nothing is served by then.
+    pub fn expects_idle(&self) -> bool {
+        let gates = self.waves.iter().flat_map(|wave| &wave.gates);
+        gates.into_iter().any(|gate| gate.condition == Condition::Idle)
+    }
+
+    /// Adds a wave, unless it would do nothing and prove nothing.
+    pub fn push(&mut self, wave: Wave) {
+        if !(wave.steps.is_empty() && wave.gates.is_empty()) {
+            self.waves.push(wave);
+        }
+    }
+
+    /// Twelve hex digits over everything the plan does, file contents included.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.to_string());
+        for step in self.steps() {
+            if let Action::PutFile { content, .. } = &step.action {
+                hash.update(content);
+            }
+        }
+        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Steps on several members at once; all are done and all gates hold before the next wave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wave {
+    pub title: String,
+    /// Steps of one member are done in this order; members run in parallel.
+    pub steps: Vec<Step>,
+    pub gates: Vec<Gate>,
+    pub shut: Shut,
+    /// Done when a gate stays shut, before anything is said: the state before the wave.
+    pub revert: Vec<Step>,
+}
+
+/// What it means when a gate of a wave stays shut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shut {
+    /// Stopped half-way: run again to resume.
+    #[default]
+    Halfway,
+    /// The hosts turned out not to be fit for the goal.
+    Preflight,
+    /// The proof failed: going on could lose data.
+    Refused,
+}
+
+/// One desired state on one member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub member: ServerId,
+    /// The member's name, for people.
+    pub name: String,
+    pub action: Action,
+    /// Why it is needed, from the facts.
+    pub why: String,
+    pub risk: Risk,
+    /// How a person takes it back; `None`: nothing to take back.
+    pub undo: Option<String>,
+}
+
+/// What a step could cost while it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Serving is not touched.
+    None,
+    /// This member's clients reconnect elsewhere.
+    Clients,
+    /// This member is a voter and does not count while the step lasts.
+    Voter,
+    /// The ensemble stops serving; the goal asked for it.
+    Service,
+}
+
+/// A desired state. A step whose state holds already does nothing and says so.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    EnsureDir {
+        path: String,
+        mode: u32,
+    },
+    /// The binary staged beside it takes its place (a rename: a running server keeps its own).
+    InstallBinary {
+        staged: String,
+        path: String,
+        sha256: String,
+    },
+    PutFile {
+        path: String,
+        mode: u32,
+        content: String,
+    },
+    /// Open now and after a reboot.
+    OpenPorts {
+        ports: Vec<u16>,
+    },
+    ClosePorts {
+        ports: Vec<u16>,
+    },
+    /// Whose data this is, written into the dataDir; never over another identity.
+    WriteMarker {
+        data_dir: String,
+        marker: Marker,
+    },
+    /// `initialize` in the dataLogDir: an empty database here is intended (disk-format §8).
+    AllowEmptyDatabase {
+        path: String,
+    },
+    /// Renamed inside its own directory; nothing is deleted.
+    Quarantine {
+        path: String,
+        to: String,
+    },
+    Service(Service),
+    RemovePath {
+        path: String,
+        recursive: bool,
+    },
+    /// Binary, journal and lock are gone from the install directory; the directory too if
+    /// nothing else is in it.
+    Uninstall {
+        dir: String,
+    },
+}
+
+/// Desired states of the unit that runs a member's server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Service {
+    /// Defined as `definition` says and enabled at boot.
+    Installed {
+        definition: String,
+    },
+    Started,
+    /// A new process, because the running one has an older configuration or binary.
+    Restarted,
+    Stopped,
+    /// Neither defined nor enabled.
+    Removed,
+}
+
+/// What must hold before the next wave begins; evaluated while applying, with one deadline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    pub condition: Condition,
+    pub deadline_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Every host reaches these members' quorum and election ports and the operator their
+    /// client ports, tried with real listeners through the real firewall.
+    Reachable { members: Vec<ServerId> },
+    /// One leader and in all at least `min` voters in sync, `without` not counted, and a canary
+    /// commits there.
+    Quorum { min: usize, without: Option<ServerId> },
+    /// This member serves and a canary committed through it.
+    Synced { member: ServerId },
+    /// The process lives and keeps living; a quorum to serve with is not there yet.
+    Alive { member: ServerId },
+    /// No process of this member is left.
+    Down { member: ServerId },
+    /// Nothing is served: whatever is restarted together interrupts nobody. Shut for good as soon
+    /// as a quorum has formed.
+    Idle,
+    /// One leader, every other member following and synced, a canary write committed through
+    /// the leader and read back through every node.
+    Ready,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(f, "{}: nothing to do", self.title)?;
+        } else {
+            writeln!(f, "{}", self.title)?;
+        }
+        for (number, wave) in self.waves.iter().enumerate() {
+            writeln!(f, "{}. {}", number + 1, wave.title)?;
+            for step in &wave.steps {
+                writeln!(f, "   {}: {}", step.name, step)?;
+            }
+            for gate in &wave.gates {
+                writeln!(f, "   then {} (within {} s)", gate.condition, gate.deadline_ms.div_ceil(1000))?;
+            }
+            for step in &wave.revert {
+                writeln!(f, "   else {}: {}", step.name, step)?;
+            }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "note: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
+        if !self.why.is_empty() {
+            write!(f, " [{}]", self.why)?;
+        }
+        if self.risk != Risk::None {
+            write!(f, " risk: {}", self.risk)?;
+        }
+        if let Some(undo) = &self.undo {
+            write!(f, " undo: {undo}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Risk::None => "none",
+            Risk::Clients => "its clients reconnect",
+            Risk::Voter => "one voter down meanwhile",
+            Risk::Service => "the ensemble stops serving",
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::EnsureDir { path, .. } => write!(f, "directory {path}"),
+            Action::InstallBinary { path, sha256, .. } => write!(f, "binary {path} {}", short(sha256)),
+            Action::PutFile { path, content, .. } => write!(f, "file {path} ({} bytes)", content.len()),
+            Action::OpenPorts { ports } => write!(f, "open tcp {}", list(ports)),
+            Action::ClosePorts { ports } => write!(f, "close tcp {}", list(ports)),
+            Action::WriteMarker { data_dir, marker } => {
+                write!(f, "mark {data_dir} as server {} of {}", marker.id, marker.cluster)
+            }
+            Action::AllowEmptyDatabase { path } => write!(f, "first start may begin empty: {path}"),
+            Action::Quarantine { path, to } => write!(f, "move {path} aside to {to}"),
+            Action::Service(service) => service.fmt(f),
+            Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
+            Action::RemovePath { path, recursive: true } => write!(f, "remove {path} and all in it"),
+            Action::Uninstall { dir } => write!(f, "remove zkops from {dir}"),
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Service::Installed { .. } => "service installed and enabled",
+            Service::Started => "server started",
+            Service::Restarted => "server restarted",
+            Service::Stopped => "server stopped",
+            Service::Removed => "service removed",
+        })
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::Reachable { members } => {
+                write!(f, "all hosts reach the ports of {}", ids(members))
+            }
+            Condition::Quorum { min, without: None } => write!(f, "{min} voters in sync and committing"),
+            Condition::Quorum { min, without: Some(id) } => {
+                write!(f, "{min} voters in sync and committing without server {id}")
+            }
+            Condition::Synced { member } => write!(f, "server {member} in sync and committing"),
+            Condition::Alive { member } => write!(f, "server {member} keeps running"),
+            Condition::Down { member } => write!(f, "server {member} has ended"),
+            Condition::Idle => f.write_str("nothing is served yet"),
+            Condition::Ready => f.write_str("one leader, all others in sync, canary read back everywhere"),
+        }
+    }
+}
+
+fn ids(members: &[ServerId]) -> String {
+    let ids: Vec<String> = members.iter().map(ServerId::to_string).collect();
+    format!("server {}", ids.join(", "))
+}
+
+fn list(ports: &[u16]) -> String {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    ports.join(" ")
+}
+
+/// The first twelve characters of a hash: enough for a person to compare.
+pub fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}

@@ -1,0 +1,94 @@
+//! Preflight: one cell for every check and member.
+
+use super::world::World;
+use crate::operator::plan::facts::{Clock, NameFacts, Reach, ReachResult};
+use crate::operator::plan::preflight::{self, Check, Expect, Finding, Level};
+use crate::wire::ids::ServerId;
+
+fn cell(world: &World, check: Check, member: i64) -> Finding {
+    preflight::check(&world.desired, &world.facts)
+        .into_iter()
+        .find(|finding| finding.check == check && finding.member == ServerId(member))
+        .expect("every check has a cell for every member")
+}
+
+#[track_caller]
+fn expect(world: &World, check: Check, member: i64, level: Level, evidence: &str) {
+    let finding = cell(world, check, member);
+    assert_eq!((finding.level, finding.evidence.as_str()), (level, evidence));
+}
+
+#[test]
+fn bare_hosts_are_fit() {
+    let world = World::bare(3, 0);
+    let findings = preflight::check(&world.desired, &world.facts);
+    assert_eq!(findings.len(), 9 * 3);
+    assert_eq!(preflight::worst(&findings), Level::Ok);
+    expect(&world, Check::Firewall, 2, Level::Ok, "firewalld: 2181 2888 3888 to be opened");
+    expect(&world, Check::Data, 2, Level::Ok, "empty");
+}
+
+#[test]
+fn the_one_wrong_clock_is_named_even_when_it_is_the_operators() {
+    let mut world = World::bare(3, 0);
+    for id in [1, 2, 3] {
+        world.host(id).clock = Some(Clock { offset_ms: 600_000.0, bound_ms: 1.0 });
+    }
+    expect(&world, Check::Clock, 1, Level::Ok, "+600000.0 ± 1.0 ms");
+    world.host(2).clock = Some(Clock { offset_ms: 602_500.0, bound_ms: 1.0 });
+    expect(&world, Check::Clock, 2, Level::Warn, "+602500.0 ± 1.0 ms");
+}
+
+#[test]
+fn a_wide_bound_is_no_proof_of_a_wrong_clock() {
+    let mut world = World::bare(3, 0);
+    world.host(2).clock = Some(Clock { offset_ms: 40_000.0, bound_ms: 39_500.0 });
+    expect(&world, Check::Clock, 2, Level::Ok, "+40000.0 ± 39500.0 ms");
+}
+
+#[test]
+fn a_full_disk_is_found_before_anything_is_written() {
+    let mut world = World::bare(3, 0);
+    world.host(1).dirs.get_mut("/export/data/zkdata").expect("dir").free_bytes = 1 << 20;
+    expect(&world, Check::Disk, 1, Level::Fail, "/export/data/zkdata: 1 MiB free, 128 MiB needed");
+}
+
+#[test]
+fn the_debian_loopback_line_is_a_trap() {
+    let mut world = World::bare(3, 0);
+    world.host(1).names = vec![NameFacts { name: "node-1".into(), addresses: vec!["127.0.1.1".into()] }];
+    expect(&world, Check::Names, 1, Level::Warn, "node-1 is 127.0.1.1 on this host");
+    world.desired.members.get_mut(&ServerId(1)).expect("member").address = "node-1".into();
+    expect(&world, Check::Names, 1, Level::Fail, "node-1 is 127.0.1.1 on this host");
+}
+
+#[test]
+fn a_stale_hosts_file_is_a_warning_and_a_missing_name_is_none() {
+    let mut world = World::bare(3, 0);
+    world.host(1).names = vec![
+        NameFacts { name: "node-2".into(), addresses: vec!["10.9.9.9".into()] },
+        NameFacts { name: "node-3".into(), addresses: vec![] },
+    ];
+    expect(&world, Check::Names, 1, Level::Warn, "node-2 is 10.9.9.9 here, 10.0.0.2 in the inventory");
+}
+
+#[test]
+fn a_closed_port_is_a_failure_only_after_it_was_opened() {
+    let mut world = World::bare(3, 0);
+    let to = ServerId(3);
+    world.facts.reach = vec![
+        Reach { from: Some(ServerId(1)), to, port: 2888, result: ReachResult::NoRoute },
+        Reach { from: None, to, port: 2181, result: ReachResult::Ok },
+    ];
+    let find = |expect| preflight::check_reach(&world.desired, &world.facts, expect);
+    assert_eq!(find(Expect::AsNow)[0].evidence, "closed, to be opened");
+    let after = find(Expect::Open);
+    assert_eq!(after[0].level, Level::Fail);
+    assert_eq!(after[0].check, Check::QuorumPort(ServerId(1)));
+    assert_eq!(after[0].evidence, "node-1 → node-3:2888 no route");
+    assert_eq!(
+        after[0].fix.as_deref(),
+        Some("open tcp 2888 to 10.0.0.3 in the firewall between the hosts (security group, router)")
+    );
+    assert_eq!(after[1].level, Level::Ok);
+}

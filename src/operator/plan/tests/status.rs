@@ -1,0 +1,117 @@
+//! Status: when an ensemble is healthy and what is said when it is not.
+
+use super::world::{World, serving};
+use crate::operator::plan::facts::{Canary, DirFacts, HostView, Mode, Myid, PortRule, ServerView};
+use crate::operator::plan::status;
+use crate::wire::ids::{Epoch, ServerId, Zxid};
+
+fn reasons(world: &World) -> Vec<String> {
+    status::judge(&world.desired, &world.facts).reasons.into_iter().map(|reason| reason.what).collect()
+}
+
+fn verdict(world: &World) -> String {
+    status::judge(&world.desired, &world.facts).verdict.to_string()
+}
+
+#[test]
+fn all_in_sync_is_healthy() {
+    assert_eq!(verdict(&World::deployed(3, 0)), "healthy: 1 leader + 2 followers in sync; may lose 1 voter");
+    assert_eq!(
+        verdict(&World::deployed(5, 1)),
+        "healthy: 1 leader + 4 followers + 1 observer in sync; may lose 2 voters"
+    );
+    let health = status::judge(&World::deployed(3, 0).desired, &World::deployed(3, 0).facts);
+    assert!(health.healthy() && health.reasons.is_empty());
+    assert_eq!(health.rows[0].mode, "follower");
+    assert_eq!(health.rows[0].lag, Some(0));
+    assert_eq!(health.rows[2].mode, "leader");
+}
+
+#[test]
+fn a_follower_of_an_older_epoch_is_not_in_sync() {
+    let mut world = World::deployed(3, 0);
+    world.server(1, serving(Mode::Follower, Zxid::new(Epoch(0), 9)));
+    assert_eq!(
+        verdict(&world),
+        "unhealthy: serving with 2 of 3 voters in sync; losing one more voter stops it"
+    );
+}
+
+#[test]
+fn a_member_whose_canary_does_not_commit_is_not_in_sync() {
+    let mut world = World::deployed(3, 0);
+    let ServerView::Serving(mut server) = serving(Mode::Follower, Zxid::new(Epoch(1), 7)) else {
+        unreachable!()
+    };
+    server.canary = Some(Canary::Failed { why: "timed out".into() });
+    world.server(1, ServerView::Serving(server));
+    assert!(!status::judge(&world.desired, &world.facts).healthy());
+}
+
+#[test]
+fn two_leaders_are_no_leader() {
+    let mut world = World::deployed(3, 0);
+    world.server(1, serving(Mode::Leader, Zxid::new(Epoch(1), 7)));
+    assert_eq!(
+        verdict(&world),
+        "unhealthy: no quorum: 0 of 3 voters in sync, 2 are needed; nothing is served"
+    );
+}
+
+#[test]
+fn each_cause_is_named() {
+    let mut dead = World::deployed(3, 0);
+    dead.host(3).unit.log = vec!["ERROR disk on fire".into()];
+    dead.dies(3);
+    let health = status::judge(&dead.desired, &dead.facts);
+    let reason = health.reasons.iter().find(|reason| reason.member == ServerId(3)).expect("a reason");
+    assert_eq!(reason.what, "the server of node-3 ended: killed by signal 9");
+    assert_eq!(reason.evidence, ["ERROR disk on fire"]);
+    assert_eq!(reason.next, ["zkops repair node-3"]);
+
+    let mut blocked = World::deployed(3, 0);
+    let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
+    blocked.host(3).firewall.ports.insert(2181, rule);
+    blocked.settle();
+    let health = status::judge(&blocked.desired, &blocked.facts);
+    assert_eq!(health.reasons[0].what, "firewalld on node-3 blocks its ports");
+    assert_eq!(health.reasons[0].evidence, ["tcp 2181: zone public: default REJECT"]);
+
+    let mut no_myid = World::deployed(3, 0);
+    no_myid.host(3).data.myid = Myid::Missing;
+    no_myid.dies(3);
+    assert_eq!(reasons(&no_myid)[0], "/export/data/zkdata/myid is missing");
+
+    let mut foreign = World::deployed(3, 0);
+    foreign.host(3).data.marker.as_mut().expect("marker").cluster = "billing".into();
+    foreign.dies(3);
+    assert_eq!(reasons(&foreign)[0], "/export/data/zkdata holds data of cluster \"billing\", server 3");
+
+    let mut full = World::deployed(3, 0);
+    full.host(3).dirs.insert("/export/data/zkdata".into(), DirFacts { exists: true, ..DirFacts::default() });
+    full.dies(3);
+    assert_eq!(reasons(&full)[0], "the disk of /export/data/zkdata is full: 0 KiB free");
+
+    let mut clock = World::deployed(3, 0);
+    clock.host(3).clock.as_mut().expect("clock").offset_ms = 90_000.0;
+    clock.dies(3);
+    assert_eq!(reasons(&clock)[0], "the clock of node-3 is off by 90.0 s");
+}
+
+#[test]
+fn a_lonely_server_waits_for_a_quorum() {
+    let mut world = World::deployed(3, 0);
+    world.dies(1);
+    world.dies(2);
+    assert!(
+        reasons(&world).contains(&"node-3 waits for a quorum: 1 of 3 voters run, 2 are needed".to_owned())
+    );
+}
+
+#[test]
+fn without_a_look_at_the_host_nothing_is_invented() {
+    let mut world = World::deployed(3, 0);
+    world.dies(1);
+    world.facts.members.get_mut(&ServerId(1)).expect("member").host = HostView::Unasked;
+    assert_eq!(reasons(&world), ["node-1 does not serve, and its host was not asked"]);
+}

@@ -1,0 +1,141 @@
+//! File contents from the inventory: zoo.cfg, myid and the service unit, through templates embedded at build.
+//! Pure: it writes no file and knows no host. The same member always renders to the same bytes, which is what
+//! makes a second deploy change nothing.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use crate::operator::inventory::{Cluster, Member, Role};
+
+const ZOO_CFG: &str = include_str!("../../../templates/zoo.cfg.tera");
+const UNIT: &str = include_str!("../../../templates/zkops.service.tera");
+
+/// Words that status and repair ask for, and those that people expect to work.
+const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs";
+
+/// Why a file cannot be rendered: a template of ours is wrong, which its tests would have shown.
+#[derive(Debug, thiserror::Error)]
+#[error("template {template}: {why}")]
+pub struct Error {
+    template: &'static str,
+    why: String,
+}
+
+/// Where a member's files are on its host, with no `~` left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Paths {
+    pub binary: String,
+    pub config: String,
+    pub data_dir: String,
+    pub data_log_dir: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Setting {
+    key: String,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct ServerLine {
+    id: i64,
+    address: String,
+}
+
+/// The zoo.cfg of one member: what every server needs, the inventory's `zoo:` keys, then all members.
+///
+/// # Errors
+/// Only a broken template.
+pub fn zoo_cfg(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<String, Error> {
+    let mut settings: BTreeMap<String, String> = [
+        ("tickTime", "2000"),
+        ("initLimit", "10"),
+        ("syncLimit", "5"),
+        ("4lw.commands.whitelist", FOUR_LETTER_WORDS),
+        // Logs fill the disk otherwise: the reference leaves this off.
+        ("autopurge.snapRetainCount", "3"),
+        ("autopurge.purgeInterval", "24"),
+        // A wiped server must not vote away what it has forgotten (disk-format §8).
+        ("db.autocreate", "false"),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect();
+    settings.insert("dataDir".into(), paths.data_dir.clone());
+    settings.insert("clientPort".into(), member.ports.client.to_string());
+    if let Some(log) = &paths.data_log_dir {
+        settings.insert("dataLogDir".into(), log.clone());
+    }
+    if member.role == Role::Observer {
+        settings.insert("peerType".into(), "observer".into());
+    }
+    settings.extend(member.zoo.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let settings: Vec<Setting> =
+        settings.into_iter().map(|(key, value)| Setting { key, value: escaped(&value) }).collect();
+    // One server is a standalone one: a lone server line would only be ignored (operations §10.1).
+    let listed = if cluster.members.len() > 1 { &cluster.members[..] } else { &[] };
+    let servers: Vec<ServerLine> =
+        listed.iter().map(|other| ServerLine { id: other.id.0, address: address(other) }).collect();
+    let mut context = Context::new();
+    context.insert("settings", &settings);
+    context.insert("servers", &servers);
+    fill("zoo.cfg", ZOO_CFG, cluster, member, context)
+}
+
+/// The systemd unit of one member.
+///
+/// # Errors
+/// Only a broken template.
+pub fn unit(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<String, Error> {
+    let mut context = Context::new();
+    context.insert("binary", &paths.binary);
+    context.insert("config", &paths.config);
+    fill("zkops.service", UNIT, cluster, member, context)
+}
+
+/// The unit's name: of the cluster, and of the member where several share a host.
+pub fn unit_name(cluster: &Cluster, member: &Member) -> String {
+    match cluster.on_host(&member.host) {
+        1 => format!("zkops-{}", cluster.name),
+        _ => format!("zkops-{}-{}", cluster.name, member.name),
+    }
+}
+
+fn fill(
+    template: &'static str,
+    text: &str,
+    cluster: &Cluster,
+    member: &Member,
+    mut context: Context,
+) -> Result<String, Error> {
+    context.insert("cluster", cluster);
+    context.insert("member", member);
+    let why = |error: tera::Error| Error { template, why: error.to_string() };
+    let mut tera = Tera::default();
+    // These are no web pages: nothing is escaped behind our back.
+    tera.autoescape_on(Vec::<&str>::new());
+    tera.add_raw_template(template, text).map_err(why)?;
+    tera.render(template, &context).map_err(why)
+}
+
+/// `host:quorumPort:electionPort:role`.
+fn address(member: &Member) -> String {
+    let host = if member.host.contains(':') { format!("[{}]", member.host) } else { member.host.clone() };
+    let role = match member.role {
+        Role::Participant => "",
+        Role::Observer => ":observer",
+    };
+    format!("{host}:{}:{}{role}", member.ports.quorum, member.ports.election)
+}
+
+/// A value as a Java properties file takes it (operations §10.1).
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\")
+}
+
+#[cfg(test)]
+mod tests;

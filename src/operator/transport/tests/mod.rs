@@ -1,0 +1,9 @@
+//! Tests of the room as a whole, one file a subject.
+
+mod config;
+mod known_hosts;
+mod lab;
+mod local;
+mod push;
+mod setup;
+mod ssh;

@@ -1,0 +1,199 @@
+//! The parts of a [`super::ServerConfig`], key by key: names, defaults, bounds, and what must hold
+//! between keys.
+
+use std::io;
+use std::path::Path;
+
+use super::keys::Keys;
+use super::members::{self, MemberRole};
+use super::{Containers, Election, Listen, Pipeline, Quorum, Role, Storage};
+use crate::server::store::Compression;
+
+pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {
+    let mut bound = |key, ticks: u64| match keys.number(key, -1, -1, i32::MAX as i64) {
+        -1 => tick_ms * ticks,
+        set => set as u64,
+    };
+    let (min, max) = (bound("minSessionTimeout", 2), bound("maxSessionTimeout", 20));
+    if min > max {
+        let what = format!("minSessionTimeout ({min} ms) is above maxSessionTimeout ({max} ms)");
+        keys.problem("minSessionTimeout", what, "raise maxSessionTimeout or lower minSessionTimeout");
+    }
+    (min, max)
+}
+
+pub(super) fn listen(keys: &mut Keys, port_key: &'static str, address_key: &'static str) -> Option<Listen> {
+    let port = keys.port(port_key);
+    let host = keys.text(address_key);
+    if host.is_some() && port.is_none() {
+        let what = format!("{address_key} is set, but {port_key} is not");
+        keys.problem(address_key, what, &format!("add {port_key}=2181, or remove this line"));
+    }
+    port.map(|port| Listen { host, port })
+}
+
+pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Role {
+    let standalone_enabled = keys.bool("standaloneEnabled", true);
+    let members = members::read(keys, file, read);
+    let quorum = Quorum {
+        init_limit_ticks: keys.number("initLimit", 0, 0, i32::MAX as i64) as u32,
+        sync_limit_ticks: keys.number("syncLimit", 0, 0, i32::MAX as i64) as u32,
+        connect_limit_ticks: keys.number("connectToLearnerMasterLimit", 0, 0, i32::MAX as i64) as u32,
+        listen_on_all_ips: keys.bool("quorumListenOnAllIPs", false),
+        reconfig_enabled: keys.bool("reconfigEnabled", false),
+        leader_serves: keys.switch("leaderServes", true),
+        peer_type: peer_type(keys),
+        members,
+    };
+    if keys.number("electionAlg", 3, i32::MIN as i64, i32::MAX as i64) != 3 {
+        let what = "election algorithms other than 3 are gone since 3.6".to_owned();
+        keys.problem("electionAlg", what, "remove this line");
+    }
+    let voters = quorum.members.voters().count();
+    let observers = quorum.members.len() - voters;
+    if voters <= 1 && standalone_enabled {
+        match (voters, observers) {
+            (0, 0) => {}
+            (1, 0) => keys.warn("one server line alone: running standalone, the line is ignored"),
+            _ => keys.problem(
+                "server.",
+                format!("{voters} participants with {observers} observers cannot form an ensemble"),
+                "list at least two participants, or set standaloneEnabled=false for one",
+            ),
+        }
+        return Role::Standalone;
+    }
+    if voters == 0 {
+        let what = "standaloneEnabled=false needs at least one participant".to_owned();
+        keys.problem("server.", what, "add the server.N lines of the ensemble");
+    }
+    for (key, ticks) in [("initLimit", quorum.init_limit_ticks), ("syncLimit", quorum.sync_limit_ticks)] {
+        if ticks == 0 {
+            let example = if key == "initLimit" { 10 } else { 5 };
+            keys.missing(key, &format!("an ensemble needs it: add {key}={example}"));
+        }
+    }
+    if voters > 0 && voters.is_multiple_of(2) {
+        keys.warn(&format!(
+            "{voters} participants survive no more failures than {} would: an odd number is better",
+            voters - 1
+        ));
+    }
+    let connect_limit_ticks = match quorum.connect_limit_ticks {
+        0 => quorum.init_limit_ticks,
+        ticks => ticks,
+    };
+    Role::Quorum(Quorum { connect_limit_ticks, ..quorum })
+}
+
+fn peer_type(keys: &mut Keys) -> Option<MemberRole> {
+    let text = keys.text("peerType")?;
+    let role = MemberRole::parse(&text);
+    if role.is_none() {
+        let what = format!("peerType is {text:?}");
+        keys.problem("peerType", what, "write participant or observer");
+    }
+    role
+}
+
+pub(super) fn storage(keys: &mut Keys) -> Storage {
+    let kib = |keys: &mut Keys, key: &'static str, default: i64| {
+        let limit = keys.number(key, default, i64::MIN, i64::MAX / 1024);
+        (limit > 0).then(|| limit as u64 * 1024)
+    };
+    let flush_delay_ms = keys.number("flushDelay", 0, 0, i64::MAX) as u64;
+    let retain = keys.number("autopurge.snapRetainCount", 3, i32::MIN as i64, i32::MAX as i64);
+    if retain < 3 {
+        keys.warn(&format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"));
+    }
+    Storage {
+        ensemble: keys.text("zkops.cluster"),
+        snap_count: keys.number("snapCount", 100_000, i32::MIN as i64, i32::MAX as i64).max(2) as u32,
+        snap_log_bytes: kib(keys, "snapSizeLimitInKb", 4_194_304),
+        snapshot_compression: compression(keys),
+        prealloc_bytes: keys.number("preAllocSize", 65_536, 0, i64::MAX / 1024) as u64 * 1024,
+        log_file_bytes_max: kib(keys, "txnLogSizeLimitInKb", -1),
+        force_sync: keys.switch("forceSync", true),
+        fsync_warning_ms: keys.number("fsync.warningthresholdms", 1000, 0, i64::MAX) as u64,
+        trust_empty: keys.flag("snapshot.trust.empty", false),
+        db_autocreate: keys.flag("db.autocreate", true),
+        dir_autocreate: keys.flag("datadir.autocreate", true),
+        purge_interval_ms: keys.duration_ms("autopurge.purgeInterval", 3_600_000),
+        purge_retain: retain.max(3) as usize,
+        batch_txns_max: keys.number("maxBatchSize", 1000, 1, i32::MAX as i64) as usize,
+        write_queue_poll_ms: keys.number("maxWriteQueuePollTime", (flush_delay_ms / 3) as i64, 0, i64::MAX)
+            as u64,
+        flush_delay_ms,
+    }
+}
+
+fn compression(keys: &mut Keys) -> Compression {
+    match keys.text("snapshot.compression.method").as_deref() {
+        None | Some("") => Compression::None,
+        Some("gz") => Compression::Gzip,
+        Some("snappy") => Compression::Snappy,
+        Some(other) => {
+            let what = format!("snapshots cannot be compressed with {other:?}");
+            keys.problem("snapshot.compression.method", what, "write gz or snappy, or leave it empty");
+            Compression::None
+        }
+    }
+}
+
+pub(super) fn pipeline(keys: &mut Keys) -> Pipeline {
+    Pipeline {
+        frame_bytes_max: keys.number("jute.maxbuffer", 0xf_ffff, 1024, i32::MAX as i64) as usize,
+        outstanding_max: keys.number("globalOutstandingLimit", 1000, 1, i32::MAX as i64) as u32,
+        committed_log_txns: keys.number("commitLogCount", 500, i32::MIN as i64, i32::MAX as i64).max(500)
+            as usize,
+        extended_types: keys.flag("extendedTypesEnabled", false),
+        skip_acl: keys.switch("skipACL", false),
+        enforce_quota: keys.flag("enforceQuota", false),
+        digest: keys.flag("digest.enabled", true),
+        close_session_txn: keys.flag("closeSessionTxn.enabled", true),
+        super_digest: keys.text("DigestAuthenticationProvider.superDigest"),
+        digest_alg: keys.text("DigestAuthenticationProvider.digestAlg").unwrap_or_else(|| "SHA1".to_owned()),
+    }
+}
+
+pub(super) fn election(keys: &mut Keys) -> Election {
+    Election {
+        cnx_timeout_ms: keys.number("cnxTimeout", 5000, 1, i32::MAX as i64) as u64,
+        notification_ms_min: keys.number("fastleader.minNotificationInterval", 200, 1, i32::MAX as i64)
+            as u64,
+        notification_ms_max: keys.number("fastleader.maxNotificationInterval", 60_000, 1, i32::MAX as i64)
+            as u64,
+        tcp_keep_alive: keys.flag("tcpKeepAlive", false),
+        bind_retries: keys.number("electionPortBindRetry", 3, 0, i32::MAX as i64) as u32,
+    }
+}
+
+pub(super) fn four_letter_words(keys: &mut Keys) -> Vec<String> {
+    let list = keys.text("4lw.commands.whitelist").unwrap_or_else(|| "srvr".to_owned());
+    list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Settings that promise protection or a different quorum: ignoring them would be worse than
+/// not starting.
+pub(super) fn refuse_what_is_not_built(keys: &mut Keys) {
+    const OFF: &str = "this server cannot do it yet; remove the line, or keep Apache ZooKeeper here";
+    for key in ["sslQuorum", "portUnification", "client.portUnification", "quorum.auth.enableSasl"] {
+        if keys.bool(key, false) {
+            keys.problem(key, format!("{key}=true asks for TLS or SASL"), OFF);
+        }
+    }
+    for key in ["secureClientPort", "oraclePath", "observerMasterPort"] {
+        if keys.text(key).is_some_and(|value| value != "0") {
+            keys.problem(key, format!("{key} is set"), OFF);
+        }
+    }
+}
+
+pub(super) fn containers(keys: &mut Keys) -> Containers {
+    Containers {
+        check_interval_ms: keys.number("znode.container.checkIntervalMs", 60_000, 1, i64::MAX) as u64,
+        removals_per_minute_max: keys.number("znode.container.maxPerMinute", 10_000, 1, i32::MAX as i64)
+            as u32,
+        never_used_ms_max: keys.number("znode.container.maxNeverUsedIntervalMs", 0, 0, i64::MAX) as u64,
+    }
+}

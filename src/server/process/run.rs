@@ -1,0 +1,290 @@
+//! A server from its zoo.cfg to its end: everything is read and checked, then opened, then started; SIGTERM
+//! ends it in order.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::config::{Identity, Invalid, Listen, Quorum, Role, ServerConfig, Warning};
+use super::four_letter::{Conf, Context, QuorumConf, Whitelist};
+use super::limits::Limits;
+use super::log::LogThread;
+use super::peers::Peers;
+use super::start::{self, Settings, Started};
+use super::state::{self, Clock, Parts, State, Stopped};
+use super::{clients, sockets};
+use crate::server::store::{self, RealDisk, Refusal};
+use crate::server::zab;
+use crate::server::zab::membership::MembershipError;
+
+/// Messages of clients that wait for the state thread. A full channel slows the sockets down.
+const CHANNEL_LEN: usize = 4096;
+
+/// The same for peers, whose messages each carry what one read of a socket brought in.
+const PEER_CHANNEL_LEN: usize = 256;
+
+/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
+const SILENCE_MAX: Duration = Duration::from_millis(10_000);
+
+/// Why a server did not start or did not go on. The exit codes are the reference's (operations §10.1).
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Config(#[from] Invalid),
+    #[error("{0}")]
+    Data(#[from] Refusal),
+    #[error("the server lines of zoo.cfg: {0}")]
+    Members(#[from] MembershipError),
+    /// The data is damaged, and the peers did not make up for it.
+    #[error("{damage}\nThe data was not fetched from the other servers: {reason}")]
+    Unhealed { damage: Refusal, reason: String },
+    #[error("{}", .0.reason)]
+    Stopped(Stopped),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) | Failure::Config(_) => 2,
+            Failure::Data(_) | Failure::Unhealed { .. } => 3,
+            Failure::Members(_) | Failure::Stopped(_) | Failure::Other(_) => 1,
+        }
+    }
+}
+
+/// Runs `zkops server ARGS` until SIGTERM or SIGINT. `ARGS` are a zoo.cfg and `-Dkey=value` overrides, in any
+/// order.
+///
+/// # Errors
+/// What keeps it from starting, or from going on.
+pub fn run(args: &[String]) -> Result<(), Failure> {
+    let (file, overrides) = arguments(args)?;
+    let text = std::fs::read(&file)
+        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
+    let read = |path: &Path| std::fs::read(path);
+    let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
+    warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
+    let myid = store::read_myid(&RealDisk, &config.data_dir)?;
+    let identity = config.identity(myid)?;
+    if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
+        tracing::warn!("{warning}");
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
+    let result = serve(&runtime, &config, &identity);
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+/// `zoo.cfg` and the overrides.
+fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failure> {
+    let mut file = None;
+    let mut overrides = Vec::new();
+    for arg in args {
+        match arg.strip_prefix("-D") {
+            Some(pair) => {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
+                overrides.push((key.to_owned(), value.to_owned()));
+            }
+            None if file.is_none() && !arg.starts_with('-') => file = Some(PathBuf::from(arg)),
+            None => return Err(Failure::Usage(format!("unexpected argument `{arg}`"))),
+        }
+    }
+    match file {
+        Some(file) => Ok((file, overrides)),
+        None => Err(Failure::Usage("which zoo.cfg? Usage: zkops server zoo.cfg [-Dkey=value …]".into())),
+    }
+}
+
+fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
+    let settings = Settings::new(config, identity)?;
+    let clock = Clock::start();
+    let now = clock.now();
+    let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
+    let Started { store, replica, notes, wound } = start::open(RealDisk, &settings, seed, now)?;
+    notes.iter().for_each(|note| tracing::info!("{note}"));
+    match &wound {
+        Some(damage) => tracing::warn!("{damage}\n{}", start::healing_words(&settings)),
+        None => tracing::info!(
+            zxid = %replica.last_zxid(),
+            znodes = replica.tree().node_count(),
+            epoch = %replica.epoch(),
+            "data loaded"
+        ),
+    }
+    let _context = runtime.enter();
+    let (stop_sender, stop) = watch::channel(false);
+    let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
+    let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
+    let (log_events, from_log) = mpsc::unbounded_channel();
+
+    let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
+    let peers = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => {
+            Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?)
+        }
+    };
+    let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
+    let log = LogThread::start(store, fsync_warning, log_events.clone())
+        .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
+    let parts = Parts {
+        replica,
+        clock,
+        peers,
+        log,
+        dirs: settings.dirs,
+        log_events,
+        words: words(config, identity, clock)?,
+        whitelist: Whitelist::new(&config.four_letter_words.join(",")),
+        purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
+    };
+    let state = State { parts, from_clients, from_peers, from_log, stop: stop.clone() };
+    if let Some(listener) = client_listener {
+        let limits = Limits::new(
+            config.pipeline.frame_bytes_max,
+            config.max_client_cnxns.unwrap_or(0) as usize,
+            SILENCE_MAX,
+        );
+        runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
+    }
+    runtime.spawn(stop_on_signal(stop_sender));
+    run_state(state).map_err(|failure| match (failure, wound) {
+        (Failure::Stopped(Stopped { reason, wounded: true }), Some(damage)) => {
+            Failure::Unhealed { damage, reason }
+        }
+        (failure, _) => failure,
+    })
+}
+
+/// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
+fn run_state(state: State) -> Result<(), Failure> {
+    let thread = std::thread::Builder::new().name("state".into()).spawn(move || {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Stopped::from(error.to_string()))?;
+        runtime.block_on(state::run(state))
+    });
+    let thread = thread.map_err(|error| Failure::Other(format!("cannot start the state thread: {error}")))?;
+    match thread.join() {
+        Ok(result) => result.map_err(Failure::Stopped),
+        Err(_) => {
+            Err(Failure::Other("the state thread panicked: this is a bug, its message is above".into()))
+        }
+    }
+}
+
+async fn stop_on_signal(stop: watch::Sender<bool>) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received: end this server with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("asked to stop");
+    stop.send_replace(true);
+}
+
+fn open_peers(
+    quorum: &Quorum,
+    config: &ServerConfig,
+    identity: &Identity,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+    stop: &watch::Receiver<bool>,
+    tasks: &Handle,
+) -> Result<Peers, Failure> {
+    let own = quorum.members.get(identity.me).and_then(|member| member.addresses.first());
+    let Some((host, quorum_port, election_port)) = own else {
+        return Err(Failure::Other(format!("server.{} has no address in zoo.cfg", identity.me)));
+    };
+    let host = (!quorum.listen_on_all_ips).then_some(host.as_str());
+    let election_addr = resolve(host, *election_port)?;
+    let quorum_addr = resolve(host, *quorum_port)?;
+    let election = bind(election_addr, None, "election")?;
+    let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
+    Ok(Peers::start(election, quorum_addr, timeout, inputs, stop.clone(), tasks.clone()))
+}
+
+fn listen(at: &Listen, config: &ServerConfig) -> Result<tokio::net::TcpListener, Failure> {
+    let backlog = config.client_port_listen_backlog.and_then(|backlog| i32::try_from(backlog).ok());
+    bind(resolve(at.host.as_deref(), at.port)?, backlog, "client")
+}
+
+fn bind(addr: SocketAddr, backlog: Option<i32>, what: &str) -> Result<tokio::net::TcpListener, Failure> {
+    sockets::listen(addr, backlog).map_err(|error| {
+        Failure::Other(format!(
+            "cannot open the {what} port {addr}: {error}. Is another server running there (ss -ltnp), \
+             and is the address one of this host's?"
+        ))
+    })
+}
+
+/// The address to listen on; without a host all of them.
+fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
+    let Some(host) = host else {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+    };
+    (host, port).to_socket_addrs().ok().and_then(|mut addrs| addrs.next()).ok_or_else(|| {
+        Failure::Other(format!(
+            "the host name {host} of zoo.cfg has no address here: check /etc/hosts and DNS"
+        ))
+    })
+}
+
+fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Context, Failure> {
+    let now = clock.now();
+    let membership = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => Some(start::membership(quorum)?),
+    };
+    let quorum = match &config.role {
+        Role::Standalone => None,
+        Role::Quorum(quorum) => {
+            let own = quorum.members.get(identity.me);
+            let (quorum_port, election_port) =
+                own.and_then(|member| member.addresses.first()).map_or((0, 0), |(_, q, e)| (*q, *e));
+            Some(QuorumConf {
+                init_limit: quorum.init_limit_ticks,
+                sync_limit: quorum.sync_limit_ticks,
+                election_port,
+                quorum_port,
+                observer: identity.role == super::config::MemberRole::Observer,
+                membership: quorum.members.text(),
+            })
+        }
+    };
+    Ok(Context {
+        membership,
+        version: crate::VERSION.to_owned(),
+        conf: Conf {
+            client_port: identity.client.as_ref().map_or(-1, |at| at.port.into()),
+            data_dir: config.data_dir.join("version-2"),
+            data_log_dir: config.data_log_dir.join("version-2"),
+            tick_ms: config.tick_ms,
+            clients_per_ip_max: config.max_client_cnxns.unwrap_or(0) as usize,
+            session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),
+            session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
+            backlog: config.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32),
+            server_id: if quorum.is_some() { identity.me.0 } else { 0 },
+            quorum,
+        },
+        origin_wall_ms: now.wall_ms - now.ms as i64,
+    })
+}

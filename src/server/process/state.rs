@@ -1,0 +1,384 @@
+//! The state thread: the loop around the replica. It gathers what has arrived, steps the replica through it
+//! as one batch, and carries out what comes of it. It takes no protocol decision.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tokio::sync::{mpsc, watch};
+
+use super::batch::Written;
+use super::clients::{ClientSocket, FromClient};
+use super::four_letter::{self, Whitelist};
+use super::log::{self, FromLog, LogThread, SnapshotJob, ToLog};
+use super::peers::Peers;
+use crate::server::replica::{ClientId, Input, Now, Output, Replica};
+use crate::server::store::{Dirs, RealDisk, SnapshotFile};
+use crate::server::tree::snapshot;
+use crate::server::zab;
+use crate::wire::ids::Zxid;
+
+/// Messages taken into one batch.
+const BATCH_MAX: usize = 1024;
+
+/// Transactions handed to the log thread and not yet durable beyond which clients must wait
+/// (`globalOutstandingLimit` bounds the same thing in the reference).
+const UNDURABLE_MAX: usize = 16 * 1024;
+
+/// Batches after which a snapshot gets its turn although the queues were never empty.
+const BUSY_BATCHES_MAX: u32 = 64;
+
+/// Bytes of one snapshot chunk: bounds how long clients wait for one.
+const CHUNK_LEN: usize = 256 * 1024;
+
+/// All that the state thread is given.
+pub(super) struct State {
+    pub(super) parts: Parts,
+    pub(super) from_clients: mpsc::Receiver<FromClient>,
+    pub(super) from_peers: mpsc::Receiver<Vec<zab::Input>>,
+    pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What the loop works with.
+pub(super) struct Parts {
+    pub(super) replica: Replica,
+    pub(super) clock: Clock,
+    pub(super) peers: Option<Peers>,
+    pub(super) log: LogThread,
+    pub(super) dirs: Dirs,
+    pub(super) log_events: mpsc::UnboundedSender<FromLog>,
+    pub(super) words: four_letter::Context,
+    pub(super) whitelist: Whitelist,
+    /// How often old snapshots are removed, in ms, and how many stay.
+    pub(super) purge: Option<(u64, usize)>,
+}
+
+/// Where the replica's time comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Clock {
+        Clock { origin: Instant::now() }
+    }
+
+    pub(super) fn now(self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { ms: self.origin.elapsed().as_millis() as u64, wall_ms: wall.as_millis() as i64 }
+    }
+
+    fn at(self, ms: u64) -> tokio::time::Instant {
+        // A deadline that never comes is a day away: waking once a day costs nothing.
+        let ms = ms.min(self.now().ms + 86_400_000);
+        (self.origin + Duration::from_millis(ms)).into()
+    }
+}
+
+/// A snapshot on its way to disk, chunk by chunk between batches.
+struct Snapshotting {
+    writer: snapshot::Writer,
+    /// `None` until the log thread has made the file.
+    job: Option<SnapshotJob>,
+    /// The tree that the writer walks; another tree has no place for it.
+    generation: u64,
+    /// A chunk the snapshot thread had no room for.
+    held: Option<Bytes>,
+}
+
+/// What the loop itself keeps.
+struct Loop {
+    state: Parts,
+    sockets: HashMap<ClientId, Arc<ClientSocket>, FixedState>,
+    /// What the batch at hand has come to, not yet carried out.
+    outputs: Vec<Output>,
+    undurable: usize,
+    snapshotting: Option<Snapshotting>,
+    /// Batches since the last snapshot chunk.
+    busy_batches: u32,
+    /// When old snapshots are removed next: at the start, then at every interval.
+    purge_at: Option<tokio::time::Instant>,
+    halt: Option<Stopped>,
+}
+
+/// Why the loop ended, if not because it was asked to.
+#[derive(Debug)]
+pub struct Stopped {
+    pub reason: String,
+    /// The replica's damaged data had not been made good.
+    pub wounded: bool,
+}
+
+impl From<String> for Stopped {
+    fn from(reason: String) -> Stopped {
+        Stopped { reason, wounded: false }
+    }
+}
+
+/// What has arrived and makes up the next batch.
+#[derive(Default)]
+struct Arrived {
+    log: Vec<FromLog>,
+    peers: Vec<Vec<zab::Input>>,
+    clients: Vec<FromClient>,
+}
+
+/// Runs until told to stop, or until going on would be wrong.
+///
+/// # Errors
+/// The reason to end that is not a request to stop.
+pub(super) async fn run(state: State) -> Result<(), Stopped> {
+    let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
+    let mut this = Loop {
+        state: parts,
+        sockets: HashMap::default(),
+        outputs: Vec::new(),
+        undurable: 0,
+        snapshotting: None,
+        busy_batches: 0,
+        purge_at: None,
+        halt: None,
+    };
+    this.purge_at = this.state.purge.map(|_| tokio::time::Instant::now());
+    let now = this.state.clock.now();
+    this.step(now, Input::Tick);
+    let mut arrived = Arrived::default();
+    loop {
+        this.finish_batch();
+        if let Some(reason) = this.halt.take() {
+            return Err(reason);
+        }
+        let deadline = this.deadline();
+        let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
+        let snapshot_turn = this.snapshot_turn();
+        let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            1.. = from_log.recv_many(&mut arrived.log, BATCH_MAX) => {}
+            1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX) => {}
+            1.. = from_clients.recv_many(&mut arrived.clients, BATCH_MAX), if clients_may => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = snapshot_turn, if snapshotting => this.write_chunk(),
+        }
+        // What came at the same time shares the fsync and the writes.
+        drain(&mut arrived.log, || from_log.try_recv().ok());
+        drain(&mut arrived.peers, || from_peers.try_recv().ok());
+        if clients_may {
+            drain(&mut arrived.clients, || from_clients.try_recv().ok());
+        }
+        this.take(&mut arrived, deadline);
+    }
+    this.state.log.finish();
+    Ok(())
+}
+
+fn drain<T>(into: &mut Vec<T>, mut next: impl FnMut() -> Option<T>) {
+    while into.len() < BATCH_MAX
+        && let Some(message) = next()
+    {
+        into.push(message);
+    }
+}
+
+impl Loop {
+    /// When the loop must wake up although nothing has arrived.
+    fn deadline(&self) -> tokio::time::Instant {
+        let deadline = self.state.clock.at(self.state.replica.deadline_ms());
+        self.purge_at.map_or(deadline, |purge_at| purge_at.min(deadline))
+    }
+
+    /// Steps through a batch. Time passes under full load, too: neither ticks nor snapshots wait for a lull.
+    fn take(&mut self, arrived: &mut Arrived, deadline: tokio::time::Instant) {
+        let now = self.state.clock.now();
+        for event in arrived.log.drain(..) {
+            self.log_event(now, event);
+        }
+        for input in arrived.peers.drain(..).flatten() {
+            self.step(now, Input::Peer(input));
+        }
+        for message in arrived.clients.drain(..) {
+            self.client_message(now, message);
+        }
+        if tokio::time::Instant::now() >= deadline {
+            self.step(self.state.clock.now(), Input::Tick);
+            self.purge_if_due();
+        }
+        self.busy_batches += 1;
+        if self.busy_batches > BUSY_BATCHES_MAX && self.snapshotting.is_some() {
+            self.write_chunk();
+        }
+    }
+
+    fn step(&mut self, now: Now, input: Input) {
+        self.state.replica.step(now, input, &mut self.outputs);
+    }
+
+    /// Carries out what the batch has come to: one message to the log thread, so that one fsync covers the
+    /// batch, and one write per socket for everything it is owed.
+    fn finish_batch(&mut self) {
+        self.act_on_outputs();
+        let sockets = &mut self.sockets;
+        self.state.replica.drain_clients(|client, bytes, closing| {
+            if let Some(socket) = sockets.get(&client) {
+                if !bytes.is_empty() {
+                    socket.send(bytes);
+                }
+                if closing {
+                    socket.close_after_writes();
+                    sockets.remove(&client);
+                }
+            }
+        });
+    }
+
+    fn act_on_outputs(&mut self) {
+        let mut ops = Vec::new();
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::Persist { id, op } => ops.push((id, op)),
+                Output::Peer(output) => {
+                    if let Some(peers) = &mut self.state.peers {
+                        peers.act(output);
+                    }
+                }
+                Output::PeerSnapshot { conn, body } => {
+                    if let Some(peers) = &mut self.state.peers {
+                        peers.send(conn, body);
+                    }
+                }
+                Output::Note(line) => tracing::info!("{line}"),
+                Output::Halt { reason } => {
+                    let wounded = self.state.replica.is_wounded();
+                    self.halt.get_or_insert(Stopped { reason, wounded });
+                }
+            }
+        }
+        if !ops.is_empty() {
+            self.undurable += ops.len();
+            // A log thread that is gone has said why; the loop ends on that.
+            let _ = self.state.log.commands.send(ToLog::Persist { ops });
+        }
+        if let Some(peers) = &mut self.state.peers {
+            peers.flush();
+        }
+    }
+
+    fn client_message(&mut self, now: Now, message: FromClient) {
+        match message {
+            FromClient::Up { client, addr, socket } => {
+                self.sockets.insert(client, socket);
+                self.step(now, Input::ClientUp { client, addr });
+            }
+            FromClient::Frames { client, frames } => {
+                for frame in frames {
+                    self.step(now, Input::ClientFrame { client, frame });
+                }
+            }
+            FromClient::Down { client } => {
+                self.sockets.remove(&client);
+                self.step(now, Input::ClientDown { client });
+            }
+            FromClient::FourLetter { word, answer } => {
+                let text = four_letter::answer(
+                    word,
+                    &self.state.replica,
+                    now,
+                    &self.state.words,
+                    &self.state.whitelist,
+                );
+                let _ = answer.send(text);
+            }
+        }
+    }
+
+    fn log_event(&mut self, now: Now, event: FromLog) {
+        match event {
+            FromLog::Written(Written::Persisted { id, ops }) => {
+                self.undurable = self.undurable.saturating_sub(ops);
+                self.step(now, Input::Persisted { id });
+            }
+            FromLog::Written(Written::Reloaded { id, ops, recovered }) => {
+                self.undurable = self.undurable.saturating_sub(ops);
+                let tree = Box::new(recovered.tree);
+                self.step(now, Input::Reloaded { id, tree, tail: recovered.tail });
+            }
+            FromLog::Written(Written::Note(line)) => tracing::warn!("{line}"),
+            FromLog::Written(Written::SnapshotDue) => self.start_snapshot(),
+            FromLog::SnapshotBegun { zxid, file } => self.snapshot_begun(zxid, *file),
+            FromLog::SnapshotDone { zxid } => {
+                tracing::info!(%zxid, "snapshot written");
+            }
+            FromLog::Failed { reason } => self.halt = Some(reason.into()),
+        }
+    }
+
+    /// Only a serving replica's tree is known to be committed (quorum §6.1 I5).
+    fn start_snapshot(&mut self) {
+        if self.snapshotting.is_some() || !self.state.replica.settled() {
+            return;
+        }
+        let generation = self.state.replica.tree_generation();
+        let writer = snapshot::Writer::open(self.state.replica.tree_mut());
+        let _ = self.state.log.commands.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
+        self.snapshotting = Some(Snapshotting { writer, generation, job: None, held: None });
+    }
+
+    /// The log thread has made the file; chunks may flow.
+    fn snapshot_begun(&mut self, zxid: Zxid, file: SnapshotFile<RealDisk>) {
+        // One that was given up may have been of the same zxid: its file is no worse.
+        let awaits = |current: &&mut Snapshotting| current.writer.zxid() == zxid && current.job.is_none();
+        let Some(current) = self.snapshotting.as_mut().filter(awaits) else { return };
+        match SnapshotJob::start(file, zxid, self.state.log_events.clone()) {
+            Ok(job) => current.job = Some(job),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot could not be started; the log goes on growing");
+                self.give_up_snapshot();
+            }
+        }
+    }
+
+    /// An unfinished file has no name that counts, and goes with its job.
+    fn give_up_snapshot(&mut self) {
+        let Some(current) = self.snapshotting.take() else { return };
+        if current.generation == self.state.replica.tree_generation() {
+            current.writer.close(self.state.replica.tree_mut());
+        }
+    }
+
+    /// Comes when nothing else is there to do; a moment later when the snapshot thread is behind.
+    fn snapshot_turn(&self) -> impl Future<Output = ()> + use<> {
+        let behind = self.snapshotting.as_ref().is_some_and(|current| current.held.is_some());
+        tokio::time::sleep(Duration::from_millis(u64::from(behind)))
+    }
+
+    fn write_chunk(&mut self) {
+        self.busy_batches = 0;
+        let Some(current) = &mut self.snapshotting else { return };
+        if current.generation != self.state.replica.tree_generation() || !self.state.replica.settled() {
+            return self.give_up_snapshot();
+        }
+        let Some(job) = &current.job else { return };
+        let tree = self.state.replica.tree_mut();
+        match current.held.take().or_else(|| current.writer.chunk(tree, CHUNK_LEN)) {
+            Some(chunk) => current.held = job.offer(chunk),
+            None => {
+                job.finish(tree.last_zxid(), tree.digest());
+                self.give_up_snapshot();
+            }
+        }
+    }
+
+    fn purge_if_due(&mut self) {
+        let Some((interval_ms, retain)) = self.state.purge else { return };
+        if self.purge_at.is_some_and(|at| at > tokio::time::Instant::now()) {
+            return;
+        }
+        self.purge_at = Some(tokio::time::Instant::now() + Duration::from_millis(interval_ms));
+        log::purge(self.state.dirs.clone(), retain);
+    }
+}

@@ -1,0 +1,266 @@
+//! Which connection watches which path, and who is told of a change (client-protocol §5).
+//!
+//! It knows connections by number only: whether an event may be delivered (the ACL filter) and how it is
+//! written are the caller's.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+use smallvec::SmallVec;
+
+use super::ClientId;
+use crate::server::mutants::{self, Mutant};
+use crate::wire::proto::{EventType, WatcherType};
+
+/// How a watch was set (§5.1). A connection may hold several on one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Modes(u8);
+
+impl Modes {
+    pub(super) const STANDARD: Modes = Modes(1);
+    pub(super) const PERSISTENT: Modes = Modes(2);
+    pub(super) const RECURSIVE: Modes = Modes(4);
+
+    const fn has(self, other: Modes) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// The two tables of §5.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Data,
+    Child,
+}
+
+/// One firing: the event's type and the connections that get it, in a fixed order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Firing {
+    pub(super) event: EventType,
+    pub(super) clients: SmallVec<[ClientId; 4]>,
+}
+
+/// All watches of one server.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    data: Table,
+    child: Table,
+}
+
+impl Watches {
+    pub(super) fn add(&mut self, kind: Kind, path: &str, client: ClientId, mode: Modes) {
+        self.table(kind).add(path, client, mode);
+    }
+
+    /// A node came to be: its data watchers, then its parent's child watchers.
+    pub(super) fn created(&mut self, path: &str, parent: &str) -> [Firing; 2] {
+        [
+            Firing { event: EventType::NodeCreated, clients: self.data.fire(path, &[]) },
+            Firing { event: EventType::NodeChildrenChanged, clients: self.child.fire(parent, &[]) },
+        ]
+    }
+
+    /// A node is gone: data watchers, child watchers that were not just told, the parent's child watchers.
+    pub(super) fn deleted(&mut self, path: &str, parent: &str) -> [Firing; 3] {
+        let data = self.data.fire(path, &[]);
+        let child = self.child.fire(path, &data);
+        [
+            Firing { event: EventType::NodeDeleted, clients: data },
+            Firing { event: EventType::NodeDeleted, clients: child },
+            Firing { event: EventType::NodeChildrenChanged, clients: self.child.fire(parent, &[]) },
+        ]
+    }
+
+    pub(super) fn data_changed(&mut self, path: &str) -> Firing {
+        Firing { event: EventType::NodeDataChanged, clients: self.data.fire(path, &[]) }
+    }
+
+    /// Whether the connection holds such a watch on exactly this path (§5.4).
+    pub(super) fn has(&self, path: &str, client: ClientId, kind: WatcherType) -> bool {
+        let (data, child) = (self.data.modes(path, client), self.child.modes(path, client));
+        match kind {
+            WatcherType::Children => child.has(Modes::STANDARD),
+            WatcherType::Data => data.has(Modes::STANDARD),
+            WatcherType::Any => data.0 | child.0 != 0,
+            WatcherType::Persistent => data.has(Modes::PERSISTENT),
+            WatcherType::PersistentRecursive => data.has(Modes::RECURSIVE),
+        }
+    }
+
+    /// Drops such watches; false when there was none.
+    pub(super) fn remove(&mut self, path: &str, client: ClientId, kind: WatcherType) -> bool {
+        let all = Modes(7);
+        let (data, child) = match kind {
+            WatcherType::Children => (None, Some(Modes::STANDARD)),
+            WatcherType::Data => (Some(Modes::STANDARD), None),
+            WatcherType::Any => (Some(all), Some(all)),
+            WatcherType::Persistent => (Some(Modes::PERSISTENT), Some(Modes::PERSISTENT)),
+            WatcherType::PersistentRecursive => (Some(Modes::RECURSIVE), None),
+        };
+        let data = data.is_some_and(|modes| self.data.remove(path, client, modes));
+        let child = child.is_some_and(|modes| self.child.remove(path, client, modes));
+        data || child
+    }
+
+    /// The connection is gone, and its watches with it.
+    pub(super) fn drop_client(&mut self, client: ClientId) {
+        self.data.drop_client(client);
+        self.child.drop_client(client);
+    }
+
+    /// Watches in both tables, a path and a connection counted once each table.
+    pub(super) fn count(&self) -> usize {
+        self.data.count + self.child.count
+    }
+
+    /// (connections, paths, watches) of the data table: what `wchs` shows (operations §8.2 TRAP).
+    pub(super) fn summary(&self) -> (usize, usize, usize) {
+        (self.data.by_client.len(), self.data.by_path.len(), self.data.count)
+    }
+
+    fn table(&mut self, kind: Kind) -> &mut Table {
+        match kind {
+            Kind::Data => &mut self.data,
+            Kind::Child => &mut self.child,
+        }
+    }
+}
+
+/// Watchers of one path, sorted by connection: a new connection has the highest number, so adding is
+/// mostly an append.
+type Watchers = SmallVec<[(ClientId, Modes); 2]>;
+
+#[derive(Debug, Default)]
+struct Table {
+    by_path: HashMap<Arc<str>, Watchers, FixedState>,
+    by_client: HashMap<ClientId, HashSet<Arc<str>, FixedState>, FixedState>,
+    count: usize,
+    /// Recursive watches held; none means that ancestors need no look.
+    recursive: usize,
+}
+
+impl Table {
+    fn add(&mut self, path: &str, client: ClientId, mode: Modes) {
+        let path = match self.by_path.get_key_value(path) {
+            Some((path, _)) => path.clone(),
+            None => Arc::from(path),
+        };
+        let watchers = self.by_path.entry(path.clone()).or_default();
+        let before = match watchers.binary_search_by_key(&client, |w| w.0) {
+            Ok(at) => {
+                let before = watchers[at].1;
+                watchers[at].1 = Modes(before.0 | mode.0);
+                before
+            }
+            Err(at) => {
+                watchers.insert(at, (client, mode));
+                self.count += 1;
+                self.by_client.entry(client).or_default().insert(path);
+                Modes(0)
+            }
+        };
+        if mode.has(Modes::RECURSIVE) && !before.has(Modes::RECURSIVE) {
+            self.recursive += 1;
+        }
+    }
+
+    /// Who is told of a change of `path`, `skip` (sorted) excepted. One-shot watches are used up.
+    fn fire(&mut self, path: &str, skip: &[ClientId]) -> SmallVec<[ClientId; 4]> {
+        let mut told: SmallVec<[ClientId; 4]> = SmallVec::new();
+        if let Some(watchers) = self.by_path.get_mut(path) {
+            told.extend(watchers.iter().map(|w| w.0));
+            let mut spent = Modes::STANDARD;
+            if mutants::on(Mutant::WatchNotUsedUp) {
+                spent = Modes(0);
+            } else if mutants::on(Mutant::PersistentWatchUsedUp) {
+                spent.0 |= Modes::PERSISTENT.0;
+            }
+            let used_up: SmallVec<[ClientId; 4]> =
+                watchers.iter().filter(|w| w.1.0 & !spent.0 == 0).map(|w| w.0).collect();
+            watchers.retain(|w| {
+                w.1.0 &= !spent.0;
+                w.1.0 != 0
+            });
+            if watchers.is_empty() {
+                self.by_path.remove(path);
+            }
+            self.count -= used_up.len();
+            used_up.into_iter().for_each(|client| self.unlink(client, path));
+        }
+        if self.recursive > 0 {
+            self.add_recursive(path, &mut told);
+        }
+        if !skip.is_empty() {
+            told.retain(|client| skip.binary_search(client).is_err());
+        }
+        told
+    }
+
+    /// Adds the recursive watchers of the path's ancestors, once each, keeping the order by connection.
+    fn add_recursive(&self, path: &str, told: &mut SmallVec<[ClientId; 4]>) {
+        let mut at = path;
+        while let Some(parent) = crate::wire::proto::path::parent(at) {
+            at = parent;
+            let Some(watchers) = self.by_path.get(at) else { continue };
+            for (client, _) in watchers.iter().filter(|w| w.1.has(Modes::RECURSIVE)) {
+                if let Err(slot) = told.binary_search(client) {
+                    told.insert(slot, *client);
+                }
+            }
+        }
+    }
+
+    fn modes(&self, path: &str, client: ClientId) -> Modes {
+        let found = self.by_path.get(path).and_then(|watchers| {
+            let at = watchers.binary_search_by_key(&client, |w| w.0).ok()?;
+            Some(watchers[at].1)
+        });
+        found.unwrap_or(Modes(0))
+    }
+
+    fn remove(&mut self, path: &str, client: ClientId, modes: Modes) -> bool {
+        let Some(watchers) = self.by_path.get_mut(path) else { return false };
+        let Ok(at) = watchers.binary_search_by_key(&client, |w| w.0) else { return false };
+        let before = watchers[at].1;
+        if !before.has(modes) {
+            return false;
+        }
+        if before.has(Modes::RECURSIVE) && modes.has(Modes::RECURSIVE) {
+            self.recursive -= 1;
+        }
+        watchers[at].1 = Modes(before.0 & !modes.0);
+        if watchers[at].1 == Modes(0) {
+            watchers.remove(at);
+            if watchers.is_empty() {
+                self.by_path.remove(path);
+            }
+            self.count -= 1;
+            self.unlink(client, path);
+        }
+        true
+    }
+
+    fn drop_client(&mut self, client: ClientId) {
+        for path in self.by_client.remove(&client).unwrap_or_default() {
+            let Some(watchers) = self.by_path.get_mut(&path) else { continue };
+            if let Ok(at) = watchers.binary_search_by_key(&client, |w| w.0) {
+                let (_, modes) = watchers.remove(at);
+                self.count -= 1;
+                self.recursive -= usize::from(modes.has(Modes::RECURSIVE));
+            }
+            if watchers.is_empty() {
+                self.by_path.remove(&path);
+            }
+        }
+    }
+
+    fn unlink(&mut self, client: ClientId, path: &str) {
+        if let Some(paths) = self.by_client.get_mut(&client) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.by_client.remove(&client);
+            }
+        }
+    }
+}

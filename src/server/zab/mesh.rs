@@ -1,0 +1,236 @@
+//! The election connections: one per pair of servers, kept by the higher id (quorum-protocol
+//! §1.1). Notifications are idempotent states, so nothing is queued for a peer that is not
+//! connected: when its connection comes up, the owner sends the state of that moment, which is
+//! the reference's queue of one plus its "last message again" in one rule.
+//!
+//! It reads no vote and knows no role.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::ballot::Hello;
+use super::{ConnId, Membership, Output};
+use crate::wire::ids::ServerId;
+
+/// Servers outside the config that may hold an election connection: joiners are few (TRAP Q11),
+/// and each costs a socket and a dial back to an address of its choosing.
+const STRANGERS_MAX: usize = 16;
+/// Pause after a failed dial, doubled up to the maximum: short enough for a restart on the same
+/// host, long enough not to flood a dead one.
+const REDIAL_MS_MIN: u64 = 50;
+const REDIAL_MS_MAX: u64 = 1000;
+/// How long a higher peer may take to dial back before it is called again.
+const DIAL_BACK_MS: u64 = 2000;
+
+pub(super) struct Mesh {
+    me: ServerId,
+    hello: Bytes,
+    peers: BTreeMap<ServerId, Peer>,
+    by_conn: BTreeMap<ConnId, ServerId>,
+    dial_timeout_ms: u64,
+    /// Keep every voter connected (during an election), not only those somebody talks to.
+    eager: bool,
+}
+
+#[derive(Default)]
+struct Peer {
+    member: bool,
+    voter: bool,
+    address: Option<(String, u16)>,
+    /// The connection in use.
+    conn: Option<ConnId>,
+    /// The dial in progress and when it is given up.
+    dial: Option<(ConnId, u64)>,
+    /// There is something to say once connected.
+    wanted: bool,
+    redial_at_ms: u64,
+    redial_pause_ms: u64,
+}
+
+impl Mesh {
+    pub(super) fn new(me: ServerId, membership: &Membership, dial_timeout_ms: u64) -> Mesh {
+        let election = |m: &super::Member| (m.address().host.clone(), m.address().election_port);
+        let hello =
+            Hello { sid: me, addresses: membership.get(me).map(election).into_iter().collect() }.encode();
+        let peer = |m: &super::Member| Peer {
+            member: true,
+            voter: membership.is_voter(m.id),
+            address: Some(election(m)),
+            ..Peer::default()
+        };
+        let peers = membership.members().filter(|m| m.id != me).map(|m| (m.id, peer(m))).collect();
+        Mesh { me, hello, peers, by_conn: BTreeMap::new(), dial_timeout_ms, eager: false }
+    }
+
+    pub(super) fn is_connected(&self, peer: ServerId) -> bool {
+        self.peers.get(&peer).is_some_and(|p| p.conn.is_some())
+    }
+
+    /// The peer behind an election connection.
+    pub(super) fn peer_of(&self, conn: ConnId) -> Option<ServerId> {
+        self.by_conn.get(&conn).copied().filter(|sid| self.peers[sid].conn == Some(conn))
+    }
+
+    pub(super) fn set_eager(&mut self, eager: bool) {
+        self.eager = eager;
+    }
+
+    /// Sends a notification, or arranges for a connection; see the module's head.
+    pub(super) fn send(&mut self, to: ServerId, bytes: Bytes, out: &mut Vec<Output>) {
+        let Some(peer) = self.peers.get_mut(&to) else {
+            return;
+        };
+        match peer.conn {
+            Some(conn) => out.push(Output::SendElection { conn, bytes }),
+            None => peer.wanted = true,
+        }
+    }
+
+    /// A dialled connection is up. Returns the peer when the connection is to be used.
+    pub(super) fn up(&mut self, conn: ConnId, now_ms: u64, out: &mut Vec<Output>) -> Option<ServerId> {
+        let Some(sid) = self.by_conn.get(&conn).copied() else {
+            out.push(Output::Close { conn });
+            return None;
+        };
+        let peer = self.peers.get_mut(&sid).expect("by_conn names known peers");
+        if peer.dial.is_none_or(|(dialled, _)| dialled != conn) {
+            return None;
+        }
+        peer.dial = None;
+        out.push(Output::SendElection { conn, bytes: self.hello.clone() });
+        if sid > self.me {
+            // The higher id keeps the connections: it has our address now and dials back.
+            peer.redial_at_ms = now_ms + DIAL_BACK_MS;
+            self.by_conn.remove(&conn);
+            out.push(Output::Close { conn });
+            return None;
+        }
+        self.adopt(sid, conn, out);
+        Some(sid)
+    }
+
+    /// An accepted connection says who it is. Returns the peer when the connection is to be used.
+    pub(super) fn hello(
+        &mut self,
+        conn: ConnId,
+        hello: &Hello,
+        now_ms: u64,
+        out: &mut Vec<Output>,
+    ) -> Option<ServerId> {
+        let sid = hello.sid;
+        let known = self.peers.contains_key(&sid);
+        let strangers = self.peers.values().filter(|p| !p.member).count();
+        let unreachable = sid < self.me && !known && hello.addresses.is_empty();
+        // Our own id is a second server with the same myid; the largest id is the reference's
+        // nameless observer, which never worked (§1.1).
+        if sid == self.me || sid.0 == i64::MAX || unreachable || (!known && strangers >= STRANGERS_MAX) {
+            out.push(Output::Note(format!("election connection that calls itself {sid:?} refused")));
+            out.push(Output::Close { conn });
+            return None;
+        }
+        let peer = self.peers.entry(sid).or_default();
+        if sid > self.me {
+            self.adopt(sid, conn, out);
+            return Some(sid);
+        }
+        // TRAP Q4: dial back to the address inside HELLO. TRAP Q6: the old connection goes first.
+        out.push(Output::Close { conn });
+        if let Some(address) = hello.addresses.first() {
+            peer.address = Some(address.clone());
+        }
+        peer.wanted = true;
+        peer.redial_at_ms = now_ms;
+        if let Some(old) = peer.conn.take() {
+            self.by_conn.remove(&old);
+            out.push(Output::Close { conn: old });
+        }
+        None
+    }
+
+    /// A connection is gone. Says whether it was one of ours.
+    pub(super) fn down(&mut self, conn: ConnId, now_ms: u64) -> bool {
+        let Some(sid) = self.by_conn.remove(&conn) else {
+            return false;
+        };
+        let peer = self.peers.get_mut(&sid).expect("by_conn names known peers");
+        if peer.conn == Some(conn) {
+            peer.conn = None;
+            peer.redial_at_ms = peer.redial_at_ms.max(now_ms + REDIAL_MS_MIN);
+        }
+        if peer.dial.is_some_and(|(dialled, _)| dialled == conn) {
+            peer.dial = None;
+            peer.redial_pause_ms = (peer.redial_pause_ms * 2).clamp(REDIAL_MS_MIN, REDIAL_MS_MAX);
+            peer.redial_at_ms = now_ms + peer.redial_pause_ms;
+            // Outside an election one try is enough: who needs an answer asks again.
+            peer.wanted &= self.eager;
+        }
+        self.forget_idle_stranger(sid);
+        true
+    }
+
+    /// Dials who is wanted and not connected, and gives up dials that take too long.
+    pub(super) fn timers(&mut self, now_ms: u64, next_conn: &mut u64, out: &mut Vec<Output>) {
+        let expired: Vec<ConnId> = self
+            .peers
+            .values()
+            .filter_map(|p| p.dial)
+            .filter(|(_, give_up_ms)| *give_up_ms <= now_ms)
+            .map(|(conn, _)| conn)
+            .collect();
+        for conn in expired {
+            out.push(Output::Close { conn });
+            self.down(conn, now_ms);
+        }
+        let eager = self.eager;
+        for (sid, peer) in &mut self.peers {
+            if !peer.wants_dial(eager) || peer.redial_at_ms > now_ms {
+                continue;
+            }
+            let Some((host, port)) = peer.address.clone() else {
+                peer.wanted = false;
+                continue;
+            };
+            let conn = ConnId(*next_conn);
+            *next_conn += 2;
+            peer.dial = Some((conn, now_ms + self.dial_timeout_ms));
+            self.by_conn.insert(conn, *sid);
+            out.push(Output::DialElection { conn, to: *sid, host, port });
+        }
+    }
+
+    pub(super) fn deadline_ms(&self) -> u64 {
+        let due = |p: &Peer| match p.dial {
+            Some((_, give_up_ms)) => give_up_ms,
+            None if p.wants_dial(self.eager) => p.redial_at_ms,
+            None => u64::MAX,
+        };
+        self.peers.values().map(due).min().unwrap_or(u64::MAX)
+    }
+
+    /// Makes `conn` the connection to `sid`, in place of an older one.
+    fn adopt(&mut self, sid: ServerId, conn: ConnId, out: &mut Vec<Output>) {
+        let peer = self.peers.entry(sid).or_default();
+        peer.wanted = false;
+        peer.redial_at_ms = 0;
+        peer.redial_pause_ms = 0;
+        let dialled = peer.dial.take().map(|(conn, _)| conn);
+        for old in peer.conn.replace(conn).into_iter().chain(dialled) {
+            self.by_conn.remove(&old);
+            out.push(Output::Close { conn: old });
+        }
+        self.by_conn.insert(conn, sid);
+    }
+
+    fn forget_idle_stranger(&mut self, sid: ServerId) {
+        if self.peers.get(&sid).is_some_and(|p| !p.member && p.conn.is_none() && p.dial.is_none()) {
+            self.peers.remove(&sid);
+        }
+    }
+}
+
+impl Peer {
+    fn wants_dial(&self, eager: bool) -> bool {
+        self.conn.is_none() && self.dial.is_none() && (self.wanted || (eager && self.voter))
+    }
+}

@@ -1,0 +1,78 @@
+//! Leading: the clock (quorum-protocol §2.8). Pings every half tick, read timeouts, slow ackers,
+//! and once per tick the question whether a quorum still follows.
+
+use super::leader::{Leader, Stage, ping_pause_ms};
+use super::learner_link;
+use super::{ConnId, Next, Turn};
+use crate::server::mutants::{self, Mutant};
+
+/// A candidate without enough connected voters gives up after this many ticks: the whole init
+/// limit would be waited for servers that have died since they voted.
+const LONELY_TICKS_MAX: u64 = 2;
+
+impl Leader {
+    pub(super) fn timers(&mut self, t: &mut Turn) -> Next {
+        if self.give_up_ms <= t.now_ms {
+            let what = match self.stage {
+                Stage::Gathering => "said which epoch it accepts",
+                Stage::Accepting | Stage::Electing => "promised to follow",
+                Stage::Syncing | Stage::Serving => "synced",
+            };
+            return Next::Leave(format!("no quorum of servers {what} within the init limit"));
+        }
+        let silent: Vec<ConnId> =
+            self.links.values().filter(|link| link.read_by_ms <= t.now_ms).map(|link| link.conn).collect();
+        for conn in silent {
+            self.cut(t, conn, "was silent for too long");
+        }
+        if self.next_ping_ms > t.now_ms {
+            return Next::Stay;
+        }
+        self.next_ping_ms = t.now_ms + ping_pause_ms(t.core);
+        self.full_tick = !self.full_tick;
+        self.ping(t);
+        if self.stage == Stage::Serving {
+            if !self.full_tick && !self.is_followed(t) && !mutants::on(Mutant::UnfollowedLeaderStays) {
+                return Next::Leave("a quorum of servers no longer follows".to_owned());
+            }
+        } else if self.is_followed(t) {
+            self.lonely_since_ms = t.now_ms;
+        } else if self.lonely_since_ms + LONELY_TICKS_MAX * t.core.config.tick_ms <= t.now_ms {
+            return Next::Leave("no quorum of servers is connected".to_owned());
+        }
+        Next::Stay
+    }
+
+    pub(super) fn deadline_ms(&self) -> u64 {
+        let reads = self.links.values().map(|link| link.read_by_ms);
+        reads.chain([self.give_up_ms, self.next_ping_ms]).min().unwrap_or(u64::MAX)
+    }
+
+    fn ping(&mut self, t: &mut Turn) {
+        let limit_ms = t.core.config.sync_ms();
+        let slow: Vec<ConnId> = self
+            .links
+            .values()
+            .filter(|link| link.is_slow(t.now_ms, limit_ms))
+            .map(|link| link.conn)
+            .collect();
+        for conn in slow {
+            self.cut(t, conn, "does not acknowledge proposals in time");
+        }
+        // From NEWLEADER on: a learner that waits there for the quorum must not time out.
+        self.send_pings(t, |link| link.is_gated() || link.stage == learner_link::Stage::Live);
+    }
+
+    /// Whether this server and the learners heard of lately are a quorum.
+    fn is_followed(&self, t: &Turn) -> bool {
+        let config = &t.core.config;
+        let observes = |link: &learner_link::Link| link.observer && link.synced_by_ms > t.now_ms;
+        if mutants::on(Mutant::ObserversKeepTheLeader) && self.links.values().any(observes) {
+            return true;
+        }
+        config.membership.is_quorum(|sid| {
+            let alive = |link: &learner_link::Link| link.is_voter(sid) && link.synced_by_ms > t.now_ms;
+            sid == config.me || self.links.values().any(alive)
+        })
+    }
+}
