@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::path::validate;
+use super::path::{PathError, validate};
 use super::*;
 use crate::wire::ids::SessionId;
 use crate::wire::jute::{Reader, Writer};
@@ -49,6 +49,18 @@ fn the_read_only_byte_is_optional_both_ways() {
         ConnectResponse::refused(with).encode(&mut w);
         assert_eq!(w.len(), len);
     }
+}
+
+/// A path may fill a frame, and comes before anybody is asked for a right: one pass, or a server stands still for
+/// as long as a stranger likes (half a million components took minutes when each was looked for from the front).
+#[test]
+fn a_path_that_fills_a_frame_is_walked_once() {
+    let long = "/ü".repeat(350_000);
+    assert_eq!(validate(&long), Ok(()));
+    let Err(PathError::Invalid { reason, at, .. }) = validate(&format!("{long}/../b")) else {
+        panic!("a relative path deep down is refused")
+    };
+    assert_eq!((reason, at), ("relative paths not allowed", 700_002));
 }
 
 #[test]
