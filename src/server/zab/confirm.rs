@@ -10,8 +10,7 @@
 use super::leader::Leader;
 use super::learner_link::{Link, Stage};
 use super::wire::{Kind, Packet};
-use super::{Output, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{Output, Turn, bent};
 
 /// Rounds of asking, one at a time: questions that come while one is under way share the next.
 #[derive(Debug, Default)]
@@ -50,8 +49,8 @@ impl Leader {
     /// The number of a round that proves, once it is confirmed, that this server led at the time of this call.
     pub(super) fn confirm(&mut self, t: &mut Turn) -> u64 {
         let rounds = &mut self.confirmation;
-        if mutants::on(Mutant::SyncByDeposedLeader) {
-            return rounds.confirmed;
+        if let Some(round) = bent::confirm(rounds.confirmed) {
+            return round;
         }
         rounds.wanted = rounds.begun + 1;
         let wanted = rounds.wanted;
@@ -92,7 +91,7 @@ impl Leader {
 
     fn has_proof(&self, t: &Turn) -> bool {
         let config = &t.core.config;
-        config.membership.is_quorum(|sid| {
+        config.is_quorum(|sid| {
             let follows = |link: &Link| link.is_voter(sid) && link.pings.is_proof();
             sid == config.me || self.links.values().any(follows)
         })

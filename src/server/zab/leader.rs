@@ -10,8 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::confirm::Confirmation;
 use super::learner_link::{self, Link};
 use super::wire::Kind;
-use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// Connections to the quorum port at a time: every member and joiner has one, a few more while
@@ -183,7 +182,7 @@ impl Leader {
                 Stage::Electing if self.has_quorum(t.core, &self.promised) => self.begin_sync(t),
                 Stage::Syncing if t.core.ledger.current() == self.epoch => {
                     self.synced.insert(t.core.config.me);
-                    if self.has_quorum(t.core, &self.synced) || mutants::on(Mutant::LeadsBeforeQuorumSynced) {
+                    if self.has_quorum(t.core, &self.synced) || bent::leads_before_quorum() {
                         self.establish(t);
                     }
                 }
@@ -202,7 +201,7 @@ impl Leader {
     }
 
     pub(super) fn has_quorum(&self, core: &Core, set: &BTreeSet<ServerId>) -> bool {
-        core.config.membership.is_quorum(|sid| set.contains(&sid))
+        core.config.is_quorum(|sid| set.contains(&sid))
     }
 
     /// A quorum has the initial history durable: the leader leads (§2.6).
