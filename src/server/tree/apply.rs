@@ -8,13 +8,13 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::acl::AclList;
+use super::bent;
 use super::digest;
 use super::node::{NodeId, StoredStat};
 use super::nodes::{self, split};
 use super::outcome::Outcome;
 use super::state::Tree;
 use super::txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest};
-use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Str;
 use crate::wire::proto::{Acl, ErrorCode, OpCode, Owner};
@@ -92,7 +92,7 @@ impl Tree {
 
     fn apply_multi(&mut self, at: At, ops: &[SubTxn], changes: &mut Changes) -> Outcome {
         let failed_at = ops.iter().position(|op| matches!(op.body, TxnBody::Error(_)));
-        let Some(failed_at) = failed_at.filter(|_| !mutants::on(Mutant::FailedMultiApplied)) else {
+        let Some(failed_at) = failed_at.filter(|_| !bent::applies_failed_multi()) else {
             return Outcome::Multi(
                 ops.iter().map(|op| self.apply_one(at, op.kind, &op.body, changes)).collect(),
             );
@@ -248,7 +248,7 @@ impl Tree {
         for path in rest {
             let _ = self.apply_delete(at, &Str::from(path), changes);
         }
-        if !mutants::on(Mutant::ClosedSessionStaysKnown) {
+        if !bent::keeps_closed_session() {
             self.sessions.timeouts_ms.remove(&at.session);
         }
     }

@@ -18,12 +18,14 @@
 //! | `apply`, `outcome` | transaction → change, and what the client is told |
 //! | `read` | exists, getData, getChildren, getACL … |
 //! | `snapshot`, `snapshot_read` | tree ⇄ snapshot body |
+//! | `bent` | the rules as they must not be, for the simulator to find |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod acl;
 mod acl_cache;
 mod apply;
+mod bent;
 mod blobs;
 mod digest;
 mod node;
