@@ -21,12 +21,14 @@
 //! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
 //! | `settings` | what an operator may choose |
 //! | `purge` | which snapshots and logs may go |
+//! | `bent` | the rules as they must not be, for the simulator to find |
 
 pub mod disk;
 pub mod mem;
 
 mod atomic;
 mod batch;
+mod bent;
 mod epochs;
 mod names;
 mod newest;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::bent;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
 use super::names::{self, Dirs};
@@ -19,7 +20,6 @@ use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter};
 use super::{supersede, unsynced};
-use crate::server::mutants::{self, Mutant};
 use crate::server::tree::snapshot;
 use crate::wire::ids::{Epoch, Zxid};
 
@@ -119,11 +119,7 @@ impl<D: Disk> Store<D> {
     /// Writes and syncs all buffered txns: the group's one sync.
     pub fn flush(&mut self) -> Result<()> {
         let flushed = self.guarded(|store| store.log.flush());
-        if flushed.is_err() && mutants::on(Mutant::WriteErrorIgnored) {
-            self.failed = None;
-            return Ok(());
-        }
-        flushed
+        bent::flushed(&flushed, &mut self.failed).unwrap_or(flushed)
     }
 
     /// True once enough was logged for the next snapshot: [`Store::roll`], then write a
@@ -167,7 +163,7 @@ impl<D: Disk> Store<D> {
 
     /// States that everything of the epoch's initial history is durable here. Flushes first.
     pub fn write_current_epoch(&mut self, epoch: Epoch) -> Result<()> {
-        if !mutants::on(Mutant::CurrentEpochBeforeSync) {
+        if !bent::dates_before_sync() {
             self.flush()?;
         }
         self.guarded(|store| {
@@ -405,8 +401,7 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
         &log_dir,
         logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
     )?;
-    let dropped = |first: Zxid| first > to && !mutants::on(Mutant::TruncateLeavesNewerLog);
-    for (_, path) in logs.iter().rev().filter(|(first, _)| dropped(*first)) {
+    for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to && !bent::leaves_newer_log()) {
         recover::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
     }
