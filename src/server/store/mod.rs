@@ -14,6 +14,7 @@
 //! | `txnlog` | the log's format, its writer and its reader with tail detection |
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
 //! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
+//! | `aside` | what no server reads any more is renamed, not deleted |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
 //! | `newest` | the record of the newest log, so that its absence shows |
 //! | `supersede` | a received snapshot in the place of all older data, over crashes |
@@ -26,6 +27,7 @@
 pub mod disk;
 pub mod mem;
 
+mod aside;
 mod atomic;
 mod batch;
 mod bent;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::aside;
 use super::bent;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
@@ -392,7 +393,7 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
     const WHY: &str = "truncated";
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
     for candidate in snap::find(disk, &snap_dir)?.into_iter().filter(|found| found.zxid > to) {
-        recover::set_aside(disk, &snap_dir, &snap_dir.join(&candidate.name), WHY)?;
+        aside::set_aside(disk, &snap_dir, &snap_dir.join(&candidate.name), WHY)?;
     }
     disk.sync_dir(&snap_dir)?;
     let logs = txnlog::files(disk, &log_dir)?;
@@ -402,14 +403,14 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
         logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
     )?;
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to && !bent::leaves_newer_log()) {
-        recover::set_aside(disk, &log_dir, path, WHY)?;
+        aside::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
     }
     // The newest file left may hold txns beyond; so may older ones, when a reference server left
     // a diverged history behind. Cut from the newest.
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first <= to) {
         match LogReader::end_upto(disk, path, to)? {
-            Some(at) => drop(recover::cut(disk, &log_dir, path, at, WHY)?),
+            Some(at) => drop(aside::cut(disk, &log_dir, path, at, WHY)?),
             None => break,
         }
     }
