@@ -10,7 +10,8 @@ use std::path::Path;
 use super::disk::{self, Disk, read_small};
 use super::names::{self, Dirs};
 use super::refusal::Result;
-use super::{aside, atomic, newest, snap, txnlog};
+use super::txnlog::{self, newest};
+use super::{aside, atomic, snap};
 
 /// Notes that the snapshot file `base`, which is not there yet, is about to take the place of everything.
 pub(crate) fn announce<D: Disk>(disk: &D, dirs: &Dirs, base: &str) -> disk::Result<()> {

@@ -3,6 +3,7 @@
 //!
 //! Txns are opaque here except for the zxid in their header.
 
+pub(crate) mod newest;
 mod read;
 mod replay;
 mod rewrite;

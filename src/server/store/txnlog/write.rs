@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 
-use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
+use super::{HEADER, TXN_BYTES_MAX, follows, newest, put_entry};
 use crate::server::store::bent;
 use crate::server::store::disk::{Disk, File, Kind};
+use crate::server::store::names;
 use crate::server::store::refusal::{Refusal, Result};
-use crate::server::store::{names, newest};
 use crate::wire::ids::Zxid;
 
 /// How the log is written (operations §10.4).
