@@ -17,7 +17,7 @@
 //! | `prepare`, `prepare_create`, `prepare_multi`, `outstanding` | request → transaction |
 //! | `apply`, `outcome` | transaction → change, and what the client is told |
 //! | `read` | exists, getData, getChildren, getACL … |
-//! | `snapshot`, `snapshot_read` | tree ⇄ snapshot body |
+//! | `snapshot` | tree ⇄ snapshot body |
 //! | `bent` | the rules as they must not be, for the simulator to find |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -39,7 +39,6 @@ mod quota;
 mod read;
 mod sessions;
 pub mod snapshot;
-mod snapshot_read;
 mod state;
 mod txn;
 mod txn_codec;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Settings;
-use super::bent;
-use super::node::{NodeId, StoredStat};
-use super::nodes::split;
-use super::snapshot::END;
-use super::state::Tree;
+use super::END;
+use crate::server::tree::bent;
+use crate::server::tree::node::{NodeId, StoredStat};
+use crate::server::tree::nodes::split;
+use crate::server::tree::state::{self, Settings, Tree};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Error, Result};
 use crate::wire::proto::{Acl, Id};
@@ -93,7 +92,7 @@ impl Loader {
         if !has_root || parser.section != Section::End {
             return Err(Error::Short { at: parser.position, missing: 1 });
         }
-        if tree.nodes.find(super::state::CONFIG).is_none() {
+        if tree.nodes.find(state::CONFIG).is_none() {
             tree.add_config_node();
         }
         tree.acls.drop_unused();
