@@ -8,7 +8,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `state` | [`Tree`] itself and its [`Settings`]: what a server holds in memory |
-//! | `nodes`, `node`, `blobs` | the node store: a table, a hash index, packed bytes |
+//! | `nodes`, `node`, `stat`, `blobs` | the node store: a table, a hash index, packed bytes |
 //! | `acl`, `acl_cache` | who may do what; every distinct list once |
 //! | `sessions` | sessions, who owns which ephemerals, containers and TTL nodes |
 //! | `quota` | usage counters under `/zookeeper/quota` |
@@ -39,6 +39,7 @@ mod quota;
 mod read;
 mod sessions;
 pub mod snapshot;
+mod stat;
 mod state;
 mod txn;
 mod txn_codec;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::acl::AclList;
 use super::acl_cache::{AclCache, AclRef};
 use super::digest::{self, Promise};
-use super::node::{NodeId, StoredStat};
+use super::node::NodeId;
 use super::nodes::Nodes;
 use super::quota::Quotas;
 use super::sessions::Sessions;
+use super::stat::StoredStat;
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::{Acl, Owner, Perms};
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::END;
 use crate::server::tree::bent;
-use crate::server::tree::node::{NodeId, StoredStat};
+use crate::server::tree::node::NodeId;
 use crate::server::tree::nodes::split;
+use crate::server::tree::stat::StoredStat;
 use crate::server::tree::state::{self, Settings, Tree};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Error, Result};

@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::END;
 use crate::server::tree::acl_cache;
-use crate::server::tree::node::{NodeId, StoredStat};
+use crate::server::tree::node::NodeId;
 use crate::server::tree::nodes::Nodes;
+use crate::server::tree::stat::StoredStat;
 use crate::server::tree::state::Tree;
 use crate::wire::ids::Zxid;
 use crate::wire::jute;
