@@ -158,7 +158,8 @@ impl Tree {
         let owner = self.owner(&stat);
         let id = self.nodes.insert(parent, path, create.data.as_deref(), stat, acl);
         self.sessions.node_added(id, owner);
-        self.quota_node_created(path, self.nodes.get(id).data_len());
+        let data_len = self.nodes.get(id).data_len();
+        self.quotas.node_created(&mut self.nodes, path, data_len);
         changes.push(Change {
             kind: ChangeKind::Created,
             path: create.path.clone(),
@@ -190,7 +191,7 @@ impl Tree {
             let node = self.nodes.remove(id);
             self.acls.release(node.acl);
             self.sessions.node_removed(id, self.owner(&node.stat()));
-            self.quota_node_deleted(&path, data_len);
+            self.quotas.node_deleted(&mut self.nodes, &path, data_len);
         }
     }
 
@@ -211,7 +212,7 @@ impl Tree {
             stat.mzxid = at.zxid;
             stat.mtime_ms = at.time_ms;
         });
-        self.quota_data_changed(path, old_len, data.map_or(0, Bytes::len));
+        self.quotas.data_changed(&mut self.nodes, path, old_len, data.map_or(0, Bytes::len));
         changes.push(Change {
             kind: ChangeKind::DataChanged,
             path: path.clone(),

@@ -51,7 +51,7 @@ impl Outstanding {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         let data_len = create.data.as_ref().map_or(0, Bytes::len);
-        if ctx.settings.enforce_quota && tree.breaks_quota(&path, 1, data_len as i64) {
+        if ctx.settings.enforce_quota && tree.quotas.refuses(&tree.nodes, &path, 1, data_len as i64) {
             return Err(ErrorCode::QuotaExceeded);
         }
 

@@ -146,6 +146,12 @@ impl Tree {
         }
     }
 
+    /// Finds the quotas of a loaded tree and counts each anew. Also after the replay behind a snapshot taken while
+    /// transactions went on: what it already held of them is not counted a second time.
+    pub fn recount_quotas(&mut self) {
+        self.quotas.recount_all(&mut self.nodes);
+    }
+
     /// Real nodes, the root once (`mntr` adds one: operations §8).
     pub fn node_count(&self) -> usize {
         self.nodes.len()
