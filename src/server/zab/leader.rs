@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::confirm::Confirmation;
 use super::learner_link::{self, Link};
+use super::proof::Rounds;
 use super::wire::Kind;
 use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -40,7 +40,7 @@ pub(super) struct Leader {
     pub(super) lonely_since_ms: u64,
     pub(super) next_ping_ms: u64,
     pub(super) full_tick: bool,
-    pub(super) confirmation: Confirmation,
+    pub(super) rounds: Rounds,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,7 @@ impl Leader {
             lonely_since_ms: t.now_ms,
             next_ping_ms: t.now_ms + ping_pause_ms(t.core),
             full_tick: false,
-            confirmation: Confirmation::default(),
+            rounds: Rounds::default(),
         };
         if leader.epoch.0 > i64::from(i32::MAX) {
             let reason = "all epochs are used up; the ensemble must be set up anew".to_owned();

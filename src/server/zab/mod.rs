@@ -12,6 +12,7 @@
 //! | `learner`, `learner_sync` | following: finding the leader, epoch, sync, then the stream |
 //! | `leader`, `discovery`, `learner_link` | leading: stages, epoch agreement, one link per learner |
 //! | `sync`, `broadcast`, `ping` | leading: bringing a learner up to date, proposals, liveness |
+//! | `confirm`, `proof` | leading: whether a quorum still follows, asked before SYNC is answered |
 //! | `bent` | the rules as they must not be, for the simulator to find |
 //!
 //! What it deliberately does not do: it opens no socket and no file, reads no clock, knows neither
@@ -37,6 +38,7 @@ mod ledger;
 pub mod membership;
 mod mesh;
 mod ping;
+mod proof;
 mod roles;
 mod sync;
 pub mod wire;
