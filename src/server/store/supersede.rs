@@ -10,7 +10,8 @@ use std::path::Path;
 use super::disk::{self, Disk, read_small};
 use super::names::{self, Dirs};
 use super::refusal::Result;
-use super::{atomic, newest, recover, snap, txnlog};
+use super::txnlog::{self, newest};
+use super::{aside, atomic, snap};
 
 /// Notes that the snapshot file `base`, which is not there yet, is about to take the place of everything.
 pub(crate) fn announce<D: Disk>(disk: &D, dirs: &Dirs, base: &str) -> disk::Result<()> {
@@ -70,7 +71,7 @@ pub(crate) fn carry_out<D: Disk>(
     }
     let mut damaged = Vec::new();
     let mut set_aside = |dir: &Path, path: &Path| {
-        let name = recover::set_aside(disk, dir, path, why)?;
+        let name = aside::set_aside(disk, dir, path, why)?;
         disk.sync_dir(dir)?;
         if new_wound.is_some() {
             damaged.push(name);

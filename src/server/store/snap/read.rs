@@ -8,7 +8,7 @@ use simd_adler32::Adler32;
 
 use super::codec::{Compression, decoder};
 use super::{DIGEST_VERSION, HEADER, SEAL_BYTES, SLASH};
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::store::names;
 use crate::server::tree::snapshot::{Loader, Scanner};
@@ -90,8 +90,7 @@ pub(crate) fn load<D: Disk>(
     let mut loader = Loader::new(settings.clone());
     let trailer = read(disk, dir, candidate, &mut |piece| loader.feed(piece))?;
     let mut tree = loader.finish()?;
-    let late = trailer.last_processed.filter(|_| mutants::on(Mutant::ReplayFromSnapshotEnd));
-    tree.set_last_zxid(late.unwrap_or(candidate.zxid));
+    tree.set_last_zxid(bent::replayed_after(trailer.last_processed).unwrap_or(candidate.zxid));
     if let Some((zxid, digest)) = trailer.digest.filter(|_| settings.digest_enabled)
         && tree.promise_digest(zxid, digest) == Some(false)
     {

@@ -9,7 +9,7 @@ use simd_adler32::Adler32;
 
 use super::codec::{Compression, Encoder};
 use super::{DIGEST_VERSION, HEADER, SLASH};
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::store::names;
 use crate::wire::ids::Zxid;
@@ -127,7 +127,7 @@ impl<D: Disk> SnapshotFile<D> {
             return Err(self.fail(io::Error::other("an earlier write to it failed")));
         };
         let synced = match out.finish() {
-            Ok(_) if mutants::on(Mutant::SnapshotNamedBeforeFsync) => Ok(()),
+            Ok(_) if bent::leaves_snapshot_unsynced() => Ok(()),
             Ok(mut sink) => sink.file.sync_data(),
             Err(error) => Err(self.fail(error)),
         };
@@ -216,7 +216,7 @@ impl History {
 impl HistoryMark {
     /// Holds the history as it is; `None` when it has changed.
     fn lock(&self) -> Option<MutexGuard<'_, Numbers>> {
-        let is_same = |number: u64| number == self.number || mutants::on(Mutant::TaintedSnapshotPublished);
+        let is_same = |number: u64| number == self.number || bent::publishes_tainted_snapshot();
         Some(self.history.lock()).filter(|numbers| is_same(numbers.history))
     }
 }

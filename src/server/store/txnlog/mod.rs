@@ -3,6 +3,7 @@
 //!
 //! Txns are opaque here except for the zxid in their header.
 
+pub(crate) mod newest;
 mod read;
 mod replay;
 mod rewrite;
@@ -16,7 +17,7 @@ pub(crate) use write::{LogSettings, LogWriter};
 
 use bytes::{BufMut, BytesMut};
 
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::wire::ids::Zxid;
 
 /// Largest txn in bytes that any reference server reads back ("Unreasonable length" beyond).
@@ -50,9 +51,7 @@ fn kind_of(txn: &[u8]) -> Option<i32> {
 
 /// True when `next` may directly follow `last`: +1, or the first txn of a later epoch.
 pub(crate) fn follows(last: Zxid, next: Zxid) -> bool {
-    next.0 == last.0 + 1
-        || (next.epoch() > last.epoch() && next.counter() == 1)
-        || (next > last && mutants::on(Mutant::DiffAcrossHole))
+    next.0 == last.0 + 1 || (next.epoch() > last.epoch() && next.counter() == 1) || bent::follows(last, next)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::{ENTRY_END, ENTRY_HEAD, HEADER, TXN_BYTES_MAX};
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
@@ -94,7 +94,7 @@ impl<F: File> LogReader<F> {
             return self.cut_short();
         }
         let txn = &entry[ENTRY_HEAD..size - 1];
-        if u64::from(simd_adler32::adler32(&txn)) != crc && !mutants::on(Mutant::ChecksumIgnored) {
+        if u64::from(simd_adler32::adler32(&txn)) != crc && !bent::ignores_checksum() {
             let unwritten = has_unwritten_sector(offset, entry);
             return end(Tail::Mismatch { unwritten });
         }
@@ -130,7 +130,7 @@ impl<F: File> LogReader<F> {
     pub(crate) fn end_upto<D: Disk<File = F>>(disk: &D, path: &Path, to: Zxid) -> Result<Option<u64>> {
         let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
         while let Item::Txn { offset, txn } = reader.next()? {
-            let cut_at = |zxid| zxid > to || (zxid == to && mutants::on(Mutant::TruncateCutsOneMore));
+            let cut_at = |zxid| zxid > to || bent::cuts_last_one(zxid, to);
             if super::zxid_of(&txn).is_some_and(cut_at) {
                 return Ok(Some(offset));
             }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 
-use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
-use crate::server::mutants::{self, Mutant};
+use super::{HEADER, TXN_BYTES_MAX, follows, newest, put_entry};
+use crate::server::store::bent;
 use crate::server::store::disk::{Disk, File, Kind};
+use crate::server::store::names;
 use crate::server::store::refusal::{Refusal, Result};
-use crate::server::store::{names, newest};
 use crate::wire::ids::Zxid;
 
 /// How the log is written (operations §10.4).
@@ -92,7 +92,7 @@ impl<D: Disk> LogWriter<D> {
         log.file.write_at(log.end, &bytes)?;
         log.end = end;
         log.size = log.size.max(end);
-        if self.settings.force_sync && !mutants::on(Mutant::LogNotFsynced) {
+        if self.settings.force_sync && !bent::leaves_log_unsynced() {
             log.file.sync_data()?;
         }
         if bytes.len() <= BUFFER_KEPT_MAX {
@@ -143,7 +143,7 @@ impl<D: Disk> LogWriter<D> {
         // Synced even with forceSync=no: a file without its header would stop the next start.
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
-        if mutants::on(Mutant::LogNameNotDurable) {
+        if bent::leaves_log_name_unsynced() {
             return Ok(log);
         }
         self.disk.sync_dir(&self.dir)?;

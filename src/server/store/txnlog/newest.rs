@@ -7,11 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::atomic;
-use super::disk::{self, Disk, Kind, read_small};
-use super::names;
-use super::refusal::{Refusal, Result};
-use super::txnlog::LogReader;
+use super::read::LogReader;
+use crate::server::store::atomic;
+use crate::server::store::disk::{self, Disk, Kind, read_small};
+use crate::server::store::names;
+use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
 /// In the logs' directory.
