@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::atomic;
 use super::disk::{self, Disk, Kind, read_small};
-use super::names;
 use super::refusal::{Refusal, Result};
 use super::txnlog::LogReader;
+use crate::formats::names;
 use crate::wire::ids::Zxid;
 
 /// In the logs' directory.

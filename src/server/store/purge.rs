@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use super::dirs::Dirs;
 use super::disk::Disk;
-use super::names::{self, Dirs};
 use super::refusal::Result;
 use super::snap;
 use super::txnlog;
+use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::Zxid;
 

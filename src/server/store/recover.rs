@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::dirs::Dirs;
 use super::disk::{Disk, File, Kind};
 use super::epochs;
-use super::names::{self, Dirs};
 use super::newest;
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
 use super::txnlog::{self, LogReader, Replayed, Span, Torn};
 use super::{supersede, unsynced};
+use crate::formats::names;
 use crate::server::tree::{Tree, Txn};
 use crate::wire::ids::{Epoch, Zxid};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk;
 use super::epochs;
-use super::names;
+use crate::formats::names;
 use crate::wire::ids::{Epoch, Zxid};
 use crate::wire::jute;
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::dirs::Dirs;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
-use super::names::{self, Dirs};
 use super::newest;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter};
 use super::{supersede, unsynced};
+use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::tree::snapshot;
 use crate::wire::ids::{Epoch, Zxid};

@@ -7,10 +7,11 @@
 
 use std::path::Path;
 
+use super::dirs::Dirs;
 use super::disk::{self, Disk, read_small};
-use super::names::{self, Dirs};
 use super::refusal::Result;
 use super::{atomic, newest, recover, snap, txnlog};
+use crate::formats::names;
 
 /// Notes that the snapshot file `base`, which is not there yet, is about to take the place of everything.
 pub(crate) fn announce<D: Disk>(disk: &D, dirs: &Dirs, base: &str) -> disk::Result<()> {

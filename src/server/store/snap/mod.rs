@@ -1,11 +1,9 @@
 //! The snapshot file around a tree's body (disk-format §3): header, body, seals, the digest and
 //! last-zxid sections, plain or compressed. The body itself (sessions, ACLs, nodes) is `tree`'s.
 
-mod codec;
 mod read;
 mod write;
 
-pub use codec::Compression;
 pub(crate) use read::{Candidate, find, load, looks_valid, verify};
 pub(crate) use write::History;
 pub use write::SnapshotFile;

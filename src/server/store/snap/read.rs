@@ -6,11 +6,11 @@ use std::path::Path;
 
 use simd_adler32::Adler32;
 
-use super::codec::{Compression, decoder};
 use super::{DIGEST_VERSION, HEADER, SEAL_BYTES, SLASH};
+use crate::formats::compression::{Compression, decoder};
+use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::store::disk::{self, Disk, File};
-use crate::server::store::names;
 use crate::server::tree::snapshot::{Loader, Scanner};
 use crate::server::tree::{self, Tree};
 use crate::wire::ids::Zxid;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::read::{SnapError, Trailer};
 use super::*;
+use crate::formats::compression::Compression;
 use crate::server::store::disk::Disk;
 use crate::server::store::mem::MemDisk;
 use crate::server::tree;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use simd_adler32::Adler32;
 
-use super::codec::{Compression, Encoder};
 use super::{DIGEST_VERSION, HEADER, SLASH};
+use crate::formats::compression::{Compression, Encoder};
+use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::store::disk::{self, Disk, File};
-use crate::server::store::names;
 use crate::wire::ids::Zxid;
 
 /// A snapshot being written. Dropped before [`SnapshotFile::finish`] it leaves nothing behind.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 
 use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
+use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::store::disk::{Disk, File, Kind};
+use crate::server::store::newest;
 use crate::server::store::refusal::{Refusal, Result};
-use crate::server::store::{names, newest};
 use crate::wire::ids::Zxid;
 
 /// How the log is written (operations §10.4).
