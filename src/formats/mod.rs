@@ -4,6 +4,7 @@
 //! | file | about |
 //! |---|---|
 //! | [`names`] | file names: what counts as a log or snapshot, and what must never look like one |
+//! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
 //! | [`compression`] | how a snapshot file is stored: plain, gzip, snappy-java |
 //!
 //! It opens no file and decides nothing: which files are needed, what damage means and what to do about it is
@@ -13,3 +14,4 @@
 
 pub mod compression;
 pub mod names;
+pub mod snapshot;

@@ -128,7 +128,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("shlex", &["host", "transport"]),
     ("simd-adler32", &["formats", "store"]),
     ("smallvec", &["replica", "tree"]),
-    ("snap", &["formats"]),
+    // `store` has a room of that name.
+    ("snap", &["formats", "store"]),
     ("socket2", &["process"]),
     ("ssh2-config", &["transport"]),
     // The record of the last deployment is replaced whole or not at all.
