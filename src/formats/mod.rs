@@ -4,6 +4,7 @@
 //! | file | about |
 //! |---|---|
 //! | [`names`] | file names: what counts as a log or snapshot, and what must never look like one |
+//! | [`log`] | the txn log: header, entries, what a torn end is and what damage |
 //! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
 //! | [`compression`] | how a snapshot file is stored: plain, gzip, snappy-java |
 //!
@@ -13,5 +14,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod compression;
+pub mod log;
 pub mod names;
 pub mod snapshot;

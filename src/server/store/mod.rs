@@ -53,7 +53,6 @@ pub use refusal::{Refusal, Result};
 pub use settings::Settings;
 pub use snap::SnapshotFile;
 pub use store::{ENSEMBLE_MARKER, Store};
-pub use txnlog::TXN_BYTES_MAX;
 
 #[cfg(test)]
 mod tests;

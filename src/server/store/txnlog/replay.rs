@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{End, Item, LogReader, Tail, follows, kind_of, zxid_of};
+use super::{End, Item, LogReader, follows};
+use crate::formats::log::{Tail, kind_of, zxid_of};
 use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::store::disk::Disk;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 
-use super::{HEADER, TXN_BYTES_MAX, follows, put_entry};
+use super::follows;
+use crate::formats::log::{self, HEADER, TXN_BYTES_MAX};
 use crate::formats::names;
 use crate::server::mutants::{self, Mutant};
 use crate::server::store::disk::{Disk, File, Kind};
@@ -64,7 +65,7 @@ impl<D: Disk> LogWriter<D> {
             let what = format!("txn {zxid} has {} bytes, more than {TXN_BYTES_MAX}", txn.len());
             return Err(Refusal::Misuse(what));
         }
-        if super::zxid_of(txn) != Some(zxid) {
+        if log::zxid_of(txn) != Some(zxid) {
             return Err(Refusal::Misuse(format!("txn {zxid} does not carry its own zxid")));
         }
         if let Some(last) = self.last
@@ -72,7 +73,7 @@ impl<D: Disk> LogWriter<D> {
         {
             return Err(Refusal::Misuse(format!("txn {zxid} does not follow {last}")));
         }
-        put_entry(&mut self.buffer, txn);
+        log::put_entry(&mut self.buffer, txn);
         self.buffered_first.get_or_insert(zxid);
         self.last = Some(zxid);
         Ok(())
