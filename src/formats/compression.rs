@@ -84,14 +84,6 @@ impl<W: Write> Write for Encoder<W> {
     }
 }
 
-const CHUNK: usize = 256 * 1024;
-/// Magic (8), version 1, compatible version 1.
-const SNAPPY_HEADER: [u8; 16] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
-/// snappy-java compresses 32 KiB at a time; readers allocate by the block's own word.
-const SNAPPY_BLOCK: usize = 32 * 1024;
-/// No writer makes blocks near this; a larger claim is damage.
-const SNAPPY_BLOCK_MAX: usize = 64 * 1024 * 1024;
-
 struct SnappyReader<R> {
     file: R,
     started: bool,
@@ -198,3 +190,11 @@ impl<W: Write> Write for SnappyWriter<W> {
         Ok(())
     }
 }
+
+const CHUNK: usize = 256 * 1024;
+/// Magic (8), version 1, compatible version 1.
+const SNAPPY_HEADER: [u8; 16] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
+/// snappy-java compresses 32 KiB at a time; readers allocate by the block's own word.
+const SNAPPY_BLOCK: usize = 32 * 1024;
+/// No writer makes blocks near this; a larger claim is damage.
+const SNAPPY_BLOCK_MAX: usize = 64 * 1024 * 1024;

@@ -4,6 +4,8 @@
 //! | file | about |
 //! |---|---|
 //! | [`names`] | file names: what counts as a log or snapshot, and what must never look like one |
+//! | [`numbers`] | the two epochs and myid |
+//! | [`records`] | files of ours beside them |
 //! | [`log`] | the txn log: header, entries, what a torn end is and what damage |
 //! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
 //! | [`compression`] | how a snapshot file is stored: plain, gzip, snappy-java |
@@ -16,4 +18,6 @@
 pub mod compression;
 pub mod log;
 pub mod names;
+pub mod numbers;
+pub mod records;
 pub mod snapshot;

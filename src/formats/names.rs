@@ -4,21 +4,6 @@
 use super::compression::Compression;
 use crate::wire::ids::Zxid;
 
-/// Where both kinds of files live, below dataDir and dataLogDir.
-pub const VERSION_2: &str = "version-2";
-
-/// Prefix of files that are being written; whatever carries it at a start is left over.
-pub const UNFINISHED: &str = "new.";
-pub const UNFINISHED_RECEIVED: &str = "new.received.";
-/// Prefix of files set aside: no server reads them, a human can.
-pub const ASIDE: &str = "aside.";
-/// Why a file was set aside, behind the prefix: the data that replaced it is whole; it is kept for one generation.
-pub const SUPERSEDED: &str = "superseded";
-/// The same: it was damaged, or lay beside what was. Kept until a human removes it, or until there is new damage.
-pub const DAMAGED: &str = "damaged";
-/// The file that says that the data beside it is not whole, and why.
-pub const UNSYNCED: &str = "zkops.unsynced";
-
 /// True for a file that was set aside and may be removed by a server.
 pub fn is_disposable(name: &str) -> bool {
     name.strip_prefix(ASIDE).is_some_and(|rest| !is_of(rest, DAMAGED))
@@ -74,6 +59,20 @@ fn parse_hex(hex: &str) -> Option<Zxid> {
     let plain = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| i64::from_str_radix(hex, 16).ok().map(Zxid)).flatten()
 }
+
+/// Where both kinds of files live, below dataDir and dataLogDir.
+pub const VERSION_2: &str = "version-2";
+/// Prefix of files that are being written; whatever carries it at a start is left over.
+pub const UNFINISHED: &str = "new.";
+pub const UNFINISHED_RECEIVED: &str = "new.received.";
+/// Prefix of files set aside: no server reads them, a human can.
+pub const ASIDE: &str = "aside.";
+/// Why a file was set aside, behind the prefix: the data that replaced it is whole; it is kept for one generation.
+pub const SUPERSEDED: &str = "superseded";
+/// The same: it was damaged, or lay beside what was. Kept until a human removes it, or until there is new damage.
+pub const DAMAGED: &str = "damaged";
+/// Beside `version-2` in dataLogDir (or dataDir): "an empty database here is intended" (disk-format §8).
+pub const INITIALIZE: &str = "initialize";
 
 #[cfg(test)]
 mod tests {

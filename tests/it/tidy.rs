@@ -126,7 +126,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     // Fingerprints of plans and files; no secret depends on it outside `transport`.
     ("sha2", &["host", "plan", "transport"]),
     ("shlex", &["host", "transport"]),
-    ("simd-adler32", &["formats", "store"]),
+    ("simd-adler32", &["formats"]),
     ("smallvec", &["replica", "tree"]),
     // `store` has a room of that name.
     ("snap", &["formats", "store"]),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::dirs::Dirs;
 use super::disk::{Disk, Lock, read_small};
-use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
+use super::epochs;
 use super::newest;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
@@ -20,6 +20,8 @@ use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter};
 use super::{supersede, unsynced};
 use crate::formats::names;
+use crate::formats::numbers::{ACCEPTED_EPOCH, CURRENT_EPOCH};
+use crate::formats::records::{Epochs, LOCK};
 use crate::server::mutants::{self, Mutant};
 use crate::server::tree::snapshot;
 use crate::wire::ids::{Epoch, Zxid};
@@ -160,7 +162,7 @@ impl<D: Disk> Store<D> {
                 unsynced::mark(&store.disk, &store.dirs, why)?;
             }
             let epochs = Epochs { accepted: epoch, current: store.current };
-            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED, epochs)?;
+            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED_EPOCH, epochs)?;
             store.accepted = epoch;
             Ok(())
         })
@@ -177,7 +179,7 @@ impl<D: Disk> Store<D> {
                 return Err(Refusal::Misuse(why));
             }
             let epochs = Epochs { accepted: store.accepted, current: epoch };
-            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT, epochs)?;
+            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT_EPOCH, epochs)?;
             store.current = epoch;
             Ok(())
         })
@@ -474,7 +476,6 @@ impl Cadence {
     }
 }
 
-const LOCK: &str = "zkops.lock";
 /// Names the ensemble that a dataDir belongs to.
 pub const ENSEMBLE_MARKER: &str = "zkops.cluster";
 const WRITE_BYTES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use super::atomic;
 use super::dirs::Dirs;
 use super::disk::{self, Disk, read_small};
 use super::refusal::{Refusal, Result};
-use crate::formats::names::UNSYNCED;
+use crate::formats::records::UNSYNCED;
 
 /// Refuses data that carries the mark.
 pub(crate) fn check<D: Disk>(disk: &D, dirs: &Dirs) -> Result<()> {
