@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::disk::{Disk, File};
-use super::names;
 use super::refusal::{Refusal, Result};
 use super::txnlog::LogReader;
+use crate::formats::names;
 use crate::wire::ids::Zxid;
 
 /// Cuts a log file at `at`, durably, and keeps the bytes behind it in a file that no server reads;

@@ -1,5 +1,6 @@
 //! What a server keeps on disk: txn log, snapshots, epoch files and myid, byte for byte as the
-//! reference writes them (disk-format), over the [`disk::Disk`] trait; recovery, truncation and purge.
+//! reference writes them (disk-format), over the [`disk::Disk`] trait; recovery, truncation and purge. The bytes
+//! themselves are `formats`'.
 //!
 //! It decides nothing about agreement: `zab` says what to persist and in which order, the driver
 //! in `server` calls [`Store`] from its one log thread. It prints nothing: what a human should
@@ -9,7 +10,7 @@
 //! |---|---|
 //! | `disk` | the `Disk` and `File` traits and their errors |
 //! | `real`, `mem` | the two disks: the machine's, and one in memory with faults |
-//! | `names` | file names: what counts as a log or snapshot, and what must never look like one |
+//! | `dirs` | dataDir and dataLogDir |
 //! | `refusal` | why a directory is not opened, and what to do then |
 //! | `txnlog` | the log's format, its writer and its reader with tail detection; the record of the newest log |
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
@@ -30,8 +31,8 @@ mod aside;
 mod atomic;
 mod batch;
 mod bent;
+mod dirs;
 mod epochs;
-mod names;
 mod purge;
 mod real;
 mod recover;
@@ -45,16 +46,15 @@ mod txnlog;
 mod unsynced;
 
 pub use batch::Done;
+pub use dirs::Dirs;
 pub use epochs::read_myid;
-pub use names::Dirs;
 pub use purge::{Purged, purge};
 pub use real::RealDisk;
 pub use recover::Recovered;
 pub use refusal::{Refusal, Result};
 pub use settings::Settings;
-pub use snap::{Compression, SnapshotFile};
+pub use snap::SnapshotFile;
 pub use store::{ENSEMBLE_MARKER, Store};
-pub use txnlog::TXN_BYTES_MAX;
 
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use super::bent;
+use super::dirs::Dirs;
 use super::disk::Disk;
-use super::names::{self, Dirs};
 use super::refusal::Result;
 use super::snap;
 use super::txnlog;
+use crate::formats::names;
 use crate::wire::ids::Zxid;
 
 /// What a purge did.

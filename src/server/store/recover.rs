@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::aside;
+use super::dirs::Dirs;
 use super::disk::{Disk, Kind};
 use super::epochs;
-use super::names::{self, Dirs};
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
 use super::txnlog::{self, Replayed, Span, Torn, newest};
 use super::{supersede, unsynced};
+use crate::formats::names::{self, INITIALIZE};
+use crate::formats::numbers::CURRENT_EPOCH;
+use crate::formats::records::Epochs;
 use crate::server::tree::{Tree, Txn};
 use crate::wire::ids::{Epoch, Zxid};
 
@@ -60,7 +63,7 @@ pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Re
         true => epochs::recover(disk, &dirs.snaps(), last, &mut notes)?,
         false => {
             let epoch = last.max(Zxid::ZERO).epoch();
-            epochs::Epochs { accepted: epoch, current: epoch }
+            Epochs { accepted: epoch, current: epoch }
         }
     };
     Ok(Recovered {
@@ -118,7 +121,7 @@ fn load<D: Disk>(
     let has_snapshots = !snap::find(disk, &snap_dir)?.is_empty();
     let first_log = txnlog::files(disk, &log_dir)?.into_iter().next();
     if !has_snapshots && first_log.is_none() {
-        let epoch = if settings.quorum { epochs::read(disk, &snap_dir, epochs::CURRENT)? } else { None };
+        let epoch = if settings.quorum { epochs::read(disk, &snap_dir, CURRENT_EPOCH)? } else { None };
         if let Some(epoch) = epoch.filter(|epoch| *epoch > Epoch(0) && markers.is_empty()) {
             return Err(Refusal::LostData { dir: snap_dir, epoch });
         }
@@ -362,6 +365,5 @@ fn initialize_markers<D: Disk>(disk: &D, dirs: &Dirs) -> Result<Vec<PathBuf>> {
     Ok(present)
 }
 
-const INITIALIZE: &str = "initialize";
 /// As many snapshots as the reference tries.
 const CANDIDATES_MAX: usize = 100;

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::disk;
-use super::epochs;
-use super::names;
+use crate::formats::names;
+use crate::formats::numbers::CURRENT_EPOCH;
 use crate::wire::ids::{Epoch, Zxid};
 use crate::wire::jute;
 
@@ -161,7 +161,7 @@ pub enum Refusal {
         "{} says that epoch {current} was reached here, but acceptedEpoch beside it says that nothing after \
          {accepted} was ever accepted: one of the two is damaged, and a vote by them could lose data. Check the disk; \
          let this node sync from the ensemble (zkops repair)",
-        dir.join(epochs::CURRENT).display()
+        dir.join(CURRENT_EPOCH).display()
     )]
     EpochsReversed { dir: PathBuf, accepted: Epoch, current: Epoch },
 
@@ -223,7 +223,7 @@ impl Refusal {
             | Refusal::Unsynced { .. } => true,
             // The epoch that was accepted is a promise, and nobody else knows it; the current one says only
             // how far the data goes, and is replaced together with it.
-            Refusal::BadEpoch { file, .. } => file.ends_with(epochs::CURRENT),
+            Refusal::BadEpoch { file, .. } => file.ends_with(CURRENT_EPOCH),
             // A file that cannot be read is lost, a directory or a write that fails is not cured by a sync.
             Refusal::Disk(error) => {
                 error.op == "read" && error.kind == disk::Kind::Other && is_data(&error.path)
@@ -250,7 +250,7 @@ impl Refusal {
 /// A txn log, a snapshot, or the epoch that goes with them.
 fn is_data(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
-        names::parse_log(name).is_some() || names::parse_snapshot(name).is_some() || name == epochs::CURRENT
+        names::parse_log(name).is_some() || names::parse_snapshot(name).is_some() || name == CURRENT_EPOCH
     })
 }
 

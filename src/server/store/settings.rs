@@ -1,7 +1,7 @@
 //! What an operator may choose about the store; defaults as the reference's (operations §10.4).
 
-use super::snap::Compression;
 use super::txnlog::LogSettings;
+use crate::formats::compression::Compression;
 use crate::server::tree;
 
 /// How the store works. Sizes are bytes.

@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use super::aside;
 use super::bent;
+use super::dirs::Dirs;
 use super::disk::{Disk, Lock, read_small};
-use super::epochs::{self, ACCEPTED, CURRENT, Epochs};
-use super::names::{self, Dirs};
+use super::epochs;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
 use super::refusal::{Refusal, Result};
@@ -20,6 +20,9 @@ use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
 use super::txnlog::{self, LogReader, LogWriter, newest};
 use super::{supersede, unsynced};
+use crate::formats::names;
+use crate::formats::numbers::{ACCEPTED_EPOCH, CURRENT_EPOCH};
+use crate::formats::records::{Epochs, LOCK};
 use crate::server::tree::snapshot;
 use crate::wire::ids::{Epoch, Zxid};
 
@@ -155,7 +158,7 @@ impl<D: Disk> Store<D> {
                 unsynced::mark(&store.disk, &store.dirs, why)?;
             }
             let epochs = Epochs { accepted: epoch, current: store.current };
-            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED, epochs)?;
+            epochs::write(&store.disk, &store.dirs.snaps(), ACCEPTED_EPOCH, epochs)?;
             store.accepted = epoch;
             Ok(())
         })
@@ -172,7 +175,7 @@ impl<D: Disk> Store<D> {
                 return Err(Refusal::Misuse(why));
             }
             let epochs = Epochs { accepted: store.accepted, current: epoch };
-            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT, epochs)?;
+            epochs::write(&store.disk, &store.dirs.snaps(), CURRENT_EPOCH, epochs)?;
             store.current = epoch;
             Ok(())
         })
@@ -468,7 +471,6 @@ impl Cadence {
     }
 }
 
-const LOCK: &str = "zkops.lock";
 /// Names the ensemble that a dataDir belongs to.
 pub const ENSEMBLE_MARKER: &str = "zkops.cluster";
 const WRITE_BYTES: usize = 1 << 20;

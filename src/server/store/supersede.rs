@@ -7,21 +7,23 @@
 
 use std::path::Path;
 
+use super::dirs::Dirs;
 use super::disk::{self, Disk, read_small};
-use super::names::{self, Dirs};
 use super::refusal::Result;
 use super::txnlog::{self, newest};
 use super::{aside, atomic, snap};
+use crate::formats::names;
+use crate::formats::records::SUPERSEDING;
 
 /// Notes that the snapshot file `base`, which is not there yet, is about to take the place of everything.
 pub(crate) fn announce<D: Disk>(disk: &D, dirs: &Dirs, base: &str) -> disk::Result<()> {
-    atomic::replace(disk, &dirs.snaps(), NOTE, base.as_bytes())
+    atomic::replace(disk, &dirs.snaps(), SUPERSEDING, base.as_bytes())
 }
 
 /// Ends what a crash has interrupted: the snapshot was there in time, or nothing had begun.
 pub(crate) fn finish<D: Disk>(disk: &D, dirs: &Dirs, notes: &mut Vec<String>) -> Result<()> {
     let dir = dirs.snaps();
-    let Some(base) = read_small(disk, &dir.join(NOTE), NAME_BYTES_MAX)? else { return Ok(()) };
+    let Some(base) = read_small(disk, &dir.join(SUPERSEDING), NAME_BYTES_MAX)? else { return Ok(()) };
     let base = String::from_utf8_lossy(&base).into_owned();
     let found = snap::find(disk, &dir)?.into_iter().find(|found| found.name == base);
     match found {
@@ -40,8 +42,8 @@ pub(crate) fn finish<D: Disk>(disk: &D, dirs: &Dirs, notes: &mut Vec<String>) ->
 
 fn withdraw<D: Disk>(disk: &D, dirs: &Dirs) -> disk::Result<()> {
     let dir = dirs.snaps();
-    if disk.len(&dir.join(NOTE))?.is_some() {
-        disk.remove(&dir.join(NOTE))?;
+    if disk.len(&dir.join(SUPERSEDING))?.is_some() {
+        disk.remove(&dir.join(SUPERSEDING))?;
     }
     disk.sync_dir(&dir)
 }
@@ -89,5 +91,4 @@ pub(crate) fn carry_out<D: Disk>(
     Ok(damaged)
 }
 
-const NOTE: &str = "zkops.superseding";
 const NAME_BYTES_MAX: usize = 256;

@@ -6,9 +6,10 @@
 //! the leader has not applied follows the snapshot as proposals).
 
 use super::atomic;
+use super::dirs::Dirs;
 use super::disk::{self, Disk, read_small};
-use super::names::{Dirs, UNSYNCED};
 use super::refusal::{Refusal, Result};
+use crate::formats::records::UNSYNCED;
 
 /// Refuses data that carries the mark.
 pub(crate) fn check<D: Disk>(disk: &D, dirs: &Dirs) -> Result<()> {

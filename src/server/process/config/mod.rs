@@ -14,7 +14,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::server::store::Compression;
+use crate::formats::compression::Compression;
 use crate::wire::ids::ServerId;
 use keys::Keys;
 pub use members::{Member, MemberRole, Members};

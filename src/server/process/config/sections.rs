@@ -7,7 +7,7 @@ use std::path::Path;
 use super::keys::Keys;
 use super::members::{self, MemberRole};
 use super::{Containers, Election, Listen, Pipeline, Quorum, Role, Storage};
-use crate::server::store::Compression;
+use crate::formats::compression::Compression;
 
 pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {
     let mut bound = |key, ticks: u64| match keys.number(key, -1, -1, i32::MAX as i64) {

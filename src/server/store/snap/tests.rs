@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::read::{SnapError, Trailer};
+use super::read::SnapError;
 use super::*;
+use crate::formats::compression::Compression;
+use crate::formats::snapshot::{HEADER, SLASH, Trailer};
 use crate::server::store::disk::Disk;
 use crate::server::store::mem::MemDisk;
 use crate::server::tree;

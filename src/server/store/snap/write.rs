@@ -5,13 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use simd_adler32::Adler32;
-
-use super::codec::{Compression, Encoder};
-use super::{DIGEST_VERSION, HEADER, SLASH};
+use crate::formats::compression::{Compression, Encoder};
+use crate::formats::names;
+use crate::formats::snapshot::Writer;
 use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
-use crate::server::store::names;
 use crate::wire::ids::Zxid;
 
 /// A snapshot being written. Dropped before [`SnapshotFile::finish`] it leaves nothing behind.
@@ -22,8 +20,7 @@ pub struct SnapshotFile<D: Disk> {
     unfinished: PathBuf,
     history: Option<HistoryMark>,
     /// `None` once finished or failed.
-    out: Option<Encoder<Sink<D::File>>>,
-    adler: Adler32,
+    out: Option<Writer<Encoder<Sink<D::File>>>>,
 }
 
 impl<D: Disk> SnapshotFile<D> {
@@ -70,26 +67,15 @@ impl<D: Disk> SnapshotFile<D> {
             name,
             unfinished,
             history,
-            out: Some(out),
-            adler: Adler32::new(),
+            out: Some(Writer::new(out)),
         };
-        snapshot.write(&HEADER)?;
+        snapshot.put(Writer::header)?;
         Ok(snapshot)
     }
 
     /// Appends a chunk of the body: sessions, ACLs, nodes, the closing "/".
     pub fn write(&mut self, chunk: &[u8]) -> disk::Result<()> {
-        self.adler.write(chunk);
-        let Some(out) = &mut self.out else {
-            return Err(self.fail(io::Error::other("an earlier write to it failed")));
-        };
-        match out.write_all(chunk) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.out = None;
-                Err(self.fail(error))
-            }
-        }
+        self.put(|out| out.write(chunk))
     }
 
     /// Seals the body and makes the file a snapshot: synced, renamed, directory synced.
@@ -104,29 +90,31 @@ impl<D: Disk> SnapshotFile<D> {
         digest: Option<(Zxid, u64)>,
         last_processed: Zxid,
     ) -> disk::Result<Option<PathBuf>> {
-        self.seal()?;
-        // Section 7 is always there when section 8 is, or the reference cannot read it (TRAP D7).
-        let (zxid, digest) = digest.unwrap_or((Zxid::ZERO, 0));
-        self.write(&zxid.0.to_be_bytes())?;
-        self.write(&DIGEST_VERSION.to_be_bytes())?;
-        self.write(&digest.to_be_bytes())?;
-        self.seal()?;
-        self.write(&last_processed.0.to_be_bytes())?;
-        self.seal()?;
+        self.put(|out| out.trailer(digest, last_processed))?;
         self.publish()
     }
 
-    fn seal(&mut self) -> disk::Result<()> {
-        let sum = u64::from(self.adler.finish());
-        self.write(&sum.to_be_bytes())?;
-        self.write(&SLASH)
+    fn put(
+        &mut self,
+        put: impl FnOnce(&mut Writer<Encoder<Sink<D::File>>>) -> io::Result<()>,
+    ) -> disk::Result<()> {
+        let Some(out) = &mut self.out else {
+            return Err(self.fail(io::Error::other("an earlier write to it failed")));
+        };
+        match put(out) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.out = None;
+                Err(self.fail(error))
+            }
+        }
     }
 
     fn publish(mut self) -> disk::Result<Option<PathBuf>> {
         let Some(out) = self.out.take() else {
             return Err(self.fail(io::Error::other("an earlier write to it failed")));
         };
-        let synced = match out.finish() {
+        let synced = match out.into_inner().finish() {
             Ok(_) if bent::leaves_snapshot_unsynced() => Ok(()),
             Ok(mut sink) => sink.file.sync_data(),
             Err(error) => Err(self.fail(error)),

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::world::*;
+use crate::formats::compression::Compression;
 use crate::server::store::mem::{Fault, MemDisk};
-use crate::server::store::{Compression, Dirs, Done, RealDisk, Refusal, Settings, Store};
+use crate::server::store::{Dirs, Done, RealDisk, Refusal, Settings, Store};
 use crate::server::zab::PersistOp;
 use crate::wire::ids::{Epoch, Zxid};
 

@@ -8,38 +8,29 @@
 use std::path::{Path, PathBuf};
 
 use super::read::LogReader;
+use crate::formats::names;
+use crate::formats::records;
 use crate::server::store::atomic;
 use crate::server::store::disk::{self, Disk, Kind, read_small};
-use crate::server::store::names;
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
-/// In the logs' directory.
-const RECORD: &str = "zkops.newest";
-const RECORD_BYTES_MAX: usize = 64;
-
 /// Records a log that is durable under its name.
 pub(crate) fn note<D: Disk>(disk: &D, dir: &Path, first: Zxid) -> disk::Result<()> {
-    match atomic::replace(disk, dir, RECORD, content(first).as_bytes()) {
+    match atomic::replace(disk, dir, records::NEWEST, records::newest(first).as_bytes()) {
         // An older record is a record, too; the txns themselves may still find room.
         Err(error) if error.kind == Kind::NoSpace => Ok(()),
         result => result,
     }
 }
 
-/// The name and its Adler-32.
-fn content(first: Zxid) -> String {
-    let name = names::log(first);
-    format!("{name} {:08x}", simd_adler32::adler32(&name.as_bytes()))
-}
-
 /// Before logs go: `newest` is what stays of them.
 pub(crate) fn step_back<D: Disk>(disk: &D, dir: &Path, newest: Option<Zxid>) -> disk::Result<()> {
     if let Some(newest) = newest {
-        return atomic::replace(disk, dir, RECORD, content(newest).as_bytes());
+        return atomic::replace(disk, dir, records::NEWEST, records::newest(newest).as_bytes());
     }
-    if disk.len(&dir.join(RECORD))?.is_some() {
-        disk.remove(&dir.join(RECORD))?;
+    if disk.len(&dir.join(records::NEWEST))?.is_some() {
+        disk.remove(&dir.join(records::NEWEST))?;
         disk.sync_dir(dir)?;
     }
     Ok(())
@@ -52,14 +43,10 @@ pub(crate) fn check<D: Disk>(
     files: &[(Zxid, PathBuf)],
     empty: &[PathBuf],
 ) -> Result<()> {
-    let record = dir.join(RECORD);
+    let record = dir.join(records::NEWEST);
     // A record that cannot be read, or is not what was written, says nothing: its loss costs no data.
-    let Ok(Some(read)) = read_small(disk, &record, RECORD_BYTES_MAX) else { return Ok(()) };
-    let name =
-        String::from_utf8_lossy(read.split(|&byte| byte == b' ').next().unwrap_or_default()).into_owned();
-    let Some(newest) = names::parse_log(&name).filter(|newest| content(*newest).as_bytes() == read) else {
-        return Ok(());
-    };
+    let Ok(Some(read)) = read_small(disk, &record, records::NEWEST_BYTES_MAX) else { return Ok(()) };
+    let Some(newest) = records::parse_newest(&read) else { return Ok(()) };
     for (first, path) in files.iter().filter(|(first, _)| *first >= newest) {
         if (*first == newest && !empty.contains(path))
             || LogReader::end_upto(disk, path, Zxid::NONE)?.is_some()
@@ -67,5 +54,5 @@ pub(crate) fn check<D: Disk>(
             return Ok(());
         }
     }
-    Err(Refusal::LostLog { file: dir.join(name), record })
+    Err(Refusal::LostLog { file: dir.join(names::log(newest)), record })
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{End, Item, LogReader, Tail, follows, kind_of, zxid_of};
+use super::{End, Item, LogReader, follows};
+use crate::formats::log::{Tail, kind_of, zxid_of};
+use crate::formats::names;
 use crate::server::store::bent;
 use crate::server::store::disk::Disk;
-use crate::server::store::names;
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use bytes::BytesMut;
 
-use super::{HEADER, Item, LogReader, put_entry};
+use super::{Item, LogReader};
+use crate::formats::log::{HEADER, put_entry};
 use crate::server::store::disk::{Disk, File, read_full};
 use crate::server::store::refusal::Result;
 use crate::wire::ids::Zxid;

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::replay::{Span, replay};
 use super::*;
+use crate::formats::log::{HEADER, TXN_BYTES_MAX, Tail, put_entry, zxid_of};
 use crate::server::store::disk::Disk;
 use crate::server::store::mem::MemDisk;
 use crate::server::store::refusal::Refusal;

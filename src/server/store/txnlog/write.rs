@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 
-use super::{HEADER, TXN_BYTES_MAX, follows, newest, put_entry};
+use super::follows;
+use super::newest;
+use crate::formats::log::{self, HEADER, TXN_BYTES_MAX};
+use crate::formats::names;
 use crate::server::store::bent;
 use crate::server::store::disk::{Disk, File, Kind};
-use crate::server::store::names;
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
@@ -63,7 +65,7 @@ impl<D: Disk> LogWriter<D> {
             let what = format!("txn {zxid} has {} bytes, more than {TXN_BYTES_MAX}", txn.len());
             return Err(Refusal::Misuse(what));
         }
-        if super::zxid_of(txn) != Some(zxid) {
+        if log::zxid_of(txn) != Some(zxid) {
             return Err(Refusal::Misuse(format!("txn {zxid} does not carry its own zxid")));
         }
         if let Some(last) = self.last
@@ -71,7 +73,7 @@ impl<D: Disk> LogWriter<D> {
         {
             return Err(Refusal::Misuse(format!("txn {zxid} does not follow {last}")));
         }
-        put_entry(&mut self.buffer, txn);
+        log::put_entry(&mut self.buffer, txn);
         self.buffered_first.get_or_insert(zxid);
         self.last = Some(zxid);
         Ok(())

@@ -1,51 +1,16 @@
 //! File names under `version-2`: what counts as a log or a snapshot (disk-format §1), and the
 //! names for everything that must never look like one (TRAP D1).
 
-use std::path::PathBuf;
-
-use super::snap::Compression;
+use super::compression::Compression;
 use crate::wire::ids::Zxid;
 
-/// A server's two directories, as zoo.cfg names them; often the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dirs {
-    /// `dataDir`: myid, and `version-2` with snapshots and epochs.
-    pub data: PathBuf,
-    /// `dataLogDir`: `version-2` with the txn logs.
-    pub log: PathBuf,
-}
-
-impl Dirs {
-    /// Where snapshots and epoch files live.
-    pub fn snaps(&self) -> PathBuf {
-        self.data.join("version-2")
-    }
-
-    /// Where txn logs live.
-    pub fn logs(&self) -> PathBuf {
-        self.log.join("version-2")
-    }
-}
-
-/// Prefix of files that are being written; whatever carries it at a start is left over.
-pub(crate) const UNFINISHED: &str = "new.";
-pub(crate) const UNFINISHED_RECEIVED: &str = "new.received.";
-/// Prefix of files set aside: no server reads them, a human can.
-pub(crate) const ASIDE: &str = "aside.";
-/// Why a file was set aside, behind the prefix: the data that replaced it is whole; it is kept for one generation.
-pub(crate) const SUPERSEDED: &str = "superseded";
-/// The same: it was damaged, or lay beside what was. Kept until a human removes it, or until there is new damage.
-pub(crate) const DAMAGED: &str = "damaged";
-/// The file that says that the data beside it is not whole, and why.
-pub(crate) const UNSYNCED: &str = "zkops.unsynced";
-
 /// True for a file that was set aside and may be removed by a server.
-pub(crate) fn is_disposable(name: &str) -> bool {
+pub fn is_disposable(name: &str) -> bool {
     name.strip_prefix(ASIDE).is_some_and(|rest| !is_of(rest, DAMAGED))
 }
 
 /// True for a file that was set aside because of damage.
-pub(crate) fn is_damaged(name: &str) -> bool {
+pub fn is_damaged(name: &str) -> bool {
     name.strip_prefix(ASIDE).is_some_and(|rest| is_of(rest, DAMAGED))
 }
 
@@ -54,25 +19,25 @@ fn is_of(rest: &str, why: &str) -> bool {
 }
 
 /// `log.<zxid>`: lower-case hex of the first txn in the file, no padding.
-pub(crate) fn log(first: Zxid) -> String {
+pub fn log(first: Zxid) -> String {
     format!("log.{:x}", first.0)
 }
 
 /// `snapshot.<zxid>[.gz|.snappy]`.
-pub(crate) fn snapshot(zxid: Zxid, compression: Compression) -> String {
+pub fn snapshot(zxid: Zxid, compression: Compression) -> String {
     format!("snapshot.{:x}{}", zxid.0, compression.extension())
 }
 
 /// The zxid of a log's name; `None` for anything that no server writes.
 ///
 /// The reference also takes `log.5.bak` for a log; we do not, and never write such a name.
-pub(crate) fn parse_log(name: &str) -> Option<Zxid> {
+pub fn parse_log(name: &str) -> Option<Zxid> {
     parse_hex(name.strip_prefix("log.")?)
 }
 
 /// The zxid and compression of a snapshot's name; `None` for anything that no server writes as a
 /// finished snapshot.
-pub(crate) fn parse_snapshot(name: &str) -> Option<(Zxid, Compression)> {
+pub fn parse_snapshot(name: &str) -> Option<(Zxid, Compression)> {
     let rest = name.strip_prefix("snapshot.")?;
     let (hex, compression) = match rest.split_once('.') {
         None => (rest, Compression::None),
@@ -85,7 +50,7 @@ pub(crate) fn parse_snapshot(name: &str) -> Option<(Zxid, Compression)> {
 
 /// True for a name that the reference would read as a log or a snapshot although no server
 /// finished writing it: worth a note, since the two servers would disagree about it.
-pub(crate) fn is_misleading(name: &str) -> bool {
+pub fn is_misleading(name: &str) -> bool {
     (name.starts_with("log.") && parse_log(name).is_none())
         || (name.starts_with("snapshot.") && parse_snapshot(name).is_none())
 }
@@ -94,6 +59,20 @@ fn parse_hex(hex: &str) -> Option<Zxid> {
     let plain = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| i64::from_str_radix(hex, 16).ok().map(Zxid)).flatten()
 }
+
+/// Where both kinds of files live, below dataDir and dataLogDir.
+pub const VERSION_2: &str = "version-2";
+/// Prefix of files that are being written; whatever carries it at a start is left over.
+pub const UNFINISHED: &str = "new.";
+pub const UNFINISHED_RECEIVED: &str = "new.received.";
+/// Prefix of files set aside: no server reads them, a human can.
+pub const ASIDE: &str = "aside.";
+/// Why a file was set aside, behind the prefix: the data that replaced it is whole; it is kept for one generation.
+pub const SUPERSEDED: &str = "superseded";
+/// The same: it was damaged, or lay beside what was. Kept until a human removes it, or until there is new damage.
+pub const DAMAGED: &str = "damaged";
+/// Beside `version-2` in dataLogDir (or dataDir): "an empty database here is intended" (disk-format §8).
+pub const INITIALIZE: &str = "initialize";
 
 #[cfg(test)]
 mod tests {

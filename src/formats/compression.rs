@@ -17,7 +17,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub(crate) fn extension(self) -> &'static str {
+    pub fn extension(self) -> &'static str {
         match self {
             Compression::None => "",
             Compression::Gzip => ".gz",
@@ -26,7 +26,7 @@ impl Compression {
     }
 
     /// The bytes that a file of this kind begins with; empty when its end decides.
-    pub(crate) fn magic(self) -> &'static [u8] {
+    pub fn magic(self) -> &'static [u8] {
         match self {
             Compression::None => &[],
             Compression::Gzip => &[0x1f, 0x8b],
@@ -36,7 +36,7 @@ impl Compression {
 }
 
 /// The uncompressed stream of a file.
-pub(crate) fn decoder<'a>(compression: Compression, file: impl Read + 'a) -> Box<dyn Read + 'a> {
+pub fn decoder<'a>(compression: Compression, file: impl Read + 'a) -> Box<dyn Read + 'a> {
     match compression {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(CHUNK, file))),
@@ -45,14 +45,14 @@ pub(crate) fn decoder<'a>(compression: Compression, file: impl Read + 'a) -> Box
 }
 
 /// What compresses into a file.
-pub(crate) enum Encoder<W: Write> {
+pub enum Encoder<W: Write> {
     None(io::BufWriter<W>),
     Gzip(GzEncoder<W>),
     Snappy(SnappyWriter<W>),
 }
 
 impl<W: Write> Encoder<W> {
-    pub(crate) fn new(compression: Compression, file: W) -> Encoder<W> {
+    pub fn new(compression: Compression, file: W) -> Encoder<W> {
         match compression {
             Compression::None => Encoder::None(io::BufWriter::with_capacity(CHUNK, file)),
             Compression::Gzip => Encoder::Gzip(GzEncoder::new(file, flate2::Compression::default())),
@@ -61,7 +61,7 @@ impl<W: Write> Encoder<W> {
     }
 
     /// Writes what is still held back and hands the file out.
-    pub(crate) fn finish(self) -> io::Result<W> {
+    pub fn finish(self) -> io::Result<W> {
         match self {
             Encoder::None(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error),
             Encoder::Gzip(writer) => writer.finish(),
@@ -83,14 +83,6 @@ impl<W: Write> Write for Encoder<W> {
         Ok(())
     }
 }
-
-const CHUNK: usize = 256 * 1024;
-/// Magic (8), version 1, compatible version 1.
-const SNAPPY_HEADER: [u8; 16] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
-/// snappy-java compresses 32 KiB at a time; readers allocate by the block's own word.
-const SNAPPY_BLOCK: usize = 32 * 1024;
-/// No writer makes blocks near this; a larger claim is damage.
-const SNAPPY_BLOCK_MAX: usize = 64 * 1024 * 1024;
 
 struct SnappyReader<R> {
     file: R,
@@ -150,7 +142,7 @@ impl<R: Read> Read for SnappyReader<R> {
     }
 }
 
-pub(crate) struct SnappyWriter<W> {
+pub struct SnappyWriter<W> {
     file: W,
     started: bool,
     block: Vec<u8>,
@@ -198,3 +190,11 @@ impl<W: Write> Write for SnappyWriter<W> {
         Ok(())
     }
 }
+
+const CHUNK: usize = 256 * 1024;
+/// Magic (8), version 1, compatible version 1.
+const SNAPPY_HEADER: [u8; 16] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
+/// snappy-java compresses 32 KiB at a time; readers allocate by the block's own word.
+const SNAPPY_BLOCK: usize = 32 * 1024;
+/// No writer makes blocks near this; a larger claim is damage.
+const SNAPPY_BLOCK_MAX: usize = 64 * 1024 * 1024;
