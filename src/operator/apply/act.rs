@@ -44,7 +44,7 @@ pub(super) async fn act(
         || [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from).to_vec();
     match action {
         Action::EnsureDir { path, mode } => {
-            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None, record: None };
+            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None };
             Ok(Done::changed(link.ensure_dir(request).await?.changed))
         }
         Action::InstallBinary { staged, path, .. } => {

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use super::link::{CallError, Link};
 use super::protocol::{Request, Response};
 use crate::operator::host::data::inspect::{InspectData, Inspection};
-use crate::operator::host::data::marker::{Marker, WriteMarker};
-use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir, RemovedDirs};
+use crate::operator::host::data::marker::WriteMarker;
+use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir};
 use crate::operator::host::files::disk::{PathSpace, Writable};
 use crate::operator::host::files::look::{FileContent, FileHash, Listing, PathStat};
 use crate::operator::host::files::put::{Put, PutFile};
 use crate::operator::host::files::remove::{Remove, Removed, Rename};
-use crate::operator::host::firewall::verbs::{Detected, FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::verbs::{FirewallPorts, FirewallReport};
 use crate::operator::host::machine::facts::{Binary, Facts};
 use crate::operator::host::net::connect::{Connect, FourLetter, FourLetterReply, Reach};
 use crate::operator::host::net::listen::{Listen, Listening};
@@ -57,17 +57,12 @@ calls! {
     file_sha256(paths: Vec<PathBuf>) -> Vec<FileHash> = Request::FileSha256 { paths } => Hashes;
 
     ensure_dir(request: EnsureDir) -> EnsuredDir = Request::EnsureDir(request) => EnsuredDir;
-    /// The directories that a record of `ensure_dir` names.
-    created_dirs(record: PathBuf) -> Vec<PathBuf> = Request::CreatedDirs { record } => Dirs;
-    /// Removes those of them that are empty.
-    remove_created_dirs(record: PathBuf) -> RemovedDirs = Request::RemoveCreatedDirs { record } => RemovedDirs;
     put_file(request: PutFile) -> Put = Request::PutFile(request) => Put;
     remove(request: Remove) -> Removed = Request::Remove(request) => Removed;
     /// False when only the new name was there: it had been done.
     rename(request: Rename) -> bool = Request::Rename(request) => Changed;
 
     inspect_data(request: InspectData) -> Box<Inspection> = Request::InspectData(request) => Inspection;
-    read_marker(data_dir: PathBuf) -> Option<Marker> = Request::ReadMarker { data_dir } => Marker;
     /// False when exactly this marker was there.
     write_marker(request: WriteMarker) -> bool = Request::WriteMarker(request) => Changed;
 
@@ -84,7 +79,6 @@ calls! {
     /// Names as that host resolves them.
     names(names: Vec<Expected>) -> Box<NamesReport> = Request::Names { names } => Names;
 
-    detect_firewall(request: FirewallPorts) -> Detected = Request::DetectFirewall(request) => Detected;
     /// Opens what is closed, now and for good.
     open_ports(request: FirewallPorts) -> Box<FirewallReport> = Request::OpenPorts(request) => Firewall;
     /// Takes back what `open_ports` did; rules of others stay.

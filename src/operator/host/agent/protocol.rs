@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::host::data::inspect::{InspectData, Inspection};
-use crate::operator::host::data::marker::{Marker, WriteMarker};
+use crate::operator::host::data::marker::WriteMarker;
 use crate::operator::host::failure::Failure;
-use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir, RemovedDirs};
+use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir};
 use crate::operator::host::files::disk::{PathSpace, Writable};
 use crate::operator::host::files::look::{FileContent, FileHash, Listing, PathStat};
 use crate::operator::host::files::put::{Put, PutFile};
 use crate::operator::host::files::remove::{Remove, Removed, Rename};
-use crate::operator::host::firewall::verbs::{Detected, FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::verbs::{FirewallPorts, FirewallReport};
 use crate::operator::host::machine::facts::{Binary, Facts};
 use crate::operator::host::net::connect::{Connect, FourLetter, FourLetterReply, Reach};
 use crate::operator::host::net::listen::{Listen, Listening};
@@ -27,7 +27,7 @@ use crate::operator::host::service::servers::{FindServer, RunningServer};
 use crate::operator::host::service::verbs::{InstallService, ServiceCall, ServiceReport};
 
 /// Raised with every change of what travels.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// The host says this before its first frame. Whatever a login shell prints before it (a banner,
 /// an `echo` in .bashrc) is skipped, and shown when this never comes.
 pub const PREAMBLE: &[u8] = b"\0zkops host\0";
@@ -77,14 +77,11 @@ pub enum Request {
     FileSha256 { paths: Vec<PathBuf> },
 
     EnsureDir(EnsureDir),
-    CreatedDirs { record: PathBuf },
-    RemoveCreatedDirs { record: PathBuf },
     PutFile(PutFile),
     Remove(Remove),
     Rename(Rename),
 
     InspectData(InspectData),
-    ReadMarker { data_dir: PathBuf },
     WriteMarker(WriteMarker),
 
     PortsInUse { ports: Vec<u16> },
@@ -94,7 +91,6 @@ pub enum Request {
     FourLetter(FourLetter),
     Names { names: Vec<Expected> },
 
-    DetectFirewall(FirewallPorts),
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
     ExplainPorts(FirewallPorts),
@@ -126,15 +122,12 @@ pub enum Response {
     Hashes(Vec<FileHash>),
 
     EnsuredDir(EnsuredDir),
-    Dirs(Vec<PathBuf>),
-    RemovedDirs(RemovedDirs),
     Put(Put),
     Removed(Removed),
     /// For requests that only change something: did they?
     Changed(bool),
 
     Inspection(Box<Inspection>),
-    Marker(Option<Marker>),
 
     Ports(Vec<PortUse>),
     Listening(Vec<Listening>),
@@ -142,7 +135,6 @@ pub enum Response {
     FourLetter(FourLetterReply),
     Names(Box<NamesReport>),
 
-    Detected(Detected),
     Firewall(Box<FirewallReport>),
 
     Service(Box<ServiceReport>),

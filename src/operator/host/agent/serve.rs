@@ -181,9 +181,7 @@ impl Agent {
                 .await
                 .map(|report| R::Service(Box::new(report))),
             Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
-            Q::DetectFirewall(_) | Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => {
-                self.firewall(request, deadline).await
-            }
+            Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => self.firewall(request, deadline).await,
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -192,9 +190,6 @@ impl Agent {
         let _one_at_a_time = self.firewall.lock().await;
         let scope = |address| Scope::new(address, &self.settings.state_dir, deadline);
         let report = match request {
-            Request::DetectFirewall(of) => {
-                return firewall::detect(&scope(of.address)).await.map(Response::Detected);
-            }
             Request::OpenPorts(of) => firewall::ensure_open(&of.ports, &scope(of.address)).await?,
             Request::ClosePorts(of) => firewall::close(&of.ports, &scope(of.address)).await?,
             Request::ExplainPorts(of) => firewall::explain(&of.ports, &scope(of.address)).await?,
@@ -239,13 +234,10 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::ReadFile { path, max } => R::Content(files::read(&path, max)?),
         Q::FileSha256 { paths } => R::Hashes(files::hashes(&paths)),
         Q::EnsureDir(request) => R::EnsuredDir(dirs::ensure(&request)?),
-        Q::CreatedDirs { record } => R::Dirs(dirs::recorded(&record)?),
-        Q::RemoveCreatedDirs { record } => R::RemovedDirs(dirs::remove_created(&record)?),
         Q::PutFile(request) => R::Put(put::put(request)?),
         Q::Remove(request) => R::Removed(remove::remove(&request)?),
         Q::Rename(request) => R::Changed(remove::rename(&request)?),
         Q::InspectData(request) => R::Inspection(Box::new(data_dir::inspect(&request))),
-        Q::ReadMarker { data_dir } => R::Marker(marker::read(&data_dir)?),
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
@@ -265,7 +257,6 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::InstallService(_)
         | Q::Service(_)
         | Q::LogTail { .. }
-        | Q::DetectFirewall(_)
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
         | Q::ExplainPorts(_) => return Err(misplaced(&request)),

@@ -1,8 +1,7 @@
-//! Directories: made durable, with a record of those that we made, so that `destroy` can take
-//! away exactly these. A directory that was there before is never recorded and never removed.
+//! Directories: made durable, level by level. It removes none.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -13,8 +12,6 @@ use crate::operator::host::failure::{At, Failure, Kind};
 
 /// Made when the caller names no mode.
 const MODE_DEFAULT: u32 = 0o755;
-/// A record is a few lines; more than this is not ours.
-const RECORD_BYTES_MAX: u64 = 1 << 20;
 
 /// Who shall own a file, by name or number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,9 +28,6 @@ pub struct EnsureDir {
     /// parents are made with 0755.
     pub mode: Option<u32>,
     pub owner: Option<Owner>,
-    /// A file on the host that remembers every directory made here, one path a line, written
-    /// before the directory is made. [`remove_created`] reads it.
-    pub record: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,18 +37,10 @@ pub struct EnsuredDir {
     pub created: Vec<PathBuf>,
 }
 
-/// What became of the directories of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemovedDirs {
-    pub removed: Vec<PathBuf>,
-    /// Still there because something is in them.
-    pub kept: Vec<PathBuf>,
-}
-
 pub fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
     let path = &request.path;
     absolute(path)?;
-    let created = create_missing(path, request.record.as_deref())?;
+    let created = create_missing(path)?;
     let metadata = fs::metadata(path).at("look at", path)?;
     if !metadata.is_dir() {
         return Err(Failure::new(
@@ -80,7 +66,7 @@ pub fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
 }
 
 /// Makes what is missing of a path, each level durable before the next.
-pub(crate) fn create_missing(path: &Path, record: Option<&Path>) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn create_missing(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut missing: Vec<&Path> = path.ancestors().take_while(|level| !level.exists()).collect();
     missing.reverse();
     let mut created = Vec::new();
@@ -88,9 +74,6 @@ pub(crate) fn create_missing(path: &Path, record: Option<&Path>) -> Result<Vec<P
         if fs::symlink_metadata(level).is_ok() {
             let why = "it is a symbolic link to nowhere";
             return Err(Failure::new("make the directory", level.display(), Kind::Exists, why));
-        }
-        if let Some(record) = record {
-            remember(record, level)?;
         }
         match fs::DirBuilder::new().mode(MODE_DEFAULT).create(level) {
             Ok(()) => {
@@ -106,71 +89,6 @@ pub(crate) fn create_missing(path: &Path, record: Option<&Path>) -> Result<Vec<P
         files::sync_dir(files::parent(level)?)?;
     }
     Ok(created)
-}
-
-/// Removes the recorded directories that are empty, deepest first. The record goes with the last
-/// one, its own directory after it; until then it names what is left.
-pub fn remove_created(record: &Path) -> Result<RemovedDirs, Failure> {
-    let mut all = recorded(record)?;
-    all.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-    all.dedup();
-    let (around, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        all.into_iter().partition(|path| record.starts_with(path));
-    let mut result = RemovedDirs { removed: Vec::new(), kept: Vec::new() };
-    remove_empty(others, &mut result)?;
-    if !result.kept.is_empty() {
-        let left = around.iter().chain(&result.kept);
-        let text: String = left.map(|path| format!("{}\n", path.display())).collect();
-        super::put::replace(record, text.as_bytes(), 0o644, None)?;
-        result.kept.extend(around);
-        return Ok(result);
-    }
-    match fs::remove_file(record) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed.at("remove", record)?,
-    }
-    remove_empty(around, &mut result)?;
-    Ok(result)
-}
-
-fn remove_empty(paths: Vec<PathBuf>, result: &mut RemovedDirs) -> Result<(), Failure> {
-    for path in paths {
-        match fs::remove_dir(&path) {
-            Ok(()) => {
-                files::sync_dir(files::parent(&path)?)?;
-                result.removed.push(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => result.kept.push(path),
-        }
-    }
-    Ok(())
-}
-
-/// The directories that a record names, in the order in which they were made.
-pub fn recorded(record: &Path) -> Result<Vec<PathBuf>, Failure> {
-    match files::read(record, RECORD_BYTES_MAX) {
-        Ok(file) => {
-            Ok(file.content.into_text().lines().map(PathBuf::from).filter(|p| p.is_absolute()).collect())
-        }
-        Err(failure) if failure.kind == Kind::NotFound => Ok(Vec::new()),
-        Err(failure) => Err(failure),
-    }
-}
-
-fn remember(record: &Path, made: &Path) -> Result<(), Failure> {
-    let line = made.to_str().filter(|text| !text.contains('\n'));
-    let line =
-        line.ok_or_else(|| Failure::invalid("record", made.display(), "the name is not one line of text"))?;
-    let parent = files::parent(record)?;
-    // The record's own folder is made without a record; it is remembered in it all the same.
-    let mut lines: Vec<PathBuf> = create_missing(parent, None)?;
-    lines.push(PathBuf::from(line));
-    let text: String = lines.iter().map(|line| format!("{}\n", line.display())).collect();
-    let new = !record.exists();
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(record).at("open", record)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).at("write", record)?;
-    if new { files::sync_dir(parent) } else { Ok(()) }
 }
 
 /// Gives a file to somebody; false when it was theirs.

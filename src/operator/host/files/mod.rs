@@ -19,7 +19,7 @@ pub mod remove;
 mod tests;
 
 pub use content::Content;
-pub use dirs::{EnsureDir, EnsuredDir, Owner, RemovedDirs};
+pub use dirs::{EnsureDir, EnsuredDir, Owner};
 pub use disk::{PathSpace, Space, Writable};
 pub use look::{DirEntry, FileContent, FileHash, FileKind, Found, Listing, PathStat};
 pub use put::{Expect, Put, PutFile};

@@ -45,8 +45,6 @@ pub struct PutFile {
     pub expect: Expect,
     /// With [`Expect::Any`]: keep a copy of what was there and was not ours, beside it.
     pub backup: bool,
-    /// As for [`dirs::EnsureDir`]: remembers the parents that had to be made.
-    pub record: Option<PathBuf>,
 }
 
 impl PutFile {
@@ -60,7 +58,6 @@ impl PutFile {
             sha256: None,
             expect: Expect::Ours,
             backup: false,
-            record: None,
         }
     }
 }
@@ -101,7 +98,7 @@ pub fn put(request: PutFile) -> Result<Put, Failure> {
         created: previous.is_none(),
         previous_sha256: previous.as_ref().map(|(old, _)| content::sha256(old)),
         backup: None,
-        created_dirs: dirs::create_missing(parent, request.record.as_deref())?,
+        created_dirs: dirs::create_missing(parent)?,
     };
     if same {
         result.changed = settle(&path, request.mode, request.owner.as_ref())?;

@@ -154,40 +154,19 @@ async fn stat_and_list_tell_kinds_and_absence() {
     assert_eq!(listed, [("dir", FileKind::Dir), ("file", FileKind::File), ("link", FileKind::Symlink)]);
 }
 
-fn ensure(path: &Path, record: &Path) -> EnsureDir {
-    EnsureDir { path: path.into(), mode: Some(0o750), owner: None, record: Some(record.into()) }
-}
-
 #[tokio::test]
-async fn directories_that_we_made_are_remembered_and_only_they_are_removed() {
+async fn directories_are_made_once_and_only_the_last_gets_the_mode() {
     let dir = tempfile::tempdir().unwrap();
     let link = host(dir.path());
-    let record = dir.path().join("notes/created");
     let (before, deep) = (dir.path().join("before"), dir.path().join("before/x/y"));
     fs::create_dir(&before).unwrap();
-    let made = link.ensure_dir(ensure(&deep, &record)).await.unwrap();
+    let request = EnsureDir { path: deep.clone(), mode: Some(0o750), owner: None };
+    let made = link.ensure_dir(request.clone()).await.unwrap();
     assert!(made.changed);
     assert_eq!(made.created, [before.join("x"), deep.clone()]);
-    assert_eq!(fs::metadata(&deep).unwrap().mode() & 0o7777, 0o750);
-    assert!(!link.ensure_dir(ensure(&deep, &record)).await.unwrap().changed, "a second time changes nothing");
-    let other = dir.path().join("other");
-    link.ensure_dir(ensure(&other, &record)).await.unwrap();
-    fs::write(other.join("theirs"), "").unwrap();
-    assert!(link.created_dirs(record.clone()).await.unwrap().contains(&deep));
-    let removed = link.remove_created_dirs(record.clone()).await.unwrap();
-    assert_eq!(removed.removed, [deep, before.join("x")]);
-    assert_eq!(
-        removed.kept,
-        [other.clone(), dir.path().join("notes")],
-        "something is in it, and the record says so"
-    );
-    assert!(before.exists() && !before.join("x").exists() && other.exists());
-    // Emptied later, it goes with the next run; then nothing is left of us.
-    fs::remove_file(other.join("theirs")).unwrap();
-    let removed = link.remove_created_dirs(record.clone()).await.unwrap();
-    assert_eq!(removed.removed, [other, dir.path().join("notes")]);
-    assert!(link.remove_created_dirs(record).await.unwrap().removed.is_empty());
-    assert_eq!(names(dir.path()), ["before"]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!((mode(&deep), mode(&before.join("x"))), (0o750, 0o755));
+    assert!(!link.ensure_dir(request).await.unwrap().changed, "a second time changes nothing");
 }
 
 #[tokio::test]
@@ -195,7 +174,7 @@ async fn a_file_in_the_way_of_a_directory_is_said() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let link = host(dir.path());
-    let request = |path: PathBuf| EnsureDir { path, mode: None, owner: None, record: None };
+    let request = |path: PathBuf| EnsureDir { path, mode: None, owner: None };
     let error = link.ensure_dir(request(dir.path().join("file"))).await.unwrap_err();
     assert_eq!(error.kind(), Some(Kind::NotADirectory));
     let error = link.ensure_dir(request(dir.path().join("file/below"))).await.unwrap_err();

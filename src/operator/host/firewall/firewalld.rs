@@ -365,7 +365,7 @@ fn remember(state_dir: &Path, zone: &str, ports: &[u16]) -> Result<(), Failure> 
 
 fn write_record(state_dir: &Path, all: &[Opened]) -> Result<(), Failure> {
     let path = record_file(state_dir);
-    dirs::create_missing(state_dir, None)?;
+    dirs::create_missing(state_dir)?;
     let text = serde_json::to_vec(all).map_err(|error| Failure::invalid("write", path.display(), error))?;
     put::replace(&path, &text, 0o644, None)
 }

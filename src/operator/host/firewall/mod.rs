@@ -21,5 +21,5 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use verbs::{Detected, Firewall, FirewallPorts, FirewallReport, PortState};
+pub use verbs::{Firewall, FirewallPorts, FirewallReport, PortState};
 pub use verdict::Verdict;

@@ -36,16 +36,6 @@ pub enum Firewall {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Detected {
-    /// Empty: none is active, unless `unreadable` says that nobody knows.
-    pub active: Vec<Firewall>,
-    /// Rules that only root may read, a sentence each.
-    pub unreadable: Vec<String>,
-    /// What was seen, a line each.
-    pub evidence: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirewallPorts {
     pub ports: Vec<u16>,
     /// The node's address, which tells the interface and so the zone.
@@ -95,15 +85,6 @@ impl Scope {
         let interface = address.and_then(addresses::interface_of);
         Scope { interface, state_dir: state_dir.to_path_buf(), deadline }
     }
-}
-
-pub(crate) async fn detect(scope: &Scope) -> Result<Detected, Failure> {
-    let mut view = look(scope).await?;
-    if view.looked.is_empty() && view.unreadable.is_empty() {
-        view.evidence.push("no firewall is active".into());
-    }
-    let active = view.looked.iter().map(|one| one.name()).collect();
-    Ok(Detected { active, unreadable: view.unreadable, evidence: view.evidence })
 }
 
 /// Opens what is closed, now and for good.

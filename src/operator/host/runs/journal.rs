@@ -36,7 +36,7 @@ pub fn append(path: &Path, line: &str) -> Result<(), Failure> {
     serde_json::from_str::<serde::de::IgnoredAny>(line)
         .map_err(|error| refuse(format!("not JSON: {error}")))?;
     let parent = files::parent(path)?;
-    dirs::create_missing(parent, None)?;
+    dirs::create_missing(parent)?;
     let new = !path.exists();
     let mut file = fs::OpenOptions::new().create(true).read(true).append(true).open(path).at("open", path)?;
     let mut text = String::with_capacity(line.len() + 2);

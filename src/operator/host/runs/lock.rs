@@ -60,7 +60,7 @@ pub enum Taken {
 
 pub fn take(request: &TakeLock) -> Result<Taken, Failure> {
     dirs::absolute(&request.path)?;
-    dirs::create_missing(files::parent(&request.path)?, None)?;
+    dirs::create_missing(files::parent(&request.path)?)?;
     let _guard = guard(&request.path)?;
     let now_ms = facts::wall_ms();
     let before = read(&request.path)?;

@@ -210,7 +210,7 @@ async fn start(
         .split_first()
         .ok_or_else(|| Failure::invalid("start", &spec.name, "no program to supervise it with"))?;
     for file in [&spec.pid_file, &spec.log_file] {
-        dirs::create_missing(files::parent(file)?, None)?;
+        dirs::create_missing(files::parent(file)?)?;
     }
     let log =
         fs::OpenOptions::new().create(true).append(true).open(&spec.log_file).at("open", &spec.log_file)?;
