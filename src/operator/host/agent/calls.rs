@@ -5,24 +5,20 @@ use std::path::PathBuf;
 
 use super::link::{CallError, Link};
 use super::protocol::{Request, Response};
-use crate::operator::host::data::inspect::{InspectData, Inspection};
-use crate::operator::host::data::marker::WriteMarker;
-use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir};
-use crate::operator::host::files::disk::{PathSpace, Writable};
-use crate::operator::host::files::look::{FileContent, FileHash, Listing, PathStat};
-use crate::operator::host::files::put::{Put, PutFile};
-use crate::operator::host::files::remove::{Remove, Removed, Rename};
-use crate::operator::host::firewall::verbs::{FirewallPorts, FirewallReport};
-use crate::operator::host::machine::facts::{Binary, Facts};
-use crate::operator::host::net::connect::{Connect, FourLetter, FourLetterReply, Reach};
-use crate::operator::host::net::listen::{Listen, Listening};
-use crate::operator::host::net::names::{Expected, NamesReport};
-use crate::operator::host::net::ports::PortUse;
-use crate::operator::host::runs::journal::{AppendJournal, JournalTail};
-use crate::operator::host::runs::lock::{Held, TakeLock, Taken};
-use crate::operator::host::service::logs::{LogSource, LogTail};
-use crate::operator::host::service::servers::{FindServer, RunningServer};
-use crate::operator::host::service::verbs::{InstallService, ServiceCall, ServiceReport};
+use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
+use crate::operator::host::files::{
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
+    Removed, Rename, Writable,
+};
+use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::machine::{Binary, Facts};
+use crate::operator::host::net::{
+    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+};
+use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::service::{
+    FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
+};
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $out:ty = $request:expr => $response:ident;)*) => {

@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// No frame is larger: whoever needs more asks in pieces.
-pub const BYTES_MAX: usize = 16 << 20;
+pub(crate) const BYTES_MAX: usize = 16 << 20;
 
 /// Encodes one frame.
 ///
 /// # Errors
 /// `InvalidData` when the JSON would be over [`BYTES_MAX`].
-pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;
     let body = bytes.len() - 4;
@@ -27,7 +27,7 @@ pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `UnexpectedEof` inside a frame, `InvalidData` for a length over the limit or for JSON that is not a `T`.
-pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
     let mut head = [0; 4];
     let got = from.read(&mut head).await?;
     if got == 0 {
@@ -47,7 +47,7 @@ pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> i
     Ok(Some(serde_json::from_slice(&body)?))
 }
 
-pub async fn write(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
+pub(crate) async fn write(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
     to.write_all(frame).await?;
     to.flush().await
 }

@@ -7,11 +7,11 @@
 //! | [`link`], [`calls`] | the caller: handshake, concurrent calls with deadlines; one typed method per request |
 //! | [`serve`] | the host's side: reads frames, answers concurrently |
 
-pub mod calls;
-pub mod frame;
-pub mod link;
-pub mod protocol;
-pub mod serve;
+mod calls;
+mod frame;
+pub(super) mod link;
+mod protocol;
+pub(super) mod serve;
 
 #[cfg(test)]
 pub(super) mod tests;

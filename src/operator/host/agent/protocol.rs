@@ -1,36 +1,32 @@
-//! The closed enums that travel between operator and host. Each variant's record lives with the
-//! code that answers it. The two ends are the same binary: a different [`PROTOCOL`] is an error
+//! The closed enums that travel between operator and host. Each variant's record lives in its
+//! room, apart from the code that answers it. The two ends are the same binary: a different [`PROTOCOL`] is an error
 //! said at once, never a guess.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operator::host::data::inspect::{InspectData, Inspection};
-use crate::operator::host::data::marker::WriteMarker;
+use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
 use crate::operator::host::failure::Failure;
-use crate::operator::host::files::dirs::{EnsureDir, EnsuredDir};
-use crate::operator::host::files::disk::{PathSpace, Writable};
-use crate::operator::host::files::look::{FileContent, FileHash, Listing, PathStat};
-use crate::operator::host::files::put::{Put, PutFile};
-use crate::operator::host::files::remove::{Remove, Removed, Rename};
-use crate::operator::host::firewall::verbs::{FirewallPorts, FirewallReport};
-use crate::operator::host::machine::facts::{Binary, Facts};
-use crate::operator::host::net::connect::{Connect, FourLetter, FourLetterReply, Reach};
-use crate::operator::host::net::listen::{Listen, Listening};
-use crate::operator::host::net::names::{Expected, NamesReport};
-use crate::operator::host::net::ports::PortUse;
-use crate::operator::host::runs::journal::{AppendJournal, JournalTail};
-use crate::operator::host::runs::lock::{Held, TakeLock, Taken};
-use crate::operator::host::service::logs::{LogSource, LogTail};
-use crate::operator::host::service::servers::{FindServer, RunningServer};
-use crate::operator::host::service::verbs::{InstallService, ServiceCall, ServiceReport};
+use crate::operator::host::files::{
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
+    Removed, Rename, Writable,
+};
+use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::machine::{Binary, Facts};
+use crate::operator::host::net::{
+    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+};
+use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::service::{
+    FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
+};
 
 /// Raised with every change of what travels.
-pub const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 2;
 /// The host says this before its first frame. Whatever a login shell prints before it (a banner,
 /// an `echo` in .bashrc) is skipped, and shown when this never comes.
-pub const PREAMBLE: &[u8] = b"\0zkops host\0";
+pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";
 
 /// One question of the operator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,14 +46,14 @@ pub(crate) struct Answer {
 
 /// Both ends introduce themselves with the first frame that each sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    pub protocol: u32,
+pub(super) struct Hello {
+    pub(super) protocol: u32,
     /// Of the zkops that runs there.
-    pub version: String,
+    pub(super) version: String,
 }
 
 impl Hello {
-    pub fn ours() -> Hello {
+    pub(super) fn ours() -> Hello {
         Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_string() }
     }
 }

@@ -19,6 +19,7 @@ use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::files::{dirs, disk, look as files, put, remove};
 use crate::operator::host::firewall::verbs::{self as firewall, Scope};
 use crate::operator::host::machine::facts;
+use crate::operator::host::net::Listen;
 use crate::operator::host::net::listen::{self, Listeners};
 use crate::operator::host::net::{connect, names, ports};
 use crate::operator::host::runs::{journal, lock};
@@ -35,11 +36,11 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What differs between a real host and a test.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Command that runs [`crate::operator::host::supervise()`] on the file named by one more argument.
-    pub supervisor: Vec<OsString>,
+    pub(crate) supervisor: Vec<OsString>,
     /// Where zkops keeps its own notes about this host.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
 }
 
 impl Default for Settings {
@@ -76,7 +77,7 @@ pub async fn serve(
 }
 
 /// [`serve`] with other settings.
-pub async fn serve_with(
+pub(crate) async fn serve_with(
     mut read: impl AsyncRead + Send + Unpin + 'static,
     write: impl AsyncWrite + Send + Unpin + 'static,
     settings: Settings,
@@ -198,7 +199,7 @@ impl Agent {
         Ok(Response::Firewall(Box::new(report)))
     }
 
-    async fn listen(&self, request: listen::Listen) -> Result<Response, Failure> {
+    async fn listen(&self, request: Listen) -> Result<Response, Failure> {
         let (answers, listeners) = listen::start(&request).await?;
         let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|one| one.until > Instant::now());

@@ -6,9 +6,8 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::marker::{self, Marker};
+use super::marker::{self};
+use super::records::{DataFile, InspectData, Inspection, Number};
 use crate::operator::host::failure::{Failure, Kind};
 
 /// Names of strangers that are listed; more are only counted.
@@ -18,60 +17,8 @@ const FILES_MAX: usize = 10_000;
 /// Replay touches the newest logs only.
 const LOGS_JUDGED: usize = 20;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InspectData {
-    pub data_dir: PathBuf,
-    /// `None`: the same as `data_dir`.
-    pub log_dir: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inspection {
-    pub data_dir_exists: bool,
-    pub log_dir_exists: bool,
-    /// No database: neither epochs nor snapshots nor logs. `myid`, the marker and strangers may be there.
-    pub empty: bool,
-    pub myid: Option<Number>,
-    pub accepted_epoch: Option<Number>,
-    pub current_epoch: Option<Number>,
-    /// Newest last.
-    pub snapshots: Vec<DataFile>,
-    /// Newest last. The zxid is that of the first transaction in the file.
-    pub logs: Vec<DataFile>,
-    /// The highest zxid in any file name; the newest log goes further than that.
-    pub zxid_by_name: Option<i64>,
-    /// The `initialize` file: "an empty database here is intended" (disk-format §8).
-    pub initialize: bool,
-    pub marker: Option<Marker>,
-    /// Full paths of what is neither ZooKeeper's nor ours.
-    pub foreign: Vec<PathBuf>,
-    pub foreign_count: usize,
-    pub total_bytes: u64,
-    /// What could not be read, and why.
-    pub unreadable: Vec<Failure>,
-    /// Why a server will hardly start on this, judged from a few bytes.
-    pub damage: Option<String>,
-    /// Oddities that a server survives.
-    pub notes: Vec<String>,
-}
-
-/// A file that should hold one decimal number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Number {
-    /// The first line, at most 80 characters.
-    pub raw: String,
-    pub value: Option<i64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataFile {
-    pub path: PathBuf,
-    pub zxid: i64,
-    pub bytes: u64,
-}
-
 /// Never fails: what it cannot read is part of the answer.
-pub fn inspect(request: &InspectData) -> Inspection {
+pub(crate) fn inspect(request: &InspectData) -> Inspection {
     let data_dir = &request.data_dir;
     let log_dir = request.log_dir.as_ref().unwrap_or(data_dir);
     let mut seen = Inspection {
@@ -181,7 +128,7 @@ fn known_within(name: &str) -> bool {
 }
 
 /// `prefix.<hex zxid>`, further parts ignored, as ZooKeeper parses names (disk-format §1, TRAP D1).
-pub fn zxid_of(name: &str, prefix: &str) -> Option<i64> {
+pub(crate) fn zxid_of(name: &str, prefix: &str) -> Option<i64> {
     let mut parts = name.split('.');
     if parts.next() != Some(prefix) {
         return None;

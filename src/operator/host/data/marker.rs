@@ -3,25 +3,16 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::records::{Marker, WriteMarker};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::put;
 
 /// Name of the marker in dataDir. ZooKeeper looks at no such name.
-pub const FILE: &str = "zkops.json";
-
-/// Whose data this is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    pub cluster: String,
-    /// The member's id (`myid`).
-    pub member: i64,
-    /// Of the cluster: two clusters may have the same name.
-    pub uuid: String,
-}
+pub(crate) const FILE: &str = "zkops.json";
 
 /// On disk the marker stands beside words for whoever finds the file.
 #[derive(Serialize, Deserialize)]
@@ -32,17 +23,9 @@ struct Written {
     marker: Marker,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WriteMarker {
-    pub data_dir: PathBuf,
-    pub marker: Marker,
-    /// Write over another identity. Only for data that is proven to be this member's.
-    pub replace: bool,
-}
-
 /// # Errors
 /// `Foreign` when the file is there and is no marker.
-pub fn read(data_dir: &Path) -> Result<Option<Marker>, Failure> {
+pub(crate) fn read(data_dir: &Path) -> Result<Option<Marker>, Failure> {
     let path = data_dir.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -64,7 +47,7 @@ pub fn read(data_dir: &Path) -> Result<Option<Marker>, Failure> {
 ///
 /// # Errors
 /// `Foreign` when the data belongs to another cluster or member and `replace` is not set.
-pub fn write(request: &WriteMarker) -> Result<bool, Failure> {
+pub(crate) fn write(request: &WriteMarker) -> Result<bool, Failure> {
     let path = request.data_dir.join(FILE);
     match read(&request.data_dir) {
         Ok(Some(found)) if found == request.marker => return Ok(false),

@@ -2,14 +2,15 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`records`] | what is asked and answered |
 //! | [`inspect`] | identity, epochs, logs, snapshots, damage |
 //! | [`marker`] | whose data it is |
 
-pub mod inspect;
-pub mod marker;
+pub(super) mod inspect;
+pub(super) mod marker;
+mod records;
 
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{DataFile, InspectData, Inspection, Number};
-pub use marker::{Marker, WriteMarker};
+pub use records::{DataFile, InspectData, Inspection, Marker, Number, WriteMarker};

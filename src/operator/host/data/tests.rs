@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::inspect::{InspectData, Inspection, zxid_of};
-use super::marker::{Marker, WriteMarker};
+use super::inspect::zxid_of;
+use super::records::{DataFile, InspectData, Inspection, Marker, WriteMarker};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
@@ -58,7 +58,7 @@ async fn a_healthy_member() {
     let seen = inspect(dir.path(), None).await;
     assert!(!seen.empty);
     assert_eq!(seen.accepted_epoch.unwrap().value, Some(2));
-    let zxids = |files: &[super::inspect::DataFile]| files.iter().map(|file| file.zxid).collect::<Vec<_>>();
+    let zxids = |files: &[DataFile]| files.iter().map(|file| file.zxid).collect::<Vec<_>>();
     assert_eq!(zxids(&seen.snapshots), [0, 0x1_0000_00ff]);
     assert_eq!(zxids(&seen.logs), [0x1_0000_0001, 0x2_0000_0001]);
     assert_eq!(seen.zxid_by_name, Some(0x2_0000_0001));

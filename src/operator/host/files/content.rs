@@ -64,7 +64,7 @@ impl std::fmt::Debug for Content {
 }
 
 /// SHA-256 in lower-case hex, as `sha256sum` prints it.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

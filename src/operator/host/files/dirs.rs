@@ -5,39 +5,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::look::{self as files, Names};
+use super::records::{EnsureDir, EnsuredDir, Owner};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// Made when the caller names no mode.
 const MODE_DEFAULT: u32 = 0o755;
 
-/// Who shall own a file, by name or number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    pub user: String,
-    /// The user's primary group when not named.
-    pub group: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnsureDir {
-    pub path: PathBuf,
-    /// Permission bits of `path` itself; `None` leaves an existing directory as it is. Missing
-    /// parents are made with 0755.
-    pub mode: Option<u32>,
-    pub owner: Option<Owner>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnsuredDir {
-    pub changed: bool,
-    /// What was made now, parents first.
-    pub created: Vec<PathBuf>,
-}
-
-pub fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
+pub(crate) fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
     let path = &request.path;
     absolute(path)?;
     let created = create_missing(path)?;

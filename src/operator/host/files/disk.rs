@@ -7,55 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::dirs;
+use super::records::{PathSpace, Space, Writable};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// Writes of a transaction log are small; a few are enough to see a slow disk.
 const PROBE_WRITES: usize = 5;
 const PROBE_BYTES: usize = 4096;
 
-/// The file system that a path is on, or would be on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Space {
-    pub path: PathBuf,
-    /// The path itself, or its nearest ancestor that exists.
-    pub measured_at: PathBuf,
-    pub mount_point: PathBuf,
-    /// "ext4", "xfs", "tmpfs" …
-    pub fs_type: String,
-    /// What is mounted there: "/dev/sda1", "tmpfs" …
-    pub source: String,
-    pub total_bytes: u64,
-    pub free_bytes: u64,
-    /// Without the part reserved for root: what an ordinary user can write.
-    pub available_bytes: u64,
-    pub inodes_total: u64,
-    pub inodes_free: u64,
-    pub read_only: bool,
-    pub noexec: bool,
-}
-
-/// One path's answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathSpace {
-    pub path: PathBuf,
-    pub space: Option<Space>,
-    pub problem: Option<Failure>,
-}
-
-/// The proof that a directory can be written, and how long its disk takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Writable {
-    /// Where the probe was written: the path, or its nearest ancestor that exists.
-    pub probed_at: PathBuf,
-    /// Of single 4 KiB writes with fsync, in the order in which they were made. The first one pays
-    /// for creating the file.
-    pub fsync_us: Vec<u64>,
-}
-
-pub fn spaces(paths: &[PathBuf]) -> Vec<PathSpace> {
+pub(crate) fn spaces(paths: &[PathBuf]) -> Vec<PathSpace> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").map(|text| mounts(&text)).unwrap_or_default();
     paths
         .iter()
@@ -68,7 +28,7 @@ pub fn spaces(paths: &[PathBuf]) -> Vec<PathSpace> {
 
 /// # Errors
 /// The very error that a server would meet: `PermissionDenied`, `NoSpace`, `ReadOnly` …
-pub fn check_writable(path: &Path) -> Result<Writable, Failure> {
+pub(crate) fn check_writable(path: &Path) -> Result<Writable, Failure> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     dirs::absolute(path)?;
     let at = existing(path)?;
@@ -133,16 +93,16 @@ fn existing(path: &Path) -> Result<PathBuf, Failure> {
 
 /// One line of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
-    pub point: PathBuf,
+pub(crate) struct Mount {
+    pub(crate) point: PathBuf,
     /// Of this mount and of its file system, comma-separated.
-    pub options: String,
-    pub fs_type: String,
-    pub source: String,
+    pub(crate) options: String,
+    pub(crate) fs_type: String,
+    pub(crate) source: String,
 }
 
 /// Parses mountinfo (proc(5)): `id parent dev root point options [tags…] - type source super`.
-pub fn mounts(text: &str) -> Vec<Mount> {
+pub(crate) fn mounts(text: &str) -> Vec<Mount> {
     text.lines()
         .filter_map(|line| {
             let (left, right) = line.split_once(" - ")?;
@@ -159,7 +119,7 @@ pub fn mounts(text: &str) -> Vec<Mount> {
 }
 
 /// The last mount with the longest point above the path is the one that shows.
-pub fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+pub(crate) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     mounts
         .iter()
         .filter(|mount| path.starts_with(&mount.point))

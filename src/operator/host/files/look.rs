@@ -6,90 +6,18 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::content::{self, Content};
+use super::content::{self};
+use super::records::{DirEntry, FileContent, FileHash, FileKind, Found, Listing, PathStat};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// A listing is cut after so many names.
 const ENTRIES_MAX: usize = 20_000;
 /// Base64 makes 4 bytes of 3, and a frame holds 16 MiB.
-pub const READ_BYTES_MAX: u64 = 10 << 20;
+pub(crate) const READ_BYTES_MAX: u64 = 10 << 20;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileKind {
-    File,
-    Dir,
-    Symlink,
-    Socket,
-    Other,
-}
-
-/// What is at a path; a symbolic link is not followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    pub kind: FileKind,
-    /// Permission bits (07777).
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub owner: Option<String>,
-    pub group: Option<String>,
-    pub bytes: u64,
-    /// Milliseconds since 1970.
-    pub modified_ms: i64,
-    pub link_target: Option<PathBuf>,
-}
-
-/// One path's answer: `found`, or a `problem`; neither means that nothing is there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathStat {
-    pub path: PathBuf,
-    pub found: Option<Found>,
-    pub problem: Option<Failure>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DirEntry {
-    /// Lossy where the name is not UTF-8.
-    pub name: String,
-    pub kind: FileKind,
-    pub bytes: u64,
-    pub modified_ms: i64,
-}
-
-/// A directory's entries, sorted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
-    pub entries: Vec<DirEntry>,
-    /// There were more than fit.
-    pub truncated: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileContent {
-    pub content: Content,
-    /// Of the whole file.
-    pub bytes: u64,
-    /// Only the first part is in `content`.
-    pub truncated: bool,
-    /// Of what is in `content`.
-    pub sha256: String,
-    pub mode: u32,
-}
-
-/// One file's hash; neither hash nor problem means that nothing is there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileHash {
-    pub path: PathBuf,
-    pub sha256: Option<String>,
-    pub bytes: u64,
-    pub problem: Option<Failure>,
-}
-
-pub fn stat(paths: &[PathBuf]) -> Vec<PathStat> {
+pub(crate) fn stat(paths: &[PathBuf]) -> Vec<PathStat> {
     let names = Names::read();
     paths
         .iter()
@@ -109,7 +37,7 @@ pub fn stat(paths: &[PathBuf]) -> Vec<PathStat> {
         .collect()
 }
 
-pub fn list(path: &Path) -> Result<Listing, Failure> {
+pub(crate) fn list(path: &Path) -> Result<Listing, Failure> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).at("list", path)? {
         let entry = entry.at("list", path)?;
@@ -132,7 +60,7 @@ pub fn list(path: &Path) -> Result<Listing, Failure> {
 }
 
 /// The first `max` bytes (never over [`READ_BYTES_MAX`]) of a regular file.
-pub fn read(path: &Path, max: u64) -> Result<FileContent, Failure> {
+pub(crate) fn read(path: &Path, max: u64) -> Result<FileContent, Failure> {
     let file = open_regular(path, "read")?;
     let metadata = file.metadata().at("read", path)?;
     let mut bytes = Vec::new();
@@ -146,7 +74,7 @@ pub fn read(path: &Path, max: u64) -> Result<FileContent, Failure> {
     })
 }
 
-pub fn hashes(paths: &[PathBuf]) -> Vec<FileHash> {
+pub(crate) fn hashes(paths: &[PathBuf]) -> Vec<FileHash> {
     paths
         .iter()
         .map(|path| match hash(path) {
@@ -162,7 +90,7 @@ pub fn hashes(paths: &[PathBuf]) -> Vec<FileHash> {
 }
 
 /// SHA-256 and size of one file.
-pub fn hash(path: &Path) -> Result<(String, u64), Failure> {
+pub(crate) fn hash(path: &Path) -> Result<(String, u64), Failure> {
     let mut file = open_regular(path, "hash")?;
     let (mut hasher, mut buffer, mut bytes) = (Sha256::new(), vec![0; 256 << 10], 0);
     loop {

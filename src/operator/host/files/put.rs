@@ -8,76 +8,22 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
-
-use super::content::{self, Content};
-use super::dirs::{self, Owner};
+use super::content::{self};
+use super::dirs::{self};
 use super::look as files;
+use super::records::{Expect, Owner, Put, PutFile};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// The words in the head of every text file that zkops writes (any case): whoever finds them may
 /// overwrite the file.
-pub const HEADER: &str = "managed by zkops";
+pub(crate) const HEADER: &str = "managed by zkops";
 /// The head in which [`HEADER`] must stand.
 const HEAD_BYTES: usize = 1024;
-
-/// What may be at the path before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Expect {
-    /// Nothing, or exactly this content.
-    Absent,
-    /// Nothing, this content, or a file whose head carries [`HEADER`].
-    Ours,
-    /// Anything.
-    Any,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PutFile {
-    pub path: PathBuf,
-    pub content: Content,
-    /// Permission bits.
-    pub mode: u32,
-    pub owner: Option<Owner>,
-    /// Of the content, as the caller computed it; a difference means that it was damaged on the way.
-    pub sha256: Option<String>,
-    pub expect: Expect,
-    /// With [`Expect::Any`]: keep a copy of what was there and was not ours, beside it.
-    pub backup: bool,
-}
-
-impl PutFile {
-    /// A file of ours: 0644, overwrites only what carries our header.
-    pub fn ours(path: impl Into<PathBuf>, content: impl Into<Content>) -> PutFile {
-        PutFile {
-            path: path.into(),
-            content: content.into(),
-            mode: 0o644,
-            owner: None,
-            sha256: None,
-            expect: Expect::Ours,
-            backup: false,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Put {
-    pub changed: bool,
-    /// There was no file before.
-    pub created: bool,
-    /// Of what was there before.
-    pub previous_sha256: Option<String>,
-    /// Where the previous, foreign content was kept.
-    pub backup: Option<PathBuf>,
-    pub created_dirs: Vec<PathBuf>,
-}
 
 /// # Errors
 /// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256;
 /// else the input/output error. In each case the file is as it was.
-pub fn put(request: PutFile) -> Result<Put, Failure> {
+pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
     dirs::absolute(&request.path)?;
     let path = through_link(&request.path)?;
     let bytes = request.content.into_bytes()?;
@@ -138,7 +84,7 @@ pub(crate) fn replace(
 }
 
 /// True when the head of a file carries [`HEADER`].
-pub fn is_ours(bytes: &[u8]) -> bool {
+pub(crate) fn is_ours(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(HEAD_BYTES)];
     String::from_utf8_lossy(head).to_ascii_lowercase().contains(HEADER)
 }

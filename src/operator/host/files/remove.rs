@@ -6,38 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
-use serde::{Deserialize, Serialize};
 
+use super::records::{Remove, Removed, Rename};
 use super::{dirs, look as files};
 use crate::operator::host::failure::{At, Failure, Kind};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remove {
-    /// A file or a whole tree.
-    pub path: PathBuf,
-    /// Only these directories and what is below them may be removed.
-    pub roots: Vec<PathBuf>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removed {
-    pub changed: bool,
-    pub files: u64,
-    pub bytes: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rename {
-    pub from: PathBuf,
-    /// Must not exist; its directory must.
-    pub to: PathBuf,
-    /// Both ends must be one of these directories or below.
-    pub roots: Vec<PathBuf>,
-}
-
 /// # Errors
 /// `Refused` outside the roots; `Busy` when a mount point is in the way.
-pub fn remove(request: &Remove) -> Result<Removed, Failure> {
+pub(crate) fn remove(request: &Remove) -> Result<Removed, Failure> {
     let path = &request.path;
     let Some(real) = within(path, &request.roots, "remove")? else { return Ok(Removed::default()) };
     let metadata = match fs::symlink_metadata(&real) {
@@ -58,7 +34,7 @@ pub fn remove(request: &Remove) -> Result<Removed, Failure> {
 /// # Errors
 /// `Exists` when `to` is there, `NotFound` when neither is, `Busy` when `from` is a mount point,
 /// `Refused` outside the roots.
-pub fn rename(request: &Rename) -> Result<bool, Failure> {
+pub(crate) fn rename(request: &Rename) -> Result<bool, Failure> {
     let (from, to) = (&request.from, &request.to);
     let real_to = within(to, &request.roots, "rename to")?;
     let real_to = real_to.ok_or_else(|| {

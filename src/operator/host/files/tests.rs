@@ -5,11 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::content::{Content, sha256};
-use super::dirs::EnsureDir;
 use super::disk;
-use super::look::FileKind;
-use super::put::{Expect, PutFile};
-use super::remove::{Remove, Rename};
+use super::records::{EnsureDir, Expect, FileKind, PutFile, Remove, Rename};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 

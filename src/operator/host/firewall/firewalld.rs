@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::firewalld_bus::{self as bus, Change, Lifetime, Running};
-use super::verbs::{self as firewall, FirewallReport, Scope};
-use super::verdict::{Verdict, covers};
+use super::records::{FirewallReport, Verdict};
+use super::verbs::{self as firewall, Scope};
+use super::verdict::covers;
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::files::{dirs, put};
 use crate::operator::host::machine::command;
@@ -36,17 +37,17 @@ pub(crate) struct State {
 
 /// One zone's settings, as far as they decide about ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Zone {
-    pub name: String,
-    pub target: String,
-    pub interfaces: Vec<String>,
-    pub sources: Vec<String>,
+pub(crate) struct Zone {
+    pub(crate) name: String,
+    pub(crate) target: String,
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) sources: Vec<String>,
     /// `2181/tcp`, `8000-8100/tcp`.
-    pub ports: Vec<String>,
-    pub rich_rules: Vec<String>,
-    pub services: Vec<String>,
+    pub(crate) ports: Vec<String>,
+    pub(crate) rich_rules: Vec<String>,
+    pub(crate) services: Vec<String>,
     /// What the services stand for, where their files say.
-    pub service_ports: Vec<String>,
+    pub(crate) service_ports: Vec<String>,
 }
 
 /// A port that we added to a zone. firewalld has no comments, so we keep a file.
@@ -200,7 +201,7 @@ impl Zone {
 }
 
 /// Parses `firewall-cmd --list-all-zones`: a name, then its indented settings.
-pub fn zones(text: &str) -> Vec<Zone> {
+pub(crate) fn zones(text: &str) -> Vec<Zone> {
     let mut zones: Vec<Zone> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         if !line.starts_with([' ', '\t']) {

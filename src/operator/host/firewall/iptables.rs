@@ -6,8 +6,9 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use super::verbs::{self as firewall, FirewallReport, Scope, TAG};
-use super::verdict::{JUMPS_MAX, Matches, Verdict, Walk, covers};
+use super::records::{FirewallReport, Verdict};
+use super::verbs::{self as firewall, Scope, TAG};
+use super::verdict::{JUMPS_MAX, Matches, Walk, covers};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::put;
 use crate::operator::host::machine::command;
@@ -40,11 +41,11 @@ pub(crate) struct State {
 
 /// `iptables -S`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Of INPUT: "ACCEPT" or "DROP".
-    pub policy: String,
+    pub(crate) policy: String,
     /// The words of each `-A`, without it: the chain's name first.
-    pub rules: Vec<Vec<String>>,
+    pub(crate) rules: Vec<Vec<String>>,
 }
 
 pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
@@ -69,7 +70,7 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
 }
 
 /// Parses `iptables -S`.
-pub fn parse(text: &str) -> Table {
+pub(crate) fn parse(text: &str) -> Table {
     let mut table = Table { policy: "ACCEPT".into(), rules: Vec::new() };
     for line in text.lines() {
         let words = shlex::split(line).unwrap_or_default();
@@ -93,14 +94,14 @@ impl State {
 
 impl Table {
     /// Can INPUT refuse anything?
-    pub fn filters(&self) -> bool {
+    pub(crate) fn filters(&self) -> bool {
         let harmless = ["ACCEPT", "RETURN", "LOG", "MARK", "NFLOG"];
         let target = |rule: &Vec<String>| option(rule, "-j").or(option(rule, "-g")).map(str::to_string);
         let refuses = |rule: &Vec<String>| target(rule).is_some_and(|to| !harmless.contains(&to.as_str()));
         self.policy != "ACCEPT" || self.chain("INPUT").any(refuses)
     }
 
-    pub fn verdict(&self, command: &str, port: u16, interface: Option<&str>) -> Verdict {
+    pub(crate) fn verdict(&self, command: &str, port: u16, interface: Option<&str>) -> Verdict {
         let mut limited = None;
         let by = match self.walk("INPUT", port, interface, 0, &mut limited) {
             Walk::Accepted => return Verdict::Open,

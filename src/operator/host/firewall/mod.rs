@@ -2,6 +2,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`records`] | what is asked and answered |
 //! | [`verbs`] | the same few verbs for each kind of firewall |
 //! | [`verdict`] | what becomes of a connection, and the port notations that firewalls share |
 //! | [`firewalld`], [`firewalld_bus`] | firewalld, through the system bus where it can be |
@@ -9,17 +10,17 @@
 //! | [`nftables`], [`nft_rules`] | native nftables, and its rules as text |
 //! | [`iptables`] | iptables and ip6tables |
 
-pub mod firewalld;
-pub mod firewalld_bus;
-pub mod iptables;
-pub mod nft_rules;
-pub mod nftables;
-pub mod ufw;
-pub mod verbs;
-pub mod verdict;
+pub(super) mod firewalld;
+pub(super) mod firewalld_bus;
+pub(super) mod iptables;
+pub(super) mod nft_rules;
+pub(super) mod nftables;
+mod records;
+pub(super) mod ufw;
+pub(super) mod verbs;
+pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use verbs::{Firewall, FirewallPorts, FirewallReport, PortState};
-pub use verdict::Verdict;
+pub use records::{Firewall, FirewallPorts, FirewallReport, PortState, Verdict};

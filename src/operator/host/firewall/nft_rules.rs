@@ -1,51 +1,52 @@
 //! Text of `nft -a list ruleset` → tables, chains and rules, and the walk that tells what becomes
 //! of a new TCP connection. Pure; it knows no command and no file.
 
-use super::verdict::{JUMPS_MAX, Matches, Verdict, Walk, covers};
+use super::records::Verdict;
+use super::verdict::{JUMPS_MAX, Matches, Walk, covers};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ruleset {
-    pub tables: Vec<Table>,
+pub(crate) struct Ruleset {
+    pub(crate) tables: Vec<Table>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// "ip", "ip6", "inet" …
-    pub family: String,
-    pub name: String,
-    pub chains: Vec<Chain>,
+    pub(crate) family: String,
+    pub(crate) name: String,
+    pub(crate) chains: Vec<Chain>,
     /// Name and elements of named sets.
-    pub sets: Vec<(String, String)>,
+    pub(crate) sets: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
-    pub name: String,
+pub(crate) struct Chain {
+    pub(crate) name: String,
     /// "input", "forward" … for a base chain.
-    pub hook: Option<String>,
+    pub(crate) hook: Option<String>,
     /// "accept" or "drop".
-    pub policy: String,
-    pub rules: Vec<Rule>,
+    pub(crate) policy: String,
+    pub(crate) rules: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    pub text: String,
-    pub handle: Option<u64>,
-    pub comment: Option<String>,
+pub(crate) struct Rule {
+    pub(crate) text: String,
+    pub(crate) handle: Option<u64>,
+    pub(crate) comment: Option<String>,
 }
 
 /// A new TCP connection from another host.
 #[derive(Clone, Copy, Debug)]
-pub struct Packet<'a> {
-    pub port: u16,
+pub(crate) struct Packet<'a> {
+    pub(crate) port: u16,
     /// The one it comes in by, when it is known.
-    pub interface: Option<&'a str>,
+    pub(crate) interface: Option<&'a str>,
 }
 
 impl Table {
     /// iptables keeps its rules in nftables under its own names.
-    pub fn of_iptables(&self) -> bool {
+    pub(crate) fn of_iptables(&self) -> bool {
         matches!(self.family.as_str(), "ip" | "ip6")
             && self
                 .chains
@@ -56,14 +57,14 @@ impl Table {
 
 impl Chain {
     /// As nft names it: `inet filter input`.
-    pub fn place(&self, table: &Table) -> String {
+    pub(crate) fn place(&self, table: &Table) -> String {
         format!("{} {} {}", table.family, table.name, self.name)
     }
 }
 
 impl Ruleset {
     /// Base chains on the input hook that an IPv4 or IPv6 packet passes.
-    pub fn input_chains(&self) -> impl Iterator<Item = (&Table, &Chain)> {
+    pub(crate) fn input_chains(&self) -> impl Iterator<Item = (&Table, &Chain)> {
         self.tables
             .iter()
             .filter(|table| matches!(table.family.as_str(), "ip" | "ip6" | "inet"))
@@ -72,7 +73,7 @@ impl Ruleset {
     }
 
     /// Can this chain refuse anything? Jumps count: the chains they lead to are in the same table.
-    pub fn filters(&self, chain: &Chain) -> bool {
+    pub(crate) fn filters(&self, chain: &Chain) -> bool {
         let refuses = |rule: &Rule| {
             let words = tokens(&rule.text);
             words.iter().any(|word| {
@@ -82,7 +83,7 @@ impl Ruleset {
         chain.policy == "drop" || chain.rules.iter().any(refuses)
     }
 
-    pub fn verdict(&self, table: &Table, chain: &Chain, packet: Packet<'_>) -> Verdict {
+    pub(crate) fn verdict(&self, table: &Table, chain: &Chain, packet: Packet<'_>) -> Verdict {
         let mut limited = None;
         let by = match self.walk(table, chain, packet, 0, &mut limited) {
             Walk::Accepted => return Verdict::Open,
@@ -99,7 +100,7 @@ impl Ruleset {
     }
 
     /// Is it a rule about this very port that refuses, and not a general one?
-    pub fn forbids_by_name(&self, table: &Table, chain: &Chain, packet: Packet<'_>) -> bool {
+    pub(crate) fn forbids_by_name(&self, table: &Table, chain: &Chain, packet: Packet<'_>) -> bool {
         let mut unused = None;
         match self.walk(table, chain, packet, 0, &mut unused) {
             Walk::Dropped(rule) => rule.contains("dport"),
@@ -328,7 +329,7 @@ fn tokens(text: &str) -> Vec<String> {
 
 /// Parses `nft -a list ruleset`. What is neither a table, a chain, a named set nor a rule is
 /// skipped as a whole.
-pub fn parse(text: &str) -> Ruleset {
+pub(crate) fn parse(text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

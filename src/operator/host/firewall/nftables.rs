@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::nft_rules::{self, Chain, Packet, Ruleset};
-use super::verbs::{self as firewall, FirewallReport, Scope, TAG};
-use super::verdict::Verdict;
+use super::records::{FirewallReport, Verdict};
+use super::verbs::{self as firewall, Scope, TAG};
 use crate::operator::host::failure::{At, Failure, Kind};
+use crate::operator::host::files::PutFile;
 use crate::operator::host::files::{look as files, put};
+use crate::operator::host::machine::Init;
 use crate::operator::host::machine::{command, facts};
 
 const COMMAND: &str = "nft";
@@ -162,7 +164,7 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
         }
         return Ok(());
     }
-    if put::put(put::PutFile::ours(OUR_FILE, text.as_str()))?.changed {
+    if put::put(PutFile::ours(OUR_FILE, text.as_str()))?.changed {
         report.done.push(format!("wrote {OUR_FILE}"));
     }
     let Some(boot) = boot_file(scope.deadline).await else {
@@ -212,7 +214,7 @@ pub(crate) fn boot_file_of_unit(unit: &str) -> Option<PathBuf> {
 }
 
 async fn loaded_at_boot(deadline: Instant) -> bool {
-    if facts::init() != facts::Init::Systemd {
+    if facts::init() != Init::Systemd {
         // Whatever loads the file there (an init script), it is the distribution's boot file.
         return true;
     }

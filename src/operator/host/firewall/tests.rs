@@ -2,7 +2,8 @@
 //! ufw 0.36, nftables 1.0.6 and iptables 1.8.9. Nothing here touches this machine's firewall.
 
 use super::nft_rules::{self, Packet};
-use super::verdict::{Verdict, covers};
+use super::records::Verdict;
+use super::verdict::covers;
 use super::{firewalld, firewalld_bus as bus, iptables, nftables, ufw};
 use crate::operator::host::files::put;
 

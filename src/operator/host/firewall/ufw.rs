@@ -5,8 +5,9 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use super::verbs::{self as firewall, FirewallReport, Scope, TAG};
-use super::verdict::{Verdict, covers};
+use super::records::{FirewallReport, Verdict};
+use super::verbs::{self as firewall, Scope, TAG};
+use super::verdict::covers;
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::command;
 
@@ -24,12 +25,12 @@ pub(crate) struct State {
 
 /// One line about incoming IPv4 traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// `2181/tcp`, `2181,2888/tcp`, `10.0.0.11 2181/tcp`, `Anywhere`, `OpenSSH`.
-    pub to: String,
-    pub action: String,
-    pub from: String,
-    pub comment: Option<String>,
+    pub(crate) to: String,
+    pub(crate) action: String,
+    pub(crate) from: String,
+    pub(crate) comment: Option<String>,
 }
 
 pub(crate) async fn look(deadline: Instant, evidence: &mut Vec<String>) -> Result<Option<State>, Failure> {

@@ -7,62 +7,16 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::verdict::Verdict;
+use super::records::{Firewall, FirewallReport, PortState, Verdict};
 use super::{firewalld, iptables, nftables, ufw};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::look as files;
 use crate::operator::host::net::addresses;
 
 /// What marks a rule as ours.
-pub const TAG: &str = "zkops";
-
-/// One active kind of firewall.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Firewall {
-    Firewalld {
-        /// The zone that the node's traffic comes in by.
-        zone: String,
-    },
-    Ufw,
-    /// Base chains on the input hook that filter.
-    Nftables {
-        chains: Vec<String>,
-    },
-    Iptables,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirewallPorts {
-    pub ports: Vec<u16>,
-    /// The node's address, which tells the interface and so the zone.
-    pub address: Option<IpAddr>,
-}
-
-/// One port's answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PortState {
-    pub port: u16,
-    pub verdict: Verdict,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirewallReport {
-    pub changed: bool,
-    pub firewalls: Vec<Firewall>,
-    /// As the rules stand now, in the order asked.
-    pub ports: Vec<PortState>,
-    /// What was done, a sentence each.
-    pub done: Vec<String>,
-    /// What changed something, as one would type it.
-    pub commands: Vec<String>,
-    /// The ports stay open after a restart of the host. True when nothing filters.
-    pub survives_reboot: bool,
-    pub notes: Vec<String>,
-}
+pub(crate) const TAG: &str = "zkops";
 
 /// An active firewall with its rules as they stand.
 pub(crate) enum Looked {

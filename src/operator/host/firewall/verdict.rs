@@ -1,44 +1,6 @@
 //! What a firewall does with a new TCP connection from outside to one port, and the port
 //! notations that firewalls share. Pure.
 
-use serde::{Deserialize, Serialize};
-
-/// The fate of a new connection from another host to a TCP port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Open,
-    /// A rule about this very port lets in some sources only. Whoever wrote it meant it: it is
-    /// never widened by us.
-    Limited {
-        by: String,
-    },
-    /// The rule, zone or policy that keeps it out.
-    Blocked {
-        by: String,
-    },
-    /// The rules cannot be read: this user is not root.
-    Unknown {
-        why: String,
-    },
-}
-
-impl Verdict {
-    /// The stricter of two: a connection must pass both.
-    pub fn and(self, other: Verdict) -> Verdict {
-        match (self, other) {
-            (Verdict::Blocked { by }, _) | (_, Verdict::Blocked { by }) => Verdict::Blocked { by },
-            (Verdict::Unknown { why }, _) | (_, Verdict::Unknown { why }) => Verdict::Unknown { why },
-            (Verdict::Limited { by }, _) | (_, Verdict::Limited { by }) => Verdict::Limited { by },
-            (Verdict::Open, Verdict::Open) => Verdict::Open,
-        }
-    }
-
-    pub fn blocked(&self) -> bool {
-        matches!(self, Verdict::Blocked { .. })
-    }
-}
-
 /// How surely a rule is about the connection in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Matches {

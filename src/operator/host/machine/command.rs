@@ -18,22 +18,22 @@ const OUTPUT_BYTES_MAX: u64 = 4 << 20;
 
 /// What a program that ended has said.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The command as one would type it.
-    pub shown: String,
+    pub(crate) shown: String,
     /// `None`: ended by a signal.
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Output {
-    pub fn ok(&self) -> bool {
+    pub(crate) fn ok(&self) -> bool {
         self.code == Some(0)
     }
 
     /// What it complained about, in one line.
-    pub fn complaint(&self) -> String {
+    pub(crate) fn complaint(&self) -> String {
         let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
         let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let end = match self.code {
@@ -44,7 +44,7 @@ impl Output {
     }
 
     /// Zero exit status, or a [`Kind::CommandFailed`] with the complaint.
-    pub fn success(self, what: &str) -> Result<Output, Failure> {
+    pub(crate) fn success(self, what: &str) -> Result<Output, Failure> {
         if self.ok() {
             return Ok(self);
         }
@@ -54,7 +54,7 @@ impl Output {
 }
 
 /// The program's path on this host.
-pub fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     which::which_in(program, Some(search_path()), "/").ok()
 }
 
@@ -62,7 +62,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `NotFound` when it is not installed, `Timeout` when it had to be killed.
-pub async fn run(program: &str, args: &[&str], deadline: Instant) -> Result<Output, Failure> {
+pub(crate) async fn run(program: &str, args: &[&str], deadline: Instant) -> Result<Output, Failure> {
     let shown = shlex::try_join(std::iter::once(program).chain(args.iter().copied()))
         .unwrap_or_else(|_| program.to_string());
     let fail = |kind, why: String| Failure::new("run", format!("`{shown}`"), kind, why);
@@ -95,7 +95,12 @@ pub async fn run(program: &str, args: &[&str], deadline: Instant) -> Result<Outp
 }
 
 /// Runs a program that must succeed.
-pub async fn must(what: &str, program: &str, args: &[&str], deadline: Instant) -> Result<Output, Failure> {
+pub(crate) async fn must(
+    what: &str,
+    program: &str,
+    args: &[&str],
+    deadline: Instant,
+) -> Result<Output, Failure> {
     run(program, args, deadline).await?.success(what)
 }
 

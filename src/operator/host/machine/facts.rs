@@ -5,90 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
+use super::records::{Binary, Facts, Init, Os, Selinux};
 use super::{command, process};
 use crate::operator::host::failure::{At, Failure};
 use crate::operator::host::files::look as files;
 use crate::operator::host::net::names;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
-    /// As `uname -m` says: "x86_64", "aarch64".
-    pub arch: String,
-    pub kernel: String,
-    pub os: Os,
-    pub hostname: String,
-    /// The first dotted name that /etc/hosts gives to the host name, or the host name if it is dotted.
-    pub fqdn: Option<String>,
-    pub uptime_ms: u64,
-    /// The kernel's random name for this boot: another one means that it was restarted.
-    pub boot_id: String,
-    /// Two hosts with the same one are clones of one image.
-    pub machine_id: Option<String>,
-    pub memory_total_bytes: u64,
-    pub memory_available_bytes: u64,
-    pub swap_total_bytes: u64,
-    /// Usable by this process (affinity and cgroup quota are counted in).
-    pub cpus: u32,
-    /// 1, 5 and 15 minutes.
-    pub load: [f64; 3],
-    pub init: Init,
-    pub uid: u32,
-    pub user: String,
-    pub home: Option<PathBuf>,
-    /// Milliseconds since 1970. A static binary does not see a shifted test clock; the transport
-    /// measures offsets by other means.
-    pub wall_ms: i64,
-    /// "Europe/Berlin"; `None` when it is not set (UTC).
-    pub timezone: Option<String>,
-    /// A running time service, such as "chronyd".
-    pub time_service: Option<String>,
-    pub selinux: Selinux,
-    /// The kind of container, when this is one.
-    pub container: Option<String>,
-    pub nofile_soft: Option<u64>,
-    pub nofile_hard: Option<u64>,
-    /// Of the kernel: connections beyond it wait or fail while many clients return at once.
-    pub somaxconn: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Os {
-    pub id: String,
-    pub name: String,
-    pub version: String,
-    pub pretty: String,
-}
-
-/// What starts services here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// PID 1 is systemd and `systemctl` is installed.
-    Systemd,
-    /// Anything else; the name of PID 1.
-    Other(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selinux {
-    Absent,
-    Permissive,
-    Enforcing,
-}
-
-/// The running program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binary {
-    pub path: PathBuf,
-    pub sha256: String,
-    pub bytes: u64,
-    pub version: String,
-}
-
-pub fn gather() -> Facts {
+pub(crate) fn gather() -> Facts {
     let uname = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let hostname = text(uname.nodename());
@@ -127,7 +50,7 @@ pub fn gather() -> Facts {
 
 /// # Errors
 /// When the running program cannot be read, which /proc forbids only in odd sandboxes.
-pub fn binary() -> Result<Binary, Failure> {
+pub(crate) fn binary() -> Result<Binary, Failure> {
     // The link's text may say "(deleted)" after an upgrade; opening it reads what really runs.
     let running = Path::new("/proc/self/exe");
     let path = fs::read_link(running).at("find", running)?;
@@ -135,13 +58,13 @@ pub fn binary() -> Result<Binary, Failure> {
     Ok(Binary { path, sha256, bytes, version: env!("CARGO_PKG_VERSION").to_string() })
 }
 
-pub fn wall_ms() -> i64 {
+pub(crate) fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// os-release(5): `KEY=value`, perhaps quoted.
-pub fn os(text: &str) -> Os {
+pub(crate) fn os(text: &str) -> Os {
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().trim().trim_matches(['"', '\'']).to_string()
@@ -150,12 +73,12 @@ pub fn os(text: &str) -> Os {
 }
 
 /// A /proc/meminfo figure in bytes; 0 when it is not there.
-pub fn meminfo(text: &str, key: &str) -> u64 {
+pub(crate) fn meminfo(text: &str, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-pub fn fqdn(hostname: &str, hosts: &str) -> Option<String> {
+pub(crate) fn fqdn(hostname: &str, hosts: &str) -> Option<String> {
     if hostname.contains('.') {
         return Some(hostname.to_string());
     }

@@ -2,16 +2,17 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`records`] | what is asked and answered |
 //! | [`facts`] | what kind of machine this is |
 //! | [`process`] | the process table: who is a pid, and is it still the same one |
 //! | [`command`] | runs a program with a deadline, bounded output, `LC_ALL=C` |
 
-pub mod command;
-pub mod facts;
-pub mod process;
+pub(super) mod command;
+pub(super) mod facts;
+pub(super) mod process;
+mod records;
 
 #[cfg(test)]
 mod tests;
 
-pub use facts::{Binary, Facts, Init, Os, Selinux};
-pub use process::Process;
+pub use records::{Binary, Facts, Init, Os, Process, Selinux};

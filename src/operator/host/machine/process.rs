@@ -10,7 +10,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::facts;
-use crate::operator::host::service::servers;
+use super::records::Process;
+use crate::operator::host::service::{ServerKind, servers};
 
 /// Clock ticks a second in /proc: a constant of the kernel's user interface (USER_HZ) on every
 /// architecture we run on.
@@ -21,21 +22,21 @@ const CMDLINE_BYTES_MAX: usize = 64 << 10;
 /// One process, never confused with a later one of the same pid: pids are recycled, start times
 /// within one boot are not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    pub pid: i32,
+pub(crate) struct Identity {
+    pub(crate) pid: i32,
     /// Clock ticks between boot and the start of the process.
-    pub start_ticks: u64,
-    pub boot_id: String,
+    pub(crate) start_ticks: u64,
+    pub(crate) boot_id: String,
 }
 
 impl Identity {
     /// The process that has this pid now; `None` when there is none (or only a zombie).
-    pub fn of(pid: i32) -> Option<Identity> {
+    pub(crate) fn of(pid: i32) -> Option<Identity> {
         let stat = Stat::read(pid)?;
         (!stat.dead()).then(|| Identity { pid, start_ticks: stat.start_ticks, boot_id: boot_id() })
     }
 
-    pub fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         Identity::of(self.pid).as_ref() == Some(self)
     }
 
@@ -43,7 +44,7 @@ impl Identity {
     ///
     /// # Errors
     /// `PermissionDenied` when it belongs to somebody else.
-    pub fn signal(&self, signal: Signal) -> io::Result<bool> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<bool> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(false) };
         let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => fd,
@@ -62,24 +63,8 @@ impl Identity {
     }
 }
 
-/// A running process as people want to see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    pub pid: i32,
-    pub comm: String,
-    /// Unknown for another user's process, unless we are root.
-    pub exe: Option<PathBuf>,
-    pub cmdline: Vec<String>,
-    pub uid: u32,
-    /// When it started by this host's clock, which is also that of its files. An older zkops does not say.
-    #[serde(default)]
-    pub started_ms: Option<i64>,
-    pub rss_bytes: u64,
-    pub threads: u32,
-}
-
 impl Process {
-    pub fn read(pid: i32) -> Option<Process> {
+    pub(crate) fn read(pid: i32) -> Option<Process> {
         let folder = folder(pid);
         let stat = Stat::read(pid)?;
         if stat.dead() {
@@ -98,13 +83,13 @@ impl Process {
     }
 
     /// True when this is a zkops server (a program named `zkops` that runs `server`).
-    pub fn is_our_server(&self) -> bool {
-        servers::classify(&self.cmdline).is_some_and(|(kind, _)| kind == servers::Kind::Zkops)
+    pub(crate) fn is_our_server(&self) -> bool {
+        servers::classify(&self.cmdline).is_some_and(|(kind, _)| kind == ServerKind::Zkops)
     }
 }
 
 /// All pids of this host's pid namespace, ascending.
-pub fn pids() -> Vec<i32> {
+pub(crate) fn pids() -> Vec<i32> {
     let mut pids: Vec<i32> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -116,14 +101,14 @@ pub fn pids() -> Vec<i32> {
 }
 
 /// The arguments, lossily as text; empty for kernel threads.
-pub fn cmdline(pid: i32) -> Vec<String> {
+pub(crate) fn cmdline(pid: i32) -> Vec<String> {
     let mut bytes = fs::read(folder(pid).join("cmdline")).unwrap_or_default();
     bytes.truncate(CMDLINE_BYTES_MAX);
     let text = String::from_utf8_lossy(&bytes);
     text.trim_end_matches('\0').split('\0').filter(|arg| !arg.is_empty()).map(str::to_string).collect()
 }
 
-pub fn folder(pid: i32) -> PathBuf {
+pub(crate) fn folder(pid: i32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
 }
 
@@ -134,25 +119,25 @@ fn started_ms(start_ticks: u64) -> i64 {
 }
 
 /// Milliseconds since boot.
-pub fn uptime_ms() -> u64 {
+pub(crate) fn uptime_ms() -> u64 {
     let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
     let seconds: f64 = text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
     (seconds * 1000.0) as u64
 }
 
 /// The kernel's random name for this boot.
-pub fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_string()).unwrap_or_default()
 }
 
 /// The fields of /proc/PID/stat that we use.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Stat {
-    pub comm: String,
-    pub state: char,
-    pub threads: u32,
-    pub start_ticks: u64,
-    pub rss_pages: u64,
+pub(crate) struct Stat {
+    pub(crate) comm: String,
+    pub(crate) state: char,
+    pub(crate) threads: u32,
+    pub(crate) start_ticks: u64,
+    pub(crate) rss_pages: u64,
 }
 
 impl Stat {
@@ -162,7 +147,7 @@ impl Stat {
 
     /// The name stands in brackets and may itself hold brackets and blanks: fields are counted
     /// from the last closing one.
-    pub fn parse(line: &str) -> Option<Stat> {
+    pub(crate) fn parse(line: &str) -> Option<Stat> {
         let (head, tail) = line.rsplit_once(')')?;
         let comm = head.split_once('(')?.1.to_string();
         let fields: Vec<&str> = tail.split_whitespace().collect();

@@ -1,7 +1,8 @@
 //! This very machine, and the texts that describe any.
 
 use super::facts;
-use super::process::{Process, Stat};
+use super::process::Stat;
+use super::records::Process;
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::files::look;
 

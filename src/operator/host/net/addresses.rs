@@ -5,14 +5,14 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// All addresses of this host, loopback included.
-pub fn own() -> Vec<IpAddr> {
+pub(crate) fn own() -> Vec<IpAddr> {
     let mut all: Vec<IpAddr> = local_v4(&read("/proc/net/fib_trie")).into_iter().map(IpAddr::V4).collect();
     all.extend(local_v6(&read("/proc/net/if_inet6")).into_iter().map(|(address, _)| IpAddr::V6(address)));
     all
 }
 
 /// The interface that carries one of our addresses; `None` when it is not ours or not to be told.
-pub fn interface_of(address: IpAddr) -> Option<String> {
+pub(crate) fn interface_of(address: IpAddr) -> Option<String> {
     match address {
         IpAddr::V4(v4) => {
             let ours = local_v4(&read("/proc/net/fib_trie")).contains(&v4);
@@ -26,7 +26,7 @@ pub fn interface_of(address: IpAddr) -> Option<String> {
 }
 
 /// Addresses that /proc/net/fib_trie marks `host LOCAL`: the line before each one has the address.
-pub fn local_v4(fib_trie: &str) -> Vec<Ipv4Addr> {
+pub(crate) fn local_v4(fib_trie: &str) -> Vec<Ipv4Addr> {
     let mut found = Vec::new();
     let mut last = None;
     for line in fib_trie.lines().map(str::trim) {
@@ -43,7 +43,7 @@ pub fn local_v4(fib_trie: &str) -> Vec<Ipv4Addr> {
 }
 
 /// /proc/net/if_inet6: `hex-address index prefix scope flags name`.
-pub fn local_v6(if_inet6: &str) -> Vec<(Ipv6Addr, String)> {
+pub(crate) fn local_v6(if_inet6: &str) -> Vec<(Ipv6Addr, String)> {
     let parse = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let bits = u128::from_str_radix(words.first().filter(|hex| hex.len() == 32)?, 16).ok()?;
@@ -54,7 +54,7 @@ pub fn local_v6(if_inet6: &str) -> Vec<(Ipv6Addr, String)> {
 
 /// The interface of the narrowest directly connected network around an address (/proc/net/route
 /// has little-endian hex numbers); without one, that of the default route.
-pub fn route_to(route: &str, address: Ipv4Addr) -> Option<String> {
+pub(crate) fn route_to(route: &str, address: Ipv4Addr) -> Option<String> {
     struct Row<'a> {
         interface: &'a str,
         destination: u32,

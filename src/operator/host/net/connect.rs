@@ -5,12 +5,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::records::{Connect, FourLetter, FourLetterReply, Outcome, Reach, Target};
 use crate::operator::host::failure::{Failure, Kind};
 
 /// Our listener answers at once; a server waits for us to speak. So long we wait to tell which.
@@ -20,79 +20,7 @@ const AT_ONCE: usize = 256;
 /// `mntr`, `cons` and `wchc` of a big ensemble; the rest is cut off.
 const REPLY_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// An address, or a name to resolve on this host.
-    pub host: String,
-    pub port: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connect {
-    pub targets: Vec<Target>,
-    /// What a listener of ours answers; empty: being accepted is enough.
-    pub token: String,
-    /// For each target, name resolution included; all run at once.
-    pub timeout_ms: u64,
-}
-
-/// One target's answer, in the order asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
-    pub target: Target,
-    /// The address that was tried last; `None` when the name was not resolved.
-    pub address: Option<SocketAddr>,
-    pub outcome: Outcome,
-    /// From the SYN to the outcome of the connect, without name resolution.
-    pub latency_us: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Our listener answered.
-    Token,
-    /// Something else accepts connections there.
-    Open,
-    /// The host answers, nobody listens (or a firewall rejects with a TCP reset).
-    Refused,
-    /// No answer at all: packets are dropped, or the host is down.
-    Timeout,
-    /// "No route to host" and its kin: firewalld rejects that way, and so do routers.
-    NoRoute { why: String },
-    /// Accepted, then reset.
-    Reset,
-    /// The name means nothing on this host.
-    NameError { why: String },
-    /// Anything else, such as an outgoing packet that this host's own firewall forbids.
-    Failed { why: Failure },
-}
-
-impl Outcome {
-    /// A server there could be talked to.
-    pub fn reachable(&self) -> bool {
-        matches!(self, Outcome::Token | Outcome::Open)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FourLetter {
-    pub host: String,
-    pub port: u16,
-    /// "ruok", "srvr", "mntr" …
-    pub word: String,
-    pub timeout_ms: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FourLetterReply {
-    /// Empty when the server knows no such word.
-    pub reply: String,
-    pub latency_us: u64,
-    pub truncated: bool,
-}
-
-pub async fn connect(request: &Connect) -> Vec<Reach> {
+pub(crate) async fn connect(request: &Connect) -> Vec<Reach> {
     let room = Semaphore::new(AT_ONCE);
     let each = request.targets.iter().map(|target| async {
         // Never closed: cannot fail, and if it could, going on unlimited would be right.
@@ -106,7 +34,7 @@ pub async fn connect(request: &Connect) -> Vec<Reach> {
 ///
 /// # Errors
 /// Why there was no connection, or none that lasted.
-pub async fn four_letter(request: &FourLetter) -> Result<FourLetterReply, Failure> {
+pub(crate) async fn four_letter(request: &FourLetter) -> Result<FourLetterReply, Failure> {
     let to = format!("{}:{}", request.host, request.port);
     if request.word.len() != 4 || !request.word.is_ascii() {
         return Err(Failure::invalid("send", &request.word, "a four-letter word has four ASCII letters"));

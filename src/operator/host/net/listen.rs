@@ -7,49 +7,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::ports::{self, Listener};
+use super::ports::{self};
+use super::records::{Listen, Listening};
 use crate::operator::host::failure::Failure;
 
 /// However long a caller asks for, nothing listens longer: it is a probe, not a service.
-pub const SECONDS_MAX: u64 = 600;
+pub(crate) const SECONDS_MAX: u64 = 600;
 /// An ensemble's worth of probes at once for each port.
 const CONNECTIONS_MAX: usize = 128;
 /// A prober that has its token and does not hang up.
 const LINGER: Duration = Duration::from_secs(2);
 const TOKEN_BYTES_MAX: usize = 256;
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listen {
-    /// 0 lets the kernel choose; the answer says which one.
-    pub ports: Vec<u16>,
-    /// "0.0.0.0", "::" or one of the host's addresses: what the server will bind.
-    pub address: IpAddr,
-    /// What is answered to whoever connects; one line, without the line feed.
-    pub token: String,
-    /// The listeners end after this long.
-    pub seconds: u64,
-}
-
-/// One port's answer, in the order asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Listening {
-    /// Ours to probe now.
-    Listening { port: u16 },
-    /// Our own server has it: probe that.
-    Ours { port: u16, by: Box<Listener> },
-    /// Somebody else has it (unknown when only root may see).
-    InUse { port: u16, by: Option<Box<Listener>> },
-    /// It cannot be bound: a privileged port, an address that is not this host's.
-    Failed { port: u16, why: Failure },
-}
 
 /// The listeners of one request; dropping it ends them.
 pub(crate) struct Listeners {

@@ -2,22 +2,24 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`records`] | what is asked and answered |
 //! | [`ports`] | who listens on a port |
 //! | [`listen`] | temporary listeners on the true ports |
 //! | [`connect`] | reachability, four-letter words |
 //! | [`names`] | names as this host resolves them |
 //! | [`addresses`] | its own addresses |
 
-pub mod addresses;
-pub mod connect;
-pub mod listen;
-pub mod names;
-pub mod ports;
+pub(super) mod addresses;
+pub(super) mod connect;
+pub(super) mod listen;
+pub(super) mod names;
+pub(super) mod ports;
+mod records;
 
 #[cfg(test)]
 mod tests;
 
-pub use connect::{Connect, FourLetter, FourLetterReply, Outcome, Reach, Target};
-pub use listen::{Listen, Listening};
-pub use names::{Expected, NamesReport, Resolved, Trap};
-pub use ports::{Listener, PortUse};
+pub use records::{
+    Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport, Outcome,
+    PortUse, Reach, Resolved, Target, Trap,
+};

@@ -4,57 +4,12 @@
 use std::fs;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::addresses;
+use super::records::{Expected, NamesReport, Resolved, Trap};
 
-/// A name, and what it should resolve to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expected {
-    pub name: String,
-    pub ip: Option<IpAddr>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamesReport {
-    pub hostname: String,
-    /// What this host's own name resolves to here.
-    pub own_name: Resolved,
-    /// Every address of this host, loopback included.
-    pub addresses: Vec<IpAddr>,
-    /// One for each name asked, in that order.
-    pub names: Vec<Resolved>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolved {
-    pub name: String,
-    /// In the resolver's order; ZooKeeper takes the first.
-    pub addresses: Vec<IpAddr>,
-    /// Addresses that /etc/hosts gives to the name.
-    pub hosts_file: Vec<IpAddr>,
-    /// The resolver's words when it has no answer.
-    pub problem: Option<String>,
-    /// Is the expected address the first one? `None` when none was expected.
-    pub matches: Option<bool>,
-    pub trap: Option<Trap>,
-}
-
-/// Ways in which a resolvable name is still wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trap {
-    /// Debian's installer writes `127.0.1.1 hostname` into /etc/hosts: a server that binds or
-    /// announces its own name is then reachable by nobody else.
-    Loopback(IpAddr),
-    /// It resolves to somebody else's address.
-    Other { expected: IpAddr, got: IpAddr },
-    /// The right address is there, but not as the first one.
-    NotFirst { expected: IpAddr, first: IpAddr },
-}
-
-pub async fn report(expected: &[Expected], deadline: Instant) -> NamesReport {
+pub(crate) async fn report(expected: &[Expected], deadline: Instant) -> NamesReport {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     let own = Expected { name: hostname.clone(), ip: None };
@@ -83,7 +38,7 @@ async fn resolve(expected: &Expected, hosts: &str, deadline: Instant) -> Resolve
 }
 
 /// The verdict on one name, given what the resolver and /etc/hosts say.
-pub fn judge(
+pub(crate) fn judge(
     expected: &Expected,
     addresses: Vec<IpAddr>,
     hosts_file: Vec<IpAddr>,
@@ -103,7 +58,7 @@ pub fn judge(
 }
 
 /// Addresses that a hosts file gives to a name, in its order.
-pub fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
+pub(crate) fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
     hosts_lines(hosts)
         .filter(|(_, names)| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
         .map(|(ip, _)| ip)
@@ -111,7 +66,7 @@ pub fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
 }
 
 /// hosts(5): `address name alias…`, `#` begins a comment.
-pub fn hosts_lines(hosts: &str) -> impl Iterator<Item = (IpAddr, Vec<&str>)> {
+pub(crate) fn hosts_lines(hosts: &str) -> impl Iterator<Item = (IpAddr, Vec<&str>)> {
     hosts.lines().filter_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();
         // An address may carry a zone (`fe80::1%lo0`), which std does not parse.

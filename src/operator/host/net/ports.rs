@@ -5,42 +5,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-
+use super::records::{Listener, PortUse};
 use crate::operator::host::files::look::Names;
-use crate::operator::host::machine::process::{self, Process};
+use crate::operator::host::machine::Process;
+use crate::operator::host::machine::process::{self};
 
 /// The kernel's number for a listening socket.
 const TCP_LISTEN: &str = "0A";
 
-/// One listening socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listener {
-    pub address: SocketAddr,
-    pub uid: u32,
-    pub user: Option<String>,
-    /// `None`: another user's process, which only root may look into.
-    pub process: Option<Process>,
-    /// It is a zkops server.
-    pub ours: bool,
-}
-
-/// One port's answer; no listeners means free.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PortUse {
-    pub port: u16,
-    pub listeners: Vec<Listener>,
-}
-
 /// A row of /proc/net/tcp.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub local: SocketAddr,
-    pub uid: u32,
-    pub inode: u64,
+pub(crate) struct Row {
+    pub(crate) local: SocketAddr,
+    pub(crate) uid: u32,
+    pub(crate) inode: u64,
 }
 
-pub fn in_use(ports: &[u16]) -> Vec<PortUse> {
+pub(crate) fn in_use(ports: &[u16]) -> Vec<PortUse> {
     let mut rows = rows(&fs::read_to_string("/proc/net/tcp").unwrap_or_default());
     rows.extend(self::rows(&fs::read_to_string("/proc/net/tcp6").unwrap_or_default()));
     rows.retain(|row| ports.contains(&row.local.port()));
@@ -69,7 +50,7 @@ pub fn in_use(ports: &[u16]) -> Vec<PortUse> {
 }
 
 /// The listening rows of /proc/net/tcp or tcp6 (proc_net_tcp(5)).
-pub fn rows(table: &str) -> Vec<Row> {
+pub(crate) fn rows(table: &str) -> Vec<Row> {
     table
         .lines()
         .skip(1)

@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use super::records::JournalTail;
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{dirs, look as files};
 
@@ -15,19 +14,9 @@ const LINE_BYTES_MAX: usize = 256 << 10;
 /// What a reader gets from the end at most.
 const READ_BYTES_MAX: u64 = 8 << 20;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JournalTail {
-    /// The last lines, oldest first, each one a JSON value.
-    pub lines: Vec<String>,
-    /// There were older ones.
-    pub truncated: bool,
-    /// Lines that are not JSON: torn by a crash, or written by somebody else.
-    pub torn: usize,
-}
-
 /// # Errors
 /// `Invalid` when the line is not one JSON value on one line.
-pub fn append(path: &Path, line: &str) -> Result<(), Failure> {
+pub(crate) fn append(path: &Path, line: &str) -> Result<(), Failure> {
     dirs::absolute(path)?;
     let refuse = |why: String| Failure::invalid("append to", path.display(), why);
     if line.len() > LINE_BYTES_MAX || line.contains('\n') {
@@ -51,7 +40,7 @@ pub fn append(path: &Path, line: &str) -> Result<(), Failure> {
 }
 
 /// The last `max` lines; none when there is no such file.
-pub fn read(path: &Path, max: usize) -> Result<JournalTail, Failure> {
+pub(crate) fn read(path: &Path, max: usize) -> Result<JournalTail, Failure> {
     let (bytes, mut truncated) = match files::tail(path, READ_BYTES_MAX) {
         Ok(found) => found,
         Err(failure) if failure.kind == Kind::NotFound => (Vec::new(), false),
@@ -67,14 +56,6 @@ pub fn read(path: &Path, max: usize) -> Result<JournalTail, Failure> {
     truncated |= skipped > 0;
     let lines = good[skipped..].iter().map(|line| (*line).to_string()).collect();
     Ok(JournalTail { lines, truncated, torn: all.len() - good.len() })
-}
-
-/// What a caller asks of a journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppendJournal {
-    pub path: PathBuf,
-    /// One JSON value without a line feed.
-    pub line: String,
 }
 
 fn ends_a_line(file: &mut fs::File) -> std::io::Result<bool> {

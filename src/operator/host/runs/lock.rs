@@ -6,59 +6,16 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::FlockOperation;
-use serde::{Deserialize, Serialize};
 
+use super::records::{Held, TakeLock, Taken};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{dirs, look as files, put};
 use crate::operator::host::machine::facts;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Unique for a run: what makes two holders the same.
-    pub id: String,
-    /// "user@host" of the operator.
-    pub who: String,
-    /// Of the operator's process, on its machine.
-    pub pid: u32,
-    /// What it is doing: "deploy inventories/three-nodes.yml".
-    pub command: String,
-}
-
-/// A lock as it stands on the host; both times are this host's clock, in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    pub holder: Holder,
-    pub since_ms: i64,
-    /// After this it is stale: its holder has not renewed it.
-    pub until_ms: i64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakeLock {
-    pub path: PathBuf,
-    pub holder: Holder,
-    /// Taking it again renews it.
-    pub ttl_ms: u64,
-    /// `--break-lock`: the id of the holder to replace, as it was shown. Nobody else's lock is
-    /// broken by it, should the lock have changed hands meanwhile.
-    pub over: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Taken {
-    /// It is ours now. `replaced`: the stale or broken lock that was there.
-    Taken {
-        held: Held,
-        replaced: Option<Held>,
-    },
-    HeldBy(Held),
-}
-
-pub fn take(request: &TakeLock) -> Result<Taken, Failure> {
+pub(crate) fn take(request: &TakeLock) -> Result<Taken, Failure> {
     dirs::absolute(&request.path)?;
     dirs::create_missing(files::parent(&request.path)?)?;
     let _guard = guard(&request.path)?;
@@ -86,7 +43,7 @@ pub fn take(request: &TakeLock) -> Result<Taken, Failure> {
 }
 
 /// Lets go; false when this holder does not hold it.
-pub fn release(path: &Path, id: &str) -> Result<bool, Failure> {
+pub(crate) fn release(path: &Path, id: &str) -> Result<bool, Failure> {
     if !path.exists() {
         return Ok(false);
     }
@@ -100,7 +57,7 @@ pub fn release(path: &Path, id: &str) -> Result<bool, Failure> {
 }
 
 /// Who holds it, stale or not.
-pub fn read(path: &Path) -> Result<Option<Held>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Option<Held>, Failure> {
     match fs::read(path) {
         Ok(bytes) if bytes.is_empty() => Ok(None),
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {

@@ -2,14 +2,15 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`records`] | what is asked and answered |
 //! | [`lock`] | who changes this cluster now |
 //! | [`journal`] | the append-only record of what was done |
 
-pub mod journal;
-pub mod lock;
+pub(super) mod journal;
+pub(super) mod lock;
+mod records;
 
 #[cfg(test)]
 mod tests;
 
-pub use journal::{AppendJournal, JournalTail};
-pub use lock::{Held, Holder, TakeLock, Taken};
+pub use records::{AppendJournal, Held, Holder, JournalTail, TakeLock, Taken};

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::journal::AppendJournal;
-use super::lock::{Holder, TakeLock, Taken};
+use super::records::{AppendJournal, Holder, TakeLock, Taken};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 

@@ -1,7 +1,6 @@
 //! A server without systemd: our supervisor, started here as a process of its own session, and
 //! found again through its pid file. What the supervisor itself does is in `supervise`.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,9 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::verbs::{Active, ServiceReport, ServiceState, Verb};
+use super::records::{Active, DaemonSpec, ServiceReport, ServiceState, Verb};
 use crate::operator::host::failure::{At, Failure, Kind};
+use crate::operator::host::files::PutFile;
 use crate::operator::host::files::{dirs, look as files, put};
 use crate::operator::host::machine::process::Identity;
 
@@ -24,62 +24,8 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// For the supervisor to end after its server has.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
 
-/// What the supervisor runs, and how. Kept as JSON in the spec file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DaemonSpec {
-    pub name: String,
-    pub exec: PathBuf,
-    pub args: Vec<String>,
-    /// Added to the environment.
-    pub env: BTreeMap<String, String>,
-    /// "/" when not named.
-    pub working_dir: Option<PathBuf>,
-    pub pid_file: PathBuf,
-    /// Gets what the server prints.
-    pub log_file: PathBuf,
-    /// The log is rotated beyond this size.
-    pub log_bytes_max: u64,
-    /// So many older logs are kept: `log.1` is the newest.
-    pub log_keep: u32,
-    pub restart: Restart,
-    /// Before the first restart; doubled for each further one that comes soon.
-    pub restart_delay_ms: u64,
-    pub restart_delay_max_ms: u64,
-    /// Between TERM and KILL.
-    pub stop_timeout_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Restart {
-    Always,
-    /// An exit with status 0 is somebody's wish (`kill`), and is respected.
-    OnFailure,
-    Never,
-}
-
 impl DaemonSpec {
-    /// With the usual settings: restarted on failure after 1 s up to 30 s, ten logs of 10 MiB,
-    /// ten seconds to stop.
-    pub fn new(name: &str, exec: impl Into<PathBuf>, args: Vec<String>, dir: &Path) -> DaemonSpec {
-        DaemonSpec {
-            name: name.to_string(),
-            exec: exec.into(),
-            args,
-            env: BTreeMap::new(),
-            working_dir: None,
-            pid_file: dir.join(format!("{name}.pid")),
-            log_file: dir.join(format!("{name}.log")),
-            log_bytes_max: 10 << 20,
-            log_keep: 10,
-            restart: Restart::OnFailure,
-            restart_delay_ms: 1000,
-            restart_delay_max_ms: 30_000,
-            stop_timeout_ms: 10_000,
-        }
-    }
-
-    pub fn read(path: &Path) -> Result<DaemonSpec, Failure> {
+    pub(crate) fn read(path: &Path) -> Result<DaemonSpec, Failure> {
         let text = fs::read(path).at("read the daemon's description", path)?;
         let written: Written = serde_json::from_slice(&text).map_err(|error| {
             Failure::new("read the daemon's description", path.display(), Kind::Foreign, error)
@@ -98,19 +44,19 @@ struct Written {
 /// The pid file: the supervisor's pid on the first line, for whoever wants to signal it, and this
 /// as JSON on the second. It is there while the supervisor runs, and after one that gave up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    pub supervisor: Identity,
-    pub server: Option<Identity>,
+pub(crate) struct Status {
+    pub(crate) supervisor: Identity,
+    pub(crate) server: Option<Identity>,
     /// When the server came into the state it is in, in milliseconds since 1970.
-    pub since_ms: i64,
-    pub restarts: u32,
-    pub last_exit: Option<Exit>,
+    pub(crate) since_ms: i64,
+    pub(crate) restarts: u32,
+    pub(crate) last_exit: Option<Exit>,
 }
 
 /// How the server ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Exit {
+pub(crate) enum Exit {
     Status(i32),
     Signal(i32),
     /// It could not even be started.
@@ -120,12 +66,12 @@ pub enum Exit {
 }
 
 impl Status {
-    pub fn render(&self) -> serde_json::Result<String> {
+    pub(crate) fn render(&self) -> serde_json::Result<String> {
         Ok(format!("{}\n{}\n", self.supervisor.pid, serde_json::to_string(self)?))
     }
 
     /// `None` when there is no pid file, or none of ours.
-    pub fn read(pid_file: &Path) -> Option<Status> {
+    pub(crate) fn read(pid_file: &Path) -> Option<Status> {
         let text = fs::read_to_string(pid_file).ok()?;
         serde_json::from_str(text.lines().nth(1)?).ok()
     }
@@ -140,7 +86,7 @@ pub(crate) fn install(spec_file: &Path, daemon: &DaemonSpec) -> Result<ServiceRe
     let written = Written { note: note.into(), daemon: daemon.clone() };
     let text = serde_json::to_string_pretty(&written)
         .map_err(|error| Failure::invalid("write", spec_file.display(), error))?;
-    let put = put::put(put::PutFile::ours(spec_file, format!("{text}\n").as_str()))?;
+    let put = put::put(PutFile::ours(spec_file, format!("{text}\n").as_str()))?;
     let done = if put.changed { vec![format!("wrote {}", spec_file.display())] } else { Vec::new() };
     Ok(ServiceReport { changed: put.changed, done, state: state(Some(daemon)) })
 }

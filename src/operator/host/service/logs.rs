@@ -1,41 +1,19 @@
 //! The last lines that a service wrote, from the journal or from a file. It follows nothing.
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::records::{LogSource, LogTail};
 use crate::operator::host::agent::serve::blocking;
 use crate::operator::host::failure::Failure;
 use crate::operator::host::files::look as files;
 use crate::operator::host::machine::command;
 
 /// A screenful is 50; a support bundle asks for thousands.
-pub const LINES_MAX: usize = 10_000;
+pub(crate) const LINES_MAX: usize = 10_000;
 /// From the end of a log file.
 const BYTES_MAX: u64 = 4 << 20;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogSource {
-    /// A systemd unit's journal.
-    Journal {
-        unit: String,
-    },
-    File {
-        path: PathBuf,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogTail {
-    /// Oldest first.
-    pub lines: Vec<String>,
-    /// There were older ones.
-    pub truncated: bool,
-}
-
-pub async fn tail(source: LogSource, lines: usize, deadline: Instant) -> Result<LogTail, Failure> {
+pub(crate) async fn tail(source: LogSource, lines: usize, deadline: Instant) -> Result<LogTail, Failure> {
     let lines = lines.min(LINES_MAX);
     match source {
         LogSource::File { path } => {

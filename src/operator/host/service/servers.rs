@@ -4,40 +4,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::operator::host::machine::process::{self, Process};
+use super::records::{FindServer, RunningServer, ServerKind};
+use crate::operator::host::machine::Process;
+use crate::operator::host::machine::process::{self};
 
 /// Main classes of the Java server: the quorum member, and the older standalone entry.
 const JAVA_MAINS: [&str; 2] =
     ["org.apache.zookeeper.server.quorum.QuorumPeerMain", "org.apache.zookeeper.server.ZooKeeperServerMain"];
 
-/// Which servers are asked for; both `None`: all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindServer {
-    /// The zoo.cfg that it runs with.
-    pub config: Option<PathBuf>,
-    /// The dataDir or dataLogDir that its zoo.cfg names.
-    pub data_dir: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Zkops,
-    Java,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningServer {
-    pub kind: Kind,
-    pub process: Process,
-    /// Absolute, if its working directory could be read.
-    pub config: Option<PathBuf>,
-    pub data_dirs: Vec<PathBuf>,
-}
-
-pub fn find(request: &FindServer) -> Vec<RunningServer> {
+pub(crate) fn find(request: &FindServer) -> Vec<RunningServer> {
     let wanted = |path: &Option<PathBuf>| path.as_ref().map(|path| real(path));
     let (config, data_dir) = (wanted(&request.config), wanted(&request.data_dir));
     process::pids()
@@ -53,20 +28,20 @@ pub fn find(request: &FindServer) -> Vec<RunningServer> {
 }
 
 /// What a command line runs, and the configuration it names.
-pub fn classify(cmdline: &[String]) -> Option<(Kind, Option<&str>)> {
+pub(crate) fn classify(cmdline: &[String]) -> Option<(ServerKind, Option<&str>)> {
     let first = cmdline.first()?;
     if Path::new(first).file_name()? == "zkops" {
         let rest = cmdline.get(1..)?;
         let at = rest.iter().position(|arg| !arg.starts_with('-'))?;
         let config = rest[at + 1..].iter().find(|arg| !arg.starts_with('-'));
-        return (rest[at] == "server").then(|| (Kind::Zkops, config.map(String::as_str)));
+        return (rest[at] == "server").then(|| (ServerKind::Zkops, config.map(String::as_str)));
     }
     let main = cmdline.iter().position(|arg| JAVA_MAINS.contains(&arg.as_str()))?;
-    Some((Kind::Java, cmdline.get(main + 1).map(String::as_str)))
+    Some((ServerKind::Java, cmdline.get(main + 1).map(String::as_str)))
 }
 
 /// The directories that a zoo.cfg names.
-pub fn data_dirs(zoo_cfg: &str) -> Vec<PathBuf> {
+pub(crate) fn data_dirs(zoo_cfg: &str) -> Vec<PathBuf> {
     let value = |line: &str| {
         let (key, value) = line.split_once('=')?;
         matches!(key.trim(), "dataDir" | "dataLogDir").then(|| PathBuf::from(value.trim()))

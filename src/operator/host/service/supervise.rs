@@ -15,7 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::daemon::{self, DaemonSpec, Exit, Restart, Status};
+use super::daemon::{self, Exit, Status};
+use super::records::{DaemonSpec, Restart};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::put;
 use crate::operator::host::machine::facts;

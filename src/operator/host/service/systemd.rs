@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::verbs::{Active, ServiceReport, ServiceState, Verb};
+use super::records::{Active, ServiceReport, ServiceState, Verb};
 use crate::operator::host::failure::{At, Failure, Kind};
+use crate::operator::host::files::PutFile;
 use crate::operator::host::files::{look as files, put};
 use crate::operator::host::machine::{command, facts};
 
@@ -21,9 +22,9 @@ const KILLED: [&str; 2] = ["2", "3"];
 
 /// `systemctl show`, in our words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    pub state: ServiceState,
-    pub needs_reload: bool,
+pub(crate) struct Shown {
+    pub(crate) state: ServiceState,
+    pub(crate) needs_reload: bool,
 }
 
 pub(crate) async fn install(name: &str, text: String, deadline: Instant) -> Result<ServiceReport, Failure> {
@@ -35,7 +36,7 @@ pub(crate) async fn install(name: &str, text: String, deadline: Instant) -> Resu
         return Err(Failure::invalid("install", name, why));
     }
     let path = unit_file(name);
-    let written = put::put(put::PutFile::ours(&path, text.as_str()))?;
+    let written = put::put(PutFile::ours(&path, text.as_str()))?;
     let mut done = Vec::new();
     if written.changed {
         done.push(format!("wrote {}", path.display()));
@@ -161,7 +162,7 @@ async fn show(name: &str, deadline: Instant) -> Result<Shown, Failure> {
 }
 
 /// Parses `systemctl show`; both clocks are of now, in milliseconds.
-pub fn parse(text: &str, wall_ms: i64, monotonic_ms: u64) -> Shown {
+pub(crate) fn parse(text: &str, wall_ms: i64, monotonic_ms: u64) -> Shown {
     let value = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().trim()
     };

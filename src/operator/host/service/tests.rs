@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::io::duplex;
 
-use super::daemon::{DaemonSpec, Exit, Restart, Status};
-use super::logs::LogSource;
-use super::servers::{self, Kind as ServerKind};
+use super::daemon::{Exit, Status};
+use super::records::{
+    Active, DaemonSpec, Definition, InstallService, LogSource, Manager, Restart, ServerKind, Service,
+    ServiceCall, ServiceReport, Verb,
+};
+use super::servers::{self};
 use super::supervise::{self, supervise};
 use super::systemd;
-use super::verbs::{Active, Definition, InstallService, Manager, Service, ServiceCall, ServiceReport, Verb};
 use crate::operator::host::agent::link::Link;
 use crate::operator::host::agent::serve::{Settings, serve_with};
 use crate::operator::host::failure::Kind;
