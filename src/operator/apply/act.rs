@@ -7,11 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use crate::operator::host::dirs::EnsureDir;
+use crate::operator::host::data::{Marker, WriteMarker};
+use crate::operator::host::files::{EnsureDir, Expect, PutFile, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
-use crate::operator::host::marker::{Marker, WriteMarker};
-use crate::operator::host::put::{Expect, PutFile};
-use crate::operator::host::remove::{Remove, Rename};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
 use crate::operator::host::{Kind, Link};
 use crate::operator::observe::fleet::Host;
@@ -46,7 +44,7 @@ pub(super) async fn act(
         || [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from).to_vec();
     match action {
         Action::EnsureDir { path, mode } => {
-            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None, record: None };
+            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None };
             Ok(Done::changed(link.ensure_dir(request).await?.changed))
         }
         Action::InstallBinary { staged, path, .. } => {

@@ -5,9 +5,8 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::Run;
-use crate::operator::host::Link;
-use crate::operator::host::journal::AppendJournal;
-use crate::operator::host::link::CallError;
+use crate::operator::host::runs::AppendJournal;
+use crate::operator::host::{CallError, Link};
 use crate::operator::observe::fleet::Fleet;
 use crate::operator::observe::unit;
 use crate::operator::plan::desired::DesiredMember;

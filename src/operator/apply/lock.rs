@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::Run;
 use crate::operator::host::Link;
-use crate::operator::host::lock::{Held, TakeLock, Taken};
+use crate::operator::host::runs::{Held, TakeLock, Taken};
 use crate::operator::observe::fleet::Fleet;
 use crate::operator::observe::unit;
 use crate::report::{Exit, Failure};

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::operator::host::lock::Holder;
+use crate::operator::host::runs::Holder;
 use crate::operator::observe::fleet::{Fleet, Host};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;

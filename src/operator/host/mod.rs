@@ -4,71 +4,29 @@
 //! Nothing here decides what a host *should* look like: a request names one desired state or one
 //! question, the answer says what was found or changed and whether that survives a power-off.
 //!
-//! | file | what it is about |
+//! | room | what it is about |
 //! |---|---|
-//! | [`protocol`] | the closed enums of requests and responses, version, limits |
+//! | [`agent`] | the connection: protocol, frames, the caller's link, the serving side |
+//! | [`machine`] | what kind of machine this is, its processes, running a program of it |
+//! | [`files`] | reading, writing, making and removing files; room on the disks |
+//! | [`data`] | a member's data: identity, epochs, logs, snapshots, damage |
+//! | [`net`] | who listens, temporary listeners, reachability, names and addresses |
+//! | [`firewall`] | which firewall is active, opening ports for good, what blocks one |
+//! | [`service`] | a server that stays up, with systemd or without; its log; running servers |
+//! | [`runs`] | the operator's lock and the append-only record of runs |
 //! | [`failure`] | the one typed error that travels: what, where, why, kind, hint |
-//! | [`frame`] | u32 length + JSON, bounded |
-//! | [`link`], [`calls`] | the caller: handshake, concurrent calls with deadlines; one typed method per request |
-//! | [`serve`] | the host's side: reads frames, answers concurrently |
-//! | [`command`] | runs a program with a deadline, bounded output, `LC_ALL=C` |
-//! | [`process`] | the process table: who is a pid, and is it still the same one |
-//! | [`facts`] | what kind of machine this is |
-//! | [`disk`] | room, mount flags, and whether a directory is really writable |
-//! | [`files`], [`content`], [`put`], [`dirs`], [`remove`] | reading, writing, making and removing files |
-//! | [`data_dir`], [`marker`] | a member's data: identity, epochs, logs, snapshots, damage |
-//! | [`ports`], [`listen`], [`connect`] | who listens, temporary listeners, reachability, four-letter words |
-//! | [`names`], [`addresses`] | names as this host resolves them, and its own addresses |
-//! | [`firewall`], [`firewalld`], [`firewalld_bus`], [`ufw`], [`nftables`], [`nft_rules`], [`iptables`], [`verdict`] | which firewall is active, opening ports for good, what blocks one |
-//! | [`service`], [`systemd`], [`daemon`], [`supervise`] | a server that stays up, with systemd or without |
-//! | [`logs`] | the last lines of a journal or a file |
-//! | [`lock`], [`journal`] | the operator's lock and the append-only record of runs |
-//! | [`servers`] | running ZooKeeper servers, ours or Java's |
 
-pub mod addresses;
-pub mod calls;
-pub mod command;
-pub mod connect;
-pub mod content;
-pub mod daemon;
-pub mod data_dir;
-pub mod dirs;
-pub mod disk;
-pub mod facts;
+pub mod agent;
+pub mod data;
 pub mod failure;
 pub mod files;
 pub mod firewall;
-pub mod firewalld;
-pub mod firewalld_bus;
-pub mod frame;
-pub mod iptables;
-pub mod journal;
-pub mod link;
-pub mod listen;
-pub mod lock;
-pub mod logs;
-pub mod marker;
-pub mod names;
-pub mod nft_rules;
-pub mod nftables;
-pub mod ports;
-pub mod process;
-pub mod protocol;
-pub mod put;
-pub mod remove;
-pub mod serve;
-pub mod servers;
+pub mod machine;
+pub mod net;
+pub mod runs;
 pub mod service;
-pub mod supervise;
-pub mod systemd;
-pub mod ufw;
-pub mod verdict;
 
-#[cfg(test)]
-mod tests;
-
+pub use agent::serve::serve;
+pub use agent::{CallError, Link};
 pub use failure::{Failure, Kind};
-pub use link::{CallError, Link};
-pub use protocol::{Request, Response};
-pub use serve::serve;
-pub use supervise::supervise;
+pub use service::supervise::supervise;

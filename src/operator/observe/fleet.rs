@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::unit;
 use super::ways::Ways;
-use crate::operator::host::facts::Facts as Machine;
-use crate::operator::host::link::Gone;
+use crate::operator::host::agent::Gone;
+use crate::operator::host::machine::Facts as Machine;
 use crate::operator::host::service::Manager;
 use crate::operator::host::{CallError, Link};
 use crate::operator::plan::desired::{Desired, DesiredMember};

@@ -10,8 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::fleet::Fleet;
-use crate::operator::host::connect::{Connect, Outcome, Target};
-use crate::operator::host::listen::{Listen, Listening};
+use crate::operator::host::net::{Connect, Listen, Listening, Outcome, Target};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{Facts, Reach, ReachResult};
 use crate::wire::ids::ServerId;

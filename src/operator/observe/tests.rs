@@ -1,7 +1,7 @@
 //! Host answers in, facts out.
 
 use super::words;
-use crate::operator::host::data_dir::{Inspection, Number};
+use crate::operator::host::data::{Inspection, Number};
 use crate::operator::host::service::{Active, ServiceState};
 use crate::operator::plan::desired::{DesiredMember, Dirs, Ports, Unit};
 use crate::operator::plan::facts::Myid;

@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::operator::host::daemon::DaemonSpec;
-use crate::operator::host::facts::{Facts as Machine, Init};
-use crate::operator::host::logs::LogSource;
-use crate::operator::host::service::{Definition, Manager, Service};
+use crate::operator::host::machine::{Facts as Machine, Init};
+use crate::operator::host::service::{DaemonSpec, Definition, LogSource, Manager, Service};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Installed;
 

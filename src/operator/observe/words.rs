@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::fleet::Host;
-use crate::operator::host::data_dir::{Inspection, Number};
-use crate::operator::host::disk::PathSpace;
-use crate::operator::host::files::Found;
-use crate::operator::host::firewall::{Firewall, FirewallReport};
-use crate::operator::host::names::NamesReport;
-use crate::operator::host::ports::PortUse;
-use crate::operator::host::servers::RunningServer;
-use crate::operator::host::service::{Active, ServiceState};
-use crate::operator::host::verdict::Verdict;
+use crate::operator::host::data::{Inspection, Number};
+use crate::operator::host::files::{Found, PathSpace};
+use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
+use crate::operator::host::net::{NamesReport, PortUse};
+use crate::operator::host::service::{Active, RunningServer, ServiceState};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
     DataFacts, DirFacts, FileFacts, FirewallFacts, Marker, Myid, NameFacts, PortRule, PortUser, Process,

@@ -1,0 +1,20 @@
+//! The two ends of one connection between operator and host, and what travels between them.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`protocol`] | the closed enums of requests and responses, version, limits |
+//! | [`frame`] | u32 length + JSON, bounded |
+//! | [`link`], [`calls`] | the caller: handshake, concurrent calls with deadlines; one typed method per request |
+//! | [`serve`] | the host's side: reads frames, answers concurrently |
+
+mod calls;
+mod frame;
+pub(super) mod link;
+mod protocol;
+pub(super) mod serve;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use link::{CallError, Gone, Link};
+pub use protocol::{Request, Response};

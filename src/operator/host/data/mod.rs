@@ -1,0 +1,16 @@
+//! A member's data as it is found on a host.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`records`] | what is asked and answered |
+//! | [`inspect`] | identity, epochs, logs, snapshots, damage |
+//! | [`marker`] | whose data it is |
+
+pub(super) mod inspect;
+pub(super) mod marker;
+mod records;
+
+#[cfg(test)]
+mod tests;
+
+pub use records::{DataFile, InspectData, Inspection, Marker, Number, WriteMarker};

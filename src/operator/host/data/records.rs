@@ -1,0 +1,77 @@
+//! What is asked and answered about a member's data.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::operator::host::failure::Failure;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectData {
+    pub data_dir: PathBuf,
+    /// `None`: the same as `data_dir`.
+    pub log_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    pub data_dir_exists: bool,
+    pub log_dir_exists: bool,
+    /// No database: neither epochs nor snapshots nor logs. `myid`, the marker and strangers may be there.
+    pub empty: bool,
+    pub myid: Option<Number>,
+    pub accepted_epoch: Option<Number>,
+    pub current_epoch: Option<Number>,
+    /// Newest last.
+    pub snapshots: Vec<DataFile>,
+    /// Newest last. The zxid is that of the first transaction in the file.
+    pub logs: Vec<DataFile>,
+    /// The highest zxid in any file name; the newest log goes further than that.
+    pub zxid_by_name: Option<i64>,
+    /// The `initialize` file: "an empty database here is intended" (disk-format §8).
+    pub initialize: bool,
+    pub marker: Option<Marker>,
+    /// Full paths of what is neither ZooKeeper's nor ours.
+    pub foreign: Vec<PathBuf>,
+    pub foreign_count: usize,
+    pub total_bytes: u64,
+    /// What could not be read, and why.
+    pub unreadable: Vec<Failure>,
+    /// Why a server will hardly start on this, judged from a few bytes.
+    pub damage: Option<String>,
+    /// Oddities that a server survives.
+    pub notes: Vec<String>,
+}
+
+/// A file that should hold one decimal number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    /// The first line, at most 80 characters.
+    pub raw: String,
+    pub value: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    pub path: PathBuf,
+    pub zxid: i64,
+    pub bytes: u64,
+}
+
+/// Whose data this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    pub cluster: String,
+    /// The member's id (`myid`).
+    pub member: i64,
+    /// Of the cluster: two clusters may have the same name.
+    pub uuid: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteMarker {
+    pub data_dir: PathBuf,
+    pub marker: Marker,
+    /// Write over another identity. Only for data that is proven to be this member's.
+    pub replace: bool,
+}

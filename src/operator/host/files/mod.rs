@@ -1,0 +1,27 @@
+//! Files, directories and the disks that they are on.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`records`] | what is asked and answered |
+//! | [`look`], [`content`] | stat, list, read, hash |
+//! | [`put`] | writing one file so that it is the old one or the new one |
+//! | [`dirs`] | directories, made durable |
+//! | [`remove`] | removal below named roots, and the rename that sets data aside |
+//! | [`disk`] | room, mount flags, and whether a directory is really writable |
+
+mod content;
+pub(super) mod dirs;
+pub(super) mod disk;
+pub(super) mod look;
+pub(super) mod put;
+mod records;
+pub(super) mod remove;
+
+#[cfg(test)]
+mod tests;
+
+pub use content::Content;
+pub use records::{
+    DirEntry, EnsureDir, EnsuredDir, Expect, FileContent, FileHash, FileKind, Found, Listing, Owner,
+    PathSpace, PathStat, Put, PutFile, Remove, Removed, Rename, Space, Writable,
+};

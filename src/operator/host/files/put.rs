@@ -1,0 +1,185 @@
+//! Writing one file so that it is either the old one or the new one, whenever the power goes:
+//! temporary file in the same directory, fsync, rename, fsync of the directory. The same content
+//! again is no change. A file that is not ours is left alone unless the caller says otherwise.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::content::{self};
+use super::dirs::{self};
+use super::look as files;
+use super::records::{Expect, Owner, Put, PutFile};
+use crate::operator::host::failure::{At, Failure, Kind};
+
+/// The words in the head of every text file that zkops writes (any case): whoever finds them may
+/// overwrite the file.
+pub(crate) const HEADER: &str = "managed by zkops";
+/// The head in which [`HEADER`] must stand.
+const HEAD_BYTES: usize = 1024;
+
+/// # Errors
+/// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256;
+/// else the input/output error. In each case the file is as it was.
+pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
+    dirs::absolute(&request.path)?;
+    let path = through_link(&request.path)?;
+    let bytes = request.content.into_bytes()?;
+    if let Some(want) = &request.sha256
+        && *want != content::sha256(&bytes)
+    {
+        let why = format!("its SHA-256 is {}, not {want}: damaged on the way", content::sha256(&bytes));
+        return Err(Failure::invalid("write", path.display(), why));
+    }
+    let parent = files::parent(&path)?;
+    let previous = previous(&path)?;
+    let same = previous.as_ref().is_some_and(|(old, _)| *old == bytes);
+    if let Some((old, _)) = previous.as_ref().filter(|_| !same) {
+        permitted(&path, old, request.expect)?;
+    }
+    let mut result = Put {
+        changed: false,
+        created: previous.is_none(),
+        previous_sha256: previous.as_ref().map(|(old, _)| content::sha256(old)),
+        backup: None,
+        created_dirs: dirs::create_missing(parent)?,
+    };
+    if same {
+        result.changed = settle(&path, request.mode, request.owner.as_ref())?;
+        return Ok(result);
+    }
+    if let Some((old, metadata)) = previous.as_ref().filter(|(old, _)| request.backup && !is_ours(old)) {
+        result.backup = Some(keep(&path, old, metadata.mode() & 0o7777)?);
+    }
+    let owner = match (&request.owner, &previous) {
+        (Some(owner), _) => Some(dirs::resolve(owner)?),
+        (None, Some((_, metadata))) => Some((metadata.uid(), metadata.gid())),
+        (None, None) => None,
+    };
+    replace(&path, &bytes, request.mode, owner)?;
+    result.changed = true;
+    Ok(result)
+}
+
+/// Replaces a file's content in one step that a power-off cannot tear.
+pub(crate) fn replace(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Failure> {
+    let parent = files::parent(path)?;
+    let temporary = temporary_beside(path)?;
+    let written = write_new(&temporary, bytes, mode, owner)
+        .at("write", path)
+        .and_then(|()| fs::rename(&temporary, path).at("replace", path));
+    if written.is_err() {
+        // Whatever was written of it is of no use; the error that matters is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    files::sync_dir(parent)
+}
+
+/// True when the head of a file carries [`HEADER`].
+pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+    String::from_utf8_lossy(head).to_ascii_lowercase().contains(HEADER)
+}
+
+fn permitted(path: &Path, old: &[u8], expect: Expect) -> Result<(), Failure> {
+    let refuse = |why: &str| {
+        Err(Failure::new("overwrite", path.display(), Kind::Foreign, why)
+            .hint("move it away if it may go, or name another path in the inventory"))
+    };
+    match expect {
+        Expect::Any => Ok(()),
+        Expect::Ours if is_ours(old) => Ok(()),
+        Expect::Ours => refuse("a file is there that zkops did not write"),
+        Expect::Absent => refuse("a file with other content is there"),
+    }
+}
+
+/// Same content: mode and owner are put right, and an earlier run that was killed between rename
+/// and fsync is completed.
+fn settle(path: &Path, mode: u32, owner: Option<&Owner>) -> Result<bool, Failure> {
+    let file = fs::File::open(path).at("open", path)?;
+    let metadata = file.metadata().at("look at", path)?;
+    let mut changed = match owner {
+        Some(owner) => dirs::give(path, &metadata, owner)?,
+        None => false,
+    };
+    if metadata.mode() & 0o7777 != mode {
+        file.set_permissions(fs::Permissions::from_mode(mode)).at("set the mode of", path)?;
+        changed = true;
+    }
+    file.sync_all().at("sync", path)?;
+    files::sync_dir(files::parent(path)?)?;
+    Ok(changed)
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+    // Nobody else may read it before it has its mode: it may hold a secret.
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    if let Some((uid, gid)) = owner {
+        let metadata = file.metadata()?;
+        if (metadata.uid(), metadata.gid()) != (uid, gid) {
+            std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+        }
+    }
+    // Not left to the umask.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// A hidden name in the same directory that starts like nothing ZooKeeper looks for (TRAP D1).
+fn temporary_beside(path: &Path) -> Result<PathBuf, Failure> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name =
+        path.file_name().ok_or_else(|| Failure::invalid("write", path.display(), "it names no file"))?;
+    let name = name.to_string_lossy();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let parent = files::parent(path)?;
+    Ok(parent.join(format!(".zkops-tmp.{}.{number}.{name}", std::process::id())))
+}
+
+fn previous(path: &Path) -> Result<Option<(Vec<u8>, fs::Metadata)>, Failure> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::io("look at", path.display(), &error)),
+    };
+    if metadata.is_dir() {
+        return Err(Failure::new("write", path.display(), Kind::IsADirectory, "a directory is in the way"));
+    }
+    if !metadata.is_file() || metadata.len() > files::READ_BYTES_MAX {
+        return Err(Failure::new(
+            "overwrite",
+            path.display(),
+            Kind::Foreign,
+            "it is no file that zkops writes",
+        ));
+    }
+    Ok(Some((fs::read(path).at("read", path)?, metadata)))
+}
+
+/// A file kept elsewhere through a symbolic link is written where it is kept.
+fn through_link(path: &Path) -> Result<PathBuf, Failure> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => fs::canonicalize(path).at("follow the link", path),
+        _ => Ok(path.to_path_buf()),
+    }
+}
+
+/// Keeps the old content beside the new, under a name that says when it was put there.
+fn keep(path: &Path, old: &[u8], mode: u32) -> Result<PathBuf, Failure> {
+    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mut name = path.as_os_str().to_os_string();
+    name.push(format!(".before-zkops-{stamp}"));
+    let backup = PathBuf::from(name);
+    replace(&backup, old, mode, None)?;
+    Ok(backup)
+}

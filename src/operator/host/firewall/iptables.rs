@@ -1,0 +1,347 @@
+//! iptables and ip6tables: our accept goes to the head of INPUT with a comment, and as one line
+//! into the file that the host restores at boot. The running rules are not dumped into that file:
+//! they may hold what others (fail2ban, docker) add at run time.
+
+use std::path::Path;
+
+use tokio::time::Instant;
+
+use super::records::{FirewallReport, Verdict};
+use super::verbs::{self as firewall, Scope, TAG};
+use super::verdict::{JUMPS_MAX, Matches, Walk, covers};
+use crate::operator::host::failure::{At, Failure, Kind};
+use crate::operator::host::files::put;
+use crate::operator::host::machine::command;
+
+/// Waits for another iptables that holds the lock.
+const WAIT: [&str; 2] = ["-w", "10"];
+
+/// IPv4 or IPv6: the program, and the files that are restored at boot (Debian's
+/// netfilter-persistent, Red Hat's iptables-services, Alpine).
+struct Family {
+    command: &'static str,
+    boot_files: [&'static str; 3],
+}
+
+const FAMILIES: [Family; 2] = [
+    Family {
+        command: "iptables",
+        boot_files: ["/etc/iptables/rules.v4", "/etc/sysconfig/iptables", "/etc/iptables/rules-save"],
+    },
+    Family {
+        command: "ip6tables",
+        boot_files: ["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables", "/etc/iptables/rules6-save"],
+    },
+];
+
+/// The filter tables, of which at least one filters.
+pub(crate) struct State {
+    tables: Vec<(&'static Family, Table)>,
+}
+
+/// `iptables -S`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Of INPUT: "ACCEPT" or "DROP".
+    pub(crate) policy: String,
+    /// The words of each `-A`, without it: the chain's name first.
+    pub(crate) rules: Vec<Vec<String>>,
+}
+
+pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
+    let mut tables = Vec::new();
+    for family in &FAMILIES {
+        if command::find(family.command).is_none() {
+            continue;
+        }
+        let output = command::run(family.command, &[WAIT[0], WAIT[1], "-S"], deadline).await?;
+        let complaint = output.complaint();
+        if !output.ok() && (complaint.contains("Permission denied") || complaint.contains("not permitted")) {
+            let why = "only root may see them";
+            return Err(Failure::new("read the rules of", "iptables", Kind::PermissionDenied, why));
+        }
+        // No such table: a kernel without it, or without IPv6.
+        if output.ok() {
+            tables.push((family, parse(&output.stdout)));
+        }
+    }
+    let any = tables.iter().any(|(_, table)| table.filters());
+    Ok(any.then_some(State { tables }))
+}
+
+/// Parses `iptables -S`.
+pub(crate) fn parse(text: &str) -> Table {
+    let mut table = Table { policy: "ACCEPT".into(), rules: Vec::new() };
+    for line in text.lines() {
+        let words = shlex::split(line).unwrap_or_default();
+        match words.first().map(String::as_str) {
+            Some("-P") if words.get(1).is_some_and(|chain| chain == "INPUT") => {
+                table.policy = words.get(2).cloned().unwrap_or_default();
+            }
+            Some("-A") => table.rules.push(words[1..].to_vec()),
+            _ => {}
+        }
+    }
+    table
+}
+
+impl State {
+    pub(crate) fn verdict(&self, port: u16, interface: Option<&str>) -> Verdict {
+        let each = self.tables.iter().map(|(family, table)| table.verdict(family.command, port, interface));
+        each.fold(Verdict::Open, Verdict::and)
+    }
+}
+
+impl Table {
+    /// Can INPUT refuse anything?
+    pub(crate) fn filters(&self) -> bool {
+        let harmless = ["ACCEPT", "RETURN", "LOG", "MARK", "NFLOG"];
+        let target = |rule: &Vec<String>| option(rule, "-j").or(option(rule, "-g")).map(str::to_string);
+        let refuses = |rule: &Vec<String>| target(rule).is_some_and(|to| !harmless.contains(&to.as_str()));
+        self.policy != "ACCEPT" || self.chain("INPUT").any(refuses)
+    }
+
+    pub(crate) fn verdict(&self, command: &str, port: u16, interface: Option<&str>) -> Verdict {
+        let mut limited = None;
+        let by = match self.walk("INPUT", port, interface, 0, &mut limited) {
+            Walk::Accepted => return Verdict::Open,
+            Walk::Dropped(rule) => format!("{command} {rule}"),
+            Walk::FellThrough if self.policy == "ACCEPT" => return Verdict::Open,
+            Walk::FellThrough => format!("{command} INPUT: policy {}, and no rule accepts it", self.policy),
+        };
+        match limited {
+            Some(by) => Verdict::Limited { by: format!("{command} {by}") },
+            None => Verdict::Blocked { by },
+        }
+    }
+
+    fn chain<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Vec<String>> {
+        self.rules.iter().filter(move |rule| rule.first().is_some_and(|chain| chain == name))
+    }
+
+    fn walk(
+        &self,
+        name: &str,
+        port: u16,
+        interface: Option<&str>,
+        depth: usize,
+        limited: &mut Option<String>,
+    ) -> Walk {
+        for rule in self.chain(name) {
+            let (matches, names_port) = matches(rule, port, interface);
+            if matches == Matches::No {
+                continue;
+            }
+            let shown = || format!("-A {}", rule.join(" "));
+            let goto = option(rule, "-g");
+            let target = option(rule, "-j").or(goto).unwrap_or_default();
+            let walked = match target {
+                "ACCEPT" => Walk::Accepted,
+                "DROP" | "REJECT" => Walk::Dropped(shown()),
+                "RETURN" if matches == Matches::Yes => return Walk::FellThrough,
+                chain if depth < JUMPS_MAX && self.chain(chain).next().is_some() => {
+                    self.walk(chain, port, interface, depth + 1, limited)
+                }
+                _ => Walk::FellThrough,
+            };
+            match walked {
+                Walk::FellThrough if goto.is_some() && matches == Matches::Yes => return Walk::FellThrough,
+                Walk::FellThrough => {}
+                decided if matches == Matches::Yes => return decided,
+                Walk::Accepted if names_port => {
+                    limited.get_or_insert_with(shown);
+                }
+                Walk::Accepted | Walk::Dropped(_) => {}
+            }
+        }
+        Walk::FellThrough
+    }
+
+    fn has_ours(&self, port: u16) -> bool {
+        self.rules.iter().any(|rule| option(rule, "--comment") == Some(TAG) && is_port(rule, port))
+    }
+
+    /// A rule about this very port that refuses it, whoever asks.
+    fn forbidding(&self, port: u16) -> Option<String> {
+        let refuses = |rule: &&Vec<String>| {
+            matches!(option(rule, "-j"), Some("DROP" | "REJECT"))
+                && is_port(rule, port)
+                && matches(rule, port, None).0 == Matches::Yes
+        };
+        self.chain("INPUT").find(refuses).map(|rule| format!("-A {}", rule.join(" ")))
+    }
+}
+
+/// Does a rule apply to a new TCP connection from another host to this port; and does it name the
+/// port?
+fn matches(rule: &[String], port: u16, interface: Option<&str>) -> (Matches, bool) {
+    let (mut all, mut names_port) = (Matches::Yes, false);
+    let mut words = rule.iter().skip(1).map(String::as_str);
+    let mut negate = false;
+    while let Some(word) = words.next() {
+        if word == "!" {
+            negate = true;
+            continue;
+        }
+        let one = match word {
+            "-p" => Matches::when(matches!(words.next(), Some("tcp" | "6" | "all"))),
+            "--dport" | "--dports" | "--destination-port" | "--destination-ports" => {
+                let hit = covers(words.next().unwrap_or_default(), port);
+                names_port |= hit && !negate;
+                Matches::when(hit)
+            }
+            "-i" => match (words.next().unwrap_or_default(), interface) {
+                // The packet comes from another host.
+                ("lo", _) => Matches::No,
+                (name, Some(interface)) => match name.strip_suffix('+') {
+                    Some(head) => Matches::when(interface.starts_with(head)),
+                    None => Matches::when(interface == name),
+                },
+                (_, None) => Matches::Perhaps,
+            },
+            "--ctstate" | "--state" => {
+                Matches::when(words.next().unwrap_or_default().split(',').any(|state| state == "NEW"))
+            }
+            "--comment" | "--log-prefix" | "--log-level" => {
+                words.next();
+                Matches::Yes
+            }
+            "-m" => {
+                let _ = words.next();
+                Matches::Yes
+            }
+            // What follows belongs to the verdict.
+            "-j" | "-g" => break,
+            // Sources, limits, marks, flags: may hold or not.
+            _ if word.starts_with('-') => Matches::Perhaps,
+            _ => continue,
+        };
+        all = all.min(if negate { one.negate() } else { one });
+        negate = false;
+    }
+    (all, names_port)
+}
+
+pub(crate) async fn open(
+    state: &State,
+    ports: &[u16],
+    scope: &Scope,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    for (family, table) in &state.tables {
+        for port in ports {
+            let verdict = table.verdict(family.command, *port, scope.interface.as_deref());
+            let Verdict::Blocked { .. } = verdict else { continue };
+            firewall::need_root("open a port in", family.command)?;
+            if let Some(rule) = table.forbidding(*port) {
+                return Err(Failure::new("open the port", port, Kind::Foreign, rule)
+                    .hint("somebody forbids it on purpose: remove that rule first"));
+            }
+            let rule = our_rule(*port);
+            let mut args: Vec<&str> = WAIT.to_vec();
+            args.extend(["-I", "INPUT"].into_iter().chain(rule.split(' ')));
+            let output = command::must("open a port with", family.command, &args, scope.deadline).await?;
+            report.commands.push(output.shown);
+            report.done.push(format!("opened {port}/tcp in {}", family.command));
+        }
+        let text =
+            command::must("list the rules with", family.command, &[WAIT[0], WAIT[1], "-S"], scope.deadline);
+        let now = parse(&text.await?.stdout);
+        let ours: Vec<u16> = ports.iter().copied().filter(|port| now.has_ours(*port)).collect();
+        persist(family, |text| with_ours(text, &ours), !ours.is_empty(), report)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn close(
+    state: &State,
+    ports: &[u16],
+    scope: &Scope,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    for (family, table) in &state.tables {
+        for port in ports.iter().filter(|port| table.has_ours(**port)) {
+            let rule = our_rule(*port);
+            let mut args: Vec<&str> = WAIT.to_vec();
+            args.extend(["-D", "INPUT"].into_iter().chain(rule.split(' ')));
+            let output = command::must("close a port with", family.command, &args, scope.deadline).await?;
+            report.commands.push(output.shown);
+            report.done.push(format!("closed {port}/tcp in {}", family.command));
+        }
+        persist(family, |text| without_ours(text, ports), false, report)?;
+    }
+    Ok(())
+}
+
+/// The rule's words, as `iptables -S` shows them again.
+fn our_rule(port: u16) -> String {
+    format!("-p tcp -m tcp --dport {port} -m comment --comment {TAG} -j ACCEPT")
+}
+
+/// The boot file with our rules before all others of INPUT in the filter table.
+pub(crate) fn with_ours(text: &str, ports: &[u16]) -> String {
+    let wanted: Vec<String> = ports.iter().map(|port| format!("-A INPUT {}", our_rule(*port))).collect();
+    let missing: Vec<&String> =
+        wanted.iter().filter(|rule| !text.lines().any(|line| line == **rule)).collect();
+    let (mut out, mut in_filter, mut placed) = (String::new(), false, missing.is_empty());
+    for line in text.lines() {
+        if let Some(table) = line.strip_prefix('*') {
+            in_filter = table.trim() == "filter";
+        }
+        if in_filter && !placed && (line.starts_with("-A ") || line.trim() == "COMMIT") {
+            missing.iter().for_each(|rule| out.push_str(&format!("{rule}\n")));
+            placed = true;
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+pub(crate) fn without_ours(text: &str, ports: &[u16]) -> String {
+    let ours: Vec<String> = ports.iter().map(|port| format!("-A INPUT {}", our_rule(*port))).collect();
+    text.lines()
+        .filter(|line| !ours.iter().any(|rule| rule == line))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// Edits the file that is restored at boot. `needed`: without such a file the rules are lost.
+fn persist(
+    family: &Family,
+    edit: impl Fn(&str) -> String,
+    needed: bool,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(path) = family.boot_files.iter().map(Path::new).find(|path| path.is_file()) else {
+        if needed {
+            report.survives_reboot = false;
+            report.notes.push(format!(
+                "nothing restores {} rules at boot: install iptables-persistent (Debian) or iptables-services (Red Hat)",
+                family.command
+            ));
+        }
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(path).at("read", path)?;
+    let edited = edit(&text);
+    if edited.lines().eq(text.lines()) {
+        return firewall::sync_file(path);
+    }
+    let metadata = std::fs::metadata(path).at("look at", path)?;
+    let owner = Some((metadata.uid(), metadata.gid()));
+    put::replace(path, edited.as_bytes(), metadata.mode() & 0o7777, owner)?;
+    report.done.push(format!("changed {}", path.display()));
+    Ok(())
+}
+
+fn is_port(rule: &[String], port: u16) -> bool {
+    option(rule, "--dport").is_some_and(|spec| spec == port.to_string())
+}
+
+/// The word after an option.
+fn option<'a>(rule: &'a [String], name: &str) -> Option<&'a str> {
+    let at = rule.iter().position(|word| word == name)?;
+    rule.get(at + 1).map(String::as_str)
+}

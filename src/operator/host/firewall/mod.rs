@@ -1,0 +1,26 @@
+//! Which firewall is active, opening ports for good, what blocks one.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`records`] | what is asked and answered |
+//! | [`verbs`] | the same few verbs for each kind of firewall |
+//! | [`verdict`] | what becomes of a connection, and the port notations that firewalls share |
+//! | [`firewalld`], [`firewalld_bus`] | firewalld, through the system bus where it can be |
+//! | [`ufw`] | ufw |
+//! | [`nftables`], [`nft_rules`] | native nftables, and its rules as text |
+//! | [`iptables`] | iptables and ip6tables |
+
+pub(super) mod firewalld;
+pub(super) mod firewalld_bus;
+pub(super) mod iptables;
+pub(super) mod nft_rules;
+pub(super) mod nftables;
+mod records;
+pub(super) mod ufw;
+pub(super) mod verbs;
+pub(super) mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use records::{Firewall, FirewallPorts, FirewallReport, PortState, Verdict};

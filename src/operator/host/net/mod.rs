@@ -1,0 +1,25 @@
+//! What this host says and hears on the network.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`records`] | what is asked and answered |
+//! | [`ports`] | who listens on a port |
+//! | [`listen`] | temporary listeners on the true ports |
+//! | [`connect`] | reachability, four-letter words |
+//! | [`names`] | names as this host resolves them |
+//! | [`addresses`] | its own addresses |
+
+pub(super) mod addresses;
+pub(super) mod connect;
+pub(super) mod listen;
+pub(super) mod names;
+pub(super) mod ports;
+mod records;
+
+#[cfg(test)]
+mod tests;
+
+pub use records::{
+    Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport, Outcome,
+    PortUse, Reach, Resolved, Target, Trap,
+};

@@ -1,0 +1,16 @@
+//! The operator's runs as they show on a host.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`records`] | what is asked and answered |
+//! | [`lock`] | who changes this cluster now |
+//! | [`journal`] | the append-only record of what was done |
+
+pub(super) mod journal;
+pub(super) mod lock;
+mod records;
+
+#[cfg(test)]
+mod tests;
+
+pub use records::{AppendJournal, Held, Holder, JournalTail, TakeLock, Taken};
