@@ -1,6 +1,12 @@
 //! One server's mind without anything around it: a standalone replica whose disk answers when the test says so.
 
+mod clients;
+mod desk;
+mod leader;
 mod leading;
+mod learner;
+mod sessions;
+mod watches;
 
 use bytes::Bytes;
 
