@@ -143,7 +143,7 @@ pub(super) fn answer(
 
 fn srvr(replica: &Replica, mode: ModeWord, context: &Context, clients: Option<&str>) -> String {
     let stats = replica.stats();
-    let latency = &stats.latency;
+    let latency = &stats.traffic.latency;
     let mut out = format!("Zookeeper version: {}\n", context.version);
     if let Some(clients) = clients {
         out.push_str(clients);
@@ -153,10 +153,10 @@ fn srvr(replica: &Replica, mode: ModeWord, context: &Context, clients: Option<&s
         latency.min_ms,
         java_double(latency.avg_ms()),
         latency.max_ms,
-        stats.received,
-        stats.sent,
+        stats.traffic.received,
+        stats.traffic.sent,
         replica.client_count(),
-        stats.outstanding,
+        stats.traffic.outstanding,
         replica.last_zxid(),
         mode.text(),
         // The reference counts the root twice (operations §8.2 TRAP).
@@ -165,7 +165,7 @@ fn srvr(replica: &Replica, mode: ModeWord, context: &Context, clients: Option<&s
     if mode == ModeWord::Leader {
         out += &format!(
             "Proposal sizes last/min/max: {}/{}/{}\n",
-            stats.proposal_len_last, stats.proposal_len_min, stats.proposal_len_max
+            stats.proposals.last, stats.proposals.min, stats.proposals.max
         );
     }
     out
@@ -185,7 +185,7 @@ fn cons(replica: &Replica) -> String {
     for line in replica.client_lines() {
         out += &format!(" {}[1]({}", java_addr(&line), counts(&line));
         if line.session.0 != 0 {
-            let stats = line.stats;
+            let stats = &line.stats;
             out += &format!(
                 ",sid={},lop={},est={},to={}",
                 line.session,
@@ -212,12 +212,12 @@ fn cons(replica: &Replica) -> String {
     out
 }
 
-fn counts(line: &ClientLine<'_>) -> String {
+fn counts(line: &ClientLine) -> String {
     format!("queued={},recved={},sent={}", line.queued, line.stats.received, line.stats.sent)
 }
 
 /// An address as Java prints a socket address.
-fn java_addr(line: &ClientLine<'_>) -> String {
+fn java_addr(line: &ClientLine) -> String {
     let ip = line.addr.ip().to_canonical();
     match ip {
         std::net::IpAddr::V4(ip) => format!("/{ip}:{}", line.addr.port()),
@@ -243,13 +243,13 @@ fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> Strin
     if let Some(state) = peer_state {
         line("peer_state", &state);
     }
-    line("avg_latency", &java_double(stats.latency.avg_ms()));
-    line("max_latency", &stats.latency.max_ms);
-    line("min_latency", &stats.latency.min_ms);
-    line("packets_received", &stats.received);
-    line("packets_sent", &stats.sent);
+    line("avg_latency", &java_double(stats.traffic.latency.avg_ms()));
+    line("max_latency", &stats.traffic.latency.max_ms);
+    line("min_latency", &stats.traffic.latency.min_ms);
+    line("packets_received", &stats.traffic.received);
+    line("packets_sent", &stats.traffic.sent);
     line("num_alive_connections", &replica.client_count());
-    line("outstanding_requests", &stats.outstanding);
+    line("outstanding_requests", &stats.traffic.outstanding);
     line("uptime", &now.ms.saturating_sub(stats.started_ms));
     line("znode_count", &(tree.node_count() + 1));
     line("watch_count", &replica.watch_count());
@@ -259,7 +259,7 @@ fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> Strin
     line("local_sessions", &0);
     line("open_file_descriptor_count", &environment::open_files());
     line("max_file_descriptor_count", &environment::open_files_max());
-    line("auth_failed_count", &stats.auth_failed);
+    line("auth_failed_count", &stats.traffic.auth_failed);
     line("digest_mismatches_count", &stats.digest_mismatches);
     if let (Some(zab), Some(membership)) = (replica.zab(), &context.membership) {
         line("quorum_size", &membership.voters().count());
@@ -274,9 +274,9 @@ fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> Strin
             );
             line("synced_observers", &count(&|l| l.synced && l.observer));
             line("pending_syncs", &count(&|l| !l.synced));
-            line("last_proposal_size", &stats.proposal_len_last);
-            line("max_proposal_size", &stats.proposal_len_max);
-            line("min_proposal_size", &stats.proposal_len_min);
+            line("last_proposal_size", &stats.proposals.last);
+            line("max_proposal_size", &stats.proposals.max);
+            line("min_proposal_size", &stats.proposals.min);
         }
     }
     out

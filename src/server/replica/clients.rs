@@ -1,32 +1,81 @@
-//! The connections of clients: what is known of each, its queue of unanswered requests, and the bytes it is
-//! owed. Bytes gather per connection over a whole batch of steps, so that each socket gets one write.
+//! The connections of clients: who they are, where each is in its life, its queue of unanswered requests, and the
+//! bytes it is owed. Bytes gather per connection over a whole batch of steps, so that each socket gets one write.
+//!
+//! What a request asks and how it is answered is not known here, nor what a session's end brings with it.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Replica;
-use super::pipeline::Pending;
-use super::stats::ClientStats;
-use super::watches::Watches;
+use super::event::{ClientId, Now};
+use super::identity;
+use super::queue::{Pending, Queue};
+use super::stats::{ClientStats, Traffic};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
-use crate::wire::proto::{ConnectRequest, Id, OpCode, ReplyHeader, RequestHeader};
+use crate::wire::proto::{
+    ConnectRequest, ConnectResponse, ErrorCode, EventState, EventType, Id, ReplyHeader, RequestHeader,
+    WatcherEvent, session_password, xid,
+};
 
-/// A client's connection, numbered by the driver, never used twice in a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientId(pub u64);
+/// All connections, by number and by session. A session has one connection at most.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    by_id: HashMap<ClientId, Client, FixedState>,
+    by_session: HashMap<SessionId, ClientId, FixedState>,
+    /// Those that are owed something, or their end.
+    dirty: Vec<ClientId>,
+    traffic: Traffic,
+}
 
-/// Frames taken from a connection before its session is set up. A client waits for the answer, so more
-/// than a few is misuse.
-const EARLY_FRAMES_MAX: usize = 64;
+/// What a frame says to the rest of the server.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// The first frame: a session is wanted.
+    Connect(ConnectRequest),
+    /// A request of an open connection. `body` stands behind the header, `op` may be no op at all.
+    Request { session: SessionId, timeout_ms: i32, xid: i32, op: i32, body: Reader },
+}
+
+/// A connection whose session is set up, and what it said before it knew.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    pub(super) session: SessionId,
+    pub(super) timeout_ms: i32,
+    pub(super) early: VecDeque<Bytes>,
+}
+
+/// One connection as the status words show it.
+#[derive(Debug, Clone)]
+pub struct ClientLine {
+    pub addr: SocketAddr,
+    pub session: SessionId,
+    pub timeout_ms: i32,
+    pub queued: usize,
+    pub stats: ClientStats,
+}
+
+#[derive(Debug)]
+struct Client {
+    addr: SocketAddr,
+    phase: Phase,
+    session: SessionId,
+    timeout_ms: i32,
+    identities: Vec<Id>,
+    /// Requests not yet answered, in order; reads stand here only behind a write or a sync.
+    queue: Queue,
+    stats: ClientStats,
+    out: BytesMut,
+    dirty: bool,
+    closing: bool,
+}
 
 /// Where a connection is in its life.
 #[derive(Debug)]
-pub(super) enum Phase {
+enum Phase {
     /// Nothing heard yet: the next frame is a ConnectRequest.
     Greeting,
     /// The session is being created or revalidated; frames wait here.
@@ -37,82 +86,144 @@ pub(super) enum Phase {
     Open,
 }
 
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) addr: SocketAddr,
-    pub(super) phase: Phase,
-    pub(super) session: SessionId,
-    pub(super) timeout_ms: i32,
-    pub(super) identities: Vec<Id>,
-    /// Requests not yet answered, in order; reads stand here only behind a write or a sync.
-    pub(super) queue: VecDeque<Pending>,
-    pub(super) stats: ClientStats,
-    out: BytesMut,
-    dirty: bool,
-    closing: bool,
-}
-
-/// All connections, by number and by session.
-#[derive(Debug, Default)]
-pub(super) struct Clients {
-    by_id: HashMap<ClientId, Client, FixedState>,
-    by_session: HashMap<SessionId, ClientId, FixedState>,
-    dirty: Vec<ClientId>,
-}
-
 impl Clients {
-    pub(super) fn get(&self, id: ClientId) -> Option<&Client> {
-        self.by_id.get(&id)
+    /// A connection was accepted.
+    pub(super) fn up(&mut self, now: Now, id: ClientId, addr: SocketAddr) {
+        let client = Client {
+            addr,
+            phase: Phase::Greeting,
+            session: SessionId::NONE,
+            timeout_ms: 0,
+            identities: vec![identity::of_address(addr.ip())],
+            queue: Queue::default(),
+            stats: ClientStats::new(now),
+            out: BytesMut::new(),
+            dirty: false,
+            closing: false,
+        };
+        self.by_id.insert(id, client);
     }
 
-    /// A connection that is not being closed.
-    pub(super) fn live(&mut self, id: ClientId) -> Option<&mut Client> {
-        self.by_id.get_mut(&id).filter(|client| !client.closing)
+    /// Takes a frame. One that cannot be read ends its connection; one that comes before the session is set up waits.
+    pub(super) fn hear(&mut self, id: ClientId, frame: Bytes) -> Option<Said> {
+        self.traffic.received += 1;
+        let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
+        client.stats.received += 1;
+        let said = match &mut client.phase {
+            Phase::Open => client.request(frame),
+            Phase::Greeting => ConnectRequest::decode(frame).ok().map(Said::Connect),
+            Phase::Opening { early, .. } if early.len() < EARLY_FRAMES_MAX => {
+                early.push_back(frame);
+                return None;
+            }
+            Phase::Opening { .. } => None,
+        };
+        if said.is_none() {
+            self.close(id);
+        }
+        said
+    }
+
+    /// Takes a frame that has waited for the session.
+    pub(super) fn hear_early(&mut self, id: ClientId, frame: Bytes) -> Option<Said> {
+        let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
+        let said = client.request(frame);
+        if said.is_none() {
+            self.close(id);
+        }
+        said
+    }
+
+    /// A ConnectRequest was taken: its session is being set up.
+    pub(super) fn opening(&mut self, id: ClientId, timeout_ms: i32, with_read_only: bool) {
+        let Some(client) = self.by_id.get_mut(&id).filter(|client| !client.closing) else { return };
+        client.timeout_ms = timeout_ms;
+        client.phase = Phase::Opening { early: VecDeque::new(), with_read_only };
+    }
+
+    /// The session that a connection will have when it is set up.
+    pub(super) fn seat(&mut self, id: ClientId, session: SessionId) {
+        if let Some(client) = self.by_id.get_mut(&id).filter(|client| !client.closing) {
+            client.session = session;
+        }
+        self.by_session.insert(session, id);
+    }
+
+    /// Answers a ConnectRequest: the session stands, or is refused, with a frame of zeros and then the close
+    /// (client-protocol §1.3 TRAP). Nothing when the connection does not wait for that.
+    pub(super) fn settle(&mut self, id: ClientId, valid: bool) -> Option<Opened> {
+        let mut served = self.live(id)?;
+        let client = &mut *served.client;
+        let Phase::Opening { early, with_read_only } = &mut client.phase else { return None };
+        if !valid {
+            let refusal = ConnectResponse::refused(*with_read_only);
+            served.send(|w| refusal.encode(w));
+            self.close(id);
+            return None;
+        }
+        let response = ConnectResponse {
+            timeout_ms: client.timeout_ms,
+            session: client.session,
+            password: session_password(client.session),
+            read_only: with_read_only.then_some(false),
+        };
+        let early = std::mem::take(early);
+        client.phase = Phase::Open;
+        client.stats.last_zxid = Zxid::ZERO;
+        let opened = Opened { session: client.session, timeout_ms: client.timeout_ms, early };
+        served.send(|w| response.encode(w));
+        Some(opened)
+    }
+
+    /// A connection that is not being closed, to be asked and answered.
+    pub(super) fn live(&mut self, id: ClientId) -> Option<Served<'_>> {
+        let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
+        Some(Served { id, client, dirty: &mut self.dirty, traffic: &mut self.traffic })
+    }
+
+    /// A connection's session and identities, for a write of its.
+    pub(super) fn who(&self, id: ClientId) -> Option<(SessionId, &[Id])> {
+        let client = self.by_id.get(&id).filter(|client| !client.closing)?;
+        Some((client.session, &client.identities))
     }
 
     pub(super) fn of_session(&self, session: SessionId) -> Option<ClientId> {
         self.by_session.get(&session).copied()
     }
 
-    pub(super) fn bind(&mut self, session: SessionId, id: ClientId) {
-        self.by_session.insert(session, id);
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Lends a connection's identities out, so that a read may borrow them while its answer is written.
-    pub(super) fn take_identities(&mut self, id: ClientId) -> Vec<Id> {
-        self.by_id.get_mut(&id).map(|client| std::mem::take(&mut client.identities)).unwrap_or_default()
-    }
-
-    pub(super) fn put_identities(&mut self, id: ClientId, identities: Vec<Id>) {
-        if let Some(client) = self.by_id.get_mut(&id) {
-            client.identities = identities;
+    /// The outcome of an auth packet: the identities it proved, or the end. Answered at once, ahead of queued
+    /// replies, with zxid 0 (§1.8 exceptions, §4.5).
+    pub(super) fn authenticated(&mut self, id: ClientId, xid: i32, proven: Option<Vec<Id>>) {
+        let Some(mut served) = self.live(id) else { return };
+        let header = |err: ErrorCode| ReplyHeader { xid, zxid: Zxid::ZERO, err: err.code() };
+        let Some(identities) = proven else {
+            served.traffic.auth_failed += 1;
+            served.send(|w| header(ErrorCode::AuthFailed).encode(w));
+            return self.close(id);
+        };
+        for identity in identities {
+            if !served.client.identities.contains(&identity) {
+                served.client.identities.push(identity);
+            }
         }
+        served.send(|w| header(ErrorCode::Ok).encode(w));
     }
 
-    /// Connections in the order of their numbers.
-    pub(super) fn sorted(&self) -> Vec<(ClientId, &Client)> {
-        let mut all: Vec<_> = self.by_id.iter().map(|(id, client)| (*id, client)).collect();
-        all.sort_unstable_by_key(|(id, _)| *id);
-        all
+    /// SASL is not configured: no error and no token, as such a reference server answers (§9.3).
+    pub(super) fn answer_sasl(&mut self, id: ClientId, xid: i32) {
+        let Some(mut served) = self.live(id) else { return };
+        served.send(|w| {
+            ReplyHeader { xid, zxid: Zxid::ZERO, err: 0 }.encode(w);
+            w.buffer(None);
+        });
     }
 
-    /// Appends one frame to what the connection is owed.
-    pub(super) fn send(&mut self, id: ClientId, body: impl FnOnce(&mut Writer)) {
-        let Some(client) = self.by_id.get_mut(&id).filter(|client| !client.closing) else { return };
-        let mut w = Writer::on(std::mem::take(&mut client.out));
-        let mark = w.open_frame();
-        body(&mut w);
-        w.close_frame(mark);
-        client.out = w.into_inner();
-        client.stats.sent += 1;
-        if !client.dirty {
-            client.dirty = true;
-            self.dirty.push(id);
-        }
+    /// What may not be asked: −6 with zxid −1, then the close (client-protocol §2.1).
+    pub(super) fn refuse_op(&mut self, id: ClientId, xid: i32) {
+        let Some(mut served) = self.live(id) else { return };
+        let err = ErrorCode::Unimplemented.code();
+        served.send(|w| ReplyHeader { xid, zxid: Zxid::NONE, err }.encode(w));
+        self.close(id);
     }
 
     /// Closes the connection once what it is owed is written. Nothing is sent to it afterwards.
@@ -129,120 +240,169 @@ impl Clients {
         }
     }
 
-    fn remove(&mut self, id: ClientId) {
+    pub(super) fn close_all(&mut self) {
+        self.sorted().into_iter().for_each(|id| self.close(id));
+    }
+
+    /// The connection is no more.
+    pub(super) fn remove(&mut self, id: ClientId) {
         let Some(client) = self.by_id.remove(&id) else { return };
         if self.by_session.get(&client.session) == Some(&id) {
             self.by_session.remove(&client.session);
         }
     }
-}
 
-impl Replica {
-    /// Hands out what each connection is owed since the last call, in a fixed order; `close` says that
-    /// the connection ends behind these bytes.
-    pub fn drain_clients(&mut self, mut each: impl FnMut(ClientId, Bytes, bool)) {
-        for id in std::mem::take(&mut self.clients.dirty) {
-            let Some(client) = self.clients.by_id.get_mut(&id) else { continue };
+    /// Hands out what each connection is owed since the last call, in the order in which they came to be owed
+    /// something; true for those that end behind these bytes, and are no more.
+    pub(super) fn drain(&mut self, mut each: impl FnMut(ClientId, Bytes, bool)) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            let Some(client) = self.by_id.get_mut(&id) else { continue };
             client.dirty = false;
-            let bytes = client.out.split().freeze();
-            let closing = client.closing;
+            let (bytes, closing) = (client.out.split().freeze(), client.closing);
             if closing {
-                self.forget(id);
+                self.remove(id);
             }
             each(id, bytes, closing);
         }
+        self.dirty = dirty;
     }
 
-    pub(super) fn client_up(&mut self, id: ClientId, addr: SocketAddr) {
-        let client = Client {
-            addr,
-            phase: Phase::Greeting,
-            session: SessionId::NONE,
-            timeout_ms: 0,
-            identities: vec![Id::new("ip", &canonical(addr.ip()).to_string())],
-            queue: VecDeque::new(),
-            stats: ClientStats::new(self.now),
-            out: BytesMut::new(),
-            dirty: false,
-            closing: false,
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Nobody is served any more, so nobody waits.
+    pub(super) fn forget_outstanding(&mut self) {
+        self.traffic.outstanding = 0;
+    }
+
+    /// For the status words, in the order of the connections' numbers.
+    pub(super) fn lines(&self) -> Vec<ClientLine> {
+        let line = |client: &Client| ClientLine {
+            addr: client.addr,
+            session: client.session,
+            timeout_ms: client.timeout_ms,
+            queued: client.queue.len(),
+            stats: client.stats.clone(),
         };
-        self.clients.by_id.insert(id, client);
-        if !self.serving() {
-            self.clients.close(id);
-        }
+        self.sorted().into_iter().filter_map(|id| self.by_id.get(&id)).map(line).collect()
     }
 
-    pub(super) fn client_down(&mut self, id: ClientId) {
-        self.forget(id);
-    }
-
-    fn forget(&mut self, id: ClientId) {
-        self.clients.remove(id);
-        self.watches.drop_client(id);
-    }
-
-    pub(super) fn client_frame(&mut self, id: ClientId, frame: Bytes) {
-        self.stats.received += 1;
-        let Some(client) = self.clients.live(id) else { return };
-        client.stats.received += 1;
-        match &mut client.phase {
-            Phase::Greeting => match ConnectRequest::decode(frame) {
-                Ok(request) => self.connect(id, request),
-                Err(_) => self.clients.close(id),
-            },
-            Phase::Opening { early, .. } if early.len() < EARLY_FRAMES_MAX => early.push_back(frame),
-            Phase::Opening { .. } => self.clients.close(id),
-            Phase::Open => self.request_frame(id, frame),
-        }
-    }
-
-    /// The session is set up: what came meanwhile is taken now.
-    pub(super) fn open(&mut self, id: ClientId) {
-        let Some(client) = self.clients.live(id) else { return };
-        if let Phase::Opening { early, .. } = std::mem::replace(&mut client.phase, Phase::Open) {
-            early.into_iter().for_each(|frame| self.request_frame(id, frame));
-        }
-    }
-
-    fn request_frame(&mut self, id: ClientId, frame: Bytes) {
-        let mut r = Reader::new(frame);
-        let Ok(header) = RequestHeader::decode(&mut r) else { return self.clients.close(id) };
-        let session = match self.clients.live(id) {
-            None => return,
-            Some(client) => {
-                client.stats.last_cxid = header.xid;
-                client.session
-            }
-        };
-        self.touch(session);
-        match OpCode::from_code(header.op) {
-            Some(op) if acceptable(op) => self.request(id, header.xid, op, r),
-            _ => self.refuse_op(id, header.xid),
-        }
-    }
-
-    /// −6 with zxid −1, then the close (client-protocol §2.1).
-    fn refuse_op(&mut self, id: ClientId, xid: i32) {
-        let err = crate::wire::proto::ErrorCode::Unimplemented.code();
-        self.clients.send(id, |w| ReplyHeader { xid, zxid: Zxid::NONE, err }.encode(w));
-        self.clients.close(id);
-    }
-
-    /// Ends every client connection: the server no longer serves (spec quorum §2.13).
-    pub(super) fn close_all_clients(&mut self) {
-        let all: Vec<ClientId> = self.clients.sorted().into_iter().map(|(id, _)| id).collect();
-        all.into_iter().for_each(|id| self.clients.close(id));
-        self.watches = Watches::default();
+    fn sorted(&self) -> Vec<ClientId> {
+        let mut all: Vec<_> = self.by_id.keys().copied().collect();
+        all.sort_unstable();
+        all
     }
 }
 
-/// What a client may ask. A bare check poisons logs (quorum Q25), deleteContainer has no ACL check (Q33),
-/// createSession answers a frame out of turn (client-protocol §2.1): refused like unknown ops.
-fn acceptable(op: OpCode) -> bool {
-    !matches!(op, OpCode::Error | OpCode::Check | OpCode::DeleteContainer | OpCode::CreateSession)
+impl Client {
+    /// A request's header; `None` when there is none.
+    fn request(&mut self, frame: Bytes) -> Option<Said> {
+        let mut body = Reader::new(frame);
+        let RequestHeader { xid, op } = RequestHeader::decode(&mut body).ok()?;
+        self.stats.last_cxid = xid;
+        Some(Said::Request { session: self.session, timeout_ms: self.timeout_ms, xid, op, body })
+    }
 }
 
-/// An IPv4 address that came in through an IPv6 socket is the IPv4 address.
-fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
+/// A live connection while it is asked and answered.
+pub(super) struct Served<'a> {
+    id: ClientId,
+    client: &'a mut Client,
+    dirty: &'a mut Vec<ClientId>,
+    traffic: &'a mut Traffic,
 }
+
+impl Served<'_> {
+    pub(super) fn id(&self) -> ClientId {
+        self.id
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.client.session
+    }
+
+    pub(super) fn identities(&self) -> &[Id] {
+        &self.client.identities
+    }
+
+    /// Takes a request that waits for its turn only. It comes back when that is now.
+    pub(super) fn take_turn(&mut self, pending: Pending) -> Option<Pending> {
+        let now = self.client.queue.take_turn(pending);
+        self.traffic.outstanding += 1;
+        now
+    }
+
+    /// Takes a request that waits for something else, too.
+    pub(super) fn hold(&mut self, pending: Pending) {
+        self.client.queue.hold(pending);
+        self.traffic.outstanding += 1;
+    }
+
+    pub(super) fn next_turn(&mut self) -> Option<Pending> {
+        self.client.queue.next_turn()
+    }
+
+    pub(super) fn committed(&mut self, xid: i32) -> Option<Pending> {
+        self.client.queue.committed(xid)
+    }
+
+    pub(super) fn grant_sync(&mut self) {
+        self.client.queue.grant_sync();
+    }
+
+    /// Appends one frame to what the connection is owed.
+    pub(super) fn send(&mut self, body: impl FnOnce(&mut Writer)) {
+        self.send_as(|_, w| body(w));
+    }
+
+    /// The same for what depends on who asks.
+    pub(super) fn send_as<R>(&mut self, body: impl FnOnce(&[Id], &mut Writer) -> R) -> R {
+        let client = &mut *self.client;
+        let mut w = Writer::on(std::mem::take(&mut client.out));
+        let mark = w.open_frame();
+        let result = body(&client.identities, &mut w);
+        w.close_frame(mark);
+        client.out = w.into_inner();
+        client.stats.sent += 1;
+        if !client.dirty {
+            client.dirty = true;
+            self.dirty.push(self.id);
+        }
+        result
+    }
+
+    /// Tells of a change that is watched.
+    pub(super) fn send_event(&mut self, zxid: Zxid, kind: EventType, path: &str) {
+        let header = ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 };
+        let event = WatcherEvent { kind, state: EventState::SyncConnected, path: path.into() };
+        self.traffic.sent += 1;
+        self.send(|w| {
+            header.encode(w);
+            event.encode(w);
+        });
+    }
+
+    /// A request has its answer: it is counted.
+    pub(super) fn answered(&mut self, now: Now, pending: &Pending, zxid: Zxid) {
+        let latency_ms = now.ms.saturating_sub(pending.since_ms);
+        self.traffic.outstanding = self.traffic.outstanding.saturating_sub(1);
+        self.traffic.sent += 1;
+        self.traffic.latency.record(latency_ms);
+        self.client.stats.answered(now, pending.op, zxid, latency_ms);
+    }
+
+    /// A request will never have its answer.
+    pub(super) fn unanswered(&mut self) {
+        self.traffic.outstanding = self.traffic.outstanding.saturating_sub(1);
+    }
+}
+
+/// Frames taken from a connection before its session is set up. A client waits for the answer, so more
+/// than a few is misuse.
+const EARLY_FRAMES_MAX: usize = 64;

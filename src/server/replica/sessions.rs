@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::server::mutants::{self, Mutant};
 use crate::server::zab::ConnId;
 use crate::wire::ids::SessionId;
 
@@ -96,11 +95,9 @@ impl SessionTracker {
     pub(super) fn standing(&mut self, id: SessionId, from: SessionOwner) -> Standing {
         match self.sessions.get_mut(&id) {
             None => Standing::Unknown,
-            Some(session) if session.closing && !mutants::on(Mutant::ClosingSessionWrites) => {
-                Standing::Closing
-            }
+            Some(session) if session.closing => Standing::Closing,
             Some(session) => match session.owner.get_or_insert(from) {
-                owner if *owner == from || mutants::on(Mutant::MovedSessionWrites) => Standing::Good,
+                owner if *owner == from => Standing::Good,
                 _ => Standing::Moved,
             },
         }

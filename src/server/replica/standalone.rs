@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::server::zab::PersistId;
+use crate::server::zab::{Output, PersistId, PersistOp};
 use crate::wire::ids::Zxid;
 
 /// Zxids count on from what the disk held; there are no epochs (disk-format §11).
@@ -25,19 +25,22 @@ impl Standalone {
         Zxid(self.last_proposed.0 + 1)
     }
 
-    /// Takes a transaction; it must be persisted under the id that comes back.
-    pub(super) fn propose(&mut self, zxid: Zxid, txn: Bytes) -> PersistId {
+    /// Takes a transaction; what comes back is how it gets durable.
+    pub(super) fn propose(&mut self, zxid: Zxid, txn: Bytes) -> Output {
         let id = PersistId(self.next_persist);
         self.next_persist += 1;
         self.last_proposed = zxid;
-        self.waiting.push_back((id, zxid, txn));
-        id
+        self.waiting.push_back((id, zxid, txn.clone()));
+        Output::Persist { id, op: PersistOp::Append { zxid, txn } }
     }
 
-    /// The transactions that `id` makes durable, in order.
-    pub(super) fn persisted(&mut self, id: PersistId) -> Vec<(Zxid, Bytes)> {
-        let count = self.waiting.iter().take_while(|(waiting, ..)| *waiting <= id).count();
-        self.waiting.drain(..count).map(|(_, zxid, txn)| (zxid, txn)).collect()
+    /// Tells the transactions that `id` makes durable, in order.
+    pub(super) fn persisted(&mut self, id: PersistId, mut decided: impl FnMut(Zxid, Bytes)) {
+        while self.waiting.front().is_some_and(|(waiting, ..)| *waiting <= id)
+            && let Some((_, zxid, txn)) = self.waiting.pop_front()
+        {
+            decided(zxid, txn);
+        }
     }
 
     pub(super) fn in_flight(&self) -> usize {

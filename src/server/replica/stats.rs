@@ -1,6 +1,6 @@
 //! Counters that the status words show (operations §8.2). They decide nothing.
 
-use super::Now;
+use super::event::Now;
 use crate::wire::ids::Zxid;
 use crate::wire::proto::OpCode;
 
@@ -31,39 +31,42 @@ impl LatencyStats {
 #[derive(Debug, Clone)]
 pub struct ServerStats {
     pub started_ms: u64,
-    pub received: u64,
-    pub sent: u64,
-    pub outstanding: u64,
-    pub latency: LatencyStats,
+    pub traffic: Traffic,
+    pub proposals: ProposalSizes,
     pub digest_mismatches: u64,
-    pub auth_failed: u64,
-    /// Bytes of the last, smallest and largest proposal; −1 before the first.
-    pub proposal_len_last: i64,
-    pub proposal_len_min: i64,
-    pub proposal_len_max: i64,
 }
 
-impl ServerStats {
-    pub(super) fn new(now: Now) -> ServerStats {
-        ServerStats {
-            started_ms: now.ms,
-            received: 0,
-            sent: 0,
-            outstanding: 0,
-            latency: LatencyStats::default(),
-            digest_mismatches: 0,
-            auth_failed: 0,
-            proposal_len_last: -1,
-            proposal_len_min: -1,
-            proposal_len_max: -1,
-        }
-    }
+/// What went to and fro between the server and its clients.
+#[derive(Debug, Clone, Default)]
+pub struct Traffic {
+    pub received: u64,
+    pub sent: u64,
+    /// Requests not answered yet.
+    pub outstanding: u64,
+    pub latency: LatencyStats,
+    pub auth_failed: u64,
+}
 
-    pub(super) fn proposed(&mut self, len: usize) {
+/// Bytes of the last, smallest and largest proposal; −1 before the first.
+#[derive(Debug, Clone)]
+pub struct ProposalSizes {
+    pub last: i64,
+    pub min: i64,
+    pub max: i64,
+}
+
+impl Default for ProposalSizes {
+    fn default() -> ProposalSizes {
+        ProposalSizes { last: -1, min: -1, max: -1 }
+    }
+}
+
+impl ProposalSizes {
+    pub(super) fn record(&mut self, len: usize) {
         let len = len as i64;
-        self.proposal_len_last = len;
-        self.proposal_len_max = self.proposal_len_max.max(len);
-        self.proposal_len_min = if self.proposal_len_min < 0 { len } else { self.proposal_len_min.min(len) };
+        self.last = len;
+        self.max = self.max.max(len);
+        self.min = if self.min < 0 { len } else { self.min.min(len) };
     }
 }
 
@@ -102,5 +105,24 @@ impl ClientStats {
         self.last_response_ms = now.ms;
         self.last_latency_ms = latency_ms;
         self.latency.record(latency_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_begin_with_the_first_that_is_counted() {
+        let (mut sizes, mut latency) = (ProposalSizes::default(), LatencyStats::default());
+        assert_eq!((sizes.last, sizes.min, sizes.max), (-1, -1, -1));
+        assert!(latency.avg_ms().abs() < f64::EPSILON);
+        for (len, ms) in [(70, 4), (50, 2), (60, 9)] {
+            sizes.record(len);
+            latency.record(ms);
+        }
+        assert_eq!((sizes.last, sizes.min, sizes.max), (60, 50, 70));
+        assert_eq!((latency.min_ms, latency.max_ms, latency.count), (2, 9, 3));
+        assert!((latency.avg_ms() - 5.0).abs() < f64::EPSILON);
     }
 }

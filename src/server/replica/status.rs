@@ -1,9 +1,10 @@
 //! What the status words want to know of a replica (operations §8.2). Read-only.
 
-use std::net::SocketAddr;
-
-use super::{Agreement, ClientStats, Replica, ServerStats};
-use crate::server::mutants::{self, Mutant};
+use super::bent;
+use super::clients::ClientLine;
+use super::mind::Replica;
+use super::stats::ServerStats;
+use crate::server::tree::Tree;
 use crate::server::zab::{Role, Zab};
 use crate::wire::ids::{Epoch, SessionId, Zxid};
 
@@ -27,40 +28,46 @@ impl ModeWord {
     }
 }
 
-/// One connection as `cons` shows it.
-#[derive(Debug)]
-pub struct ClientLine<'a> {
-    pub addr: SocketAddr,
-    pub session: SessionId,
-    pub timeout_ms: i32,
-    pub queued: usize,
-    pub stats: &'a ClientStats,
-}
-
 impl Replica {
     /// `None` while there is no leader: the server does not serve.
     pub fn mode(&self) -> Option<ModeWord> {
-        match &self.agreement {
-            Agreement::Standalone(_) => Some(ModeWord::Standalone),
-            Agreement::Ensemble(zab) => match zab.role() {
-                Role::Leading { serving: true } => Some(ModeWord::Leader),
-                Role::Following { serving: true, .. } => Some(ModeWord::Follower),
-                Role::Observing { serving: true, .. } => Some(ModeWord::Observer),
-                _ => None,
-            },
+        let Some(zab) = self.zab() else { return Some(ModeWord::Standalone) };
+        match zab.role() {
+            Role::Leading { serving: true } => Some(ModeWord::Leader),
+            Role::Following { serving: true, .. } => Some(ModeWord::Follower),
+            Role::Observing { serving: true, .. } => Some(ModeWord::Observer),
+            _ => None,
         }
     }
 
     /// Whether the tree holds only what is decided, so that it may be kept as a snapshot.
     pub fn settled(&self) -> bool {
-        self.lead.is_some() || self.learn.is_some() || mutants::on(Mutant::TaintedSnapshotPublished)
+        if let Some(bent) = bent::is_settled() {
+            return bent;
+        }
+        !self.duty.is_nothing()
+    }
+
+    /// The replicated state, for status words and snapshots.
+    pub fn tree(&self) -> &Tree {
+        self.held.tree()
+    }
+
+    /// Changes whenever the whole tree is replaced by another.
+    pub fn tree_generation(&self) -> u64 {
+        self.held.generation()
+    }
+
+    /// For a snapshot's walk, which keeps its place in the tree while transactions go on.
+    pub fn tree_mut(&mut self) -> &mut Tree {
+        self.held.tree_mut()
     }
 
     /// Transactions proposed here that are not applied yet.
     pub fn in_flight(&self) -> usize {
-        match &self.agreement {
-            Agreement::Standalone(standalone) => standalone.in_flight(),
-            Agreement::Ensemble(_) => self.lead.as_ref().map_or(0, |lead| lead.in_flight()),
+        match self.zab() {
+            None => self.agreement.undecided(),
+            Some(_) => self.duty.lead().map_or(0, |lead| lead.in_flight()),
         }
     }
 
@@ -70,10 +77,7 @@ impl Replica {
     }
 
     pub fn zab(&self) -> Option<&Zab> {
-        match &self.agreement {
-            Agreement::Standalone(_) => None,
-            Agreement::Ensemble(zab) => Some(zab),
-        }
+        self.agreement.zab()
     }
 
     pub fn epoch(&self) -> Epoch {
@@ -81,44 +85,38 @@ impl Replica {
     }
 
     pub fn last_zxid(&self) -> Zxid {
-        self.tree.last_zxid()
+        self.tree().last_zxid()
     }
 
-    pub fn stats(&self) -> &ServerStats {
-        &self.stats
+    pub fn stats(&self) -> ServerStats {
+        ServerStats {
+            started_ms: self.started_ms,
+            traffic: self.desk.clients().traffic().clone(),
+            proposals: self.agreement.sizes().clone(),
+            digest_mismatches: self.held.digest_mismatches(),
+        }
     }
 
     pub fn client_count(&self) -> usize {
-        self.clients.len()
+        self.desk.clients().len()
     }
 
     /// Watches in both tables.
     pub fn watch_count(&self) -> usize {
-        self.watches.count()
+        self.desk.watches().count()
     }
 
     /// (connections, paths, watches) of the data table, as `wchs` counts.
     pub fn watch_summary(&self) -> (usize, usize, usize) {
-        self.watches.summary()
+        self.desk.watches().summary()
     }
 
-    pub fn client_lines(&self) -> Vec<ClientLine<'_>> {
-        self.clients
-            .sorted()
-            .into_iter()
-            .map(|(_, client)| ClientLine {
-                addr: client.addr,
-                session: client.session,
-                timeout_ms: client.timeout_ms,
-                queued: client.queue.len(),
-                stats: &client.stats,
-            })
-            .collect()
+    pub fn client_lines(&self) -> Vec<ClientLine> {
+        self.desk.clients().lines()
     }
 
     /// (expiry in monotonic ms, sessions) by bucket; `None` where nothing is expired: on learners.
     pub fn session_buckets(&self) -> Option<Vec<(u64, Vec<SessionId>)>> {
-        let lead = self.lead.as_ref()?;
-        Some(lead.tracker.buckets().map(|(at, ids)| (at, ids.collect())).collect())
+        self.duty.lead().map(|lead| lead.session_buckets())
     }
 }

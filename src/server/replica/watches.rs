@@ -9,9 +9,9 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
-use super::ClientId;
-use crate::server::mutants::{self, Mutant};
-use crate::wire::proto::{EventType, WatcherType};
+use super::bent;
+use super::event::ClientId;
+use crate::wire::proto::{EventType, WatcherType, path};
 
 /// How a watch was set (§5.1). A connection may hold several on one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +170,7 @@ impl Table {
         let mut told: SmallVec<[ClientId; 4]> = SmallVec::new();
         if let Some(watchers) = self.by_path.get_mut(path) {
             told.extend(watchers.iter().map(|w| w.0));
-            let mut spent = Modes::STANDARD;
-            if mutants::on(Mutant::WatchNotUsedUp) {
-                spent = Modes(0);
-            } else if mutants::on(Mutant::PersistentWatchUsedUp) {
-                spent.0 |= Modes::PERSISTENT.0;
-            }
+            let spent = used_up();
             let used_up: SmallVec<[ClientId; 4]> =
                 watchers.iter().filter(|w| w.1.0 & !spent.0 == 0).map(|w| w.0).collect();
             watchers.retain(|w| {
@@ -200,7 +195,7 @@ impl Table {
     /// Adds the recursive watchers of the path's ancestors, once each, keeping the order by connection.
     fn add_recursive(&self, path: &str, told: &mut SmallVec<[ClientId; 4]>) {
         let mut at = path;
-        while let Some(parent) = crate::wire::proto::path::parent(at) {
+        while let Some(parent) = path::parent(at) {
             at = parent;
             let Some(watchers) = self.by_path.get(at) else { continue };
             for (client, _) in watchers.iter().filter(|w| w.1.has(Modes::RECURSIVE)) {
@@ -263,4 +258,12 @@ impl Table {
             }
         }
     }
+}
+
+/// The watches that end when they have fired once (§5.1).
+fn used_up() -> Modes {
+    if let Some(bent) = bent::used_up(Modes::STANDARD.0, Modes::PERSISTENT.0) {
+        return Modes(bent);
+    }
+    Modes::STANDARD
 }

@@ -1,142 +1,158 @@
-//! A replica that leads: the only voter, with observers that forward what their clients ask.
+//! The leader's part alone: writes in, proposals out; sessions, containers and syncs.
 
-use bytes::Bytes;
-
-use super::settings;
-use crate::server::replica::{Input, Now, Output, Replica};
+use super::{NOW, create, settings};
+use crate::server::replica::agreement::Proposal;
+use crate::server::replica::event::{ClientId, Now};
+use crate::server::replica::held::View;
+use crate::server::replica::leader::{Lead, LeadSettings, SyncAsker, Write};
+use crate::server::replica::sessions::SessionOwner;
 use crate::server::tree::{Tree, Txn, TxnBody};
 use crate::server::zab::wire::Kind;
-use crate::server::zab::{self, ConnId, Membership, Packet, Zab};
-use crate::wire::ids::{Epoch, ServerId, SessionId, Zxid};
-use crate::wire::jute::{Reader, Writer};
-use crate::wire::proto::{Acl, CreateMode, CreateRequest, ErrorCode, OpCode, Perms, Request};
+use crate::server::zab::{ConnId, Packet};
+use crate::wire::ids::{SessionId, Zxid};
+use crate::wire::jute;
+use crate::wire::proto::{CreateMode, ErrorCode, Request};
 
-const A: ConnId = ConnId(10);
-const B: ConnId = ConnId(12);
-const MEMBERS: &str = "server.1=n1:2888:3888:participant\nserver.2=n2:2888:3888:observer\n\
-                       server.3=n3:2888:3888:observer\nversion=0";
+const SESSION: SessionId = SessionId(7);
+const LEARNER: SessionOwner = SessionOwner::Learner(ConnId(10));
 
-struct Leader {
-    replica: Replica,
+struct Chair {
+    lead: Lead,
+    tree: Tree,
     now: Now,
+    last: Zxid,
 }
 
-impl Leader {
-    fn new() -> Leader {
-        let config = zab::Config {
-            me: ServerId(1),
-            membership: Membership::parse(MEMBERS).unwrap(),
-            tick_ms: 1000,
-            init_limit: 10,
-            sync_limit: 5,
-            connect_limit: 0,
-            cnx_timeout_ms: 5000,
-            notification_ms_min: 200,
-            notification_ms_max: 10_000,
-            committed_log_max: 500,
-            committed_log_bytes_max: 1 << 20,
-            counter_max: zab::COUNTER_MAX,
-        };
-        let durable = zab::Durable {
-            accepted_epoch: Epoch(0),
-            current_epoch: Epoch(0),
-            last_zxid: Zxid::ZERO,
-            tail: Vec::new(),
-            wounded: false,
-        };
-        let now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
-        let replica = Replica::member(settings(0), Tree::new(), Zab::new(config, durable, 7, now.ms), now);
-        let mut leader = Leader { replica, now };
-        leader.step(Input::Tick);
-        assert!(leader.replica.serving());
-        for (conn, sid) in [(A, 2), (B, 3)] {
-            leader.join(conn, sid);
-        }
-        leader
+impl Chair {
+    fn new() -> Chair {
+        let tree = Tree::new();
+        let settings = settings(0);
+        let settings =
+            LeadSettings { tick_ms: 1000, containers_every_ms: 60_000, tree: settings.tree, alone: false };
+        let lead = Lead::new(View { now: NOW, tree: &tree }, settings);
+        let mut chair = Chair { lead, tree, now: NOW, last: Zxid::ZERO };
+        let made = chair.ask(LEARNER, Request::CreateSession { timeout_ms: 4000 });
+        assert!(matches!(made, TxnBody::CreateSession { .. }), "{made:?}");
+        chair
     }
 
-    /// Every write is durable at once. What each learner was sent comes back.
-    fn step(&mut self, input: Input) -> Vec<(ConnId, Packet)> {
-        let (mut inputs, mut sent) = (vec![input], Vec::new());
-        while let Some(input) = inputs.pop() {
-            let mut out = Vec::new();
-            self.replica.step(self.now, input, &mut out);
-            for output in out {
-                match output {
-                    Output::Persist { id, .. } => inputs.insert(0, Input::Persisted { id }),
-                    Output::Peer(zab::Output::Send { conn, bytes }) => {
-                        let mut r = Reader::new(bytes);
-                        while r.remaining() > 0 {
-                            sent.push((conn, Packet::read(&mut r).unwrap()));
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        sent
+    /// There is room for a proposal.
+    fn ask(&mut self, from: SessionOwner, request: Request) -> TxnBody {
+        let next = Some(Zxid(self.last.0 + 1));
+        let proposal = self.try_ask(next, from, &Ok(request)).expect("there is room");
+        assert_eq!(Some(proposal.zxid), next);
+        self.last = proposal.zxid;
+        Txn::decode(proposal.txn).unwrap().body
     }
 
-    fn packet(&mut self, conn: ConnId, packet: Packet) -> Vec<(ConnId, Packet)> {
-        self.step(Input::Peer(zab::Input::Packet { conn, packet }))
+    fn try_ask(
+        &mut self,
+        next: Option<Zxid>,
+        from: SessionOwner,
+        request: &jute::Result<Request>,
+    ) -> Option<Proposal> {
+        let view = View { now: self.now, tree: &self.tree };
+        self.lead.ask(view, next, Write { from, session: SESSION, cxid: 1, request, who: &[] })
     }
 
-    fn join(&mut self, conn: ConnId, sid: i64) {
-        self.step(Input::Peer(zab::Input::LearnerUp { conn }));
-        let mut info = Writer::new();
-        info.long(sid);
-        info.int(0x10000);
-        info.long(0);
-        self.packet(conn, Packet::with_data(Kind::OBSERVERINFO, Zxid::ZERO, info.finish()));
-        let epoch = Bytes::from_static(&[0; 4]);
-        self.packet(conn, Packet::with_data(Kind::ACKEPOCH, Zxid::ZERO, epoch));
-        let sent = self.packet(conn, Packet::new(Kind::ACK, Epoch(1).start()));
-        assert!(sent.iter().any(|(to, packet)| *to == conn && packet.kind == Kind::UPTODATE), "{sent:?}");
-    }
-
-    /// A learner forwards a request; what it becomes is told to every observer.
-    fn forward(&mut self, conn: ConnId, session: SessionId, op: OpCode, body: Bytes) -> TxnBody {
-        let mut w = Writer::new();
-        w.long(session.0);
-        w.int(1);
-        w.int(op.code());
-        w.raw(&body);
-        let sent = self.packet(conn, Packet::with_data(Kind::REQUEST, Zxid::NONE, w.finish()));
-        let inform =
-            sent.into_iter().find(|(_, packet)| packet.kind == Kind::INFORM).expect("it is committed");
-        Txn::decode(inform.1.data.unwrap()).unwrap().body
+    fn apply(&mut self, zxid: Zxid) {
+        let txn = self.lead.take_prepared(zxid).expect("it was prepared here");
+        self.tree.apply(&txn);
+        self.lead.applied(zxid, &txn);
     }
 }
 
-fn create(path: &str) -> Bytes {
-    let acl = Some(vec![Acl::new(Perms::ALL, "world", "anyone")]);
-    let flags = CreateMode::Persistent.flags();
-    let mut w = Writer::new();
-    Request::Create(CreateRequest { path: path.into(), data: None, acl, flags, ttl_ms: None }).encode(&mut w);
-    w.finish()
+fn error(code: ErrorCode) -> TxnBody {
+    TxnBody::Error(code.code())
 }
 
-/// Found by the simulator: when its server was gone a session belonged to nobody, and a request that was delayed on
-/// an old way was taken behind newer ones.
 #[test]
-fn a_session_stays_with_its_server_until_another_takes_it_over() {
-    let mut leader = Leader::new();
-    let session = SessionId(0x0200_0000_0000_0001);
-    let created = leader.forward(A, session, OpCode::CreateSession, Bytes::from_static(&[0, 0, 39, 16]));
-    assert!(matches!(created, TxnBody::CreateSession { .. }), "{created:?}");
-    leader.step(Input::Peer(zab::Input::Down { conn: A }));
-    let moved = ErrorCode::SessionMoved.code();
-    let refused = leader.forward(B, session, OpCode::Create, create("/a"));
-    assert!(matches!(refused, TxnBody::Error(code) if code == moved), "{refused:?}");
+fn writes_are_judged_by_what_is_proposed_before_them() {
+    let mut chair = Chair::new();
+    assert!(matches!(chair.ask(LEARNER, create("/a", CreateMode::Persistent)), TxnBody::Create(_)));
+    assert_eq!(chair.ask(LEARNER, create("/a", CreateMode::Persistent)), error(ErrorCode::NodeExists));
+    assert_eq!(chair.lead.in_flight(), 3);
+    (1..=3).for_each(|zxid| chair.apply(Zxid(zxid)));
+    assert_eq!(chair.lead.in_flight(), 0);
+    assert!(chair.lead.take_prepared(Zxid(4)).is_none());
+    assert!(chair.tree.stat("/a").is_some());
+}
 
-    let mut ask = Writer::new();
-    ask.long(session.0);
-    ask.int(10_000);
-    leader.packet(B, Packet::with_data(Kind::REVALIDATE, Zxid::NONE, ask.finish()));
-    let taken = leader.forward(B, session, OpCode::Create, create("/a"));
+#[test]
+fn what_cannot_be_read_has_a_zxid_of_its_own() {
+    let mut chair = Chair::new();
+    let unread = Err(jute::Error::Short { at: 0, missing: 4 });
+    let proposal = chair.try_ask(Some(Zxid(2)), LEARNER, &unread).unwrap();
+    assert_eq!(Txn::decode(proposal.txn).unwrap().body, error(ErrorCode::MarshallingError));
+}
+
+#[test]
+fn what_finds_no_room_waits_and_nothing_overtakes_it() {
+    let mut chair = Chair::new();
+    let ask = |chair: &mut Chair, next, path: &str| {
+        chair.try_ask(next, LEARNER, &Ok(create(path, CreateMode::Persistent)))
+    };
+    assert_eq!(ask(&mut chair, None, "/a"), None);
+    assert_eq!(ask(&mut chair, Some(Zxid(2)), "/b"), None, "room is for the first that waits");
+    assert!(chair.lead.is_waiting());
+    for (zxid, path) in [(2, "/a"), (3, "/b")] {
+        let view = View { now: chair.now, tree: &chair.tree };
+        let proposal = chair.lead.ask_waiting(view, Zxid(zxid)).unwrap();
+        let TxnBody::Create(created) = Txn::decode(proposal.txn).unwrap().body else { panic!() };
+        assert_eq!(&*created.path, path);
+    }
+    assert!(!chair.lead.is_waiting());
+}
+
+#[test]
+fn a_session_writes_through_its_owner_until_another_takes_it_over() {
+    let mut chair = Chair::new();
+    let moved = chair.ask(SessionOwner::Local, create("/a", CreateMode::Persistent));
+    assert_eq!(moved, error(ErrorCode::SessionMoved));
+    assert!(chair.lead.revalidate(NOW.ms, SESSION, SessionOwner::Local));
+    let taken = chair.ask(SessionOwner::Local, create("/a", CreateMode::Persistent));
     assert!(matches!(taken, TxnBody::Create(_)), "{taken:?}");
-    // What the first server still had on its way comes too late.
-    leader.join(ConnId(14), 2);
-    let late = leader.forward(ConnId(14), session, OpCode::Create, create("/b"));
-    assert!(matches!(late, TxnBody::Error(code) if code == moved), "{late:?}");
+    assert!(!chair.lead.revalidate(NOW.ms, SessionId(8), LEARNER), "nobody knows it");
+}
+
+#[test]
+fn a_silent_session_expires_once_and_may_not_write_any_more() {
+    let mut chair = Chair::new();
+    assert!(chair.lead.touch(NOW.ms + 2000, SESSION));
+    assert_eq!(chair.lead.deadline_ms(), NOW.ms - NOW.ms % 1000 + 7000);
+    assert!(chair.lead.expired(NOW.ms + 6000).is_empty());
+    assert_eq!(chair.lead.expired(NOW.ms + 7000), [SESSION]);
+    assert!(chair.lead.expired(NOW.ms + 9000).is_empty());
+    let closed = chair.ask(SessionOwner::Local, Request::CloseSession);
+    assert!(matches!(closed, TxnBody::CloseSession { .. }), "an expiry closes whoever owns it: {closed:?}");
+    assert!(!chair.lead.touch(NOW.ms + 9000, SESSION));
+    let late = chair.ask(LEARNER, create("/e", CreateMode::Ephemeral));
+    assert_eq!(late, error(ErrorCode::SessionExpired));
+}
+
+#[test]
+fn containers_are_looked_for_at_their_interval() {
+    let mut chair = Chair::new();
+    assert!(!chair.lead.containers_are_due(NOW.ms + 59_999));
+    assert!(chair.lead.containers_are_due(NOW.ms + 60_000));
+    assert!(!chair.lead.containers_are_due(NOW.ms + 119_999));
+    assert!(chair.lead.containers_are_due(NOW.ms + 120_000));
+}
+
+#[test]
+fn a_sync_waits_for_what_is_before_it_and_for_a_quorum() {
+    let mut lead = Chair::new().lead;
+    let answer = Packet::new(Kind::SYNC, Zxid::ZERO);
+    lead.await_sync(Zxid(5), 1, SyncAsker::Client(ClientId(1)));
+    lead.await_sync(Zxid(5), 2, SyncAsker::Learner(ConnId(10), answer.clone()));
+    lead.await_sync(Zxid(6), 2, SyncAsker::Learner(ConnId(12), answer));
+    assert_eq!(lead.next_sync(Zxid(5)), None, "no quorum has spoken");
+    lead.confirmed(1);
+    assert_eq!(lead.next_sync(Zxid(4)), None, "what is before it is not applied");
+    assert_eq!(lead.next_sync(Zxid(5)), Some(SyncAsker::Client(ClientId(1))));
+    assert_eq!(lead.next_sync(Zxid(5)), None);
+    lead.confirmed(2);
+    lead.forget_syncs(ConnId(10));
+    assert_eq!(lead.next_sync(Zxid(5)), None, "that learner is gone, the next waits for more");
+    assert!(matches!(lead.next_sync(Zxid(6)), Some(SyncAsker::Learner(ConnId(12), _))));
 }

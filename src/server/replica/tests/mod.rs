@@ -1,12 +1,19 @@
 //! One server's mind without anything around it: a standalone replica whose disk answers when the test says so.
 
+mod clients;
+mod desk;
 mod leader;
+mod leading;
+mod learner;
+mod sessions;
+mod watches;
 
 use bytes::Bytes;
 
-use super::*;
-use crate::server::tree;
-use crate::wire::ids::{SessionId, Zxid};
+use super::{ClientId, Input, Now, Output, Replica, Settings};
+use crate::server::tree::{self, Tree};
+use crate::server::zab::PersistId;
+use crate::wire::ids::{ServerId, SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
 use crate::wire::proto::{Acl, ConnectRequest, CreateMode, CreateRequest, Perms, Request, xid};
 
@@ -35,8 +42,7 @@ struct Server {
 
 impl Server {
     fn new(tree: Tree, salt: u16) -> Server {
-        let now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
-        Server { replica: Replica::standalone(settings(salt), tree, now), now, unwritten: None }
+        Server { replica: Replica::standalone(settings(salt), tree, NOW), now: NOW, unwritten: None }
     }
 
     fn step(&mut self, input: Input) {
@@ -59,43 +65,25 @@ impl Server {
 
     /// What each client was sent, frame by frame.
     fn sent(&mut self) -> Vec<(u64, Bytes)> {
-        let mut frames = Vec::new();
+        let mut sent = Vec::new();
         self.replica.drain_clients(|client, bytes, _| {
-            let mut r = Reader::new(bytes);
-            while let Ok(Some(frame)) = r.buffer() {
-                frames.push((client.0, frame));
-            }
+            sent.extend(frames(bytes).into_iter().map(|frame| (client.0, frame)));
         });
-        frames
+        sent
     }
 
     /// The same as (client, xid, error).
     fn replies(&mut self) -> Vec<(u64, i32, i32)> {
-        let header = |frame: Bytes| {
-            let mut r = Reader::new(frame);
-            let xid = r.int().unwrap();
-            r.long().unwrap();
-            (xid, r.int().unwrap())
-        };
-        let sent = self.sent();
-        sent.into_iter().map(|(client, frame)| (client, header(frame))).map(|(c, (x, e))| (c, x, e)).collect()
+        let reply = |(client, frame)| (client, header(frame));
+        self.sent().into_iter().map(reply).map(|(client, (xid, err))| (client, xid, err)).collect()
     }
 
     /// A client with a new session.
     fn connect(&mut self, client: u64) -> SessionId {
         let addr = "10.0.0.1:4000".parse().unwrap();
         self.step(Input::ClientUp { client: ClientId(client), addr });
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid(0),
-            timeout_ms: 4000,
-            session: SessionId::NONE,
-            password: Bytes::from_static(&[0; 16]),
-            read_only: Some(false),
-        };
-        let mut w = Writer::new();
-        request.encode(&mut w);
-        self.step(Input::ClientFrame { client: ClientId(client), frame: w.finish() });
+        let frame = connect_frame(SessionId::NONE);
+        self.step(Input::ClientFrame { client: ClientId(client), frame });
         self.flush();
         let sent = self.sent();
         let [(_, frame)] = &sent[..] else { panic!("{sent:?}") };
@@ -104,12 +92,46 @@ impl Server {
     }
 
     fn ask(&mut self, client: u64, xid: i32, request: &Request) {
-        let mut w = Writer::new();
-        w.int(xid);
-        w.int(request.op().code());
-        request.encode(&mut w);
-        self.step(Input::ClientFrame { client: ClientId(client), frame: w.finish() });
+        self.step(Input::ClientFrame { client: ClientId(client), frame: request_frame(xid, request) });
     }
+}
+
+const NOW: Now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
+
+fn connect_frame(session: SessionId) -> Bytes {
+    let request = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid(0),
+        timeout_ms: 4000,
+        session,
+        password: Bytes::from_static(&[0; 16]),
+        read_only: Some(false),
+    };
+    let mut w = Writer::new();
+    request.encode(&mut w);
+    w.finish()
+}
+
+fn request_frame(xid: i32, request: &Request) -> Bytes {
+    let mut w = Writer::new();
+    w.int(xid);
+    w.int(request.op().code());
+    request.encode(&mut w);
+    w.finish()
+}
+
+/// The frames of what a connection was sent.
+fn frames(bytes: Bytes) -> Vec<Bytes> {
+    let mut r = Reader::new(bytes);
+    std::iter::from_fn(|| r.buffer().ok().flatten()).collect()
+}
+
+/// A reply's xid and error.
+fn header(frame: Bytes) -> (i32, i32) {
+    let mut r = Reader::new(frame);
+    let xid = r.int().unwrap();
+    r.long().unwrap();
+    (xid, r.int().unwrap())
 }
 
 fn create(path: &str, mode: CreateMode) -> Request {
@@ -130,7 +152,7 @@ fn session_ids_begin_at_the_salt_and_never_meet_one_that_lives() {
     let second = server.connect(2);
     assert_eq!(second.0, first.0 + 1);
     // The same process again, as a clock set back has it, on the data that the first one left.
-    let mut again = Server::new(server.replica.tree, 0x1234);
+    let mut again = Server::new(std::mem::take(server.replica.tree_mut()), 0x1234);
     let third = again.connect(3);
     assert_eq!(third.0, second.0 + 1, "two ids are taken");
 }
