@@ -10,6 +10,7 @@
 //! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
 //! | `clients`, `limits` | the client port |
 //! | `peers`, `peer_socket` | the election and quorum ports |
+//! | [`stream`] | one connection of any port |
 //! | `sockets` | how a port is opened |
 //! | `four_letter`, `environment` | status words and the facts they show |
 
@@ -26,5 +27,6 @@ mod run;
 mod sockets;
 pub mod start;
 mod state;
+pub mod stream;
 
 pub use run::{Failure, run};
