@@ -191,8 +191,12 @@ impl driver::Port for Election {
 
     async fn deliver(&self, payloads: Vec<Bytes>) -> Result<(), Closed> {
         let conn = self.conn;
-        let message = |payload| zab::Input::ElectionMessage { conn, payload };
-        self.inputs.send(payloads.into_iter().map(message).collect()).await.map_err(|_| Closed::Stopping)
+        for payload in payloads {
+            // One by one: a flood of them does not make up one long batch.
+            let message = vec![zab::Input::ElectionMessage { conn, payload }];
+            self.inputs.send(message).await.map_err(|_| Closed::Stopping)?;
+        }
+        Ok(())
     }
 }
 
