@@ -83,3 +83,14 @@ fn sessions_that_end_here_and_are_not_read_there_leave_nothing_behind() {
     await_open_files(&ensemble, 1, before);
     drop(mute);
 }
+
+#[test]
+fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let before = open_files(&ensemble, leader);
+    for _ in 0..50 {
+        drop(TcpStream::connect(ensemble.quorum_address(leader)).expect("the leader listens"));
+    }
+    await_open_files(&ensemble, leader, before);
+}
