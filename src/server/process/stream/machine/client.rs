@@ -1,0 +1,66 @@
+//! The client port's framings: first a four-letter word or a length, then frames behind their lengths
+//! (client-protocol §1.2). It understands no request.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::closed::Closed;
+use super::inbox::Framing;
+use crate::server::zab::wire::FrameError;
+
+/// What the first four bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// A four-letter word; nothing is expected behind it.
+    Word([u8; 4]),
+    /// The first frame's length, which stays where it is.
+    Session,
+}
+
+/// Looks at the first four bytes.
+#[derive(Debug)]
+pub struct Openings {
+    /// Whether four bytes are a word: any others are a length.
+    pub is_word: fn(&[u8]) -> bool,
+}
+
+/// Cuts frames of at most `len_max` bytes (`jute.maxbuffer`), their lengths taken off.
+#[derive(Debug)]
+pub struct Requests {
+    pub len_max: usize,
+}
+
+/// Bytes asked of a socket at a time: a batch of small requests in one read.
+const READ_LEN: usize = 64 * 1024;
+
+impl Framing for Openings {
+    type Frame = Opening;
+
+    const READ_LEN: usize = READ_LEN;
+
+    fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Opening>, Closed> {
+        let Some(first) = buffer.first_chunk::<4>().copied() else { return Ok(None) };
+        Ok(Some(if (self.is_word)(&first) { Opening::Word(first) } else { Opening::Session }))
+    }
+}
+
+impl Framing for Requests {
+    type Frame = Bytes;
+
+    const READ_LEN: usize = READ_LEN;
+
+    fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Closed> {
+        let Some(len) = buffer.first_chunk::<4>().map(|len| i32::from_be_bytes(*len)) else {
+            return Ok(None);
+        };
+        let whole = usize::try_from(len).ok().filter(|len| *len <= self.len_max);
+        let Some(whole) = whole else {
+            return Err(FrameError::Length { what: "request", len: len.into() }.into());
+        };
+        if buffer.len() < 4 + whole {
+            buffer.reserve(4 + whole - buffer.len());
+            return Ok(None);
+        }
+        buffer.advance(4);
+        Ok(Some(buffer.split_to(whole).freeze()))
+    }
+}
