@@ -8,7 +8,7 @@ use super::env::Env;
 use super::opts::{Deploy, Inventory};
 use super::session::{HOST_PATIENCE, Session};
 use super::view;
-use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::fleet::hosts::{Fleet, Push};
 use crate::operator::observe::look::Depth;
 use crate::operator::observe::random_hex;
 use crate::operator::observe::reach::{self, Probe};

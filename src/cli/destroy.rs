@@ -5,7 +5,7 @@ use super::opts::Destroy;
 use super::prompt;
 use super::record::{self, Record};
 use super::session::{HOST_PATIENCE, Session};
-use crate::operator::observe::fleet::Push;
+use crate::operator::fleet::hosts::Push;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::Goal;
 use crate::report::{Event, Exit, Failure};

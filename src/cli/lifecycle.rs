@@ -3,7 +3,7 @@
 use super::env::Env;
 use super::opts::Members;
 use super::session::{self, HOST_PATIENCE, Session};
-use crate::operator::observe::fleet::Push;
+use crate::operator::fleet::hosts::Push;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::Goal;
 use crate::report::{Exit, Failure};

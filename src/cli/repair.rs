@@ -5,7 +5,7 @@ use super::env::Env;
 use super::opts::Repair;
 use super::prompt;
 use super::session::{HOST_PATIENCE, Session};
-use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::fleet::hosts::{Fleet, Push};
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::repair::{self, Wipe};

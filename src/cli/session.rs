@@ -11,8 +11,8 @@ use super::env::Env;
 use super::record::{self, Record};
 use super::view;
 use crate::operator::apply::{self, Applied};
+use crate::operator::fleet::hosts::{self, Fleet, Push};
 use crate::operator::observe;
-use crate::operator::observe::fleet::{self, Fleet, Push};
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::desired::{Binary, Desired};
 use crate::operator::plan::facts::Facts;
@@ -102,7 +102,7 @@ impl Session {
     /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be
     /// read are told when hosts are reached, if they must be.
     pub(super) fn is_behind_jump(&self, env: &Env) -> bool {
-        env.dialer().is_ok_and(|dialer| !fleet::behind_jump(&self.targets, &dialer).is_empty())
+        env.dialer().is_ok_and(|dialer| !hosts::behind_jump(&self.targets, &dialer).is_empty())
     }
 
     pub(super) async fn facts(&self, env: &Env, fleet: &Fleet, depth: Depth) -> Facts {

@@ -7,7 +7,7 @@ use super::env::Env;
 use super::opts::Status;
 use super::session::Session;
 use super::view;
-use crate::operator::observe::fleet::{Fleet, Push};
+use crate::operator::fleet::hosts::{Fleet, Push};
 use crate::operator::observe::look::Depth;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::{self, random_hex, servers};

@@ -7,6 +7,7 @@
 //! | [`plan`] | (cluster, facts, goal) → `Plan`: waves of desired-state steps closed by gates |
 //! | [`transport`] | how a host is reached: ssh, local |
 //! | [`host`] | what the same binary does on a host (`zkops host`): facts, files, firewall, service, probes |
+//! | [`fleet`] | the hosts in use: reached, binary brought, agent started, always let go |
 //! | [`observe`] | facts from hosts and live servers, read-only |
 //! | [`apply`] | executes a `Plan`: waves, gates, lock, journal |
 //!
@@ -14,6 +15,7 @@
 //! learnt at its client port, from its files' formats, or from its host.
 
 pub mod apply;
+pub mod fleet;
 pub mod host;
 pub mod inventory;
 pub mod observe;

@@ -50,14 +50,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("host", &["proto"]),
     ("report", &[]),
-    ("observe", &["client", "host", "inventory", "plan", "proto", "transport"]),
-    ("apply", &["client", "host", "observe", "plan", "proto", "report", "transport"]),
+    ("fleet", &["client", "host", "plan", "transport"]),
+    ("observe", &["client", "fleet", "host", "plan", "proto"]),
+    ("apply", &["fleet", "host", "observe", "plan", "report"]),
     // Top.
     (
         "cli",
         &[
             "apply",
             "client",
+            "fleet",
             "host",
             "inventory",
             "jute",
@@ -81,7 +83,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const WIRE: &[&str] = &["ids", "jute", "proto"];
 const SERVER_SIDE: &[&str] = &["process", "replica", "store", "tree", "zab"];
 const OPERATOR_SIDE: &[&str] =
-    &["apply", "host", "inventory", "observe", "plan", "render", "report", "transport"];
+    &["apply", "fleet", "host", "inventory", "observe", "plan", "render", "report", "transport"];
 
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
 const PURE: &[&str] =
@@ -89,7 +91,7 @@ const PURE: &[&str] =
 
 /// What waits, reads and writes: everything that is not pure.
 const IMPURE: &[&str] =
-    &["apply", "cli", "client", "host", "observe", "process", "shell", "store", "transport"];
+    &["apply", "cli", "client", "fleet", "host", "observe", "process", "shell", "store", "transport"];
 
 /// Records, errors and encodings that any folder may use.
 const ANYONE: &[&str] = &["*"];
@@ -97,7 +99,7 @@ const ANYONE: &[&str] = &["*"];
 /// Every package of Cargo.toml and the folders whose product code may name it.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("annotate-snippets", &["inventory"]),
-    ("anyhow", &["apply", "cli", "observe"]),
+    ("anyhow", &["apply", "cli", "fleet"]),
     ("base64", &["host", "proto", "shell", "transport"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
@@ -118,7 +120,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
     // The host protocol's frames, the journal, `--json`.
-    ("serde_json", &["apply", "cli", "host", "observe", "report"]),
+    ("serde_json", &["apply", "cli", "fleet", "host", "observe", "report"]),
     ("serde_yaml", &["inventory"]),
     ("sha1", &["proto", "transport"]),
     // Fingerprints of plans and files; no secret depends on it outside `transport`.

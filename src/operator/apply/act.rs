@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::unit;
 use crate::operator::host::dirs::EnsureDir;
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::marker::{Marker, WriteMarker};
@@ -14,8 +16,6 @@ use crate::operator::host::put::{Expect, PutFile};
 use crate::operator::host::remove::{Remove, Rename};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
 use crate::operator::host::{Kind, Link};
-use crate::operator::observe::fleet::Host;
-use crate::operator::observe::unit;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::step::{Action, Service};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Run;
-use crate::operator::observe::fleet::Fleet;
+use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::{canary, look, random_hex, servers};
 use crate::operator::plan::ensemble;

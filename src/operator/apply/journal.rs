@@ -5,11 +5,11 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::Run;
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::unit;
 use crate::operator::host::Link;
 use crate::operator::host::journal::AppendJournal;
 use crate::operator::host::link::CallError;
-use crate::operator::observe::fleet::Fleet;
-use crate::operator::observe::unit;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Step;

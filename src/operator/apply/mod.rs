@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use crate::operator::fleet::hosts::{Fleet, Host};
 use crate::operator::host::lock::Holder;
-use crate::operator::observe::fleet::{Fleet, Host};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::{Action, Plan, Step, Wave};

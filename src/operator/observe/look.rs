@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fleet::Host;
-use super::unit;
 use super::words;
+use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::unit;
 use crate::operator::host::data_dir::InspectData;
 use crate::operator::host::link::CallError;
 use crate::operator::host::names::Expected;

@@ -1,23 +1,17 @@
 //! Facts from hosts and live servers, read-only: it looks, puts what it saw into the planners'
 //! words, and judges nothing.
 //!
-//! - [`fleet`]: the hosts in use and the way to each
 //! - [`look`]: one host's account of itself, in `words` that planners understand
 //! - `firewall`: what becomes of connections to a member's ports
-//! - [`unit`]: who keeps a server up on a host, and where that keeps its things
-//! - [`ways`]: how the client ports are reached, also behind a jump host
 //! - [`servers`]: every member's client port, with a canary through each
 //! - [`canary`]: written through the leader, read back through everybody
 //! - [`reach`]: who reaches whom, with real listeners
 
 pub mod canary;
 mod firewall;
-pub mod fleet;
 pub mod look;
 pub mod reach;
 pub mod servers;
-pub mod unit;
-pub mod ways;
 mod words;
 
 #[cfg(test)]
@@ -28,10 +22,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 
+use crate::operator::fleet::hosts::{Doing, Fleet, Watcher};
 use crate::operator::plan::ensemble;
 use crate::operator::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, ServerView, Unreachable};
 use crate::wire::ids::ServerId;
-use fleet::{Doing, Fleet, Watcher};
 use look::Depth;
 
 /// Looks at every host of the fleet and at every server, all at once.

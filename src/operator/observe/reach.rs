@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::fleet::Fleet;
+use crate::operator::fleet::hosts::Fleet;
 use crate::operator::host::connect::{Connect, Outcome, Target};
 use crate::operator::host::listen::{Listen, Listening};
 use crate::operator::plan::desired::DesiredMember;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::fleet::Host;
+use crate::operator::fleet::hosts::Host;
 use crate::operator::host::data_dir::{Inspection, Number};
 use crate::operator::host::disk::PathSpace;
 use crate::operator::host::files::Found;
