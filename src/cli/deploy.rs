@@ -8,7 +8,8 @@ use super::env::Env;
 use super::opts::{Deploy, Inventory};
 use super::session::{HOST_PATIENCE, Session};
 use super::view;
-use crate::operator::fleet::hosts::{Fleet, Push};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
 use crate::operator::observe::random_hex;
 use crate::operator::observe::reach::{self, Probe};
@@ -19,37 +20,34 @@ use crate::operator::transport::LocalBinary;
 use crate::report::{Event, Exit, Failure};
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
-    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), Push::BesideIfAll, env).await?;
-    let result = match session.plan(&facts, &Goal::Deploy) {
-        Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
-        Ok(plan) => {
-            carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true))
+    let looked = look(Some(&opts.inventory), Push::BesideIfAll, env, async |session, fleet, mut facts| {
+        let plan = session.plan(&facts, &Goal::Deploy)?;
+        if opts.dry_run {
+            return Ok((session.show(env, &plan), None));
         }
-        Err(failure) => Err(failure),
-    };
-    // What was pushed and not put in place is of use to nobody.
-    fleet.take_back().await;
-    fleet.close().await;
-    let (exit, applied) = result?;
-    if applied {
+        carry_out(session, env, fleet, &plan, &mut facts, opts).await?;
+        Ok((Exit::Done, Some(facts)))
+    });
+    let (session, (exit, applied)) = looked.await?;
+    if let Some(facts) = applied {
         tell(&session, env, &facts);
     }
     Ok(exit)
 }
 
 pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, facts) = look(opts.inventory.as_deref(), Push::BesideIfAll, env).await?;
-    fleet.take_back().await;
-    fleet.close().await;
+    let looked = look(opts.inventory.as_deref(), Push::BesideIfAll, env, async |_, _, facts| Ok(facts));
+    let (session, facts) = looked.await?;
     let plan = session.plan(&facts, &Goal::Deploy)?;
     Ok(session.show(env, &plan))
 }
 
 pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), Push::Beside, env).await?;
-    facts.reach = reach::matrix(&fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
-    fleet.take_back().await;
-    fleet.close().await;
+    let looked = look(opts.inventory.as_deref(), Push::Beside, env, async |_, fleet, mut facts| {
+        facts.reach = reach::matrix(fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+        Ok(facts)
+    });
+    let (session, facts) = looked.await?;
     let findings = preflight::check(&session.desired, &facts);
     env.report.value(&view::findings_json(&session.desired, &findings));
     if !findings.is_empty() {
@@ -69,19 +67,24 @@ pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> 
     }
 }
 
-/// Everything there is to see, with our own binary on every host.
-async fn look(
+/// Everything there is to see, with our own binary on every host, for `work`.
+async fn look<T>(
     inventory: Option<&Path>,
     push: fn(Arc<LocalBinary>) -> Push,
     env: &Env,
-) -> Result<(Session, Fleet, Facts), Failure> {
+    work: impl AsyncFnOnce(&Session, &mut Fleet, Facts) -> Result<T, Failure>,
+) -> Result<(Session, T), Failure> {
     let session = Session::load(env, inventory)?;
     let binary = env.binary().await?;
     let session = session.with_binary(&binary);
     env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
-    let fleet = session.fleet(env, &push(binary), HOST_PATIENCE).await?;
-    let facts = session.facts(env, &fleet, Depth::Preflight).await;
-    Ok((session, fleet, facts))
+    let push = push(binary);
+    let looked = session.with_fleet(env, &push, HOST_PATIENCE, async |fleet| {
+        let facts = session.facts(env, fleet, Depth::Preflight).await;
+        work(&session, fleet, facts).await
+    });
+    let result = looked.await?;
+    Ok((session, result))
 }
 
 async fn carry_out(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::opts::Global;
 use super::prompt::Terminal;
 use crate::operator::apply::Run;
-use crate::operator::fleet::hosts::{Doing, Watcher};
+use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::host::lock::Holder;
 use crate::operator::observe::random_hex;
 use crate::operator::transport::{Dialer, LocalBinary, Settings};

@@ -5,7 +5,8 @@ use super::env::Env;
 use super::opts::Repair;
 use super::prompt;
 use super::session::{HOST_PATIENCE, Session};
-use crate::operator::fleet::hosts::{Fleet, Push};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::repair::{self, Wipe};
@@ -17,10 +18,10 @@ use crate::wire::ids::ServerId;
 pub(super) async fn run(opts: &Repair, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
     let member = session.members(std::slice::from_ref(&opts.member))?[0];
-    let mut fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
-    let result = cure(&session, env, &mut fleet, member, opts).await;
-    fleet.close().await;
-    result
+    let cured = session.with_fleet(env, &Push::Never, HOST_PATIENCE, async |fleet| {
+        cure(&session, env, fleet, member, opts).await
+    });
+    cured.await
 }
 
 async fn cure(

@@ -11,7 +11,8 @@ use super::env::Env;
 use super::record::{self, Record};
 use super::view;
 use crate::operator::apply::{self, Applied};
-use crate::operator::fleet::hosts::{self, Fleet, Push};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::visit::{self, Push, Visit};
 use crate::operator::observe;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::desired::{Binary, Desired};
@@ -89,20 +90,32 @@ impl Session {
         self.record.save(&record::state_dir()).map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))
     }
 
-    /// Reaches all hosts at once.
+    /// Reaches all hosts at once, works with them, and lets them go whatever came of it.
     ///
     /// # Errors
-    /// Only for what concerns no single host: ~/.ssh/config.
-    pub(super) async fn fleet(&self, env: &Env, push: &Push, patience: Duration) -> Result<Fleet, Failure> {
-        let dialer = env.dialer()?;
-        let deadline = patience.min(env.global.timeout);
-        Ok(Fleet::open(self.desired.clone(), &self.targets, &dialer, push, &env.watcher(), deadline).await)
+    /// Those of `work`; its own concern no single host: ~/.ssh/config.
+    pub(super) async fn with_fleet<T>(
+        &self,
+        env: &Env,
+        push: &Push,
+        patience: Duration,
+        work: impl AsyncFnOnce(&mut Fleet) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let visit = Visit {
+            desired: self.desired.clone(),
+            targets: &self.targets,
+            dialer: &env.dialer()?,
+            push,
+            watch: &env.watcher(),
+            deadline: patience.min(env.global.timeout),
+        };
+        visit.with(work).await
     }
 
     /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be
     /// read are told when hosts are reached, if they must be.
     pub(super) fn is_behind_jump(&self, env: &Env) -> bool {
-        env.dialer().is_ok_and(|dialer| !hosts::behind_jump(&self.targets, &dialer).is_empty())
+        env.dialer().is_ok_and(|dialer| !visit::behind_jump(&self.targets, &dialer).is_empty())
     }
 
     pub(super) async fn facts(&self, env: &Env, fleet: &Fleet, depth: Depth) -> Facts {

@@ -1,19 +1,23 @@
 //! `zkops status`: the servers are asked first, directly and all at once; hosts only when a
 //! server does not answer as it should, to say why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::env::Env;
 use super::opts::Status;
 use super::session::Session;
 use super::view;
-use crate::operator::fleet::hosts::{Fleet, Push};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::visit::Push;
+use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::look::Depth;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::{self, random_hex, servers};
 use crate::operator::plan::facts::{Facts, MemberFacts, ServerView};
 use crate::operator::plan::status::{self, Health};
 use crate::report::{Exit, Failure};
+use crate::wire::ids::ServerId;
 
 pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
     let session = Session::load(env, opts.inventory.as_deref())?;
@@ -31,29 +35,44 @@ pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
 }
 
 async fn look(session: &Session, env: &Env) -> Result<Health, Failure> {
-    let patience = SERVER_PATIENCE.min(env.global.timeout);
-    let reach_hosts = || session.fleet(env, &Push::Never, HOST_PATIENCE);
     // Behind a jump host the way to a server leads through its host.
-    let carried = if session.is_behind_jump(env) { Some(reach_hosts().await?) } else { None };
-    let ways = carried.as_ref().map(Fleet::ways).unwrap_or_default();
-    let seen = servers::servers(&session.desired, &ways, patience).await;
+    if session.is_behind_jump(env) {
+        let looked = session.with_fleet(env, &Push::Never, HOST_PATIENCE, async |fleet| {
+            let (seen, health) = servers(session, env, &fleet.ways()).await;
+            Ok(if health.healthy() { health } else { explain(session, env, fleet, seen).await })
+        });
+        return looked.await;
+    }
+    let (seen, health) = servers(session, env, &Ways::default()).await;
+    if health.healthy() {
+        return Ok(health);
+    }
+    let explained = session.with_fleet(env, &Push::Never, HOST_PATIENCE, async |fleet| {
+        Ok(explain(session, env, fleet, seen).await)
+    });
+    explained.await
+}
+
+/// The servers alone, and what they prove.
+async fn servers(session: &Session, env: &Env, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
+    let patience = SERVER_PATIENCE.min(env.global.timeout);
+    let seen = servers::servers(&session.desired, ways, patience).await;
     let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
     let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
-    if health.healthy() {
-        if let Some(fleet) = carried {
-            fleet.close().await;
-        }
-        return Ok(health);
-    }
-    let fleet = match carried {
-        Some(fleet) => fleet,
-        None => reach_hosts().await?,
-    };
-    let mut facts = observe::hosts(&fleet, seen, Depth::Diagnosis, &env.watcher(), LOOK_PATIENCE).await;
-    facts.reach = reach::matrix(&fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
-    fleet.close().await;
-    Ok(status::judge(&session.desired, &facts))
+    (seen, health)
+}
+
+/// With what the hosts say, too.
+async fn explain(
+    session: &Session,
+    env: &Env,
+    fleet: &Fleet,
+    seen: BTreeMap<ServerId, ServerView>,
+) -> Health {
+    let mut facts = observe::hosts(fleet, seen, Depth::Diagnosis, &env.watcher(), LOOK_PATIENCE).await;
+    facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    status::judge(&session.desired, &facts)
 }
 
 fn show(env: &Env, health: &Health) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::future::join_all;
 
 use super::words;
 use crate::operator::fleet::hosts::Host;
@@ -16,7 +16,9 @@ use crate::operator::host::names::Expected;
 use crate::operator::host::servers::FindServer;
 use crate::operator::host::service::{Active, ServiceCall, Verb};
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{DirFacts, FirewallFacts, HostFacts, UnitFacts, UnitState};
+use crate::operator::plan::facts::{
+    Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
+};
 use crate::operator::plan::repair::OLD;
 
 /// How much is asked.
@@ -140,7 +142,7 @@ async fn quarantined(member: &DesiredMember, host: &Host, deadline: Duration) ->
         let old = entries.into_iter().filter(|entry| entry.name.starts_with(OLD));
         old.map(|entry| format!("{dir}/{}", entry.name)).collect::<Vec<_>>()
     });
-    futures_util::future::join_all(listed).await.concat()
+    join_all(listed).await.concat()
 }
 
 /// How one member's service is, and the end of its log when it does not run.
@@ -165,20 +167,14 @@ pub async fn log(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec
     host.link.within(deadline).log_tail(source, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default()
 }
 
-async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<crate::operator::plan::facts::Clock> {
+async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<Clock> {
     if depth == Depth::State {
         return None;
     }
-    let measured = host.connection.clock_offset(Instant::now() + deadline).await.ok()?;
-    Some(crate::operator::plan::facts::Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
+    host.clock(deadline).await
 }
 
-async fn names(
-    desired: &Desired,
-    host: &Host,
-    depth: Depth,
-    deadline: Duration,
-) -> Vec<crate::operator::plan::facts::NameFacts> {
+async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration) -> Vec<NameFacts> {
     if depth < Depth::Preflight {
         return Vec::new();
     }
@@ -207,7 +203,7 @@ async fn obstacles(
         let why = host.link.within(deadline).check_writable(PathBuf::from(path)).await.err()?;
         Some((path.to_owned(), why.failure().map_or_else(|| why.to_string(), |failure| failure.why.clone())))
     });
-    futures_util::future::join_all(tried).await.into_iter().flatten().collect()
+    join_all(tried).await.into_iter().flatten().collect()
 }
 
 /// A zoo.cfg of a thousand members fits.

@@ -22,7 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 
-use crate::operator::fleet::hosts::{Doing, Fleet, Watcher};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::plan::ensemble;
 use crate::operator::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, ServerView, Unreachable};
 use crate::wire::ids::ServerId;
