@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::operator::fleet::hosts::{Fleet, Host};
+use crate::operator::fleet::journal::{Effects, Outcome};
 use crate::operator::host::lock::Holder;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
@@ -183,9 +184,9 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
     let gone = matches!(step.action, Action::Uninstall { .. });
     match done {
         Ok(done) => {
-            let outcome = if done.changed { "changed" } else { "noop" };
+            let outcome = if done.changed { Outcome::Changed } else { Outcome::Noop };
             if !gone {
-                let noted = journal::end(run, member, &host.link, step, outcome, done.facts).await;
+                let noted = journal::end(run, member, &host.link, step, outcome, done.effects).await;
                 noted.map_err(|why| format!("done, but the journal could not be written: {why}"))?;
             }
             Ok(done.changed)
@@ -193,9 +194,8 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
         Err(why) => {
             let why = format!("{why:#}");
             // The step's own failure is what matters; a journal that fails too adds nothing.
-            let _ =
-                journal::end(run, member, &host.link, step, &format!("failed: {why}"), Default::default())
-                    .await;
+            let outcome = Outcome::Failed(why.clone());
+            let _ = journal::end(run, member, &host.link, step, outcome, Effects::default()).await;
             Err(why)
         }
     }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::words;
 use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::journal::Entry;
 use crate::operator::fleet::unit;
 use crate::operator::host::data_dir::InspectData;
 use crate::operator::host::link::CallError;
@@ -98,7 +99,8 @@ pub async fn host(
         unit.log = log(member, host, deadline).await;
     }
     let running = unit.state.running();
-    let journal = journal.map(|tail| tail.lines).unwrap_or_default();
+    let lines = journal.map(|tail| tail.lines).unwrap_or_default();
+    let journal: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
     let mut dir_facts: BTreeMap<String, DirFacts> = BTreeMap::new();
     for space in spaces.unwrap_or_default() {
         let path = space.path.to_string_lossy().into_owned();
@@ -126,7 +128,7 @@ pub async fn host(
         // Asked last, when it is known how the member is.
         firewall: FirewallFacts::default(),
         opened_zone: words::opened_zone(&journal),
-        last_entry: journal.last().cloned(),
+        last_entry: lines.last().cloned(),
         opened_ports: words::opened_ports(&journal),
         names,
     })
