@@ -1,145 +1,42 @@
-//! `zkops deploy`, `zkops plan` and `zkops check`: the same look at the same hosts, carried out,
-//! shown, or judged.
-
-use std::path::Path;
-use std::sync::Arc;
+//! `zkops deploy`.
 
 use super::env::Env;
-use super::opts::{Deploy, Inventory};
-use super::session::{HOST_PATIENCE, Session};
-use super::view;
-use crate::operator::observe::fleet::{Fleet, Push};
-use crate::operator::observe::look::Depth;
-use crate::operator::observe::random_hex;
-use crate::operator::observe::reach::{self, Probe};
-use crate::operator::plan::facts::Facts;
-use crate::operator::plan::preflight::{self, Level};
-use crate::operator::plan::{Goal, Stop, ensemble};
-use crate::operator::transport::LocalBinary;
-use crate::report::{Event, Exit, Failure};
+use super::opts::Deploy;
+use super::planned;
+use crate::operator::operate::deploy::{self, Outcome, Ready, Request};
+use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
-    let (session, mut fleet, mut facts) = look(Some(&opts.inventory), Push::BesideIfAll, env).await?;
-    let result = match session.plan(&facts, &Goal::Deploy) {
-        Ok(plan) if opts.dry_run => Ok((session.show(env, &plan), false)),
-        Ok(plan) => {
-            carry_out(&session, env, &mut fleet, &plan, &mut facts, opts).await.map(|()| (Exit::Done, true))
+    let request = Request { inventory: opts.inventory.clone(), dry_run: opts.dry_run };
+    match deploy::run(&env.caller, &request).await? {
+        Outcome::Planned(planned) => Ok(planned::show(env, &planned)),
+        Outcome::Ready(ready) => {
+            tell(env, &ready);
+            Ok(Exit::Done)
         }
-        Err(failure) => Err(failure),
-    };
-    // What was pushed and not put in place is of use to nobody.
-    fleet.take_back().await;
-    fleet.close().await;
-    let (exit, applied) = result?;
-    if applied {
-        tell(&session, env, &facts);
-    }
-    Ok(exit)
-}
-
-pub(super) async fn plan(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, facts) = look(opts.inventory.as_deref(), Push::BesideIfAll, env).await?;
-    fleet.take_back().await;
-    fleet.close().await;
-    let plan = session.plan(&facts, &Goal::Deploy)?;
-    Ok(session.show(env, &plan))
-}
-
-pub(super) async fn check(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let (session, fleet, mut facts) = look(opts.inventory.as_deref(), Push::Beside, env).await?;
-    facts.reach = reach::matrix(&fleet, &facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
-    fleet.take_back().await;
-    fleet.close().await;
-    let findings = preflight::check(&session.desired, &facts);
-    env.report.value(&view::findings_json(&session.desired, &findings));
-    if !findings.is_empty() {
-        env.report.text(&env.report.table(&view::findings(&session.desired, &findings)));
-    }
-    // What fails says so itself, with what to do; a warning has no other place for it.
-    for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
-        env.report.event(Event::Note { text: preflight::warning(&session.desired, finding) });
-    }
-    if preflight::worst(&findings) == Level::Fail {
-        return Err(view::stop(&session.desired, &Stop::Preflight(findings)));
-    }
-    // A host that cannot be reached is no finding: nothing is known about it.
-    match session.plan(&facts, &Goal::Deploy) {
-        Err(failure) if failure.exit == Exit::Unreachable => Err(failure),
-        _ => Ok(Exit::Done),
     }
 }
 
-/// Everything there is to see, with our own binary on every host.
-async fn look(
-    inventory: Option<&Path>,
-    push: fn(Arc<LocalBinary>) -> Push,
-    env: &Env,
-) -> Result<(Session, Fleet, Facts), Failure> {
-    let session = Session::load(env, inventory)?;
-    let binary = env.binary().await?;
-    let session = session.with_binary(&binary);
-    env.report.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
-    let fleet = session.fleet(env, &push(binary), HOST_PATIENCE).await?;
-    let facts = session.facts(env, &fleet, Depth::Preflight).await;
-    Ok((session, fleet, facts))
-}
-
-async fn carry_out(
-    session: &Session,
-    env: &Env,
-    fleet: &mut Fleet,
-    plan: &crate::operator::plan::step::Plan,
-    facts: &mut Facts,
-    opts: &Deploy,
-) -> Result<(), Failure> {
-    // Before anything changes: also a deployment that stops half-way can be repaired or destroyed.
-    session.remember()?;
-    let again = format!("zkops deploy {}", opts.inventory.display());
-    let applied = match session.apply(env, fleet, plan, facts, again.clone()).await {
-        // Ports that were opened brought a quorum together: what is left is done one by one.
-        Err(stopped) if plan.expects_idle() && ensemble::serves(&session.desired, facts) => {
-            let text = format!("{}; planned again", stopped.what);
-            env.report.event(Event::Note { text });
-            *facts = session.facts(env, fleet, Depth::Preflight).await;
-            let rest = session.plan(facts, &Goal::Deploy)?;
-            session.apply(env, fleet, &rest, facts, again).await?
+/// The good end: what was done, who leads, and what to type next.
+fn tell(env: &Env, ready: &Ready) {
+    env.caller.events.note(match &ready.applied {
+        None => "nothing to do: every host is as the inventory says".to_owned(),
+        Some(applied) => {
+            format!("{} steps changed something, {} found nothing to do", applied.changed, applied.unchanged)
         }
-        other => other?,
-    };
-    if plan.is_empty() {
-        env.report
-            .event(Event::Note { text: "nothing to do: every host is as the inventory says".to_owned() });
-    } else {
-        let text =
-            format!("{} steps changed something, {} found nothing to do", applied.changed, applied.unchanged);
-        env.report.event(Event::Note { text });
-    }
-    Ok(())
-}
-
-/// The good end: who leads, and what to type next.
-fn tell(session: &Session, env: &Env, facts: &Facts) {
-    let desired = &session.desired;
-    let leader = ensemble::leader(desired, facts);
-    env.report.value(&serde_json::json!({
-        "event": "ready", "cluster": desired.cluster, "leader": leader.map(|id| desired.name(id)),
-        "connect": session.connect_string(), "took_ms": u64::try_from(env.elapsed().as_millis()).unwrap_or(u64::MAX),
-    }));
-    let systemd = desired.members.keys().filter_map(|id| facts.host(*id)).all(|host| host.systemd);
+    });
+    env.report.value(ready);
     let mut text = format!(
         "{} is ready: {} leads, {} in sync ({:.1} s)\n",
-        desired.cluster,
-        leader.map_or_else(|| "nobody".to_owned(), |id| desired.name(id)),
-        ensemble::in_sync(desired, facts).len(),
-        env.elapsed().as_secs_f32()
+        ready.cluster,
+        ready.leader.as_deref().unwrap_or("nobody"),
+        ready.in_sync,
+        ready.took_ms as f64 / 1000.0
     );
     text += "\n  zkops status\n";
-    text += &format!("  zkops cli -server {}\n", session.connect_string());
-    if !systemd {
+    text += &format!("  zkops cli -server {}\n", ready.connect);
+    if !ready.survives_reboot {
         text += "\nwithout systemd nothing starts the servers after a restart of the host: zkops start\n";
     }
     env.report.text(&text);
 }
-
-/// For one connection of the matrix.
-const REACH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);

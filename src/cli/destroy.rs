@@ -1,44 +1,19 @@
-//! `zkops destroy`: asks for the cluster's name, then takes away what deploy put on the hosts.
+//! `zkops destroy`.
 
 use super::env::Env;
 use super::opts::Destroy;
-use super::prompt;
-use super::record::{self, Record};
-use super::session::{HOST_PATIENCE, Session};
-use crate::operator::observe::fleet::Push;
-use crate::operator::observe::look::Depth;
-use crate::operator::plan::Goal;
-use crate::report::{Event, Exit, Failure};
+use super::planned;
+use crate::operator::operate::destroy::{self, Outcome, Request};
+use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Destroy, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(env, opts.inventory.as_deref())?;
-    let cluster = &session.desired.cluster;
-    let mut fleet = session.fleet(env, &Push::Never, HOST_PATIENCE).await?;
-    let mut facts = session.facts(env, &fleet, Depth::State).await;
-    let plan = session.plan(&facts, &Goal::Destroy { data: opts.data })?;
-    if opts.dry_run {
-        fleet.close().await;
-        return Ok(session.show(env, &plan));
-    }
-    if !opts.yes && !plan.is_empty() {
-        env.report.text(&plan.to_string());
-        let question = match opts.data {
-            true => format!("type {cluster} to destroy it WITH ITS DATA"),
-            false => format!("type {cluster} to destroy it (data stays)"),
-        };
-        prompt::typed(&env.report, &question, cluster, "--yes")?;
-    }
-    let mut again = format!("zkops destroy {}", session.desired.inventory);
-    if opts.data {
-        again += " --data";
-    }
-    let result = session.apply(env, &mut fleet, &plan, &mut facts, again).await;
-    fleet.close().await;
-    result?;
-    Record::forget(&record::state_dir(), cluster)
-        .map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))?;
-    let kept = if opts.data { "" } else { "; its data stays" };
-    env.report.event(Event::Note { text: format!("{cluster} is gone{kept}") });
-    env.report.value(&serde_json::json!({ "event": "done", "verb": "destroy", "cluster": cluster }));
+    let request = Request { inventory: opts.source(), data: opts.data, yes: opts.yes, dry_run: opts.dry_run };
+    let gone = match destroy::run(&env.caller, &request).await? {
+        Outcome::Planned(planned) => return Ok(planned::show(env, &planned)),
+        Outcome::Gone(gone) => gone,
+    };
+    let kept = if gone.data { "" } else { "; its data stays" };
+    env.caller.events.note(format!("{} is gone{kept}", gone.cluster));
+    env.report.value(&gone);
     Ok(Exit::Done)
 }

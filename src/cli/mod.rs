@@ -2,23 +2,23 @@
 //! verb; prompts live here alone, decisions elsewhere.
 //!
 //! - [`opts`]: everything that can be typed
-//! - [`env`], [`session`], [`record`]: what verbs share: settings, the ensemble, the last deployment
-//! - [`prompt`], [`view`]: questions to a human; plans and health as tables and documents
-//! - [`deploy`] (with plan and check), [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`], [`host`],
+//! - [`env`]: what verbs share: where to report, and the caller of use cases
+//! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
+//! - [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`], [`host`],
 //!   [`server`], [`shell`]
 
+mod check;
 mod deploy;
 mod destroy;
-mod ensemble;
 mod env;
 mod host;
 mod lifecycle;
 mod opts;
+mod plan;
+mod planned;
 mod prompt;
-mod record;
 mod repair;
 mod server;
-mod session;
 mod shell;
 mod ssh_setup;
 mod status;
@@ -35,6 +35,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::operator::operate::lifecycle::Verb as Running;
 use crate::report::{Exit, Failure, Report, Style};
 use env::Env;
 use opts::{Opts, Verb};
@@ -59,7 +60,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Cli(raw) => shell::run(raw.args),
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
-            let env = Env::new(opts.global, report.clone());
+            let env = Env::new(&opts.global, report.clone());
             runtime().and_then(|runtime| runtime.block_on(run(&verb, &env))).map(|exit| exit as u8)
         }
     };
@@ -82,12 +83,12 @@ fn apache_style(mut args: Vec<OsString>) -> Vec<OsString> {
 async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
     match verb {
         Verb::Deploy(opts) => deploy::run(opts, env).await,
-        Verb::Plan(opts) => deploy::plan(opts, env).await,
-        Verb::Check(opts) => deploy::check(opts, env).await,
+        Verb::Plan(opts) => plan::run(opts, env).await,
+        Verb::Check(opts) => check::run(opts, env).await,
         Verb::Status(opts) => status::run(opts, env).await,
-        Verb::Start(opts) => lifecycle::run(lifecycle::Verb::Start, opts, env).await,
-        Verb::Stop(opts) => lifecycle::run(lifecycle::Verb::Stop, opts, env).await,
-        Verb::Restart(opts) => lifecycle::run(lifecycle::Verb::Restart, opts, env).await,
+        Verb::Start(opts) => lifecycle::run(Running::Start, opts, env).await,
+        Verb::Stop(opts) => lifecycle::run(Running::Stop, opts, env).await,
+        Verb::Restart(opts) => lifecycle::run(Running::Restart, opts, env).await,
         Verb::Repair(opts) => repair::run(opts, env).await,
         Verb::Destroy(opts) => destroy::run(opts, env).await,
         Verb::SshSetup(opts) => ssh_setup::run(opts, env).await,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::operator::operate::session::Source;
+
 /// Deploys, repairs and is a ZooKeeper ensemble.
 #[derive(Debug, Parser)]
 #[command(name = "zkops", version, about, after_help = EXIT_CODES, max_term_width = 110)]
@@ -76,6 +78,12 @@ pub(super) struct Inventory {
     pub(super) inventory: Option<PathBuf>,
 }
 
+impl Inventory {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Deploy {
     /// The inventory
@@ -99,6 +107,12 @@ pub(super) struct Status {
     pub(super) interval: Duration,
 }
 
+impl Status {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Members {
     /// Members by name or id; without any, all
@@ -110,6 +124,12 @@ pub(super) struct Members {
     /// Show the plan and stop; exit 8 when there is anything to do
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+impl Members {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +154,12 @@ pub(super) struct Repair {
     pub(super) dry_run: bool,
 }
 
+impl Repair {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Destroy {
     /// The inventory; without it, that of the last deployment
@@ -150,6 +176,12 @@ pub(super) struct Destroy {
     pub(super) dry_run: bool,
 }
 
+impl Destroy {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
+}
+
 /// Arguments in Apache's style, passed on as they are.
 #[derive(Debug, Args)]
 pub(super) struct Raw {
@@ -162,6 +194,11 @@ pub(super) struct Host {
     /// Keep up the server that this file describes
     #[arg(long, value_name = "SPEC")]
     pub(super) supervise: Option<PathBuf>,
+}
+
+/// The inventory that was named, or that of the last deployment.
+fn source(inventory: Option<&PathBuf>) -> Source {
+    inventory.map_or(Source::LastDeployed, |path| Source::File(path.clone()))
 }
 
 const EXIT_CODES: &str = "\

@@ -1,15 +1,10 @@
-//! Plans, findings and health in the shapes that `report` draws: tables for people, documents
-//! for machines, failures for both.
-
-use serde_json::{Value, json};
+//! Findings and health in the shapes that `report` draws for people. Machines get the outcomes as they are.
 
 use crate::operator::plan::desired::Desired;
 use crate::operator::plan::diagnosis::Diagnosis;
-use crate::operator::plan::preflight::{self, Finding, Level};
-use crate::operator::plan::status::{Health, Row};
-use crate::operator::plan::step::Plan;
-use crate::operator::plan::{Refused, Stop};
-use crate::report::{Cell, Exit, Failure, Table, Tone};
+use crate::operator::plan::preflight::{Finding, Level};
+use crate::operator::plan::status::Health;
+use crate::report::{Cell, Table, Tone};
 
 /// One row a check, one column a member; with many members only what is not well.
 pub(super) fn findings(desired: &Desired, findings: &[Finding]) -> Table {
@@ -49,87 +44,6 @@ fn findings_list(desired: &Desired, findings: &[Finding]) -> Table {
     table
 }
 
-/// What must be mended, one line each with its cure.
-pub(super) fn failed_checks(desired: &Desired, findings: &[Finding]) -> Failure {
-    let failed: Vec<&Finding> = findings.iter().filter(|finding| finding.level == Level::Fail).collect();
-    let noun = if failed.len() == 1 { "check" } else { "checks" };
-    let mut failure = Failure::new(Exit::Preflight, format!("preflight: {} {noun} failed", failed.len()));
-    for finding in failed {
-        let from = format!("{}: {}", desired.name(finding.member), finding.evidence);
-        let fix = finding.fix.as_ref().map(|fix| format!("fix: {fix}"));
-        failure.evidence.push(crate::report::Evidence { from, lines: fix.into_iter().collect() });
-    }
-    failure.state("nothing was changed on any host")
-}
-
-pub(super) fn findings_json(desired: &Desired, findings: &[Finding]) -> Value {
-    let rows: Vec<Value> = findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "check": finding.check.title(desired),
-                "member": desired.name(finding.member),
-                "level": match finding.level { Level::Ok => "ok", Level::Warn => "warn", Level::Fail => "fail" },
-                "evidence": finding.evidence,
-                "fix": finding.fix,
-            })
-        })
-        .collect();
-    json!({ "event": "findings", "fit": preflight::worst(findings) != Level::Fail, "findings": rows })
-}
-
-pub(super) fn plan_json(desired: &Desired, plan: &Plan) -> Value {
-    let waves: Vec<Value> = plan
-        .waves
-        .iter()
-        .map(|wave| {
-            let steps: Vec<Value> = wave
-                .steps
-                .iter()
-                .map(|step| {
-                    json!({
-                        "member": step.name, "step": step.action.to_string(), "why": step.why,
-                        "risk": step.risk.to_string(), "undo": step.undo,
-                    })
-                })
-                .collect();
-            let gates: Vec<String> = wave.gates.iter().map(|gate| gate.condition.to_string()).collect();
-            json!({ "title": wave.title, "steps": steps, "gates": gates })
-        })
-        .collect();
-    json!({
-        "event": "plan", "cluster": desired.cluster, "title": plan.title, "fingerprint": plan.fingerprint(),
-        "pending": !plan.is_empty(), "waves": waves, "warnings": plan.warnings,
-    })
-}
-
-/// Why there is no plan, as the failure that ends the run.
-pub(super) fn stop(desired: &Desired, stop: &Stop) -> Failure {
-    match stop {
-        Stop::Preflight(findings) => failed_checks(desired, findings),
-        Stop::Refused(refused) => from_refused(Exit::Refused, refused).state("nothing was changed"),
-        Stop::Unreachable(away) => {
-            let noun = if away.len() == 1 { "host" } else { "hosts" };
-            let what = format!("{} {noun} cannot be used", away.len());
-            let mut failure = Failure::new(Exit::Unreachable, what);
-            for refused in away {
-                failure.evidence.push(crate::report::Evidence {
-                    from: refused.what.clone(),
-                    lines: refused.evidence.clone(),
-                });
-                failure.next.extend(refused.next.iter().cloned());
-            }
-            failure.state("nothing was changed on any host")
-        }
-    }
-}
-
-fn from_refused(exit: Exit, refused: &Refused) -> Failure {
-    let mut failure = Failure::new(exit, &refused.what).evidence("evidence", refused.evidence.clone());
-    failure.next.clone_from(&refused.next);
-    failure
-}
-
 pub(super) fn health(health: &Health) -> Table {
     let mut table =
         Table::new(["node", "mode", "zxid", "epoch", "lag", "commit", "connections", "version", "uptime"]);
@@ -163,24 +77,6 @@ pub(super) fn reasons(reasons: &[Diagnosis]) -> String {
         }
     }
     text
-}
-
-pub(super) fn health_json(health: &Health) -> Value {
-    let reasons: Vec<Value> = health
-        .reasons
-        .iter()
-        .map(|reason| {
-            json!({
-                "id": reason.member.0, "cause": format!("{:?}", reason.cause), "what": reason.what,
-                "evidence": reason.evidence, "next": reason.next,
-            })
-        })
-        .collect();
-    let nodes: &[Row] = &health.rows;
-    json!({
-        "event": "status", "cluster": health.cluster, "healthy": health.healthy(),
-        "verdict": health.verdict.to_string(), "nodes": nodes, "reasons": reasons,
-    })
 }
 
 fn optional(value: Option<impl ToString>) -> Cell {

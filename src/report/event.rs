@@ -1,6 +1,8 @@
 //! What can happen while something is carried out. Words and numbers only: whoever emits an
 //! event has named members and steps already.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,6 +32,25 @@ pub enum StepOutcome {
     Noop,
     /// Why it failed; the failure itself is told at the end.
     Failed(String),
+}
+
+/// Where events go: to whoever shows, writes or counts them. Clones lead to the same place.
+#[derive(Clone)]
+pub struct Sink(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Sink {
+    pub fn new(take: impl Fn(Event) + Send + Sync + 'static) -> Sink {
+        Sink(Arc::new(take))
+    }
+
+    pub fn event(&self, event: Event) {
+        (self.0)(event);
+    }
+
+    /// Tells a [`Event::Note`].
+    pub fn note(&self, text: impl Into<String>) {
+        self.event(Event::Note { text: text.into() });
+    }
 }
 
 impl Event {

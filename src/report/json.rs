@@ -4,12 +4,18 @@ use serde::Serialize;
 
 use super::event::Event;
 
+/// Keys stand as the event has them.
 pub(super) fn line(event: &Event) -> String {
-    value(event)
+    text(serde_json::to_string(event))
 }
 
+/// Keys stand in alphabetical order, however the type orders its fields.
 pub(super) fn value(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| {
+    text(serde_json::to_value(value).map(|value| value.to_string()))
+}
+
+fn text(written: serde_json::Result<String>) -> String {
+    written.unwrap_or_else(|error| {
         // Only a type with a failing Serialize gets here; the reader still gets a document.
         serde_json::json!({ "event": "broken_document", "why": error.to_string() }).to_string()
     })

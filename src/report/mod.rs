@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-pub use event::Event;
+pub use event::{Event, Sink};
 pub use failure::{Evidence, Exit, Failure};
 pub use table::{Cell, Table, Tone};
 
@@ -92,6 +92,12 @@ impl Report {
         }
     }
 
+    /// This voice, for those who only tell what happens.
+    pub fn sink(&self) -> Sink {
+        let report = self.clone();
+        Sink::new(move |event| report.event(event))
+    }
+
     /// The result for people, on stdout. Says nothing with `--json`.
     pub fn text(&self, text: &str) {
         if self.style.json {
@@ -104,7 +110,7 @@ impl Report {
         let _gone = out.flush();
     }
 
-    /// The result for machines, one line on stdout. Says nothing without `--json`.
+    /// The result for machines, one line on stdout, its keys in alphabetical order. Says nothing without `--json`.
     pub fn value(&self, value: &impl Serialize) {
         if !self.style.json {
             return;

@@ -52,46 +52,38 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("host", &["proto"]),
     ("report", &[]),
-    ("observe", &["client", "host", "inventory", "plan", "proto", "transport"]),
-    ("apply", &["client", "host", "observe", "plan", "proto", "report", "transport"]),
+    ("fleet", &["client", "host", "plan", "transport"]),
+    ("observe", &["client", "fleet", "host", "plan", "proto"]),
+    ("apply", &["fleet", "host", "observe", "plan", "report"]),
+    ("operate", &["apply", "fleet", "host", "inventory", "observe", "plan", "render", "report", "transport"]),
     // Top.
-    (
-        "cli",
-        &[
-            "apply",
-            "client",
-            "host",
-            "inventory",
-            "jute",
-            "observe",
-            "plan",
-            "process",
-            "proto",
-            "render",
-            "replica",
-            "report",
-            "shell",
-            "store",
-            "transport",
-            "tree",
-            "zab",
-        ],
-    ),
+    ("cli", &["host", "operate", "plan", "process", "report", "shell", "transport"]),
     ("main.rs", &["cli"]),
 ];
 
 const WIRE: &[&str] = &["ids", "jute", "proto"];
 const SERVER_SIDE: &[&str] = &["process", "replica", "store", "tree", "zab"];
 const OPERATOR_SIDE: &[&str] =
-    &["apply", "host", "inventory", "observe", "plan", "render", "report", "transport"];
+    &["apply", "fleet", "host", "inventory", "observe", "operate", "plan", "render", "report", "transport"];
 
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
 const PURE: &[&str] =
     &["formats", "ids", "inventory", "jute", "mutants", "plan", "proto", "render", "replica", "tree", "zab"];
 
 /// What waits, reads and writes: everything that is not pure.
-const IMPURE: &[&str] =
-    &["apply", "cli", "client", "host", "observe", "process", "shell", "store", "transport"];
+const IMPURE: &[&str] = &[
+    "apply",
+    "cli",
+    "client",
+    "fleet",
+    "host",
+    "observe",
+    "operate",
+    "process",
+    "shell",
+    "store",
+    "transport",
+];
 
 /// Records, errors and encodings that any folder may use.
 const ANYONE: &[&str] = &["*"];
@@ -99,7 +91,7 @@ const ANYONE: &[&str] = &["*"];
 /// Every package of Cargo.toml and the folders whose product code may name it.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("annotate-snippets", &["inventory"]),
-    ("anyhow", &["apply", "cli", "observe"]),
+    ("anyhow", &["apply", "fleet", "operate"]),
     ("base64", &["host", "proto", "shell", "transport"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
@@ -115,12 +107,12 @@ const PACKAGES: &[(&str, &[&str])] = &[
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given.
     ("jiff", &["apply", "host", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["cli", "host", "process", "store", "transport"]),
+    ("rustix", &["host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
     // The host protocol's frames, the journal, `--json`.
-    ("serde_json", &["apply", "cli", "host", "observe", "report"]),
+    ("serde_json", &["fleet", "host", "operate", "report"]),
     ("serde_yaml", &["inventory"]),
     ("sha1", &["proto", "transport"]),
     // Fingerprints of plans and files; no secret depends on it outside `transport`.
@@ -133,7 +125,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("socket2", &["process"]),
     ("ssh2-config", &["transport"]),
     // The record of the last deployment is replaced whole or not at all.
-    ("tempfile", &["cli"]),
+    ("tempfile", &["operate"]),
     ("tera", &["render"]),
     ("thiserror", ANYONE),
     ("tokio", IMPURE),

@@ -1,11 +1,10 @@
-//! What is typed, what it means, and what is remembered.
+//! What is typed, and what it means.
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
 
 use super::opts::{Opts, Verb};
-use super::record::Record;
 use super::{apache_style, view};
 
 fn parse(line: &str) -> Result<Opts, String> {
@@ -51,28 +50,6 @@ fn server_and_shell_take_their_arguments_as_apache_does() {
     assert_eq!(raw.args, ["zoo.cfg", "-Dzookeeper.x=1", "--help"]);
     let Verb::Cli(raw) = parse("zkops -v cli -server h:1 -- x").unwrap().verb else { panic!() };
     assert_eq!(raw.args[..2], ["-server", "h:1"]);
-}
-
-#[test]
-fn the_last_deployment_is_remembered_until_it_is_destroyed() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().join("zkops");
-    assert_eq!(Record::load(&dir).unwrap(), None);
-    let record =
-        Record { cluster: "orders".into(), path: "/x/orders.yml".into(), text: "cluster: orders\n".into() };
-    record.save(&dir).unwrap();
-    assert_eq!(Record::load(&dir).unwrap(), Some(record.clone()));
-    Record::forget(&dir, "billing").unwrap();
-    assert_eq!(Record::load(&dir).unwrap(), Some(record));
-    Record::forget(&dir, "orders").unwrap();
-    assert_eq!(Record::load(&dir).unwrap(), None);
-}
-
-#[test]
-fn a_damaged_record_is_said_to_be_damaged() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("last.json"), "{").unwrap();
-    assert!(Record::load(dir.path()).unwrap_err().to_string().contains("is damaged: remove it"));
 }
 
 #[test]

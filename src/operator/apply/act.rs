@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::{Map, Value, json};
 
+use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::journal::Effects;
+use crate::operator::fleet::unit;
 use crate::operator::host::data::{Marker, WriteMarker};
 use crate::operator::host::files::{EnsureDir, Expect, PutFile, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
 use crate::operator::host::{Kind, Link};
-use crate::operator::observe::fleet::Host;
-use crate::operator::observe::unit;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::step::{Action, Service};
 
@@ -22,12 +22,12 @@ use crate::operator::plan::step::{Action, Service};
 pub(super) struct Done {
     pub(super) changed: bool,
     /// What the journal must remember of it beside its name.
-    pub(super) facts: Map<String, Value>,
+    pub(super) effects: Effects,
 }
 
 impl Done {
     fn changed(changed: bool) -> Done {
-        Done { changed, facts: Map::new() }
+        Done { changed, effects: Effects::default() }
     }
 }
 
@@ -56,11 +56,11 @@ pub(super) async fn act(
             let report = link.open_ports(firewall(member, ports)).await?;
             let mut done = Done::changed(report.changed);
             if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
-                done.facts.insert("zone".to_owned(), json!(zone));
+                done.effects.zone = Some(zone.clone());
             }
             if report.changed {
-                done.facts.insert("opened_ports".to_owned(), json!(ports));
-                done.facts.insert("commands".to_owned(), json!(report.commands));
+                done.effects.opened_ports.clone_from(ports);
+                done.effects.commands = report.commands;
             }
             let closed: Vec<String> = report
                 .ports
@@ -74,7 +74,7 @@ pub(super) async fn act(
         Action::ClosePorts { ports } => {
             let report = link.close_ports(firewall(member, ports)).await?;
             let mut done = Done::changed(report.changed);
-            done.facts.insert("closed_ports".to_owned(), json!(ports));
+            done.effects.closed_ports.clone_from(ports);
             Ok(done)
         }
         Action::WriteMarker { data_dir, marker } => {

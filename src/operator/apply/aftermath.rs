@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Applied, Run, gates};
-use crate::operator::observe::fleet::Fleet;
+use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::look;
 use crate::operator::plan::facts::{Facts, ServerView};
 use crate::operator::plan::preflight::{self, Expect, Level};

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Run;
-use crate::operator::observe::fleet::Fleet;
+use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::reach::{self, Probe};
-use crate::operator::observe::{canary, look, random_hex, servers};
+use crate::operator::observe::token::random_hex;
+use crate::operator::observe::{canary, look, servers};
 use crate::operator::plan::ensemble;
 use crate::operator::plan::facts::{Facts, HostView, ReadBack};
 use crate::operator::plan::gate::{self, Gatekeeper, Needs};
@@ -43,7 +44,7 @@ pub(super) async fn pass(
             return Err(format!("{missing} (waited {:.1} s)", started.elapsed().as_secs_f32()));
         }
         if missing != said {
-            run.report.event(Event::Waiting { gate: gate.condition.to_string(), missing: missing.clone() });
+            run.events.event(Event::Waiting { gate: gate.condition.to_string(), missing: missing.clone() });
             said = missing;
         }
         tokio::time::sleep(PAUSE.min(allowed.saturating_sub(started.elapsed()))).await;

@@ -2,13 +2,13 @@
 //! that whoever comes next knows what was begun and what was finished.
 
 use futures_util::future::join_all;
-use serde_json::{Map, Value, json};
 
 use super::Run;
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::journal::{Effects, Entry, Event, Outcome};
+use crate::operator::fleet::unit;
 use crate::operator::host::runs::AppendJournal;
 use crate::operator::host::{CallError, Link};
-use crate::operator::observe::fleet::Fleet;
-use crate::operator::observe::unit;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Step;
@@ -21,10 +21,7 @@ pub(super) async fn begin(
     link: &Link,
     step: &Step,
 ) -> Result<(), CallError> {
-    let mut line = head(run, member, step);
-    line.insert("event".to_owned(), json!("begin"));
-    line.insert("why".to_owned(), json!(step.why));
-    append(member, link, line).await
+    append(run, member, link, step, Event::Begin { why: step.why.clone() }).await
 }
 
 /// # Errors
@@ -34,14 +31,10 @@ pub(super) async fn end(
     member: &DesiredMember,
     link: &Link,
     step: &Step,
-    outcome: &str,
-    facts: Map<String, Value>,
+    outcome: Outcome,
+    effects: Effects,
 ) -> Result<(), CallError> {
-    let mut line = head(run, member, step);
-    line.insert("event".to_owned(), json!("end"));
-    line.insert("outcome".to_owned(), json!(outcome));
-    line.extend(facts);
-    append(member, link, line).await
+    append(run, member, link, step, Event::End { outcome, effects }).await
 }
 
 /// With the locks held: nobody has written since `facts` were seen, so the plan made from them
@@ -58,22 +51,22 @@ pub(super) async fn unchanged(fleet: &Fleet, facts: &Facts) -> Result<(), String
     join_all(asked).await.into_iter().flatten().next().map_or(Ok(()), Err)
 }
 
-fn head(run: &Run, member: &DesiredMember, step: &Step) -> Map<String, Value> {
-    let at = jiff::Timestamp::now().to_string();
-    let fields = [
-        ("at", json!(at)),
-        ("run", json!(run.holder.id)),
-        ("who", json!(run.holder.who)),
-        ("command", json!(run.holder.command)),
-        ("member", json!(member.name)),
-        // Names and sizes only: contents of files stay out of the journal (law 12).
-        ("step", json!(step.action.to_string())),
-    ];
-    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
-async fn append(member: &DesiredMember, link: &Link, line: Map<String, Value>) -> Result<(), CallError> {
-    let request =
-        AppendJournal { path: unit::journal_path(member).into(), line: Value::Object(line).to_string() };
+async fn append(
+    run: &Run,
+    member: &DesiredMember,
+    link: &Link,
+    step: &Step,
+    event: Event,
+) -> Result<(), CallError> {
+    let entry = Entry {
+        at: jiff::Timestamp::now().to_string(),
+        run: run.holder.id.clone(),
+        who: run.holder.who.clone(),
+        command: run.holder.command.clone(),
+        member: member.name.clone(),
+        step: step.action.to_string(),
+        event,
+    };
+    let request = AppendJournal { path: unit::journal_path(member).into(), line: entry.line() };
     link.append_journal(request).await.map(drop)
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Run;
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::unit;
 use crate::operator::host::Link;
 use crate::operator::host::runs::{Held, TakeLock, Taken};
-use crate::operator::observe::fleet::Fleet;
-use crate::operator::observe::unit;
 use crate::report::{Exit, Failure};
 
 /// The locks of a run.

@@ -17,18 +17,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use crate::operator::fleet::hosts::{Fleet, Host};
+use crate::operator::fleet::journal::{Effects, Outcome};
 use crate::operator::host::runs::Holder;
-use crate::operator::observe::fleet::{Fleet, Host};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::{Action, Plan, Step, Wave};
 use crate::report::event::StepOutcome;
-use crate::report::{Event, Exit, Failure, Report};
+use crate::report::{Event, Exit, Failure, Sink};
 use aftermath::Halt;
 
 /// Who runs what, how patiently.
 pub struct Run {
-    pub report: Report,
+    pub events: Sink,
     /// What the locks and journals on the hosts name.
     pub holder: Holder,
     /// Replace a lock that somebody else holds.
@@ -89,7 +90,7 @@ pub async fn apply(fleet: &mut Fleet, plan: &Plan, facts: &mut Facts, run: &Run)
 async fn waves(fleet: &mut Fleet, plan: &Plan, facts: &mut Facts, run: &Run) -> Result<Applied, Failure> {
     let mut applied = Applied::default();
     for (number, wave) in plan.waves.iter().enumerate() {
-        run.report.event(Event::Phase { title: wave.title.clone() });
+        run.events.event(Event::Phase { title: wave.title.clone() });
         let results = steps(fleet, &wave.steps, run).await;
         for result in &results {
             applied.changed += result.changed;
@@ -102,7 +103,7 @@ async fn waves(fleet: &mut Fleet, plan: &Plan, facts: &mut Facts, run: &Run) -> 
         }
         for gate in &wave.gates {
             match gates::pass(fleet, facts, gate, run).await {
-                Ok(took) => run.report.event(Event::Passed {
+                Ok(took) => run.events.event(Event::Passed {
                     gate: gate.condition.to_string(),
                     took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 }),
@@ -149,7 +150,7 @@ async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<Steps> {
 async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, run: &Run) -> Steps {
     let mut result = Steps::default();
     for step in steps {
-        run.report.event(Event::Host { member: step.name.clone(), doing: step.action.to_string() });
+        run.events.event(Event::Host { member: step.name.clone(), doing: step.action.to_string() });
         let started = Instant::now();
         let done = one_step(member, host, step, run).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -159,7 +160,7 @@ async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, 
             Err(why) => StepOutcome::Failed(why),
         };
         let what = step.action.to_string();
-        run.report.event(Event::Step { member: step.name.clone(), what, outcome: outcome.clone(), took_ms });
+        run.events.event(Event::Step { member: step.name.clone(), what, outcome: outcome.clone(), took_ms });
         match outcome {
             StepOutcome::Changed => result.changed += 1,
             StepOutcome::Noop => result.unchanged += 1,
@@ -183,9 +184,9 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
     let gone = matches!(step.action, Action::Uninstall { .. });
     match done {
         Ok(done) => {
-            let outcome = if done.changed { "changed" } else { "noop" };
+            let outcome = if done.changed { Outcome::Changed } else { Outcome::Noop };
             if !gone {
-                let noted = journal::end(run, member, &host.link, step, outcome, done.facts).await;
+                let noted = journal::end(run, member, &host.link, step, outcome, done.effects).await;
                 noted.map_err(|why| format!("done, but the journal could not be written: {why}"))?;
             }
             Ok(done.changed)
@@ -193,9 +194,8 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
         Err(why) => {
             let why = format!("{why:#}");
             // The step's own failure is what matters; a journal that fails too adds nothing.
-            let _ =
-                journal::end(run, member, &host.link, step, &format!("failed: {why}"), Default::default())
-                    .await;
+            let outcome = Outcome::Failed(why.clone());
+            let _ = journal::end(run, member, &host.link, step, outcome, Effects::default()).await;
             Err(why)
         }
     }

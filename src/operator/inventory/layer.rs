@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::fields::{Fields, word};
 use super::finding::{Findings, shorten};
 use super::model::{Jump, Role};
+use super::rules;
 use super::suggest;
 use super::yaml::{Data, Entry, Spanned, Value};
 
@@ -28,19 +29,6 @@ pub(super) struct Layer {
     pub(super) sudo: Option<Spanned<Option<String>>>,
     pub(super) zoo: BTreeMap<String, String>,
 }
-
-/// zoo.cfg keys that the operator writes itself, and what to set instead.
-const OWNED: [(&str, &str); 9] = [
-    ("dataDir", "data_dir"),
-    ("dataLogDir", "data_log_dir"),
-    ("clientPort", "ports: { client: … }"),
-    ("clientPortAddress", "ip"),
-    ("secureClientPort", "nothing yet: TLS is not offered"),
-    ("peerType", "role: observer"),
-    ("dynamicConfigFile", "nothing: membership comes from `nodes:`"),
-    ("reconfigEnabled", "nothing yet: membership comes from `nodes:`"),
-    ("standaloneEnabled", "nothing: the number of nodes decides"),
-];
 
 impl Layer {
     /// Takes the keys of a layer out of a map.
@@ -200,7 +188,7 @@ fn parse_jump(text: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Jum
         }
         _ => (rest, None),
     };
-    let is_host = super::rules::is_host(host.trim_start_matches('[').trim_end_matches(']'));
+    let is_host = rules::is_host(host.trim_start_matches('[').trim_end_matches(']'));
     match (is_host, port, user.as_deref()) {
         (true, None | Some(Some(_)), None) => {}
         (true, None | Some(Some(_)), Some(user)) if !user.is_empty() => {}
@@ -232,3 +220,16 @@ fn parse_sudo(text: Spanned<String>, findings: &mut Findings<'_>) -> Option<Span
     };
     Some(Spanned { value, span: text.span })
 }
+
+/// zoo.cfg keys that the operator writes itself, and what to set instead.
+const OWNED: [(&str, &str); 9] = [
+    ("dataDir", "data_dir"),
+    ("dataLogDir", "data_log_dir"),
+    ("clientPort", "ports: { client: … }"),
+    ("clientPortAddress", "ip"),
+    ("secureClientPort", "nothing yet: TLS is not offered"),
+    ("peerType", "role: observer"),
+    ("dynamicConfigFile", "nothing: membership comes from `nodes:`"),
+    ("reconfigEnabled", "nothing yet: membership comes from `nodes:`"),
+    ("standaloneEnabled", "nothing: the number of nodes decides"),
+];

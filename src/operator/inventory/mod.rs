@@ -9,6 +9,7 @@
 //! | `yaml` | YAML text → values that know their place |
 //! | `fields` | a map's keys, each taken once; what is left over is a mistake |
 //! | `layer` | settings that may stand in `defaults:` or at a node |
+//! | `placed` | a member and where its parts were written |
 //! | `read` | the file's own shape: cluster, ssh, defaults, nodes |
 //! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
 //! | `finding`, `suggest` | problems with their places; did-you-mean |
@@ -19,6 +20,7 @@ mod fields;
 mod finding;
 mod layer;
 mod model;
+mod placed;
 mod read;
 mod rules;
 mod suggest;

@@ -4,34 +4,10 @@ use super::fields::{Fields, word};
 use super::finding::{Findings, Span, shorten};
 use super::layer::Layer;
 use super::model::{Cluster, Connection, Member, Ports, Role, SshSettings};
+use super::placed::{Placed, Places};
 use super::rules;
 use super::yaml::{Data, Spanned, Value};
 use crate::wire::ids::ServerId;
-
-/// The name of a cluster whose file gives none.
-const CLUSTER_DEFAULT: &str = "zookeeper";
-const CLIENT_PORT: u16 = 2181;
-const QUORUM_PORT: u16 = 2888;
-const ELECTION_PORT: u16 = 3888;
-/// Where the walkthrough puts things.
-const INSTALL_DIR: &str = "/export/server/zkops";
-const DATA_DIR: &str = "/export/data/zkdata";
-
-/// A member and where its parts were written, for findings about several members.
-pub(super) struct Placed {
-    pub(super) member: Member,
-    pub(super) at: Places,
-}
-
-/// Spans of one member's parts; a default's span is the node's own.
-pub(super) struct Places {
-    pub(super) node: Span,
-    pub(super) id: Span,
-    pub(super) host: Span,
-    pub(super) ports: [Span; 3],
-    pub(super) data_dir: Span,
-    pub(super) install_dir: Span,
-}
 
 /// The cluster that the file describes, as far as it can be read; findings say what is wrong.
 pub(super) fn cluster(value: &Value, findings: &mut Findings<'_>) -> Option<Cluster> {
@@ -209,3 +185,12 @@ fn finish_node(
     };
     Some(Placed { member, at })
 }
+
+/// The name of a cluster whose file gives none.
+const CLUSTER_DEFAULT: &str = "zookeeper";
+const CLIENT_PORT: u16 = 2181;
+const QUORUM_PORT: u16 = 2888;
+const ELECTION_PORT: u16 = 3888;
+/// Where the walkthrough puts things.
+const INSTALL_DIR: &str = "/export/server/zkops";
+const DATA_DIR: &str = "/export/data/zkdata";

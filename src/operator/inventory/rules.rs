@@ -5,10 +5,7 @@ use std::net::IpAddr;
 
 use super::finding::{Findings, Span};
 use super::model::Role;
-use super::read::Placed;
-
-/// Voters beyond this make every write slower and no failure easier to bear.
-const VOTERS_MAX_WISE: usize = 7;
+use super::placed::Placed;
 
 /// Whether this can be the address of a host: an IP address, or a host name.
 pub(super) fn is_host(text: &str) -> bool {
@@ -170,3 +167,6 @@ fn ports(placed: &Placed) -> [(u16, Span); 3] {
     let [client, quorum, election] = placed.at.ports;
     [(ports.client, client), (ports.quorum, quorum), (ports.election, election)]
 }
+
+/// Voters beyond this make every write slower and no failure easier to bear.
+const VOTERS_MAX_WISE: usize = 7;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::servers;
-use super::ways::Ways;
 use crate::client;
+use crate::operator::fleet::ways::Ways;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::wire::ids::ServerId;
 use crate::wire::proto::{Acl, CreateMode, ErrorCode};

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fleet::Host;
 use super::words;
+use crate::operator::fleet::hosts::Host;
 use crate::operator::host::firewall::FirewallPorts;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{FirewallFacts, HostFacts, PortRule};

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::future::join_all;
 
-use super::fleet::Host;
-use super::unit;
 use super::words;
+use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::journal::Entry;
+use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
 use crate::operator::host::data::InspectData;
 use crate::operator::host::net::Expected;
 use crate::operator::host::service::{Active, FindServer, ServiceCall, Verb};
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{DirFacts, FirewallFacts, HostFacts, UnitFacts, UnitState};
+use crate::operator::plan::facts::{
+    Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
+};
 use crate::operator::plan::repair::OLD;
 
 /// How much is asked.
@@ -95,7 +98,8 @@ pub async fn host(
         unit.log = log(member, host, deadline).await;
     }
     let running = unit.state.running();
-    let journal = journal.map(|tail| tail.lines).unwrap_or_default();
+    let lines = journal.map(|tail| tail.lines).unwrap_or_default();
+    let journal: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
     let mut dir_facts: BTreeMap<String, DirFacts> = BTreeMap::new();
     for space in spaces.unwrap_or_default() {
         let path = space.path.to_string_lossy().into_owned();
@@ -123,7 +127,7 @@ pub async fn host(
         // Asked last, when it is known how the member is.
         firewall: FirewallFacts::default(),
         opened_zone: words::opened_zone(&journal),
-        last_entry: journal.last().cloned(),
+        last_entry: lines.last().cloned(),
         opened_ports: words::opened_ports(&journal),
         names,
     })
@@ -139,7 +143,7 @@ async fn quarantined(member: &DesiredMember, host: &Host, deadline: Duration) ->
         let old = entries.into_iter().filter(|entry| entry.name.starts_with(OLD));
         old.map(|entry| format!("{dir}/{}", entry.name)).collect::<Vec<_>>()
     });
-    futures_util::future::join_all(listed).await.concat()
+    join_all(listed).await.concat()
 }
 
 /// How one member's service is, and the end of its log when it does not run.
@@ -164,20 +168,14 @@ pub async fn log(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec
     host.link.within(deadline).log_tail(source, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default()
 }
 
-async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<crate::operator::plan::facts::Clock> {
+async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<Clock> {
     if depth == Depth::State {
         return None;
     }
-    let measured = host.connection.clock_offset(Instant::now() + deadline).await.ok()?;
-    Some(crate::operator::plan::facts::Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
+    host.clock(deadline).await
 }
 
-async fn names(
-    desired: &Desired,
-    host: &Host,
-    depth: Depth,
-    deadline: Duration,
-) -> Vec<crate::operator::plan::facts::NameFacts> {
+async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration) -> Vec<NameFacts> {
     if depth < Depth::Preflight {
         return Vec::new();
     }
@@ -206,7 +204,7 @@ async fn obstacles(
         let why = host.link.within(deadline).check_writable(PathBuf::from(path)).await.err()?;
         Some((path.to_owned(), why.failure().map_or_else(|| why.to_string(), |failure| failure.why.clone())))
     });
-    futures_util::future::join_all(tried).await.into_iter().flatten().collect()
+    join_all(tried).await.into_iter().flatten().collect()
 }
 
 /// A zoo.cfg of a thousand members fits.

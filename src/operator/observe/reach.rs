@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::fleet::Fleet;
+use crate::operator::fleet::hosts::Fleet;
 use crate::operator::host::net::{Connect, Listen, Listening, Outcome, Target};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{Facts, Reach, ReachResult};

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
-use super::ways::Ways;
 use crate::client::{self, Client, ConnectString, Options, Route, Server, four_letter};
+use crate::operator::fleet::ways::Ways;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Canary, Mode, ServerFacts, ServerView};
 use crate::wire::ids::ServerId;

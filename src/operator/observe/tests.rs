@@ -1,6 +1,7 @@
 //! Host answers in, facts out.
 
 use super::words;
+use crate::operator::fleet::journal::Entry;
 use crate::operator::host::data::{Inspection, Number};
 use crate::operator::host::service::{Active, ServiceState};
 use crate::operator::plan::desired::{DesiredMember, Dirs, Ports, Unit};
@@ -72,15 +73,15 @@ fn a_wipe_moves_the_transaction_log_of_its_own_disk_too() {
 
 #[test]
 fn the_journal_remembers_which_ports_are_ours() {
-    let lines = [
-        r#"{"event":"end","opened_ports":[2181,2888,3888],"zone":"public"}"#,
-        "torn {",
-        r#"{"event":"end","closed_ports":[2888]}"#,
-    ]
-    .map(String::from);
-    assert_eq!(words::opened_ports(&lines), [2181, 3888]);
-    assert_eq!(words::opened_zone(&lines).as_deref(), Some("public"));
-    assert_eq!(words::opened_zone(&[r#"{"zone":"../../etc/passwd"}"#.to_owned()]), None);
+    let end = |effects| Entry::read(&format!(r#"{{"event":"end","outcome":"changed",{effects}}}"#)).unwrap();
+    let journal = [
+        end(r#""opened_ports":[2181,2888,3888],"zone":"public""#),
+        Entry::read(r#"{"event":"begin","why":"not needed any more"}"#).unwrap(),
+        end(r#""closed_ports":[2888]"#),
+    ];
+    assert_eq!(words::opened_ports(&journal), [2181, 3888]);
+    assert_eq!(words::opened_zone(&journal).as_deref(), Some("public"));
+    assert_eq!(words::opened_zone(&[end(r#""zone":"../../etc/passwd""#)]), None);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! From the host's answers to the planners' facts: conversions only, no questions asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::fleet::Host;
+use crate::operator::fleet::hosts::Host;
+use crate::operator::fleet::journal::Entry;
 use crate::operator::host::data::{Inspection, Number};
 use crate::operator::host::files::{Found, PathSpace};
 use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
@@ -228,36 +229,27 @@ pub(super) fn names(report: &NamesReport) -> Vec<NameFacts> {
 }
 
 /// Ports that our own steps opened, from the journal, less those closed since.
-pub(super) fn opened_ports(lines: &[String]) -> Vec<u16> {
-    let mut opened = std::collections::BTreeSet::new();
-    for line in lines {
-        let Ok(entry) = serde_json::from_str::<serde_json::Value>(line) else { continue };
-        let ports = |key: &str| -> Vec<u16> {
-            let list = entry[key].as_array().cloned().unwrap_or_default();
-            list.iter().filter_map(|port| u16::try_from(port.as_u64()?).ok()).collect()
-        };
-        opened.extend(ports("opened_ports"));
-        for port in ports("closed_ports") {
-            opened.remove(&port);
+pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
+    let mut opened = BTreeSet::new();
+    for effects in journal.iter().filter_map(Entry::effects) {
+        opened.extend(effects.opened_ports.iter().copied());
+        for port in &effects.closed_ports {
+            opened.remove(port);
         }
     }
     opened.into_iter().collect()
 }
 
-/// A sentence about one file.
-const DAMAGE_CHARS_SHOWN: usize = 160;
 /// The firewalld zone in which our steps last opened ports, from the journal.
-pub(super) fn opened_zone(lines: &[String]) -> Option<String> {
-    lines.iter().rev().find_map(|line| {
-        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-        // It becomes part of a path.
-        entry["zone"]
-            .as_str()
-            .filter(|zone| zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
-            .map(str::to_owned)
-    })
+pub(super) fn opened_zone(journal: &[Entry]) -> Option<String> {
+    let zones = journal.iter().rev().filter_map(|entry| entry.effects()?.zone.as_ref());
+    // It becomes part of a path.
+    let is_name = |zone: &&String| zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    zones.filter(is_name).next().cloned()
 }
 
+/// A sentence about one file.
+const DAMAGE_CHARS_SHOWN: usize = 160;
 /// So many names say what kind of directory it is.
 const ENTRIES_SHOWN: usize = 5;
 /// A port still in TIME_WAIT, a disk that was slow: twice may be bad luck.

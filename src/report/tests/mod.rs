@@ -7,9 +7,9 @@ use super::event::{Event, StepOutcome};
 use super::{Cell, Exit, Failure, Report, Style, Table, Tone};
 
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+struct Out(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Sink {
+impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -21,7 +21,7 @@ impl Write for Sink {
 
 #[track_caller]
 fn check(style: Style, events: &[Event], expected: &str) {
-    let sink = Sink::default();
+    let sink = Out::default();
     let report = Report::to(style, Box::new(sink.clone()));
     for event in events {
         report.event(event.clone());

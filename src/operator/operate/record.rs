@@ -1,5 +1,5 @@
 //! What the last deployment was, kept on the operator's machine so that later verbs need no
-//! inventory named: `$XDG_STATE_HOME/zkops/last.json`.
+//! inventory named: `last.json` in the caller's state directory.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 
 /// The inventory of the last deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) cluster: String,
+pub struct Record {
+    pub cluster: String,
     /// Absolute path of the inventory.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// Its text as it was deployed: the file may change or go.
-    pub(super) text: String,
+    pub text: String,
 }
 
 impl Record {
     /// # Errors
     /// When the file cannot be read or is not ours; none is no error.
-    pub(super) fn load(dir: &Path) -> Result<Option<Record>> {
+    pub fn load(dir: &Path) -> Result<Option<Record>> {
         let path = dir.join(NAME);
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -38,7 +38,7 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn save(&self, dir: &Path) -> Result<()> {
+    pub fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(NAME);
         let write = || -> Result<()> {
             std::fs::create_dir_all(dir)?;
@@ -55,7 +55,7 @@ impl Record {
     ///
     /// # Errors
     /// When the file is there and cannot be removed.
-    pub(super) fn forget(dir: &Path, cluster: &str) -> Result<()> {
+    pub fn forget(dir: &Path, cluster: &str) -> Result<()> {
         match Record::load(dir) {
             Ok(Some(record)) if record.cluster == cluster => {
                 let path = dir.join(NAME);
@@ -64,15 +64,6 @@ impl Record {
             _ => Ok(()),
         }
     }
-}
-
-/// Where zkops keeps its own state on this machine.
-pub(super) fn state_dir() -> PathBuf {
-    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    from("XDG_STATE_HOME")
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
-        .unwrap_or_else(|| PathBuf::from("/var/lib"))
-        .join("zkops")
 }
 
 const NAME: &str = "last.json";

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::env::Env;
+use super::caller::Caller;
 use crate::operator::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
 use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
 use crate::operator::render::{self, Paths};
 use crate::operator::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
-use crate::report::{Event, Evidence, Exit, Failure};
+use crate::report::{Evidence, Exit, Failure};
 use crate::wire::ids::ServerId;
 
 /// Reads an inventory called `shown`; its warnings are told.
@@ -17,20 +17,20 @@ use crate::wire::ids::ServerId;
 /// # Errors
 /// Exit code 2 with every finding.
 pub(super) fn read(
-    env: &Env,
+    caller: &Caller,
     shown: &str,
     text: &str,
 ) -> Result<(Desired, BTreeMap<ServerId, Target>), Failure> {
     let (cluster, warnings) =
         inventory::parse(shown, text).map_err(|findings| invalid(shown, text, &findings))?;
     for warning in &warnings {
-        env.report.event(Event::Note { text: warning.summary() });
+        caller.events.note(warning.summary());
     }
     let mut members = BTreeMap::new();
     let mut targets = BTreeMap::new();
     for member in &cluster.members {
         members.insert(member.id, desired(&cluster, member)?);
-        targets.insert(member.id, target(member, env.global.accept_new_host_keys));
+        targets.insert(member.id, target(member, caller.terms.accept_new_host_keys));
     }
     let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
     Ok((desired, targets))

@@ -29,7 +29,7 @@ impl Ways {
 
     /// # Errors
     /// Why there is no way, in words.
-    pub(super) fn to(&self, member: &DesiredMember) -> Result<Route, String> {
+    pub fn to(&self, member: &DesiredMember) -> Result<Route, String> {
         if !self.is_carried(member.id) {
             return Ok(Route::Direct);
         }

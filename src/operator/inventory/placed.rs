@@ -1,0 +1,20 @@
+//! A member with the places of its parts in the file, for findings about several members.
+
+use super::finding::Span;
+use super::model::Member;
+
+/// A member and where its parts were written, for findings about several members.
+pub(super) struct Placed {
+    pub(super) member: Member,
+    pub(super) at: Places,
+}
+
+/// Spans of one member's parts; a default's span is the node's own.
+pub(super) struct Places {
+    pub(super) node: Span,
+    pub(super) id: Span,
+    pub(super) host: Span,
+    pub(super) ports: [Span; 3],
+    pub(super) data_dir: Span,
+    pub(super) install_dir: Span,
+}

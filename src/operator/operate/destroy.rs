@@ -1,0 +1,83 @@
+//! Destroy: asks for the cluster's name, then takes away what deploy put on the hosts.
+
+use serde::Serialize;
+
+use super::ask::{self, Question};
+use super::caller::Caller;
+use super::planned::Planned;
+use super::session::{HOST_PATIENCE, Session, Source};
+use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::visit::Push;
+use crate::operator::observe::look::Depth;
+use crate::operator::plan::Goal;
+use crate::operator::plan::step::Plan;
+use crate::report::Failure;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub inventory: Source,
+    /// The data too.
+    pub data: bool,
+    /// It was agreed to beforehand.
+    pub yes: bool,
+    /// Only show what would be done.
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// It was a dry run.
+    Planned(Planned),
+    Gone(Gone),
+}
+
+/// Nothing of the ensemble is left, but the data unless it was to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename = "done")]
+pub struct Gone {
+    pub cluster: String,
+    verb: Verb,
+    /// The data too.
+    #[serde(skip)]
+    pub data: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    Destroy,
+}
+
+/// # Errors
+/// Where it was not agreed to, and half-way where a step failed.
+pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure> {
+    let session = Session::load(caller, &request.inventory)?;
+    let taken_away = session
+        .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| take_away(&session, fleet, request).await);
+    let plan = taken_away.await?;
+    let cluster = session.desired.cluster.clone();
+    if request.dry_run {
+        return Ok(Outcome::Planned(Planned { cluster, plan }));
+    }
+    session.forget()?;
+    Ok(Outcome::Gone(Gone { cluster, verb: Verb::Destroy, data: request.data }))
+}
+
+async fn take_away(session: &Session<'_>, fleet: &mut Fleet, request: &Request) -> Result<Plan, Failure> {
+    let (cluster, data) = (&session.desired.cluster, request.data);
+    let mut facts = session.facts(fleet, Depth::State).await;
+    let plan = session.plan(&facts, &Goal::Destroy { data })?;
+    if request.dry_run {
+        return Ok(plan);
+    }
+    if !request.yes && !plan.is_empty() {
+        ask::agreed(&*session.caller.ask, &Question::Destroy { plan: &plan, cluster, data })?;
+    }
+    let mut again = format!("zkops destroy {}", session.desired.inventory);
+    if data {
+        again += " --data";
+    }
+    session.apply(fleet, &plan, &mut facts, again).await?;
+    Ok(plan)
+}

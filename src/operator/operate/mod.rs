@@ -1,0 +1,38 @@
+//! The use cases, one a file: a typed request from a [`caller`] → a typed, serialisable outcome, or the failure that
+//! ends it. The command line, a test, a console or another use case call them alike: nothing here prints, parses words
+//! or knows a terminal. Questions go through [`ask`], what happens meanwhile goes out as events.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
+//! | [`status`] | how every member is, and why |
+//! | [`lifecycle`] | start, stop, restart |
+//! | [`repair`] | one member back in sync, the mildest cure first |
+//! | [`destroy`] | what deploy put on the hosts is gone |
+//! | [`ssh_setup`] | a key on every host |
+//! | [`session`] | an ensemble that can be worked on; its hosts are lent to the work and always let go |
+//! | [`caller`], [`ask`] | who calls: whom to ask, whom to tell, how patient to be; the one way to a person |
+//! | [`planned`] | a plan that is shown instead of carried out |
+//! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
+//! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
+
+pub mod ask;
+pub mod caller;
+pub mod check;
+pub mod deploy;
+mod desired;
+pub mod destroy;
+mod holder;
+pub mod lifecycle;
+mod look;
+pub mod plan;
+pub mod planned;
+pub mod record;
+mod refusal;
+pub mod repair;
+pub mod session;
+pub mod ssh_setup;
+pub mod status;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Use cases called as anybody calls them, without a command line.
+
+mod record;
