@@ -9,6 +9,7 @@
 
 mod deploy;
 mod destroy;
+mod duration;
 mod ensemble;
 mod env;
 mod host;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::duration;
+
 /// Deploys, repairs and is a ZooKeeper ensemble.
 #[derive(Debug, Parser)]
 #[command(name = "zkops", version, about, after_help = EXIT_CODES, max_term_width = 110)]
@@ -24,7 +26,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) accept_new_host_keys: bool,
     /// Give up after this long in all (30s, 5m)
-    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
     pub(super) timeout: Duration,
     /// Replace a lock that another operator's run left behind
     #[arg(long, global = true)]
@@ -95,7 +97,7 @@ pub(super) struct Status {
     #[arg(long, short)]
     pub(super) watch: bool,
     /// Pause between two looks
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
     pub(super) interval: Duration,
 }
 

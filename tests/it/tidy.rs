@@ -100,10 +100,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("foldhash", &["replica", "process", "tree"]),
     ("futures-util", IMPURE),
     ("hashbrown", &["replica", "process", "tree"]),
-    ("humantime", &["cli"]),
     ("indicatif", &["report"]),
-    // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given.
-    ("jiff", &["apply", "host", "plan", "process", "shell"]),
+    // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
+    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
     ("russh", &["transport"]),
     ("rustix", &["cli", "host", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
