@@ -44,6 +44,11 @@ impl Failure {
         Failure::Text(text.into())
     }
 
+    /// Of a word that stands where a version is expected.
+    pub(super) fn no_version(word: &str) -> Failure {
+        Failure::Text(format!("version {word} is not a number"))
+    }
+
     /// Prints it and gives the exit code.
     pub(super) fn report(&self, style: Style, verb: Option<Verb>, out: &Out) -> i32 {
         match self {

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::failure::{Done, Failure};
-use super::run::Shell;
+use super::state::Shell;
 use super::verbs::{Verb, usage};
 
 const NOTES: &str = "

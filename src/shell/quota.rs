@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::args::Args;
 use super::failure::{Done, Failure};
-use super::run::Shell;
-use super::write::subtree;
+use super::read::subtree;
+use super::state::Shell;
 use crate::client::Error;
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, path};
 
