@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::binary::{LocalBinary, Machine, gzip};
 use super::connection::Connection;
 use super::error::{Error, Fault};
-use super::exec::{ExecOutput, Status, Stdin, last_lines};
+use super::exec::{ExecOutput, Stdin, last_lines};
+use super::status::Status;
 
 /// Called with (compressed bytes sent so far, compressed bytes in all).
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);

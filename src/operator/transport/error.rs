@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::exec::Status;
+use super::status::Status;
 
 /// A failure to reach a host or to do something on it. Cloneable: hosts behind one jump
 /// host share the failure of its connection.

@@ -12,7 +12,7 @@
 //! | `connection` | an open connection: commands and streams |
 //! | `tunnel` | TCP connections carried by an SSH connection |
 //! | `session`, `local` | the two ways underneath |
-//! | `exec` | command lines, their output, their streams |
+//! | `exec`, `status` | command lines, their output and streams, how they end |
 //! | `binary`, `bootstrap` | our own binary and how it gets onto a host |
 //! | `clock` | how far a host's clock is off |
 //! | `key_setup` | installing a key with a password |
@@ -34,6 +34,7 @@ mod local;
 mod patience;
 mod session;
 mod ssh_config;
+mod status;
 mod target;
 mod tunnel;
 
@@ -43,9 +44,10 @@ pub use clock::ClockOffset;
 pub use connection::Connection;
 pub use dialer::{Dialer, Settings};
 pub use error::{Error, Fault, Tried};
-pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Status, Stream, quote};
+pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
 pub use keyring::{NoPrompt, Prompt, Question, Secret};
+pub use status::Status;
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 pub use tunnel::Tunnel;
 

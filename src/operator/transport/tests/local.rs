@@ -19,8 +19,9 @@ use crate::operator::transport::bootstrap::{
 use crate::operator::transport::clock::{Answer, offset};
 use crate::operator::transport::connection::Connection;
 use crate::operator::transport::error::{Error, Fault};
-use crate::operator::transport::exec::{Status, quote};
+use crate::operator::transport::exec::quote;
 use crate::operator::transport::patience::HumanTime;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{Escalation, LocalTarget};
 
 fn here() -> Connection {

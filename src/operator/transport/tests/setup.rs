@@ -4,8 +4,8 @@ use std::fs;
 
 use super::lab::{Answers, Lab, Sshd, soon, tried};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::exec::Status;
 use crate::operator::transport::key_setup::KeyInstalled;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{Escalation, SshTarget, Target};
 
 fn ssh(target: SshTarget) -> Target {

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::lab::{Agent, Answers, Lab, run, soon, tried};
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::exec::{OUTPUT_MAX, Status};
+use crate::operator::transport::exec::OUTPUT_MAX;
 use crate::operator::transport::keyring::Question;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{HostKeyPolicy, SshTarget, Target};
 
 fn ssh(target: SshTarget) -> Target {
