@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::wire::proto::path::{self, PathError};
 
 /// The port of a server that names none.
-pub const PORT_DEFAULT: u16 = 2181;
+const PORT_DEFAULT: u16 = 2181;
 
 /// One server of a connect string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -25,7 +25,7 @@ pub(super) type Done = Result<(), Failure>;
 pub(super) const EXIT_OK: i32 = 0;
 pub(super) const EXIT_FAILED: i32 = 1;
 pub(super) const EXIT_USAGE: i32 = 2;
-pub(super) const EXIT_UNKNOWN_COMMAND: i32 = 127;
+const EXIT_UNKNOWN_COMMAND: i32 = 127;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
