@@ -79,11 +79,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The host was never reached at all (exit code 7), as opposed to reached and refused.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::Timeout { .. } | Error::Lost { .. })
-    }
-
     pub(super) fn setting(host: &str, what: impl Into<String>, why: impl fmt::Display) -> Error {
         Error::Setting { host: host.into(), what: what.into(), why: why.to_string() }
     }

@@ -33,7 +33,7 @@ impl ExecOutput {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub fn stderr_text(&self) -> String {
+    pub(super) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
@@ -55,7 +55,7 @@ impl ExecOutput {
 }
 
 /// Bytes kept of each of stdout and stderr.
-pub const OUTPUT_MAX: usize = 4 << 20;
+pub(super) const OUTPUT_MAX: usize = 4 << 20;
 
 /// Collects a stream up to [`OUTPUT_MAX`].
 #[derive(Debug, Default)]
@@ -119,7 +119,7 @@ pub struct Stream {
 
 impl Stream {
     /// What the command has said on stderr lately, for error messages.
-    pub fn stderr_tail(&self) -> String {
+    pub(super) fn stderr_tail(&self) -> String {
         self.stderr.text()
     }
 

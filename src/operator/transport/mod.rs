@@ -39,14 +39,14 @@ mod target;
 mod tunnel;
 
 pub use binary::{LocalBinary, Machine};
-pub use bootstrap::{Bootstrapped, Install, Progress, compress};
+pub use bootstrap::{Bootstrapped, Install, Progress};
 pub use clock::ClockOffset;
 pub use connection::Connection;
 pub use dialer::{Dialer, Settings};
 pub use error::{Error, Fault, Tried};
-pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Stream, quote};
+pub use exec::{Ending, ExecOutput, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
-pub use keyring::{NoPrompt, Prompt, Question, Secret};
+pub use keyring::{Prompt, Question, Secret};
 pub use status::Status;
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 pub use tunnel::Tunnel;

@@ -473,7 +473,6 @@ async fn a_dead_host_costs_its_deadline_and_delays_nobody() {
     let start = Instant::now();
     let error = dialer.open(&silent, start + Duration::from_millis(500)).await.err().unwrap();
     assert!(matches!(&error, Error::Timeout { doing, .. } if doing.starts_with("connecting to ")), "{error}");
-    assert!(error.is_unreachable());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
