@@ -22,7 +22,7 @@ pub(super) struct Quotas {
 
 impl Quotas {
     /// The deepest ancestor-or-self with a quota: the one that is charged.
-    pub(super) fn charged<'a>(&self, path: &'a str) -> Option<&'a str> {
+    fn charged<'a>(&self, path: &'a str) -> Option<&'a str> {
         if self.paths.is_empty() {
             return None;
         }
