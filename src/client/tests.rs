@@ -11,9 +11,6 @@ use crate::wire::proto::{
     Acl, AddWatchMode, CreateMode, ErrorCode, EventState, EventType, MultiResult, Perms, WatcherType,
 };
 
-/// No wait of a test is longer.
-const LIMIT: Duration = Duration::from_secs(20);
-
 fn quick() -> Options {
     Options {
         session_timeout: Duration::from_secs(6),
@@ -403,3 +400,6 @@ async fn event_kinds_carry_the_zxid_that_fired_them() {
     assert_eq!((seen[1].kind, seen[1].zxid), (EventType::NodeCreated, stat.czxid));
     client.close().await;
 }
+
+/// No wait of a test is longer.
+const LIMIT: Duration = Duration::from_secs(20);

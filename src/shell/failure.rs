@@ -25,7 +25,6 @@ pub(super) type Done = Result<(), Failure>;
 pub(super) const EXIT_OK: i32 = 0;
 pub(super) const EXIT_FAILED: i32 = 1;
 pub(super) const EXIT_USAGE: i32 = 2;
-const EXIT_UNKNOWN_COMMAND: i32 = 127;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
@@ -115,3 +114,5 @@ pub(super) fn lines(error: &Error, style: Style, verb: Option<Verb>) -> Vec<Stri
         _ => general,
     }]
 }
+
+const EXIT_UNKNOWN_COMMAND: i32 = 127;

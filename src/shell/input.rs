@@ -15,13 +15,6 @@ use super::completion::{Completion, Current};
 use super::io::Input;
 use super::output::Out;
 
-/// A longer line ends the shell: a node's data cannot be as long.
-const LINE_BYTES_MAX: u64 = 16 << 20;
-/// Lines kept in the history file.
-const HISTORY_FILE_LINES_MAX: usize = 1000;
-/// Events that wait for the terminal; more are printed where the cursor stands.
-const PRINTS_MAX: usize = 256;
-
 /// What a question for a line came to.
 #[derive(Debug)]
 pub(super) enum Line {
@@ -187,3 +180,10 @@ fn edit_lines(
 fn is_kept(line: &str) -> bool {
     !line.trim().is_empty() && !line.trim_start().starts_with("addauth")
 }
+
+/// A longer line ends the shell: a node's data cannot be as long.
+const LINE_BYTES_MAX: u64 = 16 << 20;
+/// Lines kept in the history file.
+const HISTORY_FILE_LINES_MAX: usize = 1000;
+/// Events that wait for the terminal; more are printed where the cursor stands.
+const PRINTS_MAX: usize = 256;

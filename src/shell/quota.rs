@@ -13,15 +13,6 @@ use super::state::Shell;
 use crate::client::Error;
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, path};
 
-const QUOTA_ROOT: &str = "/zookeeper/quota";
-const LIMITS: &str = "zookeeper_limits";
-const STATS: &str = "zookeeper_stats";
-
-const COUNT: &str = "count";
-const BYTES: &str = "bytes";
-const COUNT_HARD: &str = "countHardLimit";
-const BYTES_HARD: &str = "byteHardLimit";
-
 /// Limits or usage, as the nodes hold them: `count=<n>,bytes=<n>[=;key=value…]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Track(BTreeMap<String, i64>);
@@ -238,3 +229,12 @@ async fn data(shell: &Shell, path: &str) -> Result<Option<String>, Error> {
         Err(error) => Err(error),
     }
 }
+
+const QUOTA_ROOT: &str = "/zookeeper/quota";
+const LIMITS: &str = "zookeeper_limits";
+const STATS: &str = "zookeeper_stats";
+
+const COUNT: &str = "count";
+const BYTES: &str = "bytes";
+const COUNT_HARD: &str = "countHardLimit";
+const BYTES_HARD: &str = "byteHardLimit";

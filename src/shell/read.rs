@@ -45,7 +45,7 @@ async fn list_all(shell: &Shell, root: &str, watch: bool) -> Done {
 }
 
 /// The full paths of a node's children; none when the node went away meanwhile.
-pub(super) async fn children_paths(client: &Client, node: &str, watch: bool) -> Result<Vec<String>, Error> {
+async fn children_paths(client: &Client, node: &str, watch: bool) -> Result<Vec<String>, Error> {
     let below = if node == "/" { "" } else { node };
     match client.children(node, watch).await {
         Ok((names, _)) => Ok(names.into_iter().map(|name| format!("{below}/{name}")).collect()),

@@ -16,11 +16,6 @@ use super::verbs::Verb;
 use super::{acl, format, meta, quota, read, session, watch, write, zone};
 use crate::client::{Error, Events, Noticed};
 
-/// Events printed before a command gets its turn, however many come.
-const EVENTS_IN_A_ROW: usize = 64;
-/// How long a terminal waits for the session before its first prompt, so that it reads CONNECTED.
-const SETTLE: Duration = Duration::from_secs(1);
-
 /// What the shell takes from its process, beside the streams.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
@@ -312,3 +307,8 @@ fn text(noticed: Noticed) -> Option<String> {
         Noticed::Missed(count) => Some(format!("\nWATCHER::\n\n{count} events came too fast to be printed")),
     }
 }
+
+/// Events printed before a command gets its turn, however many come.
+const EVENTS_IN_A_ROW: usize = 64;
+/// How long a terminal waits for the session before its first prompt, so that it reads CONNECTED.
+const SETTLE: Duration = Duration::from_secs(1);

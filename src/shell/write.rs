@@ -12,9 +12,6 @@ use super::state::Shell;
 use crate::client::{Error, MultiOp};
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, TTL_MS_MAX};
 
-/// Nodes in one transaction of deleteall.
-const DELETE_BATCH: usize = 1000;
-
 /// `create [-s] [-e] [-c] [-t ttl] path [data] [acl]`.
 pub(super) async fn create(shell: &Shell, args: &Args) -> Done {
     let (sequential, ephemeral) = (args.has('s'), args.has('e'));
@@ -132,3 +129,6 @@ async fn delete_batch(shell: &Shell, nodes: &[String]) -> Result<(), Error> {
     let ops = nodes.iter().map(|node| MultiOp::Delete { path: node.clone(), version: None });
     shell.client.multi(ops.collect()).await.map(drop)
 }
+
+/// Nodes in one transaction of deleteall.
+const DELETE_BATCH: usize = 1000;

@@ -216,15 +216,6 @@ impl Stdin<'_> {
     }
 }
 
-/// Measured: 32 KiB pieces cost 28 % more, 1 MiB gains nothing.
-const CHUNK: usize = 256 << 10;
-/// Enough for a panic message with its backtrace.
-const TAIL_MAX: usize = 16 << 10;
-/// Characters of a command line that a message shows.
-const COMMAND_SHOWN_MAX: usize = 100;
-/// Lines of evidence that an error message shows.
-const LINES_MAX: usize = 20;
-
 /// The end of a text, as evidence in a message.
 pub(super) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
@@ -278,6 +269,15 @@ pub(super) fn sudo_refusal(escalation: &Escalation, output: &ExecOutput) -> Opti
     };
     stderr.lines().find(refused).map(str::to_string)
 }
+
+/// Measured: 32 KiB pieces cost 28 % more, 1 MiB gains nothing.
+const CHUNK: usize = 256 << 10;
+/// Enough for a panic message with its backtrace.
+const TAIL_MAX: usize = 16 << 10;
+/// Characters of a command line that a message shows.
+const COMMAND_SHOWN_MAX: usize = 100;
+/// Lines of evidence that an error message shows.
+const LINES_MAX: usize = 20;
 
 /// Only these: sudo also warns (`unable to resolve host`) while it does what it should.
 const SUDO_REFUSALS: [&str; 3] = ["password is required", "terminal is required", "must have a tty"];
