@@ -135,7 +135,7 @@ pub fn take_packet(buffer: &mut BytesMut) -> Result<Option<Packet>, FrameError> 
 
 /// The length of the first packet in `bytes`; `None` while too few bytes are there to tell or to
 /// hold it. An error as soon as a length field is out of bounds, before anything is allocated.
-pub fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+pub(super) fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     const FIXED: usize = 4 + 8;
     let mut at = FIXED;
     match skip_buffer(bytes, &mut at, "packet data")? {
