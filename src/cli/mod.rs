@@ -10,6 +10,7 @@
 mod check;
 mod deploy;
 mod destroy;
+mod duration;
 mod env;
 mod host;
 mod lifecycle;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::operator::operate::session::Source;
 
+use super::duration;
 /// Deploys, repairs and is a ZooKeeper ensemble.
 #[derive(Debug, Parser)]
 #[command(name = "zkops", version, about, after_help = EXIT_CODES, max_term_width = 110)]
@@ -26,7 +27,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) accept_new_host_keys: bool,
     /// Give up after this long in all (30s, 5m)
-    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
     pub(super) timeout: Duration,
     /// Replace a lock that another operator's run left behind
     #[arg(long, global = true)]
@@ -103,7 +104,7 @@ pub(super) struct Status {
     #[arg(long, short)]
     pub(super) watch: bool,
     /// Pause between two looks
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
     pub(super) interval: Duration,
 }
 

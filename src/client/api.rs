@@ -18,11 +18,7 @@ use crate::wire::proto::{
     Acl, AddWatchMode, CreateMode, CreateRequest, ErrorCode, Request, Response, Stat, WatcherType,
 };
 
-/// Calls that wait for the task to take them; callers beyond that wait in `send`.
-const COMMANDS_MAX: usize = 64;
 pub(super) const ANY_VERSION: i32 = -1;
-/// The dynamic configuration, which no chroot moves (§4.7, §12).
-const CONFIG_PATH: &str = "/zookeeper/config";
 
 /// A session with an ensemble. Clones share it; when the last one is dropped the session is closed in
 /// the background, [`Client::close`] waits for that.
@@ -450,3 +446,9 @@ pub(super) fn unexpected(path: &str, response: &Response) -> Error {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Calls that wait for the task to take them; callers beyond that wait in `send`.
+const COMMANDS_MAX: usize = 64;
+
+/// The dynamic configuration, which no chroot moves (§4.7, §12).
+const CONFIG_PATH: &str = "/zookeeper/config";

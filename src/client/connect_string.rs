@@ -7,9 +7,6 @@ use std::str::FromStr;
 
 use crate::wire::proto::path::{self, PathError};
 
-/// The port of a server that names none.
-pub const PORT_DEFAULT: u16 = 2181;
-
 /// One server of a connect string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server {
@@ -138,3 +135,6 @@ impl fmt::Display for ConnectString {
         f.write_str(self.chroot().unwrap_or_default())
     }
 }
+
+/// The port of a server that names none.
+const PORT_DEFAULT: u16 = 2181;

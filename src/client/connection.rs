@@ -16,16 +16,6 @@ use super::session::{Action, Call, Failure, Input, Session, Ticket};
 use super::{Event, Link, Route, Server, Status, four_letter};
 use crate::wire::proto::Response;
 
-/// Calls sent or queued at once. More wait in the channel, and then in their callers: the machine's
-/// memory is bounded, and a server's own limit is 1000 outstanding (client-protocol §1.10).
-const CALLS_MAX: usize = 1024;
-/// Bytes waiting for the socket beyond which no call is taken: large writes push back early.
-const OUTBOX_BYTES_MAX: usize = 4 << 20;
-/// Room made for one read of a long frame.
-const READ_BYTES: usize = 64 << 10;
-/// How long one `isro` question may take.
-const PROBE_LIMIT: Duration = Duration::from_secs(1);
-
 type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Reply = oneshot::Sender<Result<Response, Failure>>;
 
@@ -331,3 +321,13 @@ fn take_frame(inbox: &mut BytesMut, bytes_max: usize) -> io::Result<Option<Bytes
     inbox.advance(4);
     Ok(Some(inbox.split_to(len).freeze()))
 }
+
+/// Calls sent or queued at once. More wait in the channel, and then in their callers: the machine's
+/// memory is bounded, and a server's own limit is 1000 outstanding (client-protocol §1.10).
+const CALLS_MAX: usize = 1024;
+/// Bytes waiting for the socket beyond which no call is taken: large writes push back early.
+const OUTBOX_BYTES_MAX: usize = 4 << 20;
+/// Room made for one read of a long frame.
+const READ_BYTES: usize = 64 << 10;
+/// How long one `isro` question may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);

@@ -50,11 +50,6 @@ impl Error {
             _ => None,
         }
     }
-
-    /// The same call may succeed later without anything being repaired: connection loss or timeout.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Error::ConnectionLoss(_) | Error::Timeout { .. })
-    }
 }
 
 fn for_path(path: &str) -> String {

@@ -97,7 +97,7 @@ pub enum Noticed {
 
 impl Events {
     /// Events kept for a slow reader: a burst of one-shot watches of a whole tree fits.
-    pub const BACKLOG_MAX: usize = 4096;
+    pub(super) const BACKLOG_MAX: usize = 4096;
 
     /// The next one; `None` when the client is gone. Cancellation-safe.
     pub async fn next(&mut self) -> Option<Noticed> {

@@ -26,7 +26,7 @@ pub mod session;
 mod transaction;
 
 pub use api::{Client, Created, Node};
-pub use connect_string::{ConnectString, ConnectStringError, PORT_DEFAULT, Server};
+pub use connect_string::{ConnectString, ConnectStringError, Server};
 pub use error::{Error, Result};
 pub use event::{Event, Events, Noticed, State, Status};
 pub use options::Options;

@@ -6,8 +6,8 @@ use super::args::Args;
 use super::failure::{self, Done, Failure};
 use super::format;
 use super::output::Out;
-use super::run::Shell;
-use super::write::{subtree, version};
+use super::read::subtree;
+use super::state::Shell;
 use crate::wire::proto::{Acl, Perms};
 
 /// `getAcl [-s] path`. 3.4 printed no Stat here, so the old form has none either.
@@ -25,7 +25,7 @@ pub(super) async fn get(shell: &Shell, args: &Args) -> Done {
 /// `setAcl [-s] [-v version] [-R] path acl`, `setAcl path acl version`.
 pub(super) async fn set(shell: &Shell, args: &Args) -> Done {
     let acl = parse_acl(args.operand(1).unwrap_or_default(), &shell.out)?;
-    let version = version(args, 2)?;
+    let version = args.version(2).map_err(Failure::no_version)?;
     if !args.has('R') {
         let stat = shell.client.set_acl(args.path(), acl, version).await?;
         shell.stat_block(args, &stat);

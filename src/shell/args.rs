@@ -107,6 +107,22 @@ impl Args {
     pub(super) fn watch(&self) -> bool {
         self.has('w') || (self.style == Style::Old && self.operand(1).is_some())
     }
+
+    /// The expected version: `-v`, or the old form's operand number `at`. −1 is any.
+    ///
+    /// # Errors
+    /// The word that is no number.
+    pub(super) fn version(&self, at: usize) -> Result<Option<i32>, &str> {
+        let operand = if self.style == Style::Old { self.operand(at) } else { None };
+        let Some(text) = self.value('v').or(operand) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(-1) => Ok(None),
+            Ok(version) => Ok(Some(version)),
+            Err(_) => Err(text),
+        }
+    }
 }
 
 /// Splits a line at blanks. A word that starts with a quote ends at the next one, blanks included;

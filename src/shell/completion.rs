@@ -14,9 +14,6 @@ use tokio::runtime::Handle;
 use super::verbs::TABLE;
 use crate::client::Client;
 
-/// A Tab that takes longer finds nothing.
-const ASK_LIMIT: Duration = Duration::from_secs(1);
-
 /// The client of the moment, shared with the thread that edits lines.
 #[derive(Clone)]
 pub(super) struct Current(Arc<Mutex<Client>>);
@@ -93,3 +90,6 @@ impl Hinter for Completion {
 impl Highlighter for Completion {}
 impl Validator for Completion {}
 impl Helper for Completion {}
+
+/// A Tab that takes longer finds nothing.
+const ASK_LIMIT: Duration = Duration::from_secs(1);

@@ -25,7 +25,6 @@ pub(super) type Done = Result<(), Failure>;
 pub(super) const EXIT_OK: i32 = 0;
 pub(super) const EXIT_FAILED: i32 = 1;
 pub(super) const EXIT_USAGE: i32 = 2;
-pub(super) const EXIT_UNKNOWN_COMMAND: i32 = 127;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
@@ -42,6 +41,11 @@ impl From<ArgsError> for Failure {
 impl Failure {
     pub(super) fn text(text: impl Into<String>) -> Failure {
         Failure::Text(text.into())
+    }
+
+    /// Of a word that stands where a version is expected.
+    pub(super) fn no_version(word: &str) -> Failure {
+        Failure::Text(format!("version {word} is not a number"))
     }
 
     /// Prints it and gives the exit code.
@@ -110,3 +114,5 @@ pub(super) fn lines(error: &Error, style: Style, verb: Option<Verb>) -> Vec<Stri
         _ => general,
     }]
 }
+
+const EXIT_UNKNOWN_COMMAND: i32 = 127;

@@ -12,22 +12,8 @@ use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
 use super::completion::{Completion, Current};
+use super::io::Input;
 use super::output::Out;
-
-/// A longer line ends the shell: a node's data cannot be as long.
-const LINE_BYTES_MAX: u64 = 16 << 20;
-/// Lines kept in the history file.
-const HISTORY_FILE_LINES_MAX: usize = 1000;
-/// Events that wait for the terminal; more are printed where the cursor stands.
-const PRINTS_MAX: usize = 256;
-
-/// Where the shell reads its commands.
-pub enum Input {
-    /// The process's terminal.
-    Terminal,
-    /// A pipe, a file, a test: no prompt is printed (operations §11.1).
-    Lines(Box<dyn BufRead + Send>),
-}
 
 /// What a question for a line came to.
 #[derive(Debug)]
@@ -194,3 +180,10 @@ fn edit_lines(
 fn is_kept(line: &str) -> bool {
     !line.trim().is_empty() && !line.trim_start().starts_with("addauth")
 }
+
+/// A longer line ends the shell: a node's data cannot be as long.
+const LINE_BYTES_MAX: u64 = 16 << 20;
+/// Lines kept in the history file.
+const HISTORY_FILE_LINES_MAX: usize = 1000;
+/// Events that wait for the terminal; more are printed where the cursor stands.
+const PRINTS_MAX: usize = 256;

@@ -2,16 +2,8 @@
 
 use super::args::Args;
 use super::failure::{Done, Failure};
-use super::run::Shell;
+use super::state::Shell;
 use super::verbs::{Verb, usage};
-
-const NOTES: &str = "
-A command without options answers as ZooKeeper 3.4 did, one with options as 3.5 and later:
-  get /a, set /a x, ls2 /a    print the Stat block, on stderr; get -s /a prints it on stdout
-  get /a watch                is get -w /a, with the Stat block
-  set /a x 3, delete /a 3     expect version 3, as -v 3 does
-Words with blanks stand in '…' or \"…\"; -- ends the options; Tab completes commands and paths.
-Results go to stdout; Created …, errors and usage to stderr.";
 
 /// `help [command]`.
 pub(super) fn help(shell: &Shell, args: &Args) -> Done {
@@ -49,3 +41,11 @@ pub(super) fn print_watches(shell: &mut Shell, args: &Args) -> Done {
     }
     Ok(())
 }
+
+const NOTES: &str = "
+A command without options answers as ZooKeeper 3.4 did, one with options as 3.5 and later:
+  get /a, set /a x, ls2 /a    print the Stat block, on stderr; get -s /a prints it on stdout
+  get /a watch                is get -w /a, with the Stat block
+  set /a x 3, delete /a 3     expect version 3, as -v 3 does
+Words with blanks stand in '…' or \"…\"; -- ends the options; Tab completes commands and paths.
+Results go to stdout; Created …, errors and usage to stderr.";

@@ -28,8 +28,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `program`, `args`, `verbs` | grammar: program options, words and options of a line, the table of commands |
-//! | `run` | the loop: lines in, commands run, events printed in between, history |
-//! | `input`, `output`, `completion` | terminal or pipe, the two streams |
+//! | `run` | the loop: lines in, commands run, events printed in between |
+//! | `state`, `history` | what a command can touch, the lines typed so far |
+//! | `io`, `input`, `output`, `completion` | terminal or pipe, the two streams |
 //! | `read`, `write`, `acl`, `watch`, `quota`, `session`, `meta` | one file per family of commands |
 //! | `format`, `zone`, `failure` | how results, dates and errors read |
 //!
@@ -40,7 +41,9 @@ mod args;
 mod completion;
 mod failure;
 mod format;
+mod history;
 mod input;
+mod io;
 mod meta;
 mod output;
 mod program;
@@ -48,13 +51,13 @@ mod quota;
 mod read;
 mod run;
 mod session;
+mod state;
 mod verbs;
 mod watch;
 mod write;
 mod zone;
 
-pub use input::Input;
-pub use output::Io;
+pub use io::{Input, Io};
 pub use run::run;
 
 #[cfg(test)]

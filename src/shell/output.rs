@@ -2,32 +2,8 @@
 //! between. A stream that is closed ends the shell instead of failing every line.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use super::Input;
-
-/// Where the shell reads and writes; tests put buffers here.
-pub struct Io {
-    pub input: Input,
-    pub out: Box<dyn Write + Send>,
-    pub err: Box<dyn Write + Send>,
-    /// `out` is a terminal: what comes from the ensemble must not steer it.
-    pub terminal: bool,
-}
-
-impl Io {
-    /// The process's own streams.
-    pub fn process() -> Io {
-        let terminal = io::stdout().is_terminal();
-        let input = if terminal && io::stdin().is_terminal() {
-            Input::Terminal
-        } else {
-            Input::Lines(Box::new(io::BufReader::new(io::stdin())))
-        };
-        Io { input, out: Box::new(io::stdout()), err: Box::new(io::stderr()), terminal }
-    }
-}
 
 /// A handle on the streams; every line is flushed, so that both interleave as they were written.
 #[derive(Clone)]

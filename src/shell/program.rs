@@ -26,10 +26,6 @@ pub(super) struct Target {
     pub(super) read_only: bool,
 }
 
-const SERVER_DEFAULT: &str = "localhost:2181";
-const REQUEST_TIMEOUT_MIN: Duration = Duration::from_secs(30);
-const TIMEOUT_MS_DEFAULT: &str = "30000";
-
 impl Target {
     pub(super) fn new(text: &str, timeout: Duration, read_only: bool) -> Result<Target, String> {
         let to = text.parse().map_err(|error| format!("{error}"))?;
@@ -89,3 +85,7 @@ impl Program {
         Ok(Program { target, wait, command, remarks })
     }
 }
+
+const SERVER_DEFAULT: &str = "localhost:2181";
+const REQUEST_TIMEOUT_MIN: Duration = Duration::from_secs(30);
+const TIMEOUT_MS_DEFAULT: &str = "30000";

@@ -8,19 +8,10 @@ use bytes::Bytes;
 
 use super::args::Args;
 use super::failure::{Done, Failure};
-use super::run::Shell;
-use super::write::subtree;
+use super::read::subtree;
+use super::state::Shell;
 use crate::client::Error;
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, path};
-
-const QUOTA_ROOT: &str = "/zookeeper/quota";
-const LIMITS: &str = "zookeeper_limits";
-const STATS: &str = "zookeeper_stats";
-
-const COUNT: &str = "count";
-const BYTES: &str = "bytes";
-const COUNT_HARD: &str = "countHardLimit";
-const BYTES_HARD: &str = "byteHardLimit";
 
 /// Limits or usage, as the nodes hold them: `count=<n>,bytes=<n>[=;key=value…]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -238,3 +229,12 @@ async fn data(shell: &Shell, path: &str) -> Result<Option<String>, Error> {
         Err(error) => Err(error),
     }
 }
+
+const QUOTA_ROOT: &str = "/zookeeper/quota";
+const LIMITS: &str = "zookeeper_limits";
+const STATS: &str = "zookeeper_stats";
+
+const COUNT: &str = "count";
+const BYTES: &str = "bytes";
+const COUNT_HARD: &str = "countHardLimit";
+const BYTES_HARD: &str = "byteHardLimit";

@@ -6,22 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::args::{Args, Style};
 use super::failure::{Done, Failure};
 use super::format;
-use super::run::Shell;
+use super::state::Shell;
 use super::verbs::Verb;
 use crate::client::{Client, Error, Node};
-use crate::wire::proto::{ErrorCode, Stat};
-
-impl Shell {
-    /// The Stat block where the form wants it: old forms always have one, on stderr as in 3.4; new
-    /// ones with `-s`.
-    pub(super) fn stat_block(&self, args: &Args, stat: &Stat) {
-        match args.style {
-            Style::Old => self.out.complain(&format::stat(stat, &self.zone)),
-            Style::New if args.has('s') => self.out.line(&format::stat(stat, &self.zone)),
-            Style::New => {}
-        }
-    }
-}
+use crate::wire::proto::ErrorCode;
 
 /// `ls [-s] [-w] [-R] path`, `ls path watch`, `ls2 path [watch]`.
 pub(super) async fn list(shell: &Shell, args: &Args) -> Done {
@@ -57,13 +45,25 @@ async fn list_all(shell: &Shell, root: &str, watch: bool) -> Done {
 }
 
 /// The full paths of a node's children; none when the node went away meanwhile.
-pub(super) async fn children_paths(client: &Client, node: &str, watch: bool) -> Result<Vec<String>, Error> {
+async fn children_paths(client: &Client, node: &str, watch: bool) -> Result<Vec<String>, Error> {
     let below = if node == "/" { "" } else { node };
     match client.children(node, watch).await {
         Ok((names, _)) => Ok(names.into_iter().map(|name| format!("{below}/{name}")).collect()),
         Err(Error::Code(ErrorCode::NoNode, _)) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// The node and all below it, parents before children.
+pub(super) async fn subtree(shell: &Shell, root: &str) -> Result<Vec<String>, Error> {
+    let mut nodes = vec![root.to_owned()];
+    let mut at = 0;
+    while at < nodes.len() {
+        let children = children_paths(&shell.client, &nodes[at], false).await?;
+        nodes.extend(children);
+        at += 1;
+    }
+    Ok(nodes)
 }
 
 /// `get [-s] [-w] [-b] [-x] path`, `get path watch`.

@@ -1,32 +1,20 @@
 //! The loop of the shell: lines in, commands run, events printed in between.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::args::{Args, Style, words};
-use super::completion::Current;
 use super::failure::{Done, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Failure};
 use super::input::{Line, Lines};
-use super::output::{Io, Out};
-use super::program::{Program, Target};
+use super::io::Io;
+use super::output::Out;
+use super::program::Program;
+use super::state::Shell;
 use super::verbs::Verb;
 use super::{acl, format, meta, quota, read, session, watch, write, zone};
-use crate::client::{Client, Error, Events, Noticed};
-use crate::wire::proto::AddWatchMode;
-
-/// Lines that `history` and `redo` reach back to.
-const HISTORY_MAX: usize = 1000;
-/// `history` shows this many.
-const HISTORY_SHOWN: usize = 11;
-/// Events printed before a command gets its turn, however many come.
-const EVENTS_IN_A_ROW: usize = 64;
-/// How long a terminal waits for the session before its first prompt, so that it reads CONNECTED.
-const SETTLE: Duration = Duration::from_secs(1);
+use crate::client::{Error, Events, Noticed};
 
 /// What the shell takes from its process, beside the streams.
 #[derive(Debug, Default)]
@@ -46,21 +34,6 @@ impl Surroundings {
             .or_else(|| directory("HOME").map(|home| home.join(".zkops_history")));
         Surroundings { tz: std::env::var_os("TZ"), history_file }
     }
-}
-
-/// Everything a command can touch.
-pub(super) struct Shell {
-    pub(super) client: Client,
-    pub(super) target: Target,
-    pub(super) out: Out,
-    pub(super) zone: TimeZone,
-    pub(super) history: History,
-    pub(super) print_watches: bool,
-    /// What addWatch takes when it is not told: the mode of the last one (TRAP of the reference).
-    pub(super) watch_mode: AddWatchMode,
-    /// The events of a client that `connect` has just made.
-    pub(super) new_events: Option<Events>,
-    current: Current,
 }
 
 /// What one line came to.
@@ -98,22 +71,6 @@ pub(super) async fn run_in(args: &[String], io: Io, surroundings: Surroundings) 
 }
 
 impl Shell {
-    fn new(program: &Program, out: Out, zone: TimeZone) -> Shell {
-        let target = program.target.clone();
-        let client = Client::connect(target.to.clone(), target.options());
-        Shell {
-            current: Current::new(client.clone()),
-            client,
-            target,
-            out,
-            zone,
-            history: History::default(),
-            print_watches: true,
-            watch_mode: AddWatchMode::PersistentRecursive,
-            new_events: None,
-        }
-    }
-
     /// The command line's own command.
     async fn run_once(&mut self, words: &[String]) -> i32 {
         self.out.complain(&format!("Connecting to {}", self.target.text));
@@ -289,15 +246,6 @@ impl Shell {
         }
     }
 
-    /// Takes a new client; the loop picks up its events.
-    pub(super) fn replace_client(&mut self, target: Target) {
-        let client = Client::connect(target.to.clone(), target.options());
-        self.new_events = Some(client.events());
-        self.current.set(client.clone());
-        self.client = client;
-        self.target = target;
-    }
-
     fn prompt(&self) -> String {
         format!("[zk: {}({}) {}] ", self.target.text, self.client.state(), self.history.next_number())
     }
@@ -360,44 +308,7 @@ fn text(noticed: Noticed) -> Option<String> {
     }
 }
 
-/// The lines typed so far, numbered from 0; old ones are forgotten, their numbers are not given again.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    lines: VecDeque<String>,
-    forgotten: usize,
-}
-
-impl History {
-    fn add(&mut self, line: &str) {
-        self.lines.push_back(line.to_owned());
-        if self.lines.len() > HISTORY_MAX {
-            self.lines.pop_front();
-            self.forgotten += 1;
-        }
-    }
-
-    fn replace_last(&mut self, line: &str) {
-        if let Some(last) = self.lines.back_mut() {
-            line.clone_into(last);
-        }
-    }
-
-    fn get(&self, number: usize) -> Option<&str> {
-        self.lines.get(number.checked_sub(self.forgotten)?).map(String::as_str)
-    }
-
-    fn next_number(&self) -> usize {
-        self.forgotten + self.lines.len()
-    }
-
-    /// The number of the line being run.
-    fn last_number(&self) -> usize {
-        self.next_number().saturating_sub(1)
-    }
-
-    /// The last ones with their numbers, the current one included.
-    pub(super) fn recent(&self) -> impl Iterator<Item = (usize, &str)> {
-        let from = self.lines.len().saturating_sub(HISTORY_SHOWN);
-        self.lines.iter().enumerate().skip(from).map(|(at, line)| (self.forgotten + at, line.as_str()))
-    }
-}
+/// Events printed before a command gets its turn, however many come.
+const EVENTS_IN_A_ROW: usize = 64;
+/// How long a terminal waits for the session before its first prompt, so that it reads CONNECTED.
+const SETTLE: Duration = Duration::from_secs(1);

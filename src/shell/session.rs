@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::failure::{Done, Failure};
 use super::program::Target;
-use super::run::Shell;
+use super::state::Shell;
 use crate::client::Error;
 
 /// `connect [host:port]`: ends the session and starts another one.

@@ -55,18 +55,6 @@ pub(super) struct Grammar {
     pub(super) local: bool,
 }
 
-const PLAIN: Grammar = Grammar {
-    verb: Verb::Help,
-    name: "",
-    usage: "",
-    flags: "",
-    valued: "",
-    operands_min: 0,
-    in_3_4: false,
-    letters_3_4: "",
-    local: false,
-};
-
 /// ASCII order of names, as the usage prints them.
 pub(super) const TABLE: &[Grammar] = &[
     Grammar {
@@ -245,3 +233,15 @@ pub(super) fn usage() -> String {
     }
     text
 }
+
+const PLAIN: Grammar = Grammar {
+    verb: Verb::Help,
+    name: "",
+    usage: "",
+    flags: "",
+    valued: "",
+    operands_min: 0,
+    in_3_4: false,
+    letters_3_4: "",
+    local: false,
+};

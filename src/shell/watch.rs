@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::failure::{Done, Failure};
-use super::run::Shell;
+use super::state::Shell;
 use crate::wire::proto::{AddWatchMode, WatcherType};
 
 /// `addWatch [-m mode] path`. The mode sticks for later ones without `-m` (TRAP of the reference).

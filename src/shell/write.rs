@@ -5,15 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::acl::parse_acl;
-use super::args::{Args, Style};
+use super::args::Args;
 use super::failure::{self, Done, Failure};
-use super::read::children_paths;
-use super::run::Shell;
+use super::read::subtree;
+use super::state::Shell;
 use crate::client::{Error, MultiOp};
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, TTL_MS_MAX};
-
-/// Nodes in one transaction of deleteall.
-const DELETE_BATCH: usize = 1000;
 
 /// `create [-s] [-e] [-c] [-t ttl] path [data] [acl]`.
 pub(super) async fn create(shell: &Shell, args: &Args) -> Done {
@@ -73,28 +70,16 @@ pub(super) async fn set(shell: &Shell, args: &Args) -> Done {
     } else {
         Bytes::copy_from_slice(text.as_bytes())
     };
-    let stat = shell.client.set(args.path(), Some(data), version(args, 2)?).await?;
+    let stat =
+        shell.client.set(args.path(), Some(data), args.version(2).map_err(Failure::no_version)?).await?;
     shell.stat_block(args, &stat);
     Ok(())
 }
 
 /// `delete [-v version] path`, `delete path version`.
 pub(super) async fn delete(shell: &Shell, args: &Args) -> Done {
-    shell.client.delete(args.path(), version(args, 1)?).await?;
+    shell.client.delete(args.path(), args.version(1).map_err(Failure::no_version)?).await?;
     Ok(())
-}
-
-/// The expected version: `-v`, or the old form's operand number `at`. −1 is any.
-pub(super) fn version(args: &Args, at: usize) -> Result<Option<i32>, Failure> {
-    let operand = if args.style == Style::Old { args.operand(at) } else { None };
-    let Some(text) = args.value('v').or(operand) else {
-        return Ok(None);
-    };
-    match text.parse() {
-        Ok(-1) => Ok(None),
-        Ok(version) => Ok(Some(version)),
-        Err(_) => Err(Failure::Text(format!("version {text} is not a number"))),
-    }
 }
 
 /// `deleteall path [-b size]` and `rmr path`: leaves first, in transactions; not atomic as a whole.
@@ -145,14 +130,5 @@ async fn delete_batch(shell: &Shell, nodes: &[String]) -> Result<(), Error> {
     shell.client.multi(ops.collect()).await.map(drop)
 }
 
-/// The node and all below it, parents before children.
-pub(super) async fn subtree(shell: &Shell, root: &str) -> Result<Vec<String>, Error> {
-    let mut nodes = vec![root.to_owned()];
-    let mut at = 0;
-    while at < nodes.len() {
-        let children = children_paths(&shell.client, &nodes[at], false).await?;
-        nodes.extend(children);
-        at += 1;
-    }
-    Ok(nodes)
-}
+/// Nodes in one transaction of deleteall.
+const DELETE_BATCH: usize = 1000;

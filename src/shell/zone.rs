@@ -7,11 +7,6 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
-const ZONES_DIR: &str = "/usr/share/zoneinfo";
-const LOCAL_FILE: &str = "/etc/localtime";
-/// The largest zone file is a few KiB; whatever else lies there is not read whole.
-const ZONE_FILE_BYTES_MAX: u64 = 1 << 20;
-
 /// The zone that `TZ` (or its absence) names.
 pub(super) fn local(tz: Option<&OsStr>) -> TimeZone {
     let Some(tz) = tz else {
@@ -31,3 +26,8 @@ fn from_file(path: &Path) -> Option<TimeZone> {
     let bytes = is_zone_sized.then(|| fs::read(path).ok()).flatten()?;
     TimeZone::tzif("local", &bytes).ok()
 }
+
+const ZONES_DIR: &str = "/usr/share/zoneinfo";
+const LOCAL_FILE: &str = "/etc/localtime";
+/// The largest zone file is a few KiB; whatever else lies there is not read whole.
+const ZONE_FILE_BYTES_MAX: u64 = 1 << 20;

@@ -2,23 +2,15 @@
 //! a package, what never stands in the code, that what is shipped is used and what is documented exists.
 //!
 //! The rules are the tables below. A rule that is in the way is discussed and changed here, in the commit that
-//! needs it. Every test shows all violations at once, as `file:line: rule: what to do`.
+//! needs it. `held` holds the repository to them: every test shows all violations at once, as
+//! `file:line: rule: what to do`.
 
+mod held;
 mod planted;
+mod repository;
 mod rules;
 mod source;
 mod suite;
-
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::LazyLock,
-};
-
-use crate::run::{ZKOPS, run};
-use rules::Pure;
-use source::Source;
 
 /// The wings of `src/`: folders whose rooms have rows of their own.
 const WINGS: &[&str] = &["operator", "server", "wire"];
@@ -102,10 +94,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("foldhash", &["replica", "process", "tree"]),
     ("futures-util", IMPURE),
     ("hashbrown", &["replica", "process", "tree"]),
-    ("humantime", &["cli"]),
     ("indicatif", &["report"]),
-    // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given.
-    ("jiff", &["apply", "host", "plan", "process", "shell"]),
+    // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
+    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
     ("russh", &["transport"]),
     ("rustix", &["host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
@@ -211,135 +202,3 @@ const PLACES: &[&str] = &[
 
 /// The list itself, and what cargo writes.
 const PLACES_MAY_STAND_IN: &[&str] = &["tests/it/tidy.rs", "Cargo.lock"];
-
-#[test]
-fn folders_import_only_what_the_table_allows() {
-    let is_code = |name: &String| !["lib.rs", "mod.rs", "name_service.rs"].contains(&name.as_str());
-    let (wings, beside): (Vec<String>, Vec<String>) =
-        entries("src").into_iter().filter(is_code).partition(|name| WINGS.contains(&name.as_str()));
-    let inside = wings.iter().flat_map(|wing| entries(format!("src/{wing}"))).filter(is_code);
-    let rooms = beside.into_iter().chain(inside).collect();
-    let mut violations = rules::rows("IMPORTS", IMPORTS.iter().map(|(room, _)| *room), &rooms);
-    violations.extend(rules::imports(&SOURCES, WINGS, IMPORTS));
-    verdict(violations);
-}
-
-#[test]
-fn the_table_keeps_the_layers_apart() {
-    let may = |folders: &[&str], forbidden: &dyn Fn(&str) -> bool| {
-        let rows = IMPORTS.iter().filter(|(folder, _)| folders.contains(folder));
-        rows.flat_map(|(folder, allowed)| allowed.iter().map(move |other| (*folder, *other)))
-            .filter(|(_, other)| forbidden(other))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(may(WIRE, &|other| !WIRE.contains(&other)), [], "wire imports nothing above it");
-    assert_eq!(may(PURE, &|other| !PURE.contains(&other)), [], "pure folders import only pure folders");
-    assert_eq!(may(SERVER_SIDE, &|other| OPERATOR_SIDE.contains(&other)), [], "the server knows no operator");
-    assert_eq!(
-        may(OPERATOR_SIDE, &|other| SERVER_SIDE.contains(&other)),
-        [],
-        "the operator talks to servers as any client would"
-    );
-}
-
-#[test]
-fn every_package_has_its_owner_and_is_used() {
-    let manifest = text("Cargo.toml");
-    let packages = rules::dependencies(&manifest);
-    let mut violations = rules::rows("PACKAGES", PACKAGES.iter().map(|(package, _)| *package), &packages);
-    violations.extend(rules::packages(&SOURCES, WINGS, PACKAGES));
-    verdict(violations);
-}
-
-#[test]
-fn every_file_says_what_it_is_and_is_short() {
-    verdict(rules::files(&SOURCES, LINES_MAX, LONG));
-}
-
-#[test]
-fn nothing_unfinished_and_no_panic_for_want_of_a_reason() {
-    verdict(rules::forbidden(&SOURCES, FORBIDDEN));
-}
-
-#[test]
-fn tests_wait_for_conditions_and_not_for_luck() {
-    verdict(rules::sleeps(&SOURCES, SLEEPS));
-}
-
-#[test]
-fn pure_folders_are_functions_of_their_arguments() {
-    verdict(rules::pure(
-        &SOURCES,
-        &Pure { wings: WINGS, folders: PURE, paths: IMPURE_PATHS, hasher: "FixedState" },
-    ));
-}
-
-#[test]
-fn every_template_is_built_in_and_every_inventory_is_tested() {
-    let mut violations = rules::included(&SOURCES, &below("templates"), false);
-    violations.extend(rules::included(&SOURCES, &below("inventories"), true));
-    verdict(violations);
-}
-
-#[test]
-fn every_command_of_the_readme_exists() {
-    let help = run(ZKOPS, &["--help"], &[]).ok().stdout;
-    let documents = below("docs").into_iter().filter(|path| path.ends_with(".md"));
-    let violations = documents
-        .chain(["README.md".to_owned()])
-        .flat_map(|path| rules::commands(&path, &text(&path), &rules::verbs(&help)))
-        .collect();
-    verdict(violations);
-}
-
-#[test]
-fn nothing_depends_on_one_machine_or_one_registry() {
-    let texts = below("")
-        .into_iter()
-        .filter(|path| !PLACES_MAY_STAND_IN.contains(&path.as_str()))
-        .filter_map(|path| Some((fs::read_to_string(root().join(&path)).ok()?, path)));
-    verdict(texts.flat_map(|(text, path)| rules::places(&path, &text, PLACES)).collect());
-}
-
-#[track_caller]
-fn verdict(violations: Vec<String>) {
-    assert!(violations.is_empty(), "{} violations\n{}", violations.len(), violations.join("\n"));
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    let files = ["src", "tests", "benches", "fuzz"].into_iter().flat_map(below);
-    source::read(files.filter(|path| path.ends_with(".rs")).map(|path| (path.clone(), text(&path))).collect())
-});
-
-#[track_caller]
-fn text(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// All files below a folder, as paths from the root; none when there is no such folder.
-fn below(folder: &str) -> Vec<String> {
-    let mut files = Vec::new();
-    let mut folders = vec![PathBuf::from(folder)];
-    while let Some(folder) = folders.pop() {
-        for name in entries(&folder).into_iter().filter(|name| name != ".git" && name != "target") {
-            let path = folder.join(name);
-            match root().join(&path).is_dir() {
-                true => folders.push(path),
-                false => files.push(path.to_str().expect("names are UTF-8").to_owned()),
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-fn entries(folder: impl AsRef<Path>) -> BTreeSet<String> {
-    let entries = fs::read_dir(root().join(folder)).into_iter().flatten();
-    entries
-        .map(|entry| entry.expect("a folder can be read").file_name().into_string().expect("names are UTF-8"))
-        .collect()
-}

@@ -15,9 +15,6 @@ use super::{Route, Server};
 pub use mntr::Mntr;
 pub use srvr::{Latency, Srvr};
 
-/// The longest answer taken; `wchc` of a busy server is the largest there is.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
-
 /// Why there is no answer to a word.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -140,6 +137,9 @@ async fn exchange(route: &Route, server: &Server, word: &str) -> Result<String, 
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+/// The longest answer taken; `wchc` of a busy server is the largest there is.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -11,19 +11,6 @@ use super::{Error, Mntr, Mode, Srvr, ask};
 use crate::client::{Route, Server};
 use crate::wire::ids::Zxid;
 
-const LEADER: &str =
-    "Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17 23:21 UTC
-Latency min/avg/max: 0/2.2051/112
-Received: 1790
-Sent: 1801
-Connections: 3
-Outstanding: 0
-Zxid: 0x1200000007
-Mode: leader
-Node count: 11
-Proposal sizes last/min/max: 48/48/92
-";
-
 #[test]
 fn srvr_of_a_leader_is_read_whole() {
     let srvr: Srvr = LEADER.parse().unwrap();
@@ -125,3 +112,16 @@ async fn a_server_that_says_nothing_costs_the_deadline_and_no_more() {
     assert!(matches!(error, Error::Timeout { ms: 50, .. }), "{error}");
     assert!(before.elapsed() < Duration::from_secs(5));
 }
+
+const LEADER: &str =
+    "Zookeeper version: 3.9.3-c26634f34490bb0ea7a09cc51e05ede3b4e320ee, built on 2024-10-17 23:21 UTC
+Latency min/avg/max: 0/2.2051/112
+Received: 1790
+Sent: 1801
+Connections: 3
+Outstanding: 0
+Zxid: 0x1200000007
+Mode: leader
+Node count: 11
+Proposal sizes last/min/max: 48/48/92
+";

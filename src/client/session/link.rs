@@ -9,14 +9,6 @@ use crate::wire::ids::SessionId;
 use crate::wire::jute::{self, Writer};
 use crate::wire::proto::{ConnectRequest, ConnectResponse, EventState};
 
-/// Something is sent at least this often, whatever the timeout (§12).
-const PING_INTERVAL_MS_MAX: u64 = 10_000;
-/// Pings go out this much early once the line has been quiet as long.
-const PING_EARLY_MS: u64 = 1_000;
-/// First and longest interval between two `isro` questions (§9.1).
-const PROBE_INTERVAL_MS_MIN: u64 = 100;
-const PROBE_INTERVAL_MS_MAX: u64 = 60_000;
-
 impl Session {
     /// When [`super::Input::Tick`] is wanted next.
     pub fn deadline_ms(&self) -> u64 {
@@ -265,3 +257,11 @@ impl Session {
         self.last_sent_ms.saturating_add(quiet_ms.min(PING_INTERVAL_MS_MAX))
     }
 }
+
+/// Something is sent at least this often, whatever the timeout (§12).
+const PING_INTERVAL_MS_MAX: u64 = 10_000;
+/// Pings go out this much early once the line has been quiet as long.
+const PING_EARLY_MS: u64 = 1_000;
+/// First and longest interval between two `isro` questions (§9.1).
+const PROBE_INTERVAL_MS_MIN: u64 = 100;
+const PROBE_INTERVAL_MS_MAX: u64 = 60_000;

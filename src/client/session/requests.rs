@@ -10,9 +10,6 @@ use crate::wire::proto::{
     ErrorCode, EventState, OpCode, ReplyHeader, Request, RequestHeader, Response, WatcherEvent, xid,
 };
 
-/// How long the answer to closeSession is waited for; the servers expire the session anyway.
-const CLOSE_WAIT_MS: u64 = 5_000;
-
 /// One identity: sent on every connection, before anything else.
 #[derive(Debug)]
 pub(super) struct Auth {
@@ -297,3 +294,6 @@ fn frame(xid: i32, request: &Request) -> Bytes {
     w.close_frame(mark);
     w.finish()
 }
+
+/// How long the answer to closeSession is waited for; the servers expire the session anyway.
+const CLOSE_WAIT_MS: u64 = 5_000;

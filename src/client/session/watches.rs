@@ -7,9 +7,6 @@ use crate::wire::ids::Zxid;
 use crate::wire::jute::Str;
 use crate::wire::proto::{AddWatchMode, EventType, Request, SetWatches, WatcherType, path};
 
-/// Path bytes in one setWatches request: far below the smallest usual frame limit (§12).
-const BATCH_BYTES_MAX: usize = 128 << 10;
-
 /// A watch that a request leaves behind when it succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watch {
@@ -134,3 +131,6 @@ impl Batch {
         }
     }
 }
+
+/// Path bytes in one setWatches request: far below the smallest usual frame limit (§12).
+const BATCH_BYTES_MAX: usize = 128 << 10;

@@ -120,7 +120,7 @@ fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<(String, Stri
     let key = entry.key.value.as_str();
     let owned = OWNED.iter().find(|(owned, _)| *owned == key);
     if owned.is_some() || key.starts_with("server.") {
-        let instead = owned.map_or("a node under `nodes:`", |(_, instead)| instead);
+        let instead = owned.map_or("a member under `nodes:`", |(_, instead)| instead);
         findings
             .error("owned-key", entry.key.span, format!("`{key}` is written by deploy itself"), "not here")
             .help(format!("set {instead}"));

@@ -44,10 +44,5 @@ pub fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Find
     }
 }
 
-/// The name nearest to `typed` among the members', for a command that names one.
-pub fn did_you_mean<'a>(cluster: &'a Cluster, typed: &str) -> Option<&'a str> {
-    suggest::nearest(typed, cluster.members.iter().map(|member| member.name.as_str()))
-}
-
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ pub(super) fn cluster(value: &Value, findings: &mut Findings<'_>) -> Option<Clus
     let nodes = fields.take("nodes");
     fields.finish(findings);
     let Some(nodes) = nodes else {
-        findings.error("no-nodes", Span { start: 0, end: 0 }, "the inventory names no nodes", "").help(
+        findings.error("no-nodes", Span { start: 0, end: 0 }, "the inventory names no members", "").help(
             "the shortest inventory is one line: nodes: [192.168.17.130, 192.168.17.131, 192.168.17.132]",
         );
         return None;
@@ -60,7 +60,7 @@ fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Fin
     match &value.data {
         Data::List(items) => {
             let nodes = items.iter().enumerate().filter_map(|(at, item)| {
-                let host = word(item, "a node", findings)?;
+                let host = word(item, "a member", findings)?;
                 let id = Spanned { value: at as i64 + 1, span: item.span };
                 let name = Spanned { value: format!("node-{}", at + 1), span: item.span };
                 finish_node(cluster, name, id, host, defaults.clone(), findings)
@@ -69,7 +69,7 @@ fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Fin
         }
         Data::Map(entries) => {
             let nodes = entries.iter().filter_map(|entry| {
-                check_name("node", &entry.key, findings);
+                check_name("member", &entry.key, findings);
                 read_node(cluster, &entry.key, &entry.value, defaults, findings)
             });
             nodes.collect()
@@ -90,7 +90,7 @@ fn read_node(
     defaults: &Layer,
     findings: &mut Findings<'_>,
 ) -> Option<Placed> {
-    let mut fields = Fields::of(value, "a node", findings)?;
+    let mut fields = Fields::of(value, "a member", findings)?;
     let id_given = fields.take("id").is_some();
     let id = fields.number("id", 1..=255, findings);
     let ip_given = fields.take("ip").is_some();
@@ -103,7 +103,7 @@ fn read_node(
                 .error(
                     "missing-key",
                     name.span,
-                    format!("node `{}` has no `{key}`", shorten(&name.value)),
+                    format!("member `{}` has no `{key}`", shorten(&name.value)),
                     "",
                 )
                 .help(format!("add `{example}`: ids and addresses are never guessed"));
@@ -117,12 +117,12 @@ fn finish_node(
     name: Spanned<String>,
     id: Spanned<i64>,
     host: Spanned<String>,
-    layer: Layer,
+    mut layer: Layer,
     findings: &mut Findings<'_>,
 ) -> Option<Placed> {
     if !rules::is_host(&host.value) {
         findings.error("address", host.span, format!("`{}` is no address", shorten(&host.value)), "").help(
-            "write an IPv4 or IPv6 address, or a host name that every node resolves; no port, no scheme",
+            "write an IPv4 or IPv6 address, or a host name that every member resolves; no port, no scheme",
         );
         return None;
     }
@@ -159,31 +159,30 @@ fn finish_node(
         quorum: port(&layer.quorum, QUORUM_PORT),
         election: port(&layer.election, ELECTION_PORT),
     };
-    let connection = if local {
-        Connection::Local
-    } else {
-        Connection::Ssh(SshSettings {
-            user: layer.user,
-            port: layer.ssh_port,
-            key: layer.key,
-            known_hosts: layer.known_hosts,
-            jump: layer.jump,
-            sudo: layer.sudo.and_then(|sudo| sudo.value),
-        })
-    };
     let member = Member {
         name: name.value,
         id: ServerId(id.value),
         host: host.value,
-        connection,
         role: layer.role.unwrap_or(Role::Participant),
         ports,
         install_dir,
         data_dir,
         data_log_dir,
-        zoo: layer.zoo,
+        zoo: std::mem::take(&mut layer.zoo),
+        connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };
     Some(Placed { member, at })
+}
+
+fn ssh(layer: Layer) -> SshSettings {
+    SshSettings {
+        user: layer.user,
+        port: layer.ssh_port,
+        key: layer.key,
+        known_hosts: layer.known_hosts,
+        jump: layer.jump,
+        sudo: layer.sudo.and_then(|sudo| sudo.value),
+    }
 }
 
 /// The name of a cluster whose file gives none.

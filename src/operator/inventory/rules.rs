@@ -58,29 +58,27 @@ pub(super) fn check(placed: &[Placed], nodes: Span, findings: &mut Findings<'_>)
     if voters == 0 {
         let label = if observers > 0 { "observers only" } else { "" };
         findings
-            .error("no-voters", nodes, "no node is a participant", label)
-            .help("make at least one node `role: participant`");
+            .error("no-voters", nodes, "no member is a voter", label)
+            .help("make at least one member `role: participant`");
     } else if voters == 1 && observers > 0 {
         findings
-            .error("lone-voter", nodes, "one participant cannot have observers", "")
-            .help("an ensemble has at least two participants, better three");
+            .error("lone-voter", nodes, "one voter cannot have observers", "")
+            .help("an ensemble has at least two voters, better three");
     } else if voters == 1 {
         findings
-            .warning("lone-voter", nodes, "one participant: no failure is survived", "")
-            .help("three participants survive the loss of one");
+            .warning("lone-voter", nodes, "one voter: no failure is survived", "")
+            .help("three voters survive the loss of one");
     } else if voters % 2 == 0 {
         let (survives, odd) = ((voters - 1) / 2, voters - 1);
-        findings.warning("even-voters", nodes, format!("{voters} participants: an even number"), "").help(
-            format!(
-                "{voters} survive the loss of {survives}, and so do {odd}: add one, or make one an observer"
-            ),
-        );
+        findings.warning("even-voters", nodes, format!("{voters} voters: an even number"), "").help(format!(
+            "{voters} survive the loss of {survives}, and so do {odd}: add one, or make one an observer"
+        ));
     } else if voters > VOTERS_MAX_WISE {
         findings
             .warning(
                 "many-voters",
                 nodes,
-                format!("{voters} participants: every write waits for {}", voters / 2 + 1),
+                format!("{voters} voters: every write waits for {}", voters / 2 + 1),
                 "",
             )
             .help("make some of them observers");
@@ -119,7 +117,7 @@ fn check_pair(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
                 let help = match explicit {
                     true => "give each its own ports",
                     false => {
-                        "two nodes on one address need ports of their own (`ports: { client: …, quorum: …, election: … }`); \
+                        "two members on one address need ports of their own (`ports: { client: …, quorum: …, election: … }`); \
                               if they are two hosts, one address is mistyped"
                     }
                 };

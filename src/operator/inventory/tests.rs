@@ -166,7 +166,7 @@ fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
         "orders.yml:1:1",
         "`ssh` has no key `prot`",
         "did you mean `port`?",
-        "a node has no key `rol`",
+        "a member has no key `rol`",
         "did you mean `role`?",
         "`a` and `b` have the same id 1",
         "first here",

@@ -270,7 +270,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.budget.get().checked_sub(1) {
             Some(left) => self.budget.set(left),
-            None => return Err(de::Error::custom("node limit exceeded")),
+            None => return Err(de::Error::custom("more values than an inventory has")),
         }
         deserializer.deserialize_any(self)
     }

@@ -11,12 +11,6 @@ use tera::{Context, Tera};
 
 use crate::operator::inventory::{Cluster, Member, Role};
 
-const ZOO_CFG: &str = include_str!("../../../templates/zoo.cfg.tera");
-const UNIT: &str = include_str!("../../../templates/zkops.service.tera");
-
-/// Words that status and repair ask for, and those that people expect to work.
-const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs";
-
 /// Why a file cannot be rendered: a template of ours is wrong, which its tests would have shown.
 #[derive(Debug, thiserror::Error)]
 #[error("template {template}: {why}")]
@@ -136,6 +130,12 @@ fn address(member: &Member) -> String {
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\")
 }
+
+const ZOO_CFG: &str = include_str!("../../../templates/zoo.cfg.tera");
+const UNIT: &str = include_str!("../../../templates/zkops.service.tera");
+
+/// Words that status and repair ask for, and those that people expect to work.
+const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs";
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,6 @@
 use super::{Paths, unit, unit_name, zoo_cfg};
 use crate::operator::inventory::parse;
 
-const INVENTORY: &str = "cluster: orders\nzoo: { tickTime: 1000, maxClientCnxns: 200 }\nnodes:\n  \
-    node-1: { id: 1, ip: 192.168.17.130 }\n  node-2: { id: 2, ip: 192.168.17.131 }\n  \
-    node-3: { id: 3, ip: 192.168.17.132 }\n  branch: { id: 9, ip: 'fd00::9', role: observer, data_log_dir: '/export/log/zk\\log' }\n";
-
 fn paths(log: Option<&str>) -> Paths {
     Paths {
         binary: "/export/server/zkops/bin/zkops".into(),
@@ -74,3 +70,7 @@ fn members_that_share_a_host_have_units_of_their_own() {
         parse("local.yml", include_str!("../../../inventories/local.yml")).expect("it is valid");
     assert_eq!(unit_name(&cluster, &cluster.members[1]), "zkops-local-node-2");
 }
+
+const INVENTORY: &str = "cluster: orders\nzoo: { tickTime: 1000, maxClientCnxns: 200 }\nnodes:\n  \
+    node-1: { id: 1, ip: 192.168.17.130 }\n  node-2: { id: 2, ip: 192.168.17.131 }\n  \
+    node-3: { id: 3, ip: 192.168.17.132 }\n  branch: { id: 9, ip: 'fd00::9', role: observer, data_log_dir: '/export/log/zk\\log' }\n";

@@ -100,7 +100,7 @@ pub struct Machine(pub u16);
 
 impl Machine {
     /// Of a program's first bytes.
-    pub fn of_elf(bytes: &[u8]) -> Option<Machine> {
+    pub(super) fn of_elf(bytes: &[u8]) -> Option<Machine> {
         let header = bytes.get(..20)?;
         let raw = [header[18], header[19]];
         match (header.starts_with(b"\x7fELF"), header[5]) {
@@ -111,7 +111,7 @@ impl Machine {
     }
 
     /// What `uname -m` says; `None` for a name that we do not know (then only running it tells).
-    pub fn of_uname(name: &str) -> Option<Machine> {
+    pub(super) fn of_uname(name: &str) -> Option<Machine> {
         MACHINES.iter().find(|(_, names)| names.contains(&name)).map(|(number, _)| Machine(*number))
     }
 

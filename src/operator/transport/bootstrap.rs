@@ -8,10 +8,11 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::binary::{LocalBinary, Machine, gzip};
+use super::binary::{LocalBinary, Machine};
 use super::connection::Connection;
 use super::error::{Error, Fault};
-use super::exec::{ExecOutput, Status, Stdin, last_lines};
+use super::exec::{ExecOutput, Stdin, last_lines};
+use super::status::Status;
 
 /// Called with (compressed bytes sent so far, compressed bytes in all).
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
@@ -73,12 +74,9 @@ impl Connection {
         Ok(Bootstrapped { uploaded: true, bytes_sent, path: install.path.clone() })
     }
 
-    /// Writes one file from its gzip: verified against `sha256` of the uncompressed content,
-    /// synced, renamed over `path`. Missing directories are made (mode 0755).
-    ///
-    /// # Errors
-    /// [`Error::Install`] with the [`Fault`]; errors of the connection.
-    pub async fn upload(
+    /// The push alone, of any content: what tests break on its way.
+    #[cfg(test)]
+    pub(super) async fn upload(
         &self,
         compressed: Bytes,
         path: &str,
@@ -282,14 +280,6 @@ pub(super) fn noexec_mount(path: &str, mounts: &str) -> Option<String> {
     }
     let (point, options) = best?;
     options.split(',').any(|option| option == "noexec").then(|| format!("{point} is mounted noexec"))
-}
-
-/// The gzip of a small file, for [`Connection::upload`].
-///
-/// # Errors
-/// [`Error::Local`] if compressing fails.
-pub fn compress(content: &[u8]) -> Result<Bytes, Error> {
-    gzip(content).map_err(|e| Error::local("this machine", "compressing a file", e))
 }
 
 fn arguments<'a>(first: &[&'a str], prove: &'a [String]) -> Vec<&'a str> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::exec::Status;
+use super::status::Status;
 
 /// A failure to reach a host or to do something on it. Cloneable: hosts behind one jump
 /// host share the failure of its connection.
@@ -79,11 +79,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The host was never reached at all (exit code 7), as opposed to reached and refused.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. } | Error::Timeout { .. } | Error::Lost { .. })
-    }
-
     pub(super) fn setting(host: &str, what: impl Into<String>, why: impl fmt::Display) -> Error {
         Error::Setting { host: host.into(), what: what.into(), why: why.to_string() }
     }

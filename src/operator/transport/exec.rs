@@ -15,30 +15,8 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::patience::bound;
+use super::status::Status;
 use super::target::Escalation;
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    Code(i32),
-    /// Killed by a signal; the name without SIG (`TERM`).
-    Signal(String),
-}
-
-impl Status {
-    pub fn success(&self) -> bool {
-        *self == Status::Code(0)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Status::Code(code) => write!(f, "exit status {code}"),
-            Status::Signal(name) => write!(f, "signal {name}"),
-        }
-    }
-}
 
 /// A finished command. Each stream is cut at [`OUTPUT_MAX`] bytes; the command still ran to its end.
 #[derive(Debug, Clone)]
@@ -55,7 +33,7 @@ impl ExecOutput {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub fn stderr_text(&self) -> String {
+    pub(super) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
@@ -77,7 +55,7 @@ impl ExecOutput {
 }
 
 /// Bytes kept of each of stdout and stderr.
-pub const OUTPUT_MAX: usize = 4 << 20;
+pub(super) const OUTPUT_MAX: usize = 4 << 20;
 
 /// Collects a stream up to [`OUTPUT_MAX`].
 #[derive(Debug, Default)]
@@ -141,7 +119,7 @@ pub struct Stream {
 
 impl Stream {
     /// What the command has said on stderr lately, for error messages.
-    pub fn stderr_tail(&self) -> String {
+    pub(super) fn stderr_tail(&self) -> String {
         self.stderr.text()
     }
 
@@ -238,15 +216,6 @@ impl Stdin<'_> {
     }
 }
 
-/// Measured: 32 KiB pieces cost 28 % more, 1 MiB gains nothing.
-const CHUNK: usize = 256 << 10;
-/// Enough for a panic message with its backtrace.
-const TAIL_MAX: usize = 16 << 10;
-/// Characters of a command line that a message shows.
-const COMMAND_SHOWN_MAX: usize = 100;
-/// Lines of evidence that an error message shows.
-const LINES_MAX: usize = 20;
-
 /// The end of a text, as evidence in a message.
 pub(super) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
@@ -300,6 +269,15 @@ pub(super) fn sudo_refusal(escalation: &Escalation, output: &ExecOutput) -> Opti
     };
     stderr.lines().find(refused).map(str::to_string)
 }
+
+/// Measured: 32 KiB pieces cost 28 % more, 1 MiB gains nothing.
+const CHUNK: usize = 256 << 10;
+/// Enough for a panic message with its backtrace.
+const TAIL_MAX: usize = 16 << 10;
+/// Characters of a command line that a message shows.
+const COMMAND_SHOWN_MAX: usize = 100;
+/// Lines of evidence that an error message shows.
+const LINES_MAX: usize = 20;
 
 /// Only these: sudo also warns (`unable to resolve host`) while it does what it should.
 const SUDO_REFUSALS: [&str; 3] = ["password is required", "terminal is required", "must have a tty"];

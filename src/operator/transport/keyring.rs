@@ -31,16 +31,6 @@ pub enum Question {
     Password { user: String, host: String, attempt: u32 },
 }
 
-/// Nobody to ask: every encrypted key counts as locked.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoPrompt;
-
-impl Prompt for NoPrompt {
-    fn ask(&self, _question: &Question) -> Option<Secret> {
-        None
-    }
-}
-
 pub(super) struct Keyring {
     prompt: Arc<dyn Prompt>,
     /// Held while a human is asked, so that two questions never mix on one terminal.

@@ -288,7 +288,7 @@ fn lock(file: &File) -> io::Result<()> {
 }
 
 /// Appends on a line of its own even if the file's last line was left unfinished.
-pub(super) fn append_line(file: &mut File, line: &str) -> io::Result<()> {
+fn append_line(file: &mut File, line: &str) -> io::Result<()> {
     let mut text = String::new();
     if file.metadata()?.len() > 0 && file.metadata()?.is_file() {
         let mut last = [0u8];

@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::Error;
-use super::exec::{Capture, ExecOutput, Status, Stdin, Stream, Tail};
+use super::exec::{Capture, ExecOutput, Stdin, Stream, Tail};
 use super::patience::bound;
+use super::status::Status;
 
 /// Runs `words` to its end.
 pub(super) async fn exec(

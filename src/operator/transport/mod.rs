@@ -12,7 +12,7 @@
 //! | `connection` | an open connection: commands and streams |
 //! | `tunnel` | TCP connections carried by an SSH connection |
 //! | `session`, `local` | the two ways underneath |
-//! | `exec` | command lines, their output, their streams |
+//! | `exec`, `status` | command lines, their output and streams, how they end |
 //! | `binary`, `bootstrap` | our own binary and how it gets onto a host |
 //! | `clock` | how far a host's clock is off |
 //! | `key_setup` | installing a key with a password |
@@ -34,18 +34,20 @@ mod local;
 mod patience;
 mod session;
 mod ssh_config;
+mod status;
 mod target;
 mod tunnel;
 
 pub use binary::{LocalBinary, Machine};
-pub use bootstrap::{Bootstrapped, Install, Progress, compress};
+pub use bootstrap::{Bootstrapped, Install, Progress};
 pub use clock::ClockOffset;
 pub use connection::Connection;
 pub use dialer::{Dialer, Settings};
 pub use error::{Error, Fault, Tried};
-pub use exec::{Ending, ExecOutput, OUTPUT_MAX, Status, Stream, quote};
+pub use exec::{Ending, ExecOutput, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
-pub use keyring::{NoPrompt, Prompt, Question, Secret};
+pub use keyring::{Prompt, Question, Secret};
+pub use status::Status;
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 pub use tunnel::Tunnel;
 

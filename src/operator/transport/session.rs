@@ -15,9 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::error::{Error, printable};
-use super::exec::{Capture, ExecOutput, Status, Stdin, Stream, Tail};
+use super::exec::{Capture, ExecOutput, Stdin, Stream, Tail};
 use super::known_hosts::HostKeys;
 use super::patience::bound;
+use super::status::Status;
 
 /// A logged-in connection. Dropping it closes it.
 pub(super) struct Session {

@@ -57,6 +57,7 @@ impl History {
         self.entries.push_back((zxid, digest));
     }
 
+    #[cfg(test)]
     pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = (Zxid, u64)> + '_ {
         self.entries.iter().copied()
     }

@@ -53,7 +53,7 @@ pub use prepare::PrepareContext;
 pub use read::Children;
 pub use state::{Settings, Tree};
 pub use txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest, TxnHeader};
-pub use txn_codec::TXN_HEADER_LEN;
+use txn_codec::TXN_HEADER_LEN;
 
 #[cfg(test)]
 mod tests;

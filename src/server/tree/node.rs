@@ -127,7 +127,7 @@ impl Node {
     }
 
     /// Everything below `/zookeeper` is left out of the tree digest (disk-format §10).
-    pub(super) fn is_outside_digest(&self) -> bool {
+    fn is_outside_digest(&self) -> bool {
         self.name_len_and_flags & FLAG_OUTSIDE_DIGEST != 0
     }
 

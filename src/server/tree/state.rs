@@ -128,7 +128,8 @@ impl Tree {
     }
 
     /// Digests after every 128th zxid, oldest first, at most 1024.
-    pub fn digest_history(&self) -> impl ExactSizeIterator<Item = (Zxid, u64)> + '_ {
+    #[cfg(test)]
+    pub(super) fn digest_history(&self) -> impl ExactSizeIterator<Item = (Zxid, u64)> + '_ {
         self.history.entries()
     }
 
@@ -177,7 +178,8 @@ impl Tree {
 
     /// Sessions that own ephemerals without being in the session table: none unless the servers'
     /// settings differ or the data comes from old servers. The leader should close them.
-    pub fn orphaned_sessions(&self) -> Vec<SessionId> {
+    #[cfg(test)]
+    pub(super) fn orphaned_sessions(&self) -> Vec<SessionId> {
         self.sessions.owners().filter(|id| !self.sessions.timeouts_ms.contains_key(id)).collect()
     }
 
@@ -233,13 +235,7 @@ impl Tree {
     }
 
     /// Adds a node under a parent that exists; `None` when it does not, or the path names no child.
-    pub(super) fn add_node(
-        &mut self,
-        path: &str,
-        data: Option<&[u8]>,
-        stat: StoredStat,
-        acl: AclRef,
-    ) -> Option<NodeId> {
+    fn add_node(&mut self, path: &str, data: Option<&[u8]>, stat: StoredStat, acl: AclRef) -> Option<NodeId> {
         let (parent, _) = super::nodes::split(path)?;
         let parent = self.nodes.find(parent)?;
         let owner = self.owner(&stat);

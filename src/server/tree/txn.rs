@@ -103,7 +103,8 @@ pub enum CreatedNode {
 
 impl TxnBody {
     /// True for a failed request and for a multi one of whose ops failed.
-    pub fn is_failure(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_failure(&self) -> bool {
         match self {
             TxnBody::Error(_) => true,
             TxnBody::Multi(ops) => ops.iter().any(|op| matches!(op.body, TxnBody::Error(_))),

@@ -10,7 +10,7 @@ use crate::wire::jute::{Error, Reader, Result, Writer};
 use crate::wire::proto::{Acl, OpCode};
 
 /// Bytes of a header.
-pub const TXN_HEADER_LEN: usize = 32;
+pub(super) const TXN_HEADER_LEN: usize = 32;
 /// Bytes of a trailer.
 pub(super) const DIGEST_LEN: usize = 12;
 /// The least bytes a sub-transaction takes: a kind and a length.

@@ -10,13 +10,13 @@ use crate::wire::jute::{self, Reader, Writer};
 
 /// The longest `data` of a packet, in bytes: `jute.maxbuffer` + `…extrasize` of the reference (§0).
 /// A transaction longer than this must never be proposed (TRAP Q1).
-pub const DATA_MAX: usize = 2_097_150;
+pub(super) const DATA_MAX: usize = 2_097_150;
 /// The longest whole packet: the data, and as much again for the ids of a forwarded request.
-pub const PACKET_MAX: usize = 2 * DATA_MAX;
+const PACKET_MAX: usize = 2 * DATA_MAX;
 /// The most ids on one packet: a client has one per authentication scheme it used, a handful.
-pub const AUTH_IDS_MAX: usize = 1024;
+const AUTH_IDS_MAX: usize = 1024;
 /// The only learner protocol version spoken since 3.4 (§2.1).
-pub const PROTOCOL_VERSION: i32 = 0x10000;
+pub(super) const PROTOCOL_VERSION: i32 = 0x10000;
 /// The string (as jute ustring) that closes the snapshot stream after SNAP (§2.5).
 pub const SNAPSHOT_SIGNATURE: &str = "BenWasHere";
 
@@ -135,7 +135,7 @@ pub fn take_packet(buffer: &mut BytesMut) -> Result<Option<Packet>, FrameError> 
 
 /// The length of the first packet in `bytes`; `None` while too few bytes are there to tell or to
 /// hold it. An error as soon as a length field is out of bounds, before anything is allocated.
-pub fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+pub(super) fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     const FIXED: usize = 4 + 8;
     let mut at = FIXED;
     match skip_buffer(bytes, &mut at, "packet data")? {

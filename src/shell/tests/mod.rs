@@ -14,8 +14,6 @@ use super::run::{Surroundings, run_in};
 use super::{Input, Io};
 use crate::client::fake::Fake;
 
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// What a shell said.
 #[derive(Clone, Default)]
 struct Said {
@@ -90,8 +88,6 @@ async fn script(fake: &Fake, lines: &str) -> (i32, Said) {
     (code, said)
 }
 
-const CONNECTED: &str = "\nWATCHER::\n\nWatchedEvent state:SyncConnected type:None path:null\n";
-
 /// A script must say exactly this on both streams together, and exit so.
 async fn check(fake: &Fake, lines: &str, expected: &str, code: i32) {
     let (exit, said) = script(fake, lines).await;
@@ -110,3 +106,7 @@ async fn once(fake: &Fake, command: &[&str]) -> (i32, String, String) {
     let rest = err.strip_prefix(&format!("Connecting to {server}\n")).unwrap().to_owned();
     (code, said.out(), rest)
 }
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const CONNECTED: &str = "\nWATCHER::\n\nWatchedEvent state:SyncConnected type:None path:null\n";

@@ -19,15 +19,12 @@ pub use acl::{Acl, Id, Perms, digest_id};
 pub use connect::{ConnectRequest, ConnectResponse, session_password};
 pub use error_code::ErrorCode;
 pub use mode::{CreateMode, Owner, TTL_MS_MAX};
-pub use multi::{MULTI_HEADER_LEN, MultiResult, decode_multi_response, encode_multi_response};
+pub use multi::MultiResult;
 pub use op::OpCode;
 pub use reply::{ReplyHeader, Response};
 pub use request::{CreateRequest, Request, RequestHeader, SetWatches};
 pub use stat::Stat;
 pub use watch::{AddWatchMode, EventState, EventType, WatcherEvent, WatcherType};
-
-/// The largest frame body a server accepts by default, `jute.maxbuffer` (§1.2).
-pub const FRAME_LEN_MAX_DEFAULT: usize = 0xfffff;
 
 /// Reserved xids (§1.6).
 pub mod xid {

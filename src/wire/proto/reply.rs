@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Acl, MultiResult, OpCode, Stat, decode_multi_response, encode_multi_response};
+use super::{Acl, MultiResult, OpCode, Stat, multi};
 use crate::wire::ids::Zxid;
 use crate::wire::jute::{Error, Reader, Result, Str, Writer};
 
@@ -89,7 +89,7 @@ impl Response {
                 encode_names(names, w);
                 stat.encode(w);
             }
-            Response::Multi(results) => encode_multi_response(results, w),
+            Response::Multi(results) => multi::encode_response(results, w),
             Response::Number(number) => w.int(*number),
             Response::WhoAmI(users) => {
                 w.count(users.len());
@@ -122,7 +122,7 @@ impl Response {
             OpCode::GetChildren | OpCode::GetEphemerals => Response::Names(decode_names(r)?),
             OpCode::GetChildren2 => Response::Children2 { names: decode_names(r)?, stat: Stat::decode(r)? },
             OpCode::Sync => Response::Path(r.text()?),
-            OpCode::Multi | OpCode::MultiRead => Response::Multi(decode_multi_response(r)?),
+            OpCode::Multi | OpCode::MultiRead => Response::Multi(multi::decode_response(r)?),
             OpCode::GetAllChildrenNumber | OpCode::AddWatch => Response::Number(r.int()?),
             OpCode::WhoAmI => {
                 Response::WhoAmI(r.vector(8, |r| Ok((r.text()?, r.text()?)))?.unwrap_or_default())

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::multi::{decode_multi, encode_multi};
-use super::{Acl, OpCode};
+use super::{Acl, CreateMode, OpCode, multi};
 use crate::wire::ids::Zxid;
 use crate::wire::jute::{Error, Reader, Result, Str, Writer};
 
@@ -31,7 +30,7 @@ pub struct CreateRequest {
     pub path: Str,
     pub data: Option<Bytes>,
     pub acl: Option<Vec<Acl>>,
-    /// Unchecked: see [`super::CreateMode::from_flags`].
+    /// Unchecked: see [`CreateMode::from_flags`].
     pub flags: i32,
     pub ttl_ms: Option<i64>,
 }
@@ -276,4 +275,46 @@ impl SetWatches {
             list.iter().for_each(|path| w.string(path));
         }
     }
+}
+
+/// The ops of a multi or multiRead, each behind its header (§2.7, §2.8).
+fn decode_multi(r: &mut Reader, multi: OpCode) -> Result<Vec<Request>> {
+    multi::decode(r, |kind, r| match (multi, OpCode::from_code(kind)) {
+        (OpCode::Multi, Some(OpCode::Create)) => plain_create(r, Request::Create),
+        (OpCode::Multi, Some(OpCode::Create2)) => plain_create(r, Request::Create2),
+        (OpCode::Multi, Some(OpCode::CreateContainer)) => plain_create(r, Request::CreateContainer),
+        (OpCode::Multi, Some(OpCode::CreateTtl)) => ttl_create(r),
+        (OpCode::Multi, Some(op @ (OpCode::Delete | OpCode::SetData | OpCode::Check)))
+        | (OpCode::MultiRead, Some(op @ (OpCode::GetData | OpCode::GetChildren))) => Request::decode(op, r),
+        _ => Err(Error::Value { what: "op in a multi", value: kind.into() }),
+    })
+}
+
+/// Types 1, 15 and 19 in a multi: flags must be 0–4, and 4 makes a container (§2.7).
+fn plain_create(r: &mut Reader, kind: fn(CreateRequest) -> Request) -> Result<Request> {
+    let create = CreateRequest::decode(r, false)?;
+    match CreateMode::from_flags(create.flags) {
+        Some(CreateMode::Container) => Ok(Request::CreateContainer(create)),
+        Some(mode) if !mode.is_ttl() => Ok(kind(create)),
+        _ => Err(Error::Value { what: "create flags in a multi", value: create.flags.into() }),
+    }
+}
+
+/// Type 21 with other than TTL flags becomes a plain create (or container), its ttl dropped (§2.7).
+fn ttl_create(r: &mut Reader) -> Result<Request> {
+    let create = CreateRequest::decode(r, true)?;
+    match CreateMode::from_flags(create.flags) {
+        Some(mode) if mode.is_ttl() => Ok(Request::CreateTtl(create)),
+        Some(CreateMode::Container) => Ok(Request::CreateContainer(CreateRequest { ttl_ms: None, ..create })),
+        Some(_) => Ok(Request::Create(CreateRequest { ttl_ms: None, ..create })),
+        None => Err(Error::Value { what: "create flags in a multi", value: create.flags.into() }),
+    }
+}
+
+pub(super) fn encode_multi(requests: &[Request], w: &mut Writer) {
+    for request in requests {
+        multi::header(w, request.op().code(), -1);
+        request.encode(w);
+    }
+    multi::end(w);
 }

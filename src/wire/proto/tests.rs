@@ -131,7 +131,7 @@ fn a_multi_retypes_creates_by_their_flags_and_refuses_reads() {
     let create = |flags, ttl_ms| CreateRequest { path: "/a".into(), data: None, acl: None, flags, ttl_ms };
     let decode = |requests: Vec<Request>| {
         let mut w = Writer::new();
-        multi::encode_multi(&requests, &mut w);
+        request::encode_multi(&requests, &mut w);
         Request::decode(OpCode::Multi, &mut Reader::new(w.finish()))
     };
     assert_eq!(
@@ -159,10 +159,10 @@ fn a_null_id_is_an_empty_one() {
 fn a_failed_multi_answers_with_typed_errors() {
     let results = vec![MultiResult::Error(0), MultiResult::Error(-101), MultiResult::Error(-2)];
     let mut w = Writer::new();
-    encode_multi_response(&results, &mut w);
+    multi::encode_response(&results, &mut w);
     let bytes = w.finish();
     assert_eq!(hex(&bytes[..13]), "ffffffff000000000000000000");
-    assert_eq!(decode_multi_response(&mut Reader::new(bytes)), Ok(results));
+    assert_eq!(multi::decode_response(&mut Reader::new(bytes)), Ok(results));
 }
 
 proptest! {

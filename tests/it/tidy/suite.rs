@@ -1,6 +1,7 @@
 //! What `tests/run` says at its end is what its parts said, and a day without a failure is a good one.
 
-use super::{root, run};
+use super::repository::root;
+use crate::run::run;
 
 /// Runs `parts` as `tests/run` does, strict shell and all: the closing line and the exit code.
 fn closing(parts: &str) -> (String, i32) {

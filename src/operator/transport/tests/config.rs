@@ -55,9 +55,6 @@ fn check(config: &str, target: &SshTarget, expected: &str) {
     assert_eq!(show(&Home::with(config).resolve(target)), expected);
 }
 
-const KNOWN: &str = "known /h/.ssh/known_hosts /h/.ssh/known_hosts2 /etc/global";
-const KEYS: &str = "keys /h/.ssh/id_ed25519 /h/.ssh/id_ecdsa /h/.ssh/id_rsa";
-
 #[test]
 fn without_a_file_ssh_defaults_hold() {
     let config =
@@ -153,3 +150,6 @@ fn known_hosts_none_leaves_the_global_file() {
         &format!("me@a:22 {KEYS} known /etc/global"),
     );
 }
+
+const KNOWN: &str = "known /h/.ssh/known_hosts /h/.ssh/known_hosts2 /etc/global";
+const KEYS: &str = "keys /h/.ssh/id_ed25519 /h/.ssh/id_ecdsa /h/.ssh/id_rsa";

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::keyring::{NoPrompt, Prompt, Question, Secret};
+use crate::operator::transport::keyring::{Prompt, Question, Secret};
 use crate::operator::transport::target::{SshTarget, Target};
 
 /// Generous: the machine may be busy. Tests that wait for it have failed.
@@ -358,4 +358,14 @@ pub(super) fn program(lab: &Lab, name: &str, noise: usize) -> PathBuf {
     let path = lab.path(name);
     fs::write(&path, bytes).unwrap();
     path
+}
+
+/// Nobody to ask: every encrypted key counts as locked.
+#[derive(Debug)]
+struct NoPrompt;
+
+impl Prompt for NoPrompt {
+    fn ask(&self, _question: &Question) -> Option<Secret> {
+        None
+    }
 }

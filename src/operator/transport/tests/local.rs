@@ -12,15 +12,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::lab::{eventually, soon};
-use crate::operator::transport::binary::{LocalBinary, Machine};
+use crate::operator::transport::binary::{LocalBinary, Machine, gzip};
 use crate::operator::transport::bootstrap::{
-    Bootstrapped, Install, compress, noexec_mount, not_running, wrote_nothing,
+    Bootstrapped, Install, noexec_mount, not_running, wrote_nothing,
 };
 use crate::operator::transport::clock::{Answer, offset};
 use crate::operator::transport::connection::Connection;
 use crate::operator::transport::error::{Error, Fault};
-use crate::operator::transport::exec::{Status, quote};
+use crate::operator::transport::exec::quote;
 use crate::operator::transport::patience::HumanTime;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{Escalation, LocalTarget};
 
 fn here() -> Connection {
@@ -258,15 +259,15 @@ async fn uploads_are_verified_and_get_their_mode() {
     let at = path.display().to_string();
     let content = b"tickTime=2000\n";
     let sha256 = "d6d1e91d6c8d1a4ae2ddb0a3bd6e6f9a";
-    let error = here().upload(compress(content).unwrap(), &at, 0o640, sha256, soon()).await.unwrap_err();
+    let error = here().upload(gzip(content).unwrap(), &at, 0o640, sha256, soon()).await.unwrap_err();
     let Fault::Damaged { expected, found } = fault(error) else { panic!("not Damaged") };
     assert_eq!(&*expected, sha256);
     assert!(names(dir.path()).is_empty());
-    here().upload(compress(content).unwrap(), &at, 0o640, &found, soon()).await.unwrap();
+    here().upload(gzip(content).unwrap(), &at, 0o640, &found, soon()).await.unwrap();
     assert_eq!(fs::read(&path).unwrap(), content);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
 
-    let cut = compress(&[7u8; 100_000]).unwrap();
+    let cut = gzip(&[7u8; 100_000]).unwrap();
     let cut = cut.slice(..cut.len() / 2);
     let error = here().upload(cut, &at, 0o640, &found, soon()).await.unwrap_err();
     assert!(matches!(fault(error), Fault::Damaged { .. }));

@@ -118,9 +118,6 @@ async fn a_remount_to_noexec_is_noticed_without_an_upload() {
     assert!(matches!(fault(error), Fault::NoExec { .. }));
 }
 
-/// What the scripts may rely on beside one hasher and one unpacker; `sync` and `rmdir` where there.
-const BARE: [&str; 8] = ["sh", "cat", "mkdir", "chmod", "mv", "rm", "uname", "true"];
-
 async fn push_with(tools: &[&str]) -> Result<bool, Error> {
     let lab = Lab::new();
     let path = lab.tools(&[&BARE[..], tools].concat());
@@ -165,3 +162,6 @@ async fn a_hosts_clock_is_measured_through_its_own_date() {
     let error = connection.clock_offset(soon()).await.unwrap_err();
     assert!(matches!(&error, Error::Command { stderr, .. } if stderr.contains("no clock here")), "{error}");
 }
+
+/// What the scripts may rely on beside one hasher and one unpacker; `sync` and `rmdir` where there.
+const BARE: [&str; 8] = ["sh", "cat", "mkdir", "chmod", "mv", "rm", "uname", "true"];

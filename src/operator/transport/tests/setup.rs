@@ -4,8 +4,8 @@ use std::fs;
 
 use super::lab::{Answers, Lab, Sshd, soon, tried};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::exec::Status;
 use crate::operator::transport::key_setup::KeyInstalled;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{Escalation, SshTarget, Target};
 
 fn ssh(target: SshTarget) -> Target {
@@ -39,10 +39,6 @@ async fn sudo_wraps_commands_and_says_when_it_wants_a_password() {
     let error = connection.exec("true", "", soon()).await.err().unwrap();
     assert!(matches!(error, Error::Sudo { .. }), "{error}");
 }
-
-/// A server with its own /root and a root password of `sesame`, and no key that lets anybody in.
-const OWN_ROOT: &str = "mount --bind LAB/root /root; mount --bind LAB/shadow /etc/shadow";
-const SESAME: &str = "root:$6$zkopstest$YJI9obNGzfZRevwD9dShtVOM30tAx1DvcBq92/g5KnJJiDTv91w6CoKX8pzy5j7x8T7.wH0tFxejbdN54KJ3A.:19000:0:99999:7:::\n";
 
 fn password_server(lab: &Lab, name: &str, options: &str) -> Sshd {
     fs::create_dir_all(lab.path("root")).unwrap();
@@ -93,3 +89,7 @@ async fn ssh_setup_with_a_wrong_password_or_without_passwords_fails_clearly() {
     assert!(tried(&error).contains("PasswordAuthentication no"), "{error}");
     assert!(!lab.path("root/.ssh/authorized_keys").exists());
 }
+
+/// A server with its own /root and a root password of `sesame`, and no key that lets anybody in.
+const OWN_ROOT: &str = "mount --bind LAB/root /root; mount --bind LAB/shadow /etc/shadow";
+const SESAME: &str = "root:$6$zkopstest$YJI9obNGzfZRevwD9dShtVOM30tAx1DvcBq92/g5KnJJiDTv91w6CoKX8pzy5j7x8T7.wH0tFxejbdN54KJ3A.:19000:0:99999:7:::\n";

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::lab::{Agent, Answers, Lab, run, soon, tried};
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::exec::{OUTPUT_MAX, Status};
+use crate::operator::transport::exec::OUTPUT_MAX;
 use crate::operator::transport::keyring::Question;
+use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{HostKeyPolicy, SshTarget, Target};
 
 fn ssh(target: SshTarget) -> Target {
@@ -472,7 +473,6 @@ async fn a_dead_host_costs_its_deadline_and_delays_nobody() {
     let start = Instant::now();
     let error = dialer.open(&silent, start + Duration::from_millis(500)).await.err().unwrap();
     assert!(matches!(&error, Error::Timeout { doing, .. } if doing.starts_with("connecting to ")), "{error}");
-    assert!(error.is_unreachable());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 

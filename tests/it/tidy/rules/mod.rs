@@ -1,0 +1,42 @@
+//! The rules of `tidy` as functions: sources and tables in, violations out. They read no file, so their own
+//! tests (`planted`) plant faults and see them found.
+//!
+//! | file | rules about |
+//! |---|---|
+//! | `imports` | who may import whom, which folder owns a package |
+//! | `files` | how a file opens, how long it is, that what is shipped is used |
+//! | `words` | what never stands in the code, sleeps, places |
+//! | `pure` | what pure folders keep to |
+//! | `documents` | the commands that documents show |
+
+pub(crate) mod documents;
+pub(crate) mod files;
+pub(crate) mod imports;
+pub(crate) mod pure;
+pub(crate) mod words;
+
+use super::source::{Path, Source};
+
+/// The room that a file belongs to: a folder of a wing, or else the folder or file of `src/`; `None` outside `src/`.
+pub(crate) fn room<'a>(source: &'a Source, wings: &[&str]) -> Option<&'a str> {
+    let mut names = source.path.strip_prefix("src/")?.split('/');
+    let first = names.next()?;
+    match wings.contains(&first) {
+        true => names.next().filter(|name| *name != "mod.rs"),
+        false => Some(first),
+    }
+}
+
+/// The room that a path leads to, spelled in `source`.
+pub(crate) fn target<'a>(path: &'a Path, source: &'a Source, wings: &[&str]) -> Option<&'a str> {
+    let module = source.module();
+    let above = path.names.iter().take_while(|name| *name == "super").count();
+    let (from, names) = match path.names[0].as_str() {
+        "crate" | "zkops" => (0, &path.names[1..]),
+        "super" => (module.len().saturating_sub(above), &path.names[above..]),
+        _ => return None,
+    };
+    let mut names = module[..from].iter().copied().chain(names.iter().map(String::as_str));
+    let first = names.next()?;
+    if wings.contains(&first) { names.next() } else { Some(first) }
+}
