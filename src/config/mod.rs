@@ -5,6 +5,8 @@
 //! the reference that would silently change what is safe (TLS, SASL, hierarchical quorums) are
 //! refused rather than ignored; harmless keys without effect here are named in the warnings.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod keys;
 mod members;
 mod properties;
