@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Invalid, Problem, Warning};
-use super::properties::{self, Property};
+use crate::formats::properties::{self, Property};
 
 /// The keys of a zoo.cfg with the overrides laid over them.
 pub(super) struct Keys {

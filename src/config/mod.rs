@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`settings`] | what a zoo.cfg comes to |
 //! | `read`, `sections` | which key becomes which setting, with default and bounds |
-//! | `keys`, `properties` | typed values with their places; Java's syntax around them |
+//! | `keys` | typed values with their places |
 //! | `members` | the server lines |
 //! | [`identity`] | which member a server is |
 //! | [`problem`] | what is wrong, or worth a word |
@@ -22,7 +22,6 @@ pub mod settings;
 
 mod keys;
 mod members;
-mod properties;
 mod read;
 mod sections;
 
