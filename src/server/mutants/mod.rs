@@ -1,6 +1,8 @@
 //! Hand-made faults of consensus and storage: what a careless engineer would have written, one at a time, so that
 //! the simulator can show that it would have noticed. Here is the switch, the faults are in [`catalogue`].
 //!
+//! What each makes of a rule stands in the file `bent.rs` of the rule's room, and nowhere else.
+//!
 //! Without the cargo feature `mutants` nothing can be switched on: [`on`] is the constant `false`, and every hook is
 //! gone from the program before it is optimised. It imports nothing, so that any folder may ask it.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -1,6 +1,8 @@
 //! The catalogue is complete and unambiguous, and the switch is where it should be.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::Mutant;
 
@@ -23,6 +25,42 @@ fn every_mutant_stands_in_the_table_of_the_docs() {
         let rows = docs.matches(&format!("\n| `{}` |", mutant.name())).count();
         assert_eq!(rows, 1, "docs/testing.md has {rows} rows for {}", mutant.name());
     }
+}
+
+#[test]
+fn every_mutant_is_asked_for() {
+    let text: String = ["process", "replica", "store", "tree", "zab"]
+        .into_iter()
+        .flat_map(below)
+        .map(|(_, text)| text)
+        .collect();
+    let unasked = |mutant: &Mutant| !text.contains(&format!("on(Mutant::{mutant:?})"));
+    assert_eq!(Mutant::ALL.into_iter().filter(unasked).collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn rules_ask_only_the_wrong_version_beside_them() {
+    let files = ["process", "store", "tree", "zab"].into_iter().flat_map(below);
+    let hooks = files.filter(|(path, text)| !path.ends_with("bent.rs") && text.contains("mutants::"));
+    let hooks: Vec<PathBuf> = hooks.map(|(path, _)| path).collect();
+    assert_eq!(hooks, [] as [&Path; 0], "say in bent.rs what the mutant does, and ask there");
+}
+
+/// The files of a room, with their text.
+#[expect(clippy::disallowed_methods, reason = "what is read is the source")]
+fn below(room: &str) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server").join(room)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a room is a folder") {
+            let path = entry.expect("a folder can be read").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push((path.clone(), fs::read_to_string(&path).expect("sources are text"))),
+            }
+        }
+    }
+    files
 }
 
 #[cfg(not(feature = "mutants"))]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use super::bent;
 use super::disk::{Disk, File, Result};
-use crate::server::mutants::{self, Mutant};
 
 /// Replaces `dir/name` by `content`. After a crash it holds the old content or the new one.
 pub(crate) fn replace<D: Disk>(disk: &D, dir: &Path, name: &str, content: &[u8]) -> Result<()> {
@@ -13,7 +13,7 @@ pub(crate) fn replace<D: Disk>(disk: &D, dir: &Path, name: &str, content: &[u8])
     file.write_at(0, content)?;
     file.sync_data()?;
     disk.rename(&unfinished, &dir.join(name))?;
-    if mutants::on(Mutant::EpochFileNotDurable) {
+    if bent::leaves_replaced_file_unsynced() {
         return Ok(());
     }
     disk.sync_dir(dir)

@@ -1,10 +1,10 @@
 //! Executes what `zab` wants persisted, on the log thread: [`PersistOp`]s in, [`Done`]s out.
 
+use super::bent;
 use super::disk::Disk;
 use super::recover::Recovered;
 use super::refusal::Result;
 use super::store::Store;
-use crate::server::mutants::{self, Mutant};
 use crate::server::zab::PersistOp;
 
 /// What one operation of a batch came to.
@@ -47,7 +47,7 @@ impl<D: Disk> Store<D> {
                 }
             });
         }
-        if !mutants::on(Mutant::BatchReportedBeforeFlush) {
+        if !bent::reports_before_flush() {
             self.flush()?;
         }
         Ok(done)

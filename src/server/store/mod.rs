@@ -12,25 +12,27 @@
 //! | `real`, `mem` | the two disks: the machine's, and one in memory with faults |
 //! | `dirs` | dataDir and dataLogDir |
 //! | `refusal` | why a directory is not opened, and what to do then |
-//! | `txnlog` | the log's format, its writer and its reader with tail detection |
+//! | `txnlog` | the log's format, its writer and its reader with tail detection; the record of the newest log |
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
 //! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
+//! | `aside` | what no server reads any more is renamed, not deleted |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
-//! | `newest` | the record of the newest log, so that its absence shows |
 //! | `supersede` | a received snapshot in the place of all older data, over crashes |
 //! | `unsynced` | the mark on data that a leader's snapshot is only about to make whole |
 //! | `store`, `batch` | the open store: append, flush, roll, truncate, install, apply a batch |
 //! | `settings` | what an operator may choose |
 //! | `purge` | which snapshots and logs may go |
+//! | `bent` | the rules as they must not be, for the simulator to find |
 
 pub mod disk;
 pub mod mem;
 
+mod aside;
 mod atomic;
 mod batch;
+mod bent;
 mod dirs;
 mod epochs;
-mod newest;
 mod purge;
 mod real;
 mod recover;

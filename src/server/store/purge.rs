@@ -1,15 +1,15 @@
 //! Which snapshots and logs may go (disk-format §9). Older ones are deleted only when enough
 //! newer snapshots have been read through and their seals hold (TRAP D12).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::bent;
 use super::dirs::Dirs;
 use super::disk::Disk;
 use super::refusal::Result;
 use super::snap;
 use super::txnlog;
 use crate::formats::names;
-use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::Zxid;
 
 /// What a purge did.
@@ -52,9 +52,7 @@ pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     };
     // Logs first: a crash in between leaves snapshots without use, never logs without a base.
     let logs = txnlog::files(disk, &log_dir)?;
-    let needed = logs.iter().map(|(zxid, _)| *zxid).filter(|zxid| *zxid <= oldest_kept).max();
-    let needed = if mutants::on(Mutant::PurgeDropsSpanningLog) { Some(oldest_kept) } else { needed };
-    let needed = needed.unwrap_or(Zxid::ZERO);
+    let needed = bent::oldest_needed(oldest_kept).unwrap_or(oldest_needed(&logs, oldest_kept));
     let old_logs = names_where(disk, &log_dir, |name| {
         names::parse_log(name).is_some_and(|zxid| zxid < needed) || names::is_disposable(name)
     })?;
@@ -64,6 +62,12 @@ pub fn purge<D: Disk>(disk: &D, dirs: &Dirs, retain: usize) -> Result<Purged> {
     })?;
     remove_all(disk, &snap_dir, old_snapshots, &mut purged)?;
     Ok(purged)
+}
+
+/// The log that the oldest kept snapshot begins in: the way from it to the rest (TRAP D12).
+fn oldest_needed(logs: &[(Zxid, PathBuf)], oldest_kept: Zxid) -> Zxid {
+    let spanning = logs.iter().map(|(first, _)| *first).filter(|first| *first <= oldest_kept).max();
+    spanning.unwrap_or(Zxid::ZERO)
 }
 
 fn names_where<D: Disk>(disk: &D, dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::aside;
 use super::dirs::Dirs;
-use super::disk::{Disk, File, Kind};
+use super::disk::{Disk, Kind};
 use super::epochs;
-use super::newest;
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, Candidate, SnapshotFile};
-use super::txnlog::{self, LogReader, Replayed, Span, Torn};
+use super::txnlog::{self, Replayed, Span, Torn, newest};
 use super::{supersede, unsynced};
 use crate::formats::names::{self, INITIALIZE};
 use crate::formats::numbers::CURRENT_EPOCH;
@@ -309,7 +309,7 @@ fn tidy<D: Disk>(disk: &D, dirs: &Dirs, notes: &mut Vec<String>) -> Result<()> {
 fn mend<D: Disk>(disk: &D, dirs: &Dirs, replayed: &Replayed, notes: &mut Vec<String>) -> Result<()> {
     let dir = dirs.logs();
     for Torn { file, at, after } in &replayed.torn {
-        let kept = cut(disk, &dir, file, *at, "torn")?;
+        let kept = aside::cut(disk, &dir, file, *at, "torn")?;
         notes.push(format!(
             "{}: the last write was cut short at byte {at} after {after}; nobody was told of it. Cut off{}",
             file.display(),
@@ -317,7 +317,7 @@ fn mend<D: Disk>(disk: &D, dirs: &Dirs, replayed: &Replayed, notes: &mut Vec<Str
         ));
     }
     for file in &replayed.without_header {
-        set_aside(disk, &dir, file, "empty")?;
+        aside::set_aside(disk, &dir, file, "empty")?;
         notes.push(format!("{} held nothing, not even a header; set aside", file.display()));
     }
     if !replayed.without_header.is_empty() {
@@ -337,44 +337,6 @@ fn make_durable<D: Disk>(disk: &D, dirs: &Dirs, end: Option<&(PathBuf, u64)>) ->
     }
     disk.sync_dir(&dirs.logs())?;
     Ok(disk.sync_dir(&dirs.snaps())?)
-}
-
-/// Cuts a log file at `at`, durably, and keeps the bytes behind it in a file that no server reads;
-/// that file's name, if there was anything to keep and room to keep it.
-pub(crate) fn cut<D: Disk>(disk: &D, dir: &Path, file: &Path, at: u64, why: &str) -> Result<Option<String>> {
-    let mut reader = LogReader::open(disk, file, Zxid::ZERO)?;
-    let leftover = reader.leftover(at)?;
-    let mut kept = None;
-    if leftover.end > leftover.start {
-        let name = format!("{}-at-{at:x}", aside_name(file, why));
-        let copy = disk.create(&dir.join(&name)).map_err(Refusal::from).and_then(|mut to| {
-            reader.copy_range(&leftover, &mut to)?;
-            Ok(to.sync_data()?)
-        });
-        match copy {
-            Ok(()) => kept = Some(name),
-            // A full disk must not keep the server from starting.
-            Err(error) if error.is_no_space() => drop(disk.remove(&dir.join(&name))),
-            Err(error) => return Err(error),
-        }
-    }
-    let mut file = disk.open(file)?;
-    file.truncate(at)?;
-    file.sync_data()?;
-    disk.sync_dir(dir)?;
-    Ok(kept)
-}
-
-/// Renames a file so that no server reads it, and gives the new name. The caller syncs the directory.
-pub(crate) fn set_aside<D: Disk>(disk: &D, dir: &Path, file: &Path, why: &str) -> Result<String> {
-    let name = aside_name(file, why);
-    disk.rename(file, &dir.join(&name))?;
-    Ok(name)
-}
-
-fn aside_name(file: &Path, why: &str) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    format!("{}{why}.{name}", names::ASIDE)
 }
 
 /// Writes the empty database: a directory with logs must have a snapshot, so it is there first.

@@ -8,21 +8,21 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::aside;
+use super::bent;
 use super::dirs::Dirs;
 use super::disk::{Disk, Lock, read_small};
 use super::epochs;
-use super::newest;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
 use super::refusal::{Refusal, Result};
 use super::settings::Settings;
 use super::snap::{self, History, SnapshotFile};
-use super::txnlog::{self, LogReader, LogWriter};
+use super::txnlog::{self, LogReader, LogWriter, newest};
 use super::{supersede, unsynced};
 use crate::formats::names;
 use crate::formats::numbers::{ACCEPTED_EPOCH, CURRENT_EPOCH};
 use crate::formats::records::{Epochs, LOCK};
-use crate::server::mutants::{self, Mutant};
 use crate::server::tree::snapshot;
 use crate::wire::ids::{Epoch, Zxid};
 
@@ -122,11 +122,7 @@ impl<D: Disk> Store<D> {
     /// Writes and syncs all buffered txns: the group's one sync.
     pub fn flush(&mut self) -> Result<()> {
         let flushed = self.guarded(|store| store.log.flush());
-        if flushed.is_err() && mutants::on(Mutant::WriteErrorIgnored) {
-            self.failed = None;
-            return Ok(());
-        }
-        flushed
+        bent::flushed(&flushed, &mut self.failed).unwrap_or(flushed)
     }
 
     /// True once enough was logged for the next snapshot: [`Store::roll`], then write a
@@ -170,7 +166,7 @@ impl<D: Disk> Store<D> {
 
     /// States that everything of the epoch's initial history is durable here. Flushes first.
     pub fn write_current_epoch(&mut self, epoch: Epoch) -> Result<()> {
-        if !mutants::on(Mutant::CurrentEpochBeforeSync) {
+        if !bent::dates_before_sync() {
             self.flush()?;
         }
         self.guarded(|store| {
@@ -399,7 +395,7 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
     const WHY: &str = "truncated";
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
     for candidate in snap::find(disk, &snap_dir)?.into_iter().filter(|found| found.zxid > to) {
-        recover::set_aside(disk, &snap_dir, &snap_dir.join(&candidate.name), WHY)?;
+        aside::set_aside(disk, &snap_dir, &snap_dir.join(&candidate.name), WHY)?;
     }
     disk.sync_dir(&snap_dir)?;
     let logs = txnlog::files(disk, &log_dir)?;
@@ -408,16 +404,15 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
         &log_dir,
         logs.iter().map(|(first, _)| *first).filter(|first| *first <= to).max(),
     )?;
-    let dropped = |first: Zxid| first > to && !mutants::on(Mutant::TruncateLeavesNewerLog);
-    for (_, path) in logs.iter().rev().filter(|(first, _)| dropped(*first)) {
-        recover::set_aside(disk, &log_dir, path, WHY)?;
+    for (_, path) in logs.iter().rev().filter(|(first, _)| *first > to && !bent::leaves_newer_log()) {
+        aside::set_aside(disk, &log_dir, path, WHY)?;
         disk.sync_dir(&log_dir)?;
     }
     // The newest file left may hold txns beyond; so may older ones, when a reference server left
     // a diverged history behind. Cut from the newest.
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first <= to) {
         match LogReader::end_upto(disk, path, to)? {
-            Some(at) => drop(recover::cut(disk, &log_dir, path, at, WHY)?),
+            Some(at) => drop(aside::cut(disk, &log_dir, path, at, WHY)?),
             None => break,
         }
     }

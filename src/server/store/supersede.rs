@@ -10,7 +10,8 @@ use std::path::Path;
 use super::dirs::Dirs;
 use super::disk::{self, Disk, read_small};
 use super::refusal::Result;
-use super::{atomic, newest, recover, snap, txnlog};
+use super::txnlog::{self, newest};
+use super::{aside, atomic, snap};
 use crate::formats::names;
 use crate::formats::records::SUPERSEDING;
 
@@ -72,7 +73,7 @@ pub(crate) fn carry_out<D: Disk>(
     }
     let mut damaged = Vec::new();
     let mut set_aside = |dir: &Path, path: &Path| {
-        let name = recover::set_aside(disk, dir, path, why)?;
+        let name = aside::set_aside(disk, dir, path, why)?;
         disk.sync_dir(dir)?;
         if new_wound.is_some() {
             damaged.push(name);

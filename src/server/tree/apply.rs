@@ -8,13 +8,14 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::acl::AclList;
+use super::bent;
 use super::digest;
-use super::node::{NodeId, StoredStat};
+use super::node::NodeId;
 use super::nodes::{self, split};
 use super::outcome::Outcome;
+use super::stat::StoredStat;
 use super::state::Tree;
 use super::txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest};
-use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Str;
 use crate::wire::proto::{Acl, ErrorCode, OpCode, Owner};
@@ -92,7 +93,7 @@ impl Tree {
 
     fn apply_multi(&mut self, at: At, ops: &[SubTxn], changes: &mut Changes) -> Outcome {
         let failed_at = ops.iter().position(|op| matches!(op.body, TxnBody::Error(_)));
-        let Some(failed_at) = failed_at.filter(|_| !mutants::on(Mutant::FailedMultiApplied)) else {
+        let Some(failed_at) = failed_at.filter(|_| !bent::applies_failed_multi()) else {
             return Outcome::Multi(
                 ops.iter().map(|op| self.apply_one(at, op.kind, &op.body, changes)).collect(),
             );
@@ -157,7 +158,8 @@ impl Tree {
         let owner = self.owner(&stat);
         let id = self.nodes.insert(parent, path, create.data.as_deref(), stat, acl);
         self.sessions.node_added(id, owner);
-        self.quota_node_created(path, self.nodes.get(id).data_len());
+        let data_len = self.nodes.get(id).data_len();
+        self.quotas.node_created(&mut self.nodes, path, data_len);
         changes.push(Change {
             kind: ChangeKind::Created,
             path: create.path.clone(),
@@ -189,7 +191,7 @@ impl Tree {
             let node = self.nodes.remove(id);
             self.acls.release(node.acl);
             self.sessions.node_removed(id, self.owner(&node.stat()));
-            self.quota_node_deleted(&path, data_len);
+            self.quotas.node_deleted(&mut self.nodes, &path, data_len);
         }
     }
 
@@ -210,7 +212,7 @@ impl Tree {
             stat.mzxid = at.zxid;
             stat.mtime_ms = at.time_ms;
         });
-        self.quota_data_changed(path, old_len, data.map_or(0, Bytes::len));
+        self.quotas.data_changed(&mut self.nodes, path, old_len, data.map_or(0, Bytes::len));
         changes.push(Change {
             kind: ChangeKind::DataChanged,
             path: path.clone(),
@@ -248,7 +250,7 @@ impl Tree {
         for path in rest {
             let _ = self.apply_delete(at, &Str::from(path), changes);
         }
-        if !mutants::on(Mutant::ClosedSessionStaysKnown) {
+        if !bent::keeps_closed_session() {
             self.sessions.timeouts_ms.remove(&at.session);
         }
     }

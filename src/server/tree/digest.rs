@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::node::StoredStat;
+use super::stat::StoredStat;
 use crate::wire::ids::Zxid;
 
 /// The only version there is: trailers of another one are not compared.

@@ -8,7 +8,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `state` | [`Tree`] itself and its [`Settings`]: what a server holds in memory |
-//! | `nodes`, `node`, `blobs` | the node store: a table, a hash index, packed bytes |
+//! | `nodes`, `node`, `stat`, `blobs` | the node store: a table, a hash index, packed bytes |
 //! | `acl`, `acl_cache` | who may do what; every distinct list once |
 //! | `sessions` | sessions, who owns which ephemerals, containers and TTL nodes |
 //! | `quota` | usage counters under `/zookeeper/quota` |
@@ -17,13 +17,15 @@
 //! | `prepare`, `prepare_create`, `prepare_multi`, `outstanding` | request → transaction |
 //! | `apply`, `outcome` | transaction → change, and what the client is told |
 //! | `read` | exists, getData, getChildren, getACL … |
-//! | `snapshot`, `snapshot_read` | tree ⇄ snapshot body |
+//! | `snapshot` | tree ⇄ snapshot body |
+//! | `bent` | the rules as they must not be, for the simulator to find |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod acl;
 mod acl_cache;
 mod apply;
+mod bent;
 mod blobs;
 mod digest;
 mod node;
@@ -37,7 +39,7 @@ mod quota;
 mod read;
 mod sessions;
 pub mod snapshot;
-mod snapshot_read;
+mod stat;
 mod state;
 mod txn;
 mod txn_codec;

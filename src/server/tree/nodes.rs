@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 use super::acl_cache::AclRef;
 use super::blobs::{Blobs, index};
 use super::digest;
-use super::node::{Node, NodeId, StoredStat};
+use super::node::{Node, NodeId};
+use super::stat::StoredStat;
 
 /// The index is split, so that growing it never stops the server for longer than one part takes.
 const INDEX_PARTS: usize = 64;

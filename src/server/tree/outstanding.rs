@@ -9,12 +9,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::acl::AclList;
+use super::bent;
 use super::digest;
-use super::node::StoredStat;
 use super::nodes::canonical;
+use super::stat::StoredStat;
 use super::state::Tree;
 use super::txn::TxnDigest;
-use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::{SessionId, Zxid};
 
 /// Changes that are prepared and not yet applied.
@@ -84,7 +84,7 @@ impl Outstanding {
     /// The node at a path as it will be.
     pub(super) fn node(&self, tree: &Tree, path: &str) -> Option<PendingNode> {
         let path = canonical(path);
-        match self.records.get(path).filter(|_| !mutants::on(Mutant::PreparedAgainstApplied)) {
+        match self.records.get(path).filter(|_| !bent::sees_only_what_is_applied()) {
             Some(record) => record.node.clone(),
             None => tree.nodes.find(path).map(|id| PendingNode::of(tree, id)),
         }

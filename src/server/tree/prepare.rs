@@ -134,7 +134,7 @@ impl Outstanding {
         acl::check(&before.acl, Perms::WRITE, ctx.who, ctx.settings)?;
         let data_len = data.map_or(0, Bytes::len);
         let grown = data_len as i64 - before.data_len as i64;
-        if ctx.settings.enforce_quota && tree.breaks_quota(path, 0, grown) {
+        if ctx.settings.enforce_quota && tree.quotas.refuses(&tree.nodes, path, 0, grown) {
             return Err(ErrorCode::QuotaExceeded);
         }
         let version = next_version(version, before.stat.version)?;

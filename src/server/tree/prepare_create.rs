@@ -6,13 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acl::{self, AclList};
+use super::bent;
 use super::digest;
-use super::node::StoredStat;
 use super::outstanding::{Outstanding, PendingNode};
 use super::prepare::{PrepareContext, Prepared};
+use super::stat::StoredStat;
 use super::state::Tree;
 use super::txn::{CreateTxn, CreatedNode, TxnBody};
-use crate::server::mutants::{self, Mutant};
 use crate::wire::jute::Str;
 use crate::wire::proto::{CreateMode, CreateRequest, ErrorCode, OpCode, Owner, Perms, TTL_MS_MAX, path};
 
@@ -37,10 +37,7 @@ impl Outstanding {
         let list = acl::fixup(create.acl.as_deref(), ctx.who, ctx.settings)?;
         let parent_before = self.existing(tree, parent_path)?;
         acl::check(&parent_before.acl, Perms::CREATE, ctx.who, ctx.settings)?;
-        let number = match mutants::on(Mutant::SequenceFromChildCount) {
-            true => parent_before.child_count as i32,
-            false => parent_before.stat.cversion,
-        };
+        let number = bent::sequence_number(parent_before.child_count).unwrap_or(parent_before.stat.cversion);
         let path = if mode.is_sequential() {
             Str::from(numbered(&create.path, number))
         } else {
@@ -54,7 +51,7 @@ impl Outstanding {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         let data_len = create.data.as_ref().map_or(0, Bytes::len);
-        if ctx.settings.enforce_quota && tree.breaks_quota(&path, 1, data_len as i64) {
+        if ctx.settings.enforce_quota && tree.quotas.refuses(&tree.nodes, &path, 1, data_len as i64) {
             return Err(ErrorCode::QuotaExceeded);
         }
 

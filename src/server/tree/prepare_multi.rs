@@ -1,11 +1,11 @@
 //! multi (client-protocol §2.7, quorum-protocol §3.4): every op sees the effects of those before it,
 //! one zxid and one time for all, and a failure takes everything back.
 
+use super::bent;
 use super::outstanding::Outstanding;
 use super::prepare::{PrepareContext, fits};
 use super::state::Tree;
 use super::txn::{SubTxn, Txn, TxnBody};
-use crate::server::mutants::{self, Mutant};
 use crate::wire::proto::{ErrorCode, OpCode, Request};
 
 impl Outstanding {
@@ -27,7 +27,7 @@ impl Outstanding {
             });
         }
         if failed {
-            match mutants::on(Mutant::FailedMultiKeptInView) {
+            match bent::keeps_failed_multi() {
                 true => self.commit(),
                 false => self.roll_back(),
             }

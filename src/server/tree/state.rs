@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::acl::AclList;
 use super::acl_cache::{AclCache, AclRef};
 use super::digest::{self, Promise};
-use super::node::{NodeId, StoredStat};
+use super::node::NodeId;
 use super::nodes::Nodes;
 use super::quota::Quotas;
 use super::sessions::Sessions;
+use super::stat::StoredStat;
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::{Acl, Owner, Perms};
 
@@ -143,6 +144,12 @@ impl Tree {
                 None
             }
         }
+    }
+
+    /// Finds the quotas of a loaded tree and counts each anew. Also after the replay behind a snapshot taken while
+    /// transactions went on: what it already held of them is not counted a second time.
+    pub fn recount_quotas(&mut self) {
+        self.quotas.recount_all(&mut self.nodes);
     }
 
     /// Real nodes, the root once (`mntr` adds one: operations §8).

@@ -3,9 +3,9 @@
 
 use super::leader::{Leader, Stage};
 use super::learner_link;
+use super::ledger::Entry;
 use super::wire::{Kind, Packet};
-use super::{ConnId, Core, Next, Output, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Core, Next, Output, Turn, bent};
 use crate::wire::ids::{ServerId, Zxid};
 
 /// Proposals not yet committed, in bytes with their overhead. Beyond it [`super::Zab::next_zxid`]
@@ -77,34 +77,34 @@ impl Leader {
     pub(super) fn commit(&mut self, t: &mut Turn) {
         let ledger = &mut t.core.ledger;
         let from = ledger.committed();
-        let mine = if mutants::on(Mutant::LeaderCountsItselfBeforeFsync) {
-            ledger.logged()
-        } else {
-            ledger.durable()
-        };
+        let mine = bent::own_ack(ledger.logged()).unwrap_or(ledger.durable());
         if let Some(upto) = commit_point(self, &t.core.config, mine, from) {
             for entry in ledger.after(from).take_while(|entry| entry.zxid <= upto) {
                 self.outstanding_bytes -= entry.txn.len() + PROPOSAL_OVERHEAD;
-                if entry.zxid < upto && mutants::on(Mutant::CommitNamesOnlyTheLast) {
-                    continue;
-                }
-                let commit = Packet::new(Kind::COMMIT, entry.zxid).encode();
-                let mut inform = None;
-                for link in self.links.values_mut().filter(|l| l.stage == learner_link::Stage::Live) {
-                    let bytes = if link.observer {
-                        inform.get_or_insert_with(|| {
-                            Packet::with_data(Kind::INFORM, entry.zxid, entry.txn.clone()).encode()
-                        })
-                    } else {
-                        &commit
-                    };
-                    t.out.push(Output::Send { conn: link.conn, bytes: bytes.clone() });
-                    link.committed = entry.zxid;
+                if !bent::leaves_commit_out(entry.zxid, upto) {
+                    self.tell_committed(entry, t.out);
                 }
             }
             ledger.commit(upto);
         }
         ledger.deliver(t.out);
+    }
+
+    /// COMMIT to followers, each transaction by its own; INFORM, with the transaction, to observers.
+    fn tell_committed(&mut self, entry: &Entry, out: &mut Vec<Output>) {
+        let commit = Packet::new(Kind::COMMIT, entry.zxid).encode();
+        let mut inform = None;
+        for link in self.links.values_mut().filter(|l| l.stage == learner_link::Stage::Live) {
+            let bytes = if link.observer {
+                inform.get_or_insert_with(|| {
+                    Packet::with_data(Kind::INFORM, entry.zxid, entry.txn.clone()).encode()
+                })
+            } else {
+                &commit
+            };
+            out.push(Output::Send { conn: link.conn, bytes: bytes.clone() });
+            link.committed = entry.zxid;
+        }
     }
 
     /// Keeps the log in memory within its limits, but not at the cost of a learner that is just
@@ -130,7 +130,7 @@ impl Leader {
         let exhausted =
             self.stage == Stage::Serving && t.core.config.zxid_after(self.last_proposed).is_none();
         let done = t.core.ledger.delivered() == self.last_proposed;
-        if exhausted && done && !mutants::on(Mutant::ExhaustedEpochKept) {
+        if exhausted && done && !bent::stays_although_exhausted() {
             return Next::Leave(format!("all zxids of {} are used up", self.epoch));
         }
         Next::Stay
@@ -147,7 +147,7 @@ fn commit_point(leader: &Leader, config: &super::Config, durable: Zxid, committe
     };
     let acked = leader.links.values().map(|link| link.acked).chain([durable]);
     acked
-        .filter(|zxid| *zxid > committed && config.membership.is_quorum(|sid| has(sid, *zxid)))
+        .filter(|zxid| *zxid > committed && config.is_quorum(|sid| has(sid, *zxid)))
         .max()
         .filter(|zxid| zxid.epoch() == leader.epoch)
 }

@@ -5,8 +5,7 @@
 use super::leader::{Leader, Stage};
 use super::learner_link;
 use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
-use super::{ConnId, Packet, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Packet, Turn, bent};
 use crate::wire::ids::{Epoch, Zxid};
 
 impl Leader {
@@ -54,12 +53,7 @@ impl Leader {
             Stage::Accepting => {}
             // The reference leaves such a voter outside until the next election (§2.3 notes); a
             // short election now is better than a lost redundancy that nobody notices.
-            Stage::Serving
-                if elector
-                    && accepted > self.epoch
-                    && !mutants::on(Mutant::OutbidLeaderStays)
-                    && !mutants::on(Mutant::StaleEpochAccepted) =>
-            {
+            Stage::Serving if elector && accepted > self.epoch && !bent::stays_although_outbid() => {
                 self.outbid_by = Some(info.sid);
             }
             Stage::Electing | Stage::Syncing | Stage::Serving => self.inform(t, conn),
@@ -97,7 +91,7 @@ impl Leader {
         // An epoch of −1 repeats an earlier promise, perhaps one given to another candidate of the
         // same number: it must not elect this one. A server that lost its data must not either.
         if electing && current != Epoch(-1) {
-            if (current, last) > self.summary && !mutants::on(Mutant::HistoryNotCompared) {
+            if (current, last) > self.summary && !bent::leads_a_longer_history() {
                 return self.cut(t, conn, "has a longer history than this candidate");
             }
             if last != Zxid::NONE {

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use super::ballot::{NO_VOTE, NOTIFICATION_VERSION, Notification, State};
 use super::mesh::Mesh;
-use super::{Core, Next, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{Core, Next, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// How long a decided round stays open for a better vote (§1.5 `finalizeWait`).
@@ -61,16 +60,13 @@ impl Vote {
 
     /// §1.5 "order".
     fn beats(&self, other: &Vote) -> bool {
-        if mutants::on(Mutant::HistoryNotCompared) {
-            return self.leader > other.leader;
-        }
-        if mutants::on(Mutant::VoteIgnoresZxid) {
-            return (self.peer_epoch, self.leader) > (other.peer_epoch, other.leader);
-        }
-        if mutants::on(Mutant::VoteIgnoresEpoch) {
-            return (self.zxid, self.leader) > (other.zxid, other.leader);
-        }
-        (self.peer_epoch, self.zxid, self.leader) > (other.peer_epoch, other.zxid, other.leader)
+        let (mine, its) = (self.rank(), other.rank());
+        bent::beats(mine, its).unwrap_or(mine > its)
+    }
+
+    /// The longer history first, the higher id among equals.
+    fn rank(&self) -> (Epoch, Zxid, ServerId) {
+        (self.peer_epoch, self.zxid, self.leader)
     }
 
     /// §1.5 "vote equality".
@@ -186,8 +182,7 @@ impl Election {
         if !self.has_vote() || vote.zxid == Zxid::NONE {
             return;
         }
-        if vote.round < t.core.round || (vote.round > t.core.round && mutants::on(Mutant::HigherRoundIgnored))
-        {
+        if vote.round < t.core.round || bent::ignores_round(vote.round, t.core.round) {
             return;
         }
         if vote.round > t.core.round {
@@ -272,7 +267,7 @@ impl Election {
 }
 
 fn has_quorum(core: &Core, votes: &BTreeMap<ServerId, Vote>, vote: &Vote) -> bool {
-    core.config.membership.is_quorum(|sid| votes.get(&sid).is_some_and(|v| vote.agrees(v)))
+    core.config.is_quorum(|sid| votes.get(&sid).is_some_and(|v| vote.agrees(v)))
 }
 
 /// §1.5 `checkLeader`: the leader itself must say that it leads; if that is me, only in my round.

@@ -22,7 +22,7 @@ pub(super) struct Healing {
 
 impl Healing {
     pub(super) fn new(config: &Config, now_ms: u64) -> Healing {
-        let others_suffice = config.membership.is_quorum(|sid| sid != config.me);
+        let others_suffice = config.is_quorum(|sid| sid != config.me);
         let wait_ms = if others_suffice { config.healing_wait_ms() } else { 0 };
         Healing { give_up_ms: now_ms + wait_ms, attempts: 0 }
     }
@@ -61,7 +61,7 @@ impl Zab {
     /// Why the wait was in vain.
     pub(super) fn healing_report(&self) -> String {
         let config = &self.core.config;
-        if !config.membership.is_quorum(|sid| sid != config.me) {
+        if !config.is_quorum(|sid| sid != config.me) {
             return "peers without a quorum: the other voters are too few to be one, whatever they have"
                 .to_owned();
         }

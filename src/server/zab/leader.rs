@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::confirm::Confirmation;
 use super::learner_link::{self, Link};
+use super::proof::Rounds;
 use super::wire::Kind;
-use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// Connections to the quorum port at a time: every member and joiner has one, a few more while
@@ -41,7 +40,7 @@ pub(super) struct Leader {
     pub(super) lonely_since_ms: u64,
     pub(super) next_ping_ms: u64,
     pub(super) full_tick: bool,
-    pub(super) confirmation: Confirmation,
+    pub(super) rounds: Rounds,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +76,7 @@ impl Leader {
             lonely_since_ms: t.now_ms,
             next_ping_ms: t.now_ms + ping_pause_ms(t.core),
             full_tick: false,
-            confirmation: Confirmation::default(),
+            rounds: Rounds::default(),
         };
         if leader.epoch.0 > i64::from(i32::MAX) {
             let reason = "all epochs are used up; the ensemble must be set up anew".to_owned();
@@ -183,7 +182,7 @@ impl Leader {
                 Stage::Electing if self.has_quorum(t.core, &self.promised) => self.begin_sync(t),
                 Stage::Syncing if t.core.ledger.current() == self.epoch => {
                     self.synced.insert(t.core.config.me);
-                    if self.has_quorum(t.core, &self.synced) || mutants::on(Mutant::LeadsBeforeQuorumSynced) {
+                    if self.has_quorum(t.core, &self.synced) || bent::leads_before_quorum() {
                         self.establish(t);
                     }
                 }
@@ -202,7 +201,7 @@ impl Leader {
     }
 
     pub(super) fn has_quorum(&self, core: &Core, set: &BTreeSet<ServerId>) -> bool {
-        core.config.membership.is_quorum(|sid| set.contains(&sid))
+        core.config.is_quorum(|sid| set.contains(&sid))
     }
 
     /// A quorum has the initial history durable: the leader leads (§2.6).

@@ -10,8 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
-use super::{ConnId, Next, Output, Packet, PersistId, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Next, Output, Packet, PersistId, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// Dials of the leader before giving up on it. With the pauses below about half a second, as in
@@ -232,7 +231,7 @@ impl Learner {
             return Next::Leave(format!("{:?} speaks protocol version {version:#x}", self.leader));
         }
         let (epoch, accepted) = (packet.zxid.epoch(), t.core.ledger.accepted());
-        if epoch < accepted && !mutants::on(Mutant::StaleEpochAccepted) {
+        if epoch < accepted && !bent::follows_a_stale_epoch() {
             return Next::Leave(format!("{:?} leads {epoch}, but {accepted} is promised", self.leader));
         }
         self.epoch = epoch;
@@ -250,7 +249,7 @@ impl Learner {
             let ledger = &t.core.ledger;
             match self.stage {
                 Stage::Promising { fresh }
-                    if ledger.accepted() >= self.epoch || mutants::on(Mutant::PromiseBeforeFsync) =>
+                    if ledger.accepted() >= self.epoch || bent::promises_before_fsync() =>
                 {
                     self.promise(t, fresh);
                 }
@@ -260,11 +259,7 @@ impl Learner {
                         return next;
                     }
                 }
-                Stage::Flushing { upto }
-                    if ledger.has_persisted(upto)
-                        || mutants::on(Mutant::NewleaderAckedBeforeSync)
-                        || mutants::on(Mutant::CurrentEpochBeforeSync) =>
-                {
+                Stage::Flushing { upto } if ledger.has_persisted(upto) || bent::dates_before_sync() => {
                     self.stage = Stage::Dating;
                     if ledger.current() < self.epoch {
                         t.core.ledger.write_current(self.epoch, t.out);

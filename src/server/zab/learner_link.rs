@@ -3,7 +3,7 @@
 //! A link keeps no queue. What a learner has been sent is two marks in the leader's log; what it
 //! missed while its gate was closed is taken from the log when the gate opens.
 
-use super::confirm::Pings;
+use super::proof::Pings;
 use super::{Config, ConnId, Output, Packet};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 

@@ -9,8 +9,7 @@ use bytes::{Buf, Bytes};
 
 use super::learner::{Learner, Stage, misplaced};
 use super::wire::Kind;
-use super::{ConnId, Next, Output, Packet, Role, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::Zxid;
 use crate::wire::jute::Writer;
 
@@ -127,7 +126,7 @@ impl Learner {
     pub(super) fn follow(&mut self, t: &mut Turn) -> Next {
         t.core.ledger.deliver(t.out);
         t.core.ledger.trim(Zxid(i64::MAX));
-        let dated = t.core.ledger.current() == self.epoch || mutants::on(Mutant::NewleaderAckedBeforeSync);
+        let dated = t.core.ledger.current() == self.epoch || bent::acks_undated();
         if !t.core.ledger.is_unsynced() {
             match self.stage {
                 Stage::Dating if dated => self.acknowledge_leader(t),
@@ -202,9 +201,7 @@ impl Learner {
     fn up_to_date(&mut self, t: &mut Turn) -> Next {
         // The reference acknowledges UPTODATE as it did NEWLEADER; the leader ignores it.
         self.send(t, &Packet::new(Kind::ACK, self.epoch.start()));
-        if !mutants::on(Mutant::VoteKeepsOldEpoch) {
-            t.core.vote.peer_epoch = self.epoch;
-        }
+        t.core.vote.peer_epoch = bent::epoch_told(t.core.vote.peer_epoch).unwrap_or(self.epoch);
         self.stage = Stage::Live { serve_at: t.core.ledger.committed() };
         Next::Stay
     }
@@ -284,8 +281,7 @@ impl Learner {
     }
 
     fn answer(&mut self, t: &mut Turn, packet: Packet) -> Next {
-        let early = mutants::on(Mutant::SyncAnsweredBeforeDelivery);
-        let after = if early { Zxid::ZERO } else { t.core.ledger.committed() };
+        let after = bent::answered_after().unwrap_or(t.core.ledger.committed());
         self.answers.push_back((after, packet));
         if self.answers.len() > ANSWERS_MAX {
             return Next::Leave("too many answers wait for the disk".to_owned());
@@ -303,7 +299,7 @@ impl Learner {
     /// Acknowledges the proposals that are durable, each one, in order (§2.7).
     fn acknowledge(&mut self, t: &mut Turn) {
         let ledger = &t.core.ledger;
-        let durable = if mutants::on(Mutant::AckBeforeFsync) { ledger.logged() } else { ledger.durable() };
+        let durable = bent::acknowledgeable(ledger.logged()).unwrap_or(ledger.durable());
         let count = self.unacked.iter().take_while(|zxid| **zxid <= durable).count();
         let (true, Some(conn)) = (count > 0, self.conn) else {
             return;

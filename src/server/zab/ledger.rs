@@ -9,8 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Config, Durable, Output, PersistId, PersistOp};
-use crate::server::mutants::{self, Mutant};
+use super::{Config, Durable, Output, PersistId, PersistOp, bent};
 use crate::wire::ids::{Epoch, Zxid};
 
 pub(super) struct Ledger {
@@ -288,15 +287,14 @@ impl Ledger {
         assert!(self.is_quiescent(), "a vote may name only what is durable");
         self.delivered = self.delivered.min(self.logged);
         self.committed = self.logged;
-        if !mutants::on(Mutant::TailNotReplayed) {
+        if !bent::keeps_the_tail_back() {
             self.deliver(out);
         }
     }
 
     /// Delivers what is committed and durable (I4, TRAP 4882).
     pub(super) fn deliver(&mut self, out: &mut Vec<Output>) {
-        let early = mutants::on(Mutant::DeliveredBeforeCommit);
-        let upto = if early { self.durable } else { self.committed.min(self.durable) };
+        let upto = bent::deliverable(self.durable).unwrap_or(self.committed.min(self.durable));
         if upto <= self.delivered {
             return;
         }
@@ -371,11 +369,7 @@ impl Ledger {
 /// Whether a log may hold `next` right after `last`: the next counter of the same epoch, or the
 /// first of a later one (quorum-protocol TRAP Q20).
 fn follows(last: Zxid, next: Zxid) -> bool {
-    if mutants::on(Mutant::DiffAcrossHole) {
-        next > last
-    } else if next.epoch() == last.epoch() {
-        last.next() == Some(next)
-    } else {
-        next.epoch() > last.epoch() && next.counter() == 1
-    }
+    let next_counter = last.next() == Some(next);
+    let later_epoch = next.epoch() > last.epoch() && next.counter() == 1;
+    next_counter || later_epoch || bent::follows(last, next)
 }

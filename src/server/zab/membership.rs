@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::server::mutants::{self, Mutant};
 use crate::wire::ids::ServerId;
 
 /// The members of an ensemble, at one version of the config.
@@ -115,15 +114,14 @@ impl Membership {
         self.get(id).is_some_and(|m| m.role == MemberRole::Participant)
     }
 
-    /// Whether the voters for which `has` holds are a quorum. Every quorum question of the
-    /// protocol goes through here.
+    /// Whether the voters for which `has` holds are a quorum.
     pub fn is_quorum(&self, has: impl Fn(ServerId) -> bool) -> bool {
         let (mut total, mut having) = (0, 0);
         for voter in self.voters() {
             total += 1;
             having += usize::from(has(voter));
         }
-        having + usize::from(mutants::on(Mutant::QuorumOffByOne)) > total / 2
+        having > total / 2
     }
 }
 

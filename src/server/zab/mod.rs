@@ -12,6 +12,8 @@
 //! | `learner`, `learner_sync` | following: finding the leader, epoch, sync, then the stream |
 //! | `leader`, `discovery`, `learner_link` | leading: stages, epoch agreement, one link per learner |
 //! | `sync`, `broadcast`, `ping` | leading: bringing a learner up to date, proposals, liveness |
+//! | `confirm`, `proof` | leading: whether a quorum still follows, asked before SYNC is answered |
+//! | `bent` | the rules as they must not be, for the simulator to find |
 //!
 //! What it deliberately does not do: it opens no socket and no file, reads no clock, knows neither
 //! what a transaction means nor what a session is, and never reconfigures itself (configs of other
@@ -21,6 +23,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod ballot;
+mod bent;
 mod broadcast;
 mod confirm;
 mod discovery;
@@ -35,6 +38,7 @@ mod ledger;
 pub mod membership;
 mod mesh;
 mod ping;
+mod proof;
 mod roles;
 mod sync;
 pub mod wire;
@@ -101,6 +105,12 @@ impl Config {
     /// The next zxid of the same epoch; `None` once the epoch's counter is used up.
     fn zxid_after(&self, zxid: Zxid) -> Option<Zxid> {
         zxid.next().filter(|next| next.counter() <= self.counter_max)
+    }
+
+    /// Whether the voters for which `has` holds are a quorum (§1.3). Every quorum question of the protocol goes
+    /// through here.
+    fn is_quorum(&self, has: impl Fn(ServerId) -> bool) -> bool {
+        bent::is_quorum(&self.membership, &has).unwrap_or_else(|| self.membership.is_quorum(has))
     }
 
     fn is_observer(&self) -> bool {

@@ -3,8 +3,7 @@
 
 use super::leader::{Leader, Stage, ping_pause_ms};
 use super::learner_link;
-use super::{ConnId, Next, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Next, Turn, bent};
 
 /// A candidate without enough connected voters gives up after this many ticks: the whole init
 /// limit would be waited for servers that have died since they voted.
@@ -32,7 +31,7 @@ impl Leader {
         self.full_tick = !self.full_tick;
         self.ping(t);
         if self.stage == Stage::Serving {
-            if !self.full_tick && !self.is_followed(t) && !mutants::on(Mutant::UnfollowedLeaderStays) {
+            if !self.full_tick && !self.is_followed(t) && !bent::stays_unfollowed() {
                 return Next::Leave("a quorum of servers no longer follows".to_owned());
             }
         } else if self.is_followed(t) {
@@ -66,13 +65,10 @@ impl Leader {
     /// Whether this server and the learners heard of lately are a quorum.
     fn is_followed(&self, t: &Turn) -> bool {
         let config = &t.core.config;
-        let observes = |link: &learner_link::Link| link.observer && link.synced_by_ms > t.now_ms;
-        if mutants::on(Mutant::ObserversKeepTheLeader) && self.links.values().any(observes) {
-            return true;
-        }
-        config.membership.is_quorum(|sid| {
+        let followed = config.is_quorum(|sid| {
             let alive = |link: &learner_link::Link| link.is_voter(sid) && link.synced_by_ms > t.now_ms;
             sid == config.me || self.links.values().any(alive)
-        })
+        });
+        followed || bent::is_followed(&self.links, t.now_ms)
     }
 }

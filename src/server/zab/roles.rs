@@ -7,8 +7,7 @@ use super::ballot::State;
 use super::election::{Election, Vote};
 use super::leader::Leader;
 use super::learner::Learner;
-use super::{ConnId, Input, Next, Notification, Output, Phase, Role, Turn, Zab};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Input, Next, Notification, Output, Phase, Role, Turn, Zab, bent};
 use crate::wire::ids::ServerId;
 
 /// A role that ends before it served is tried again at once a few times: the leader may need a
@@ -145,7 +144,7 @@ impl Zab {
                 next
             }
             Phase::Leading(_) | Phase::Learning(_) => {
-                if looking && !mutants::on(Mutant::LookingVoterUnanswered) {
+                if looking && !bent::leaves_unanswered() {
                     self.tell(from, out);
                 }
                 Next::Stay

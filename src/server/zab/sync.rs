@@ -8,8 +8,7 @@ use super::leader::{Leader, Stage};
 use super::learner_link;
 use super::ledger::Ledger;
 use super::wire::{Kind, Packet};
-use super::{ConnId, Output, Turn};
-use crate::server::mutants::{self, Mutant};
+use super::{ConnId, Output, Turn, bent};
 use crate::wire::ids::{Epoch, Zxid};
 use crate::wire::jute::Writer;
 
@@ -53,10 +52,9 @@ pub(super) fn plan(ledger: &Ledger, peer: Zxid, epoch: Epoch, established: bool)
         };
     }
     // Any other zxid that is not in our history belongs to a tail that nobody else has.
-    let known = ledger.newest_until(peer).is_some_and(|entry| entry.zxid == peer)
-        || mutants::on(Mutant::DiffKeepsForeignTail);
+    let known = ledger.newest_until(peer).is_some_and(|entry| entry.zxid == peer);
     let reached = peer >= min && (known || peer.is_epoch_start());
-    if reached || (Zxid::ZERO <= peer && peer < min && mutants::on(Mutant::DiffAcrossHole)) {
+    if reached || bent::sends_diff(peer, min) {
         return Plan::Diff { announce: max };
     }
     Plan::Snapshot
@@ -83,15 +81,12 @@ impl Leader {
                 peer
             }
             Plan::Truncate { to } => {
-                let told = if mutants::on(Mutant::TruncKeepsOneMore) { Zxid(to.0 + 1) } else { to };
-                Packet::new(Kind::TRUNC, told).write(&mut w);
+                Packet::new(Kind::TRUNC, bent::cut_told(to).unwrap_or(to)).write(&mut w);
                 to
             }
             Plan::Snapshot => {
-                let zxid = match mutants::on(Mutant::SnapshotNamedAhead) {
-                    true => ledger.logged().max(ledger.processed()),
-                    false => ledger.processed(),
-                };
+                let processed = ledger.processed();
+                let zxid = bent::snapshot_name(ledger.logged(), processed).unwrap_or(processed);
                 link.send(&Packet::new(Kind::SNAP, zxid), t.out);
                 t.out.push(Output::SendSnapshot { conn });
                 zxid
@@ -131,8 +126,7 @@ impl Leader {
         link.restart_patience(t.now_ms);
         let mut w = Writer::new();
         Packet::new(Kind::UPTODATE, Zxid(-1)).write(&mut w);
-        let lost = mutants::on(Mutant::CommitLostBehindGate);
-        let from = if lost { link.proposed.max(link.committed) } else { link.committed };
+        let from = bent::committed_at(link.proposed, link.committed).unwrap_or(link.committed);
         for entry in ledger.after(from) {
             let is_committed = entry.zxid <= committed;
             if link.observer {

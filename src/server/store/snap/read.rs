@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::formats::compression::{Compression, decoder};
 use crate::formats::names;
 use crate::formats::snapshot::{self, Fault, SLASH, Trailer};
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::tree::snapshot::{Loader, Scanner};
 use crate::server::tree::{self, Tree};
@@ -73,8 +73,7 @@ pub(crate) fn load<D: Disk>(
     let mut loader = Loader::new(settings.clone());
     let trailer = read(disk, dir, candidate, &mut |piece| loader.feed(piece))?;
     let mut tree = loader.finish().map_err(Fault::from)?;
-    let late = trailer.last_processed.filter(|_| mutants::on(Mutant::ReplayFromSnapshotEnd));
-    tree.set_last_zxid(late.unwrap_or(candidate.zxid));
+    tree.set_last_zxid(bent::replayed_after(trailer.last_processed).unwrap_or(candidate.zxid));
     if let Some((zxid, digest)) = trailer.digest.filter(|_| settings.digest_enabled)
         && tree.promise_digest(zxid, digest) == Some(false)
     {

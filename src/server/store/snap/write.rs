@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::formats::compression::{Compression, Encoder};
 use crate::formats::names;
 use crate::formats::snapshot::Writer;
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::wire::ids::Zxid;
 
@@ -115,7 +115,7 @@ impl<D: Disk> SnapshotFile<D> {
             return Err(self.fail(io::Error::other("an earlier write to it failed")));
         };
         let synced = match out.into_inner().finish() {
-            Ok(_) if mutants::on(Mutant::SnapshotNamedBeforeFsync) => Ok(()),
+            Ok(_) if bent::leaves_snapshot_unsynced() => Ok(()),
             Ok(mut sink) => sink.file.sync_data(),
             Err(error) => Err(self.fail(error)),
         };
@@ -204,7 +204,7 @@ impl History {
 impl HistoryMark {
     /// Holds the history as it is; `None` when it has changed.
     fn lock(&self) -> Option<MutexGuard<'_, Numbers>> {
-        let is_same = |number: u64| number == self.number || mutants::on(Mutant::TaintedSnapshotPublished);
+        let is_same = |number: u64| number == self.number || bent::publishes_tainted_snapshot();
         Some(self.history.lock()).filter(|numbers| is_same(numbers.history))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::formats::log::{self, Beginning, ENTRY_HEAD, HEADER, Step, Tail};
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
@@ -63,7 +63,7 @@ impl<F: File> LogReader<F> {
                 Step::Need(more) => want = more,
                 Step::End(tail) => return end(tail),
                 Step::Damaged(what) => return Err(self.damaged(what)),
-                Step::Entry(entry) if !entry.is_sound() && !mutants::on(Mutant::ChecksumIgnored) => {
+                Step::Entry(entry) if !entry.is_sound() && !bent::ignores_checksum() => {
                     return end(entry.mismatch(offset));
                 }
                 Step::Entry(entry) => {
@@ -81,7 +81,7 @@ impl<F: File> LogReader<F> {
     pub(crate) fn end_upto<D: Disk<File = F>>(disk: &D, path: &Path, to: Zxid) -> Result<Option<u64>> {
         let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
         while let Item::Txn { offset, txn } = reader.next()? {
-            let cut_at = |zxid| zxid > to || (zxid == to && mutants::on(Mutant::TruncateCutsOneMore));
+            let cut_at = |zxid| zxid > to || bent::cuts_last_one(zxid, to);
             if log::zxid_of(&txn).is_some_and(cut_at) {
                 return Ok(Some(offset));
             }

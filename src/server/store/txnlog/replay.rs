@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{End, Item, LogReader, follows};
 use crate::formats::log::{Tail, kind_of, zxid_of};
 use crate::formats::names;
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::Disk;
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
@@ -99,7 +99,7 @@ pub(crate) fn replay<D: Disk>(
     let files = files(disk, dir)?;
     // The newest file named at or before the base may contain txns after it (disk-format §2.4).
     let spanning = files.iter().rposition(|(zxid, _)| *zxid <= span.base);
-    let first = spanning.map_or(0, |at| at + usize::from(mutants::on(Mutant::ReplaySkipsSpanningLog)));
+    let first = bent::first_file(spanning).unwrap_or(spanning.unwrap_or(0));
     let mut walk = Walk::new(span);
     'files: for (_, path) in &files[first..] {
         let mut reader = LogReader::open(disk, path, walk.last)?;
@@ -249,7 +249,7 @@ impl<'a> Walk<'a> {
                 let leftover = reader.leftover(end.at)?;
                 leftover.end > leftover.start
             }
-            Tail::Torn if mutants::on(Mutant::TornEndRefused) => {
+            Tail::Torn if bent::refuses_torn_end() => {
                 return Err(reader.damaged("the last write was cut short".to_owned()));
             }
             Tail::Torn => true,

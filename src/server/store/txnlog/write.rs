@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 
 use super::follows;
+use super::newest;
 use crate::formats::log::{self, HEADER, TXN_BYTES_MAX};
 use crate::formats::names;
-use crate::server::mutants::{self, Mutant};
+use crate::server::store::bent;
 use crate::server::store::disk::{Disk, File, Kind};
-use crate::server::store::newest;
 use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
@@ -94,7 +94,7 @@ impl<D: Disk> LogWriter<D> {
         log.file.write_at(log.end, &bytes)?;
         log.end = end;
         log.size = log.size.max(end);
-        if self.settings.force_sync && !mutants::on(Mutant::LogNotFsynced) {
+        if self.settings.force_sync && !bent::leaves_log_unsynced() {
             log.file.sync_data()?;
         }
         if bytes.len() <= BUFFER_KEPT_MAX {
@@ -145,7 +145,7 @@ impl<D: Disk> LogWriter<D> {
         // Synced even with forceSync=no: a file without its header would stop the next start.
         log.file.sync_data()?;
         self.disk.rename(&unfinished, &path)?;
-        if mutants::on(Mutant::LogNameNotDurable) {
+        if bent::leaves_log_name_unsynced() {
             return Ok(log);
         }
         self.disk.sync_dir(&self.dir)?;

@@ -48,12 +48,12 @@ fn the_parts_of_the_worked_digest_example_add_up() {
     let part = |path: &str, data: &[u8], stat| {
         crate::server::tree::digest::node(crate::server::tree::digest::prefix_crc(path, data), &stat)
     };
-    let zero = crate::server::tree::node::StoredStat::default();
+    let zero = crate::server::tree::stat::StoredStat::default();
     assert_eq!(part("", b"", zero), 68_323_592);
     assert_eq!(part("/zookeeper", b"", zero), 1_303_661_912);
-    let root = crate::server::tree::node::StoredStat { cversion: 1, pzxid: Zxid(2), ..zero };
+    let root = crate::server::tree::stat::StoredStat { cversion: 1, pzxid: Zxid(2), ..zero };
     assert_eq!(part("", b"", root), 51_738_866);
-    let a = crate::server::tree::node::StoredStat::born(
+    let a = crate::server::tree::stat::StoredStat::born(
         Zxid(2),
         1_795_332_897_891,
         crate::wire::proto::Owner::None,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Settings;
-use super::node::{NodeId, StoredStat};
-use super::nodes::split;
-use super::snapshot::END;
-use super::state::Tree;
-use crate::server::mutants::{self, Mutant};
+use super::END;
+use crate::server::tree::bent;
+use crate::server::tree::node::NodeId;
+use crate::server::tree::nodes::split;
+use crate::server::tree::stat::StoredStat;
+use crate::server::tree::state::{self, Settings, Tree};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Error, Result};
 use crate::wire::proto::{Acl, Id};
@@ -62,7 +62,7 @@ impl Loader {
     pub fn feed(&mut self, piece: &[u8]) -> Result<Option<usize>> {
         let Loader { parser, tree, has_root, parent } = self;
         parser.feed(piece, |item| match item {
-            Item::Session { .. } if mutants::on(Mutant::SessionsLostOnLoad) => Ok(()),
+            Item::Session { .. } if bent::forgets_loaded_sessions() => Ok(()),
             Item::Session { id, timeout_ms } => {
                 tree.sessions.timeouts_ms.insert(id, timeout_ms);
                 Ok(())
@@ -93,7 +93,7 @@ impl Loader {
         if !has_root || parser.section != Section::End {
             return Err(Error::Short { at: parser.position, missing: 1 });
         }
-        if tree.nodes.find(super::state::CONFIG).is_none() {
+        if tree.nodes.find(state::CONFIG).is_none() {
             tree.add_config_node();
         }
         tree.acls.drop_unused();
@@ -115,10 +115,8 @@ fn add(tree: &mut Tree, known: &mut (String, NodeId), node: &RawNode) -> Result<
     }
     let acl = tree.acls.hold_id(node.acl_id);
     let id = tree.nodes.insert(known.1, node.path, node.data, node.stat, acl);
-    let owner = tree.owner(&node.stat);
-    if !mutants::on(Mutant::EphemeralsLostOnLoad) {
-        tree.sessions.node_added(id, owner);
-    }
+    let owner = bent::loaded_owner().unwrap_or(tree.owner(&node.stat));
+    tree.sessions.node_added(id, owner);
     Ok(())
 }
 

@@ -7,12 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::atomic;
-use super::disk::{self, Disk, Kind, read_small};
-use super::refusal::{Refusal, Result};
-use super::txnlog::LogReader;
+use super::read::LogReader;
 use crate::formats::names;
 use crate::formats::records;
+use crate::server::store::atomic;
+use crate::server::store::disk::{self, Disk, Kind, read_small};
+use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
 /// Records a log that is durable under its name.

@@ -1,5 +1,5 @@
 //! Tree → snapshot body (disk-format §3.1, items 2 to 5): sessions, lists, nodes, `/`. Magic, seals and
-//! digest section belong to `store`. Reading is in `snapshot_read`.
+//! digest section belong to `store`.
 //!
 //! A body is written in bounded chunks while transactions go on being applied. What it then holds of
 //! a node is some state between the start and the end; replaying the log from the zxid of the start
@@ -7,17 +7,16 @@
 
 use bytes::Bytes;
 
-use super::node::{NodeId, StoredStat};
-use super::nodes::Nodes;
-use super::state::Tree;
+use super::END;
+use crate::server::tree::acl_cache;
+use crate::server::tree::node::NodeId;
+use crate::server::tree::nodes::Nodes;
+use crate::server::tree::stat::StoredStat;
+use crate::server::tree::state::Tree;
 use crate::wire::ids::Zxid;
 use crate::wire::jute;
 use crate::wire::proto::Acl;
 
-pub use super::snapshot_read::{Loader, Scanner, decode};
-
-/// What ends the nodes, and every sealed section.
-pub(super) const END: &str = "/";
 /// What a node takes beside its path and data.
 const NODE_LEN: usize = 4 + 4 + 8 + StoredStat::LEN;
 
@@ -115,7 +114,7 @@ fn encode_node(tree: &Tree, id: NodeId, acl_id_max: i64, paths: &mut Paths, w: &
     let acl_id = tree.acls.id(node.acl);
     w.string(paths.of(&tree.nodes, id));
     w.buffer(tree.nodes.data(id));
-    w.long(if acl_id > acl_id_max { super::acl_cache::OPEN_ID } else { acl_id });
+    w.long(if acl_id > acl_id_max { acl_cache::OPEN_ID } else { acl_id });
     node.stat().encode(w);
 }
 
