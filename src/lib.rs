@@ -25,6 +25,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod formats;
 pub mod operator;
 pub mod report;

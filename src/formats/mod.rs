@@ -1,4 +1,4 @@
-//! What stands in the files of a data directory (disk-format): readers and codecs over bytes and `std::io` streams,
+//! What stands in the files of a server (disk-format): readers and codecs over bytes and `std::io` streams,
 //! for the server that keeps the files and for the operator that looks at them.
 //!
 //! | file | about |
@@ -8,6 +8,7 @@
 //! | [`records`] | files of ours beside them |
 //! | [`log`] | the txn log: header, entries, what a torn end is and what damage |
 //! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
+//! | [`properties`] | Java's syntax around zoo.cfg and member lists |
 //! | [`compression`] | how a snapshot file is stored: plain, gzip, snappy-java |
 //!
 //! It opens no file and decides nothing: which files are needed, what damage means and what to do about it is
@@ -19,5 +20,6 @@ pub mod compression;
 pub mod log;
 pub mod names;
 pub mod numbers;
+pub mod properties;
 pub mod records;
 pub mod snapshot;

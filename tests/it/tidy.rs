@@ -22,7 +22,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("jute", &[]),
     ("proto", &["jute"]),
-    // Rooms for both sides: what stands in files.
+    // Rooms for both sides: what stands in files, what zoo.cfg says.
+    ("config", &["formats"]),
     ("formats", &["jute"]),
     // Faults that tests switch on; the shipped program has none.
     ("mutants", &[]),
@@ -32,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
     ("store", &["formats", "jute", "mutants", "proto", "tree", "zab"]),
-    ("process", &["formats", "jute", "proto", "replica", "store", "tree", "zab"]),
+    ("process", &["config", "jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
     ("shell", &["client", "jute", "proto"]),
@@ -59,8 +60,20 @@ const OPERATOR_SIDE: &[&str] =
     &["apply", "fleet", "host", "inventory", "observe", "operate", "plan", "render", "report", "transport"];
 
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
-const PURE: &[&str] =
-    &["formats", "ids", "inventory", "jute", "mutants", "plan", "proto", "render", "replica", "tree", "zab"];
+const PURE: &[&str] = &[
+    "config",
+    "formats",
+    "ids",
+    "inventory",
+    "jute",
+    "mutants",
+    "plan",
+    "proto",
+    "render",
+    "replica",
+    "tree",
+    "zab",
+];
 
 /// What waits, reads and writes: everything that is not pure.
 const IMPURE: &[&str] = &[

@@ -1,9 +1,8 @@
-//! The server's process: zoo.cfg, sockets, the state thread, the log thread, four-letter words. It takes no
+//! The server's process: sockets, the state thread, the log thread, four-letter words. It takes no
 //! protocol decision: those are `replica`'s, which this drives.
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `config` | zoo.cfg → `ServerConfig` |
 //! | `run` | the parts put together, started and stopped |
 //! | `start` | settings and data → store and replica; the simulator starts here, too |
 //! | `state` | the state thread: the loop around the replica |
@@ -16,7 +15,6 @@
 
 pub mod batch;
 mod clients;
-pub mod config;
 mod environment;
 mod four_letter;
 mod limits;

@@ -10,7 +10,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::config::{Identity, Invalid, Listen, Quorum, Role, ServerConfig, Warning};
 use super::four_letter::{Conf, Context, QuorumConf, Whitelist};
 use super::limits::Limits;
 use super::log::LogThread;
@@ -18,6 +17,7 @@ use super::peers::Peers;
 use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
 use super::{clients, sockets};
+use crate::config::{Identity, Invalid, Listen, MemberRole, Quorum, Role, ServerConfig, Warning};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
 use crate::server::zab::membership::MembershipError;
@@ -265,7 +265,7 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Con
                 sync_limit: quorum.sync_limit_ticks,
                 election_port,
                 quorum_port,
-                observer: identity.role == super::config::MemberRole::Observer,
+                observer: identity.role == MemberRole::Observer,
                 membership: quorum.members.text(),
             })
         }

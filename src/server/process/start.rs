@@ -3,7 +3,7 @@
 //!
 //! It opens no socket and starts no thread: what it is given decides what comes of it.
 
-use super::config::{Identity, Quorum, Role, ServerConfig};
+use crate::config::{Identity, Quorum, Role, ServerConfig};
 use crate::server::replica::{self, Now, Replica};
 use crate::server::store::disk::Disk;
 use crate::server::store::{self, Dirs, Refusal, Store};

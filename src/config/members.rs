@@ -6,9 +6,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use super::Listen;
 use super::keys::Keys;
-use super::properties::{self, Property};
+use super::settings::Listen;
+use crate::formats::properties::{self, Property};
 use crate::wire::ids::ServerId;
 
 /// The members of an ensemble.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::properties::{self, Property};
-use super::{Invalid, Problem, Warning};
+use super::problem::{Invalid, Problem, Warning};
+use crate::formats::properties::{self, Property};
 
 /// The keys of a zoo.cfg with the overrides laid over them.
 pub(super) struct Keys {

@@ -1,6 +1,11 @@
 //! zoo.cfg texts in, settings or the printed problems out.
 
+use std::io;
+use std::path::Path;
+
 use super::*;
+use crate::formats::compression::Compression;
+use crate::wire::ids::ServerId;
 
 /// The file of the walkthrough, as an operator has it after editing zoo_sample.cfg; no newline at
 /// its end.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::keys::Keys;
 use super::members::{self, MemberRole};
-use super::{Containers, Election, Listen, Pipeline, Quorum, Role, Storage};
+use super::settings::{Containers, Election, Listen, Pipeline, Quorum, Role, Storage};
 use crate::formats::compression::Compression;
 
 pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {

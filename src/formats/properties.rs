@@ -1,56 +1,68 @@
-//! Java's `.properties` syntax, which is what zoo.cfg is written in (operations §10.1). Keys keep
-//! their line numbers, so that every later error can point at one.
+//! Java's `.properties` syntax, which is what zoo.cfg and member lists are written in (operations §10.1). Keys keep
+//! their line numbers and values their columns, so that every later error can point at a place.
 //!
 //! It knows no key. Text is taken as UTF-8 where it is valid UTF-8 (Java reads ISO-8859-1, which
 //! differs only for non-ASCII bytes), else as ISO-8859-1.
 
 /// One `key=value`, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Property {
-    pub(super) key: String,
-    pub(super) value: String,
+pub struct Property {
+    pub key: String,
+    pub value: String,
     /// The line it starts on, from 1.
-    pub(super) line: usize,
+    pub line: usize,
+    /// The column of that line where the value begins, from 1 and in characters. What stands in the value is counted
+    /// from here; escapes and continued lines make such a count a guess.
+    pub column: usize,
 }
 
 /// Reads a whole file, in order; duplicates are kept (the last one wins, callers decide).
 ///
 /// Only a malformed `\uXXXX` is an error: line number and text.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Property>, (usize, String)> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<Property>, (usize, String)> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
         Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
     };
     let mut properties = Vec::new();
-    for (line, logical) in logical_lines(&text) {
-        let (key, value) = split(&logical);
+    for Logical { line, indent, text } in logical_lines(&text) {
+        let (key, value) = split(&text);
+        let column = indent + text[..text.len() - value.len()].chars().count() + 1;
         let key = unescape(key).map_err(|what| (line, what))?.trim().to_owned();
         let value = unescape(value).map_err(|what| (line, what))?.trim().to_owned();
-        properties.push(Property { key, value, line });
+        properties.push(Property { key, value, line, column });
     }
     Ok(properties)
 }
 
+/// One or more lines of the file that are one.
+struct Logical {
+    line: usize,
+    /// Characters before the first one that counts.
+    indent: usize,
+    text: String,
+}
+
 /// Joins lines that end in an odd number of backslashes; drops blank lines and comments.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
+fn logical_lines(text: &str) -> Vec<Logical> {
     // CR, LF and CR LF all end a line.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines = Vec::new();
-    let mut open: Option<(usize, String)> = None;
+    let mut open: Option<Logical> = None;
     for (index, raw) in text.split('\n').enumerate() {
         let part = raw.trim_start_matches(BLANK);
-        let (line, mut logical) = match open.take() {
+        let mut logical = match open.take() {
             Some(open) => open,
             None if part.is_empty() || part.starts_with(['#', '!']) => continue,
-            None => (index + 1, String::new()),
+            None => Logical { line: index + 1, indent: raw.len() - part.len(), text: String::new() },
         };
         let backslashes = part.len() - part.trim_end_matches('\\').len();
         if backslashes % 2 == 1 {
-            logical.push_str(&part[..part.len() - 1]);
-            open = Some((line, logical));
+            logical.text.push_str(&part[..part.len() - 1]);
+            open = Some(logical);
         } else {
-            logical.push_str(part);
-            lines.push((line, logical));
+            logical.text.push_str(part);
+            lines.push(logical);
         }
     }
     lines.extend(open);
@@ -136,6 +148,13 @@ mod tests {
         check("a=end\\", &[(1, "a", "end")]);
         check("", &[]);
         check("server.1=[::1]:2888:3888;2181", &[(1, "server.1", "[::1]:2888:3888;2181")]);
+    }
+
+    #[test]
+    fn a_value_knows_its_column() {
+        for (text, column) in [("a=1", 3), ("  \ta : é", 8), ("é b", 3), ("alone", 6), ("a\\\n =1", 3)] {
+            assert_eq!(parse(text.as_bytes()).unwrap()[0].column, column, "{text:?}");
+        }
     }
 
     #[test]

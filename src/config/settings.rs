@@ -1,0 +1,155 @@
+//! What a zoo.cfg comes to: every setting with its unit, none of them read from anywhere here.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::members::{MemberRole, Members};
+use crate::formats::compression::Compression;
+
+/// A server's settings. Units are in the names; sizes are bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerConfig {
+    /// Snapshots, epoch files and `myid`.
+    pub data_dir: PathBuf,
+    /// Txn logs; `data_dir` unless set.
+    pub data_log_dir: PathBuf,
+    /// The client port of zoo.cfg; a port in the own `server.N` line wins ([`ServerConfig::identity`]).
+    pub client: Option<Listen>,
+    pub client_port_listen_backlog: Option<u32>,
+    pub client_tcp_keep_alive: bool,
+    /// Connections from one IP address; `None` = unlimited.
+    pub max_client_cnxns: Option<u32>,
+    /// Connections in all; `None` = unlimited.
+    pub max_cnxns: Option<u32>,
+    pub tick_ms: u64,
+    pub min_session_timeout_ms: u64,
+    pub max_session_timeout_ms: u64,
+    pub role: Role,
+    pub storage: Storage,
+    pub pipeline: Pipeline,
+    pub election: Election,
+    /// Words that are answered; `*` = all (operations §8.1).
+    pub four_letter_words: Vec<String>,
+    pub read_only_mode: bool,
+    pub containers: Containers,
+    pub audit: bool,
+}
+
+/// Standalone, or one of an ensemble.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// Alone: no election, no quorum port.
+    Standalone,
+    Quorum(Quorum),
+}
+
+/// What only a server of an ensemble needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quorum {
+    pub members: Members,
+    pub init_limit_ticks: u32,
+    pub sync_limit_ticks: u32,
+    /// Ticks a learner may take to connect; `init_limit_ticks` unless set.
+    pub connect_limit_ticks: u32,
+    /// Quorum and election ports listen on all addresses, not just the listed one.
+    pub listen_on_all_ips: bool,
+    pub reconfig_enabled: bool,
+    /// False: a leader takes no clients.
+    pub leader_serves: bool,
+    /// `peerType`, if the file has it: the server list decides, this is only compared.
+    pub(super) peer_type: Option<MemberRole>,
+}
+
+/// An address to listen on; `host` `None` = all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    pub host: Option<String>,
+    pub port: u16,
+}
+
+/// How data is kept (disk-format).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// `zkops.cluster`: the ensemble whose data this must be, when the dataDir says whose it is.
+    pub ensemble: Option<String>,
+    /// A snapshot after this many txns, less a random part of up to half.
+    pub snap_count: u32,
+    /// The same by bytes of log; `None` = off.
+    pub snap_log_bytes: Option<u64>,
+    pub snapshot_compression: Compression,
+    /// Log files grow in steps of this size; 0 = no padding.
+    pub prealloc_bytes: u64,
+    /// A log file beyond this is followed by a new one; `None` = off.
+    pub log_file_bytes_max: Option<u64>,
+    pub force_sync: bool,
+    /// A sync slower than this is logged.
+    pub fsync_warning_ms: u64,
+    pub trust_empty: bool,
+    pub db_autocreate: bool,
+    pub dir_autocreate: bool,
+    /// `None` = no purge task.
+    pub purge_interval_ms: Option<u64>,
+    pub purge_retain: usize,
+    /// Group commit: write out at this many txns at the latest.
+    pub batch_txns_max: usize,
+    /// Group commit: hold a batch back this long; 0 = never.
+    pub flush_delay_ms: u64,
+    /// How long the log thread waits for more before it writes out.
+    pub write_queue_poll_ms: u64,
+}
+
+/// Requests, sessions and the tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// Longest frame that a client may send.
+    pub frame_bytes_max: usize,
+    pub outstanding_max: u32,
+    /// Txns kept in memory for followers that come back.
+    pub committed_log_txns: usize,
+    /// TTL nodes.
+    pub extended_types: bool,
+    pub skip_acl: bool,
+    pub enforce_quota: bool,
+    pub digest: bool,
+    pub close_session_txn: bool,
+    /// `user:base64` of the superuser (client-protocol §4).
+    pub super_digest: Option<String>,
+    /// Digest algorithm of the `digest` scheme, as Java names it.
+    pub digest_alg: String,
+}
+
+/// Election and quorum connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Election {
+    pub cnx_timeout_ms: u64,
+    pub notification_ms_min: u64,
+    pub notification_ms_max: u64,
+    pub tcp_keep_alive: bool,
+    /// Tries to bind the election port; 0 = for ever.
+    pub bind_retries: u32,
+}
+
+/// The leader's removal of empty containers and expired TTL nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Containers {
+    pub check_interval_ms: u64,
+    pub removals_per_minute_max: u32,
+    /// Remove containers that never had a child after this long; 0 = never.
+    pub never_used_ms_max: u64,
+}
+
+impl Listen {
+    /// True when listening on `self` includes `other`'s address.
+    pub(super) fn covers(&self, other: &Listen) -> bool {
+        match self.host.as_deref() {
+            None | Some("0.0.0.0" | "::" | "[::]") => true,
+            host => host == other.host.as_deref(),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host.as_deref().unwrap_or("0.0.0.0"), self.port)
+    }
+}
