@@ -16,12 +16,13 @@ use super::frame;
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL, Request, Response};
 use crate::operator::host::data::{inspect as data_dir, marker};
 use crate::operator::host::failure::{Failure, Kind};
-use crate::operator::host::files::{dirs, disk, look as files, put, remove};
-use crate::operator::host::firewall::verbs::{self as firewall, Scope};
+use crate::operator::host::files::{dirs, disk, look, put, remove};
+use crate::operator::host::firewall::scope::Scope;
+use crate::operator::host::firewall::verbs as firewall;
+use crate::operator::host::machine::blocking::blocking;
 use crate::operator::host::machine::facts;
-use crate::operator::host::net::Listen;
 use crate::operator::host::net::listen::{self, Listeners};
-use crate::operator::host::net::{connect, names, ports};
+use crate::operator::host::net::{Listen, connect, four_letter, names, ports};
 use crate::operator::host::runs::{journal, lock};
 use crate::operator::host::service::{logs, servers, verbs as service};
 
@@ -148,14 +149,6 @@ async fn send(mut write: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<
     Ok(())
 }
 
-/// Work with files, on a thread that may wait for a disk.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(Failure::new("answer", "the request", Kind::Io, error)))
-}
-
 impl Agent {
     async fn answer(&self, ask: Ask) -> Result<Response, Failure> {
         let deadline = Instant::now() + Duration::from_millis(ask.limit_ms).min(LIMIT_MAX);
@@ -171,7 +164,7 @@ impl Agent {
         use Response as R;
         match request {
             Q::Connect(request) => Ok(R::Reached(connect::connect(&request).await)),
-            Q::FourLetter(request) => connect::four_letter(&request).await.map(R::FourLetter),
+            Q::FourLetter(request) => four_letter::four_letter(&request).await.map(R::FourLetter),
             Q::Names { names } => Ok(R::Names(Box::new(names::report(&names, deadline).await))),
             Q::Listen(request) => self.listen(request).await,
             Q::StopListening { token } => Ok(R::Changed(self.stop_listening(&token).await)),
@@ -230,10 +223,10 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::Binary => R::Binary(facts::binary()?),
         Q::DiskSpace { paths } => R::Spaces(disk::spaces(&paths)),
         Q::CheckWritable { path } => R::Writable(disk::check_writable(&path)?),
-        Q::Stat { paths } => R::Stats(files::stat(&paths)),
-        Q::ListDir { path } => R::Listing(files::list(&path)?),
-        Q::ReadFile { path, max } => R::Content(files::read(&path, max)?),
-        Q::FileSha256 { paths } => R::Hashes(files::hashes(&paths)),
+        Q::Stat { paths } => R::Stats(look::stat(&paths)),
+        Q::ListDir { path } => R::Listing(look::list(&path)?),
+        Q::ReadFile { path, max } => R::Content(look::read(&path, max)?),
+        Q::FileSha256 { paths } => R::Hashes(look::hashes(&paths)),
         Q::EnsureDir(request) => R::EnsuredDir(dirs::ensure(&request)?),
         Q::PutFile(request) => R::Put(put::put(request)?),
         Q::Remove(request) => R::Removed(remove::remove(&request)?),

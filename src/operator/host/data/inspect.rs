@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::marker::{self};
+use super::marker;
 use super::records::{DataFile, InspectData, Inspection, Number};
 use crate::operator::host::failure::{Failure, Kind};
 
