@@ -14,8 +14,9 @@ use super::records::{
 };
 use super::supervise::{self, supervise};
 use super::{servers, systemd};
+use crate::operator::host::agent::answers::Settings;
 use crate::operator::host::agent::link::Link;
-use crate::operator::host::agent::serve::{Settings, serve_with};
+use crate::operator::host::agent::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::machine::process::Identity;
 
