@@ -2,8 +2,9 @@
 
 use super::words;
 use crate::operator::fleet::journal::Entry;
-use crate::operator::host::data::{Inspection, Number};
+use crate::operator::host::data::{Damage, Inspection, Number, NumberFile};
 use crate::operator::host::service::{Active, ServiceState};
+use crate::operator::plan::damage;
 use crate::operator::plan::desired::{DesiredMember, Dirs, Ports, Unit};
 use crate::operator::plan::facts::Myid;
 use crate::wire::ids::{Epoch, ServerId};
@@ -28,28 +29,26 @@ fn number(raw: &str) -> Option<Number> {
     Some(Number { raw: raw.into(), value: raw.parse().ok() })
 }
 
+fn found(file: NumberFile, raw: &str) -> Damage {
+    Damage::NotANumber { file, raw: raw.into() }
+}
+
 #[test]
 fn a_wrong_myid_says_nothing_about_the_database() {
     let seen = Inspection {
         data_dir_exists: true,
         myid: number("three"),
         current_epoch: number("4"),
-        damage: Some("myid does not hold a number but \"three\"".into()),
+        damage: vec![found(NumberFile::Myid, "three"), found(NumberFile::AcceptedEpoch, "x")],
         ..Inspection::default()
     };
     let facts = words::data(&seen, &member());
     assert_eq!(facts.myid, Myid::Garbage("three".into()));
     assert_eq!(facts.current_epoch, Some(Epoch(4)));
-    assert_eq!(facts.damage, None);
-}
-
-#[test]
-fn garbage_quoted_from_a_file_neither_fills_nor_steers_a_terminal() {
-    let damage = format!("currentEpoch does not hold a number but \u{1b}[2J{}", "é".repeat(500));
-    let seen = Inspection { damage: Some(damage), ..Inspection::default() };
-    let shown = words::data(&seen, &member()).damage.unwrap();
-    assert!(shown.starts_with("currentEpoch does not hold a number but .[2J...."), "{shown}");
-    assert!(shown.chars().count() <= 161 && !shown.contains('\u{1b}'));
+    assert_eq!(
+        facts.damage,
+        [damage::Damage::NotANumber { file: "version-2/acceptedEpoch".into(), raw: "x".into() }]
+    );
 }
 
 #[test]

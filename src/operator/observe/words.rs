@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Entry;
-use crate::operator::host::data::{Inspection, Number};
+use crate::operator::host::data::{self as found, Inspection, Number, NumberFile};
 use crate::operator::host::files::{Found, PathSpace};
 use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
 use crate::operator::host::net::{NamesReport, PortUse};
 use crate::operator::host::service::{Active, RunningServer, ServiceState};
+use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
     DataFacts, DirFacts, FileFacts, FirewallFacts, Marker, Myid, NameFacts, PortRule, PortUser, Process,
@@ -75,7 +76,7 @@ pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> DataFacts {
         accepted_epoch: value(&seen.accepted_epoch).map(Epoch),
         current_epoch: value(&seen.current_epoch).map(Epoch),
         initialize: seen.initialize,
-        damage: damage(seen),
+        damage: seen.damage.iter().filter_map(damage).collect(),
         entries: seen.foreign.iter().take(ENTRIES_SHOWN).map(in_dir).collect(),
         parts: Vec::new(),
         quarantined: Vec::new(),
@@ -83,20 +84,28 @@ pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> DataFacts {
 }
 
 /// A wrong myid has a fact of its own and says nothing about the database.
-fn damage(seen: &Inspection) -> Option<String> {
-    let rest: Vec<&str> =
-        seen.damage.as_deref()?.split("; ").filter(|part| !part.starts_with("myid does not hold")).collect();
-    (!rest.is_empty()).then(|| rest.into_iter().map(legible).collect::<Vec<_>>().join("; "))
-}
-
-/// Garbage quoted from a file must neither fill a screen nor steer a terminal.
-fn legible(text: &str) -> String {
-    let harmless = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '.' };
-    let mut shown: String = text.chars().take(DAMAGE_CHARS_SHOWN).map(harmless).collect();
-    if text.chars().count() > DAMAGE_CHARS_SHOWN {
-        shown.push('…');
-    }
-    shown
+fn damage(seen: &found::Damage) -> Option<Damage> {
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let odd = |odd: &found::OddFile| OddFile { path: text(&odd.path), how: odd.how.clone() };
+    let number = |file: &str, raw: &str| Damage::NotANumber { file: file.to_owned(), raw: raw.to_owned() };
+    Some(match seen {
+        found::Damage::NotANumber { file: NumberFile::Myid, .. } => return None,
+        found::Damage::NotANumber { file: NumberFile::AcceptedEpoch, raw } => {
+            number("version-2/acceptedEpoch", raw)
+        }
+        found::Damage::NotANumber { file: NumberFile::CurrentEpoch, raw } => {
+            number("version-2/currentEpoch", raw)
+        }
+        found::Damage::NotADirectory { path } => Damage::NotADirectory { path: text(path) },
+        found::Damage::EpochsReversed { accepted, current } => {
+            Damage::EpochsReversed { accepted: *accepted, current: *current }
+        }
+        found::Damage::NoSnapshotLoads { odd: all } => {
+            Damage::NoSnapshotLoads { odd: all.iter().map(odd).collect() }
+        }
+        found::Damage::LogsWithoutSnapshot => Damage::LogsWithoutSnapshot,
+        found::Damage::BadLog(log) => Damage::BadLog(odd(log)),
+    })
 }
 
 /// zoo.cfg as a file with its content's hash.

@@ -5,7 +5,7 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{
     Facts, HostFacts, HostView, Installed, Marker, Myid, NoWayIn, ReachResult, ServerView, UnitState,
 };
-use super::{ensemble, install, preflight};
+use super::{damage, ensemble, install, preflight};
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -173,8 +173,9 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
             );
         }
     }
-    if let Some(damage) = &data.damage {
-        add(Cause::DamagedData, format!("the database in {dir} is damaged: {damage}"), Vec::new());
+    if !data.damage.is_empty() {
+        let what = format!("the database in {dir} is damaged: {}", damage::sentence(&data.damage));
+        add(Cause::DamagedData, what, Vec::new());
     } else if !data.has_database && !data.initialize && ensemble::has_history(desired, facts) {
         let what = format!("the database of {} is gone: {dir} {}", member.name, state_of(data.exists));
         add(Cause::LostData, what, listing(&data.entries));

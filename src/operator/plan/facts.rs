@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::damage::Damage;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// Everything seen in one round of looking.
@@ -180,8 +181,8 @@ pub struct DataFacts {
     pub current_epoch: Option<Epoch>,
     /// `initialize` is present: an empty database here is intended (disk-format §8).
     pub initialize: bool,
-    /// What is wrong with the files themselves, in words; `None`: nothing seen.
-    pub damage: Option<String>,
+    /// What is wrong with the files themselves, as far as was seen.
+    pub damage: Vec<Damage>,
     /// Up to a handful of names that are neither ZooKeeper's nor ours, for messages.
     pub entries: Vec<String>,
     /// Full paths of what a wipe moves aside, as far as they exist: databases, myid, marker.

@@ -2,7 +2,7 @@
 //! alone. Pure and total: no planner asks a host, reads a clock or does anything.
 //!
 //! - [`desired`]: what the inventory asks of every member
-//! - [`facts`]: what was seen of hosts and servers
+//! - [`facts`]: what was seen of hosts and servers; [`damage`]: what is wrong with a member's files
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - [`preflight`]: everything that would make a deployment fail, found at once
@@ -12,6 +12,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod damage;
 pub mod deploy;
 pub mod desired;
 pub mod destroy;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::damage;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, Installed, Myid, NoWayIn, Reach, ReachResult};
 use super::step::short;
@@ -227,8 +228,11 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
         }
     }
     let known = data.marker.is_some() || host.unit.installed != Installed::No;
-    if let Some(damage) = data.damage.as_ref().filter(|_| known) {
-        return fail(format!("{dir}: {damage}"), format!("zkops repair {}", member.name));
+    if known && !data.damage.is_empty() {
+        return fail(
+            format!("{dir}: {}", damage::sentence(&data.damage)),
+            format!("zkops repair {}", member.name),
+        );
     }
     match &data.myid {
         Myid::Is(id) if *id != member.id => fail(

@@ -6,7 +6,9 @@
 //! | [`frame`] | u32 length + JSON, bounded |
 //! | [`link`], [`calls`] | the caller: handshake, concurrent calls with deadlines; one typed method per request |
 //! | [`serve`] | the host's side: reads frames, answers concurrently |
+//! | [`answers`] | from each request to the code that answers it |
 
+pub(super) mod answers;
 mod calls;
 mod frame;
 pub(super) mod link;

@@ -1,69 +1,24 @@
 //! The host's side: reads frames, answers each in a task of its own, ends when stdin closes. It
 //! keeps no state between runs and none between requests but the temporary listeners.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
+use super::answers::{Agent, Settings};
 use super::frame;
-use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL, Request, Response};
-use crate::operator::host::data::{inspect as data_dir, marker};
+use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL};
 use crate::operator::host::failure::{Failure, Kind};
-use crate::operator::host::files::{dirs, disk, look as files, put, remove};
-use crate::operator::host::firewall::verbs::{self as firewall, Scope};
-use crate::operator::host::machine::facts;
-use crate::operator::host::net::Listen;
-use crate::operator::host::net::listen::{self, Listeners};
-use crate::operator::host::net::{connect, names, ports};
-use crate::operator::host::runs::{journal, lock};
-use crate::operator::host::service::{logs, servers, verbs as service};
 
 /// Requests answered at once; more wait unread.
 const AT_ONCE: usize = 64;
-/// Whatever a request says, it is given up after this long.
-const LIMIT_MAX: Duration = Duration::from_secs(3600);
-/// For what ends at its deadline by itself, such as a command that has to be killed.
-const GRACE: Duration = Duration::from_millis(100);
 /// When stdin closes in the middle of a change, the change is finished if it is quick.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What differs between a real host and a test.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Command that runs [`crate::operator::host::supervise()`] on the file named by one more argument.
-    pub(crate) supervisor: Vec<OsString>,
-    /// Where zkops keeps its own notes about this host.
-    pub(crate) state_dir: PathBuf,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
-        // Replaced while it runs: the new one supervises from now on.
-        let exe = match exe.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
-            Some(path) => PathBuf::from(path),
-            None => exe,
-        };
-        Settings {
-            supervisor: vec![exe.into_os_string(), "host".into(), "--supervise".into()],
-            state_dir: PathBuf::from("/var/lib/zkops"),
-        }
-    }
-}
-
-struct Agent {
-    settings: Settings,
-    listeners: Mutex<Vec<Listeners>>,
-    /// Two changes of the firewall at once would each verify the other's half.
-    firewall: tokio::sync::Mutex<()>,
-}
 
 /// Serves until `read` ends. `zkops host` calls this with its stdin and stdout.
 ///
@@ -82,8 +37,7 @@ pub(crate) async fn serve_with(
     write: impl AsyncWrite + Send + Unpin + 'static,
     settings: Settings,
 ) -> io::Result<()> {
-    let agent =
-        Arc::new(Agent { settings, listeners: Mutex::default(), firewall: tokio::sync::Mutex::default() });
+    let agent = Arc::new(Agent::new(settings));
     let (outgoing, queue) = mpsc::channel(AT_ONCE);
     let writer = tokio::spawn(send(write, queue));
     let mut answering = JoinSet::new();
@@ -146,125 +100,4 @@ async fn send(mut write: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<
         frame::write(&mut write, &bytes).await?;
     }
     Ok(())
-}
-
-/// Work with files, on a thread that may wait for a disk.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(Failure::new("answer", "the request", Kind::Io, error)))
-}
-
-impl Agent {
-    async fn answer(&self, ask: Ask) -> Result<Response, Failure> {
-        let deadline = Instant::now() + Duration::from_millis(ask.limit_ms).min(LIMIT_MAX);
-        // What keeps to the deadline by itself gets to say more than that it is over.
-        timeout_at(deadline + GRACE, self.dispatch(ask.request, deadline)).await.unwrap_or_else(|_| {
-            let why = format!("not done within {} ms", ask.limit_ms);
-            Err(Failure::new("finish", "the request", Kind::Timeout, why))
-        })
-    }
-
-    async fn dispatch(&self, request: Request, deadline: Instant) -> Result<Response, Failure> {
-        use Request as Q;
-        use Response as R;
-        match request {
-            Q::Connect(request) => Ok(R::Reached(connect::connect(&request).await)),
-            Q::FourLetter(request) => connect::four_letter(&request).await.map(R::FourLetter),
-            Q::Names { names } => Ok(R::Names(Box::new(names::report(&names, deadline).await))),
-            Q::Listen(request) => self.listen(request).await,
-            Q::StopListening { token } => Ok(R::Changed(self.stop_listening(&token).await)),
-            Q::InstallService(request) => {
-                service::install(request, deadline).await.map(|report| R::Service(Box::new(report)))
-            }
-            Q::Service(request) => service::call(request, &self.settings.supervisor, deadline)
-                .await
-                .map(|report| R::Service(Box::new(report))),
-            Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
-            Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => self.firewall(request, deadline).await,
-            other => blocking(move || look_or_write(other)).await,
-        }
-    }
-
-    async fn firewall(&self, request: Request, deadline: Instant) -> Result<Response, Failure> {
-        let _one_at_a_time = self.firewall.lock().await;
-        let scope = |address| Scope::new(address, &self.settings.state_dir, deadline);
-        let report = match request {
-            Request::OpenPorts(of) => firewall::ensure_open(&of.ports, &scope(of.address)).await?,
-            Request::ClosePorts(of) => firewall::close(&of.ports, &scope(of.address)).await?,
-            Request::ExplainPorts(of) => firewall::explain(&of.ports, &scope(of.address)).await?,
-            other => return Err(misplaced(&other)),
-        };
-        Ok(Response::Firewall(Box::new(report)))
-    }
-
-    async fn listen(&self, request: Listen) -> Result<Response, Failure> {
-        let (answers, listeners) = listen::start(&request).await?;
-        let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|one| one.until > Instant::now());
-        all.push(listeners);
-        Ok(Response::Listening(answers))
-    }
-
-    /// When it answers, the ports are free.
-    async fn stop_listening(&self, token: &str) -> bool {
-        let stopped: Vec<Listeners> = {
-            let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extract_if(.., |one| one.token == token).collect()
-        };
-        let any = !stopped.is_empty();
-        for one in stopped {
-            one.stop().await;
-        }
-        any
-    }
-}
-
-/// The requests that only touch files and /proc.
-fn look_or_write(request: Request) -> Result<Response, Failure> {
-    use Request as Q;
-    use Response as R;
-    Ok(match request {
-        Q::Facts => R::Facts(Box::new(facts::gather())),
-        Q::Binary => R::Binary(facts::binary()?),
-        Q::DiskSpace { paths } => R::Spaces(disk::spaces(&paths)),
-        Q::CheckWritable { path } => R::Writable(disk::check_writable(&path)?),
-        Q::Stat { paths } => R::Stats(files::stat(&paths)),
-        Q::ListDir { path } => R::Listing(files::list(&path)?),
-        Q::ReadFile { path, max } => R::Content(files::read(&path, max)?),
-        Q::FileSha256 { paths } => R::Hashes(files::hashes(&paths)),
-        Q::EnsureDir(request) => R::EnsuredDir(dirs::ensure(&request)?),
-        Q::PutFile(request) => R::Put(put::put(request)?),
-        Q::Remove(request) => R::Removed(remove::remove(&request)?),
-        Q::Rename(request) => R::Changed(remove::rename(&request)?),
-        Q::InspectData(request) => R::Inspection(Box::new(data_dir::inspect(&request))),
-        Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
-        Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
-        Q::FindServer(request) => R::Servers(servers::find(&request)),
-        Q::TakeLock(request) => R::Taken(lock::take(&request)?),
-        Q::ReleaseLock { path, id } => R::Changed(lock::release(&path, &id)?),
-        Q::ReadLock { path } => R::Lock(lock::read(&path)?),
-        Q::AppendJournal(request) => {
-            journal::append(&request.path, &request.line)?;
-            R::Changed(true)
-        }
-        Q::ReadJournal { path, max } => R::Journal(journal::read(&path, max)?),
-        Q::Connect(_)
-        | Q::FourLetter(_)
-        | Q::Names { .. }
-        | Q::Listen(_)
-        | Q::StopListening { .. }
-        | Q::InstallService(_)
-        | Q::Service(_)
-        | Q::LogTail { .. }
-        | Q::OpenPorts(_)
-        | Q::ClosePorts(_)
-        | Q::ExplainPorts(_) => return Err(misplaced(&request)),
-    })
-}
-
-/// Cannot happen while `dispatch` is right; said, not panicked, if it ever is not.
-fn misplaced(request: &Request) -> Failure {
-    Failure::invalid("answer", format!("{request:?}"), "the request went the wrong way inside zkops")
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+use super::answers::Settings;
 use super::frame;
 use super::link::{CallError, Gone, Link};
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, Request, Response};
-use super::serve::{Settings, serve_with};
+use super::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::net::FourLetter;
 

@@ -6,8 +6,8 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::marker::{self};
-use super::records::{DataFile, InspectData, Inspection, Number};
+use super::marker;
+use super::records::{Damage, DataFile, InspectData, Inspection, Number, NumberFile, OddFile};
 use crate::operator::host::failure::{Failure, Kind};
 
 /// Names of strangers that are listed; more are only counted.
@@ -27,7 +27,6 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
         initialize: log_dir.join("initialize").exists() || data_dir.join("initialize").exists(),
         ..Inspection::default()
     };
-    let mut damage = Vec::new();
     match marker::read(data_dir) {
         Ok(marker) => seen.marker = marker,
         Err(failure) => seen.unreadable.push(failure),
@@ -36,9 +35,9 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
     let version_2 = data_dir.join("version-2");
     seen.accepted_epoch = number(&version_2.join("acceptedEpoch"), &mut seen.unreadable);
     seen.current_epoch = number(&version_2.join("currentEpoch"), &mut seen.unreadable);
-    survey(&mut seen, data_dir, &mut damage);
+    survey(&mut seen, data_dir);
     if log_dir != data_dir {
-        survey(&mut seen, log_dir, &mut damage);
+        survey(&mut seen, log_dir);
     }
     seen.snapshots.sort_by_key(|file| file.zxid);
     seen.logs.sort_by_key(|file| file.zxid);
@@ -49,22 +48,19 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
         && seen.logs.is_empty()
         && seen.accepted_epoch.is_none()
         && seen.current_epoch.is_none();
-    judge_numbers(&seen, &mut damage);
-    judge_files(&mut seen, &mut damage);
-    if !damage.is_empty() {
-        seen.damage = Some(damage.join("; "));
-    }
+    judge_numbers(&mut seen);
+    judge_files(&mut seen);
     seen
 }
 
 /// One directory and its `version-2`: sorts every name into its place.
-fn survey(seen: &mut Inspection, dir: &Path, damage: &mut Vec<String>) {
+fn survey(seen: &mut Inspection, dir: &Path) {
     let version_2 = dir.join("version-2");
     for (path, metadata) in entries(dir, &mut seen.unreadable) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path == version_2 {
             if !metadata.is_dir() {
-                damage.push(format!("{} is not a directory", path.display()));
+                seen.damage.push(Damage::NotADirectory { path });
             }
             continue;
         }
@@ -157,28 +153,28 @@ fn number(path: &Path, unreadable: &mut Vec<Failure>) -> Option<Number> {
     }
 }
 
-fn judge_numbers(seen: &Inspection, damage: &mut Vec<String>) {
+fn judge_numbers(seen: &mut Inspection) {
     let named = [
-        ("myid", &seen.myid),
-        ("version-2/acceptedEpoch", &seen.accepted_epoch),
-        ("version-2/currentEpoch", &seen.current_epoch),
+        (NumberFile::Myid, &seen.myid),
+        (NumberFile::AcceptedEpoch, &seen.accepted_epoch),
+        (NumberFile::CurrentEpoch, &seen.current_epoch),
     ];
-    for (name, number) in named {
+    for (file, number) in named {
         if let Some(Number { raw, value: None }) = number {
-            damage.push(format!("{name} does not hold a number but {raw:?}"));
+            seen.damage.push(Damage::NotANumber { file, raw: raw.clone() });
         }
     }
     let value = |number: &Option<Number>| number.as_ref().and_then(|number| number.value);
     if let (Some(accepted), Some(current)) = (value(&seen.accepted_epoch), value(&seen.current_epoch))
         && accepted < current
     {
-        damage.push(format!("acceptedEpoch {accepted} is lower than currentEpoch {current}"));
+        seen.damage.push(Damage::EpochsReversed { accepted, current });
     }
 }
 
 /// What `FileTxnSnapLog.restore` and the log reader would say to the newest files (disk-format
 /// §2.4, §3.4, §5), as far as a few bytes tell.
-fn judge_files(seen: &mut Inspection, damage: &mut Vec<String>) {
+fn judge_files(seen: &mut Inspection) {
     let mut loadable = false;
     for snapshot in seen.snapshots.iter().rev() {
         match odd_snapshot(&snapshot.path) {
@@ -186,26 +182,30 @@ fn judge_files(seen: &mut Inspection, damage: &mut Vec<String>) {
                 loadable = true;
                 break;
             }
-            Ok(Some(odd)) => seen.notes.push(format!("{} {odd}", snapshot.path.display())),
+            Ok(Some(how)) => seen.notes.push(odd(&snapshot.path, how)),
             Err(error) => seen.unreadable.push(Failure::io("read", snapshot.path.display(), &error)),
         }
     }
     let unread = seen.unreadable.iter().any(|failure| failure.kind == Kind::PermissionDenied);
     if !loadable && !unread {
         if !seen.snapshots.is_empty() {
-            damage.push(format!("no snapshot can be loaded: {}", seen.notes.join(", ")));
+            seen.damage.push(Damage::NoSnapshotLoads { odd: seen.notes.clone() });
         } else if !seen.logs.is_empty() {
-            damage.push("there are logs but no snapshot".into());
+            seen.damage.push(Damage::LogsWithoutSnapshot);
         }
     }
     for log in seen.logs.iter().rev().take(LOGS_JUDGED) {
         match odd_log(&log.path, log.bytes) {
             Ok(None) => {}
-            Ok(Some((true, odd))) => damage.push(format!("{} {odd}", log.path.display())),
-            Ok(Some((false, odd))) => seen.notes.push(format!("{} {odd}", log.path.display())),
+            Ok(Some((true, how))) => seen.damage.push(Damage::BadLog(odd(&log.path, how))),
+            Ok(Some((false, how))) => seen.notes.push(odd(&log.path, how)),
             Err(error) => seen.unreadable.push(Failure::io("read", log.path.display(), &error)),
         }
     }
+}
+
+fn odd(path: &Path, how: &str) -> OddFile {
+    OddFile { path: path.to_path_buf(), how: how.to_string() }
 }
 
 fn odd_snapshot(path: &Path) -> io::Result<Option<&'static str>> {

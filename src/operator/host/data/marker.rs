@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Marker, WriteMarker};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::put;
+use crate::operator::host::files::durable;
 
 /// Name of the marker in dataDir. ZooKeeper looks at no such name.
 pub(crate) const FILE: &str = "zkops.json";
@@ -69,6 +69,6 @@ pub(crate) fn write(request: &WriteMarker) -> Result<bool, Failure> {
     let mut text = serde_json::to_vec_pretty(&written)
         .map_err(|error| Failure::invalid("write", path.display(), error))?;
     text.push(b'\n');
-    put::replace(&path, &text, 0o644, None)?;
+    durable::replace(&path, &text, 0o644, None)?;
     Ok(true)
 }

@@ -13,4 +13,6 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{DataFile, InspectData, Inspection, Marker, Number, WriteMarker};
+pub use records::{
+    Damage, DataFile, InspectData, Inspection, Marker, Number, NumberFile, OddFile, WriteMarker,
+};

@@ -38,9 +38,52 @@ pub struct Inspection {
     /// What could not be read, and why.
     pub unreadable: Vec<Failure>,
     /// Why a server will hardly start on this, judged from a few bytes.
-    pub damage: Option<String>,
+    pub damage: Vec<Damage>,
     /// Oddities that a server survives.
-    pub notes: Vec<String>,
+    pub notes: Vec<OddFile>,
+}
+
+/// One reason why a server will hardly start on these files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Damage {
+    /// Something else is where `version-2` should be.
+    NotADirectory {
+        path: PathBuf,
+    },
+    NotANumber {
+        file: NumberFile,
+        raw: String,
+    },
+    /// The epoch that was promised is older than the one that was joined.
+    EpochsReversed {
+        accepted: i64,
+        current: i64,
+    },
+    /// There are snapshots, and each of them is odd.
+    NoSnapshotLoads {
+        odd: Vec<OddFile>,
+    },
+    LogsWithoutSnapshot,
+    /// One of the logs that are replayed at a start.
+    BadLog(OddFile),
+}
+
+/// The files that hold one decimal number each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberFile {
+    Myid,
+    AcceptedEpoch,
+    CurrentEpoch,
+}
+
+/// A snapshot or a log that does not look like one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OddFile {
+    pub path: PathBuf,
+    /// To be read after the file's name: "is not gzip".
+    pub how: String,
 }
 
 /// A file that should hold one decimal number.

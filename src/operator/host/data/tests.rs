@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::inspect::zxid_of;
-use super::records::{DataFile, InspectData, Inspection, Marker, WriteMarker};
+use super::records::{Damage, DataFile, InspectData, Inspection, Marker, NumberFile, OddFile, WriteMarker};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
@@ -36,7 +36,7 @@ fn healthy(dir: &Path) -> PathBuf {
 async fn nothing_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let seen = inspect(dir.path(), None).await;
-    assert!(!seen.data_dir_exists && seen.empty && seen.damage.is_none() && seen.unreadable.is_empty());
+    assert!(!seen.data_dir_exists && seen.empty && seen.damage.is_empty() && seen.unreadable.is_empty());
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_prepared_directory_is_empty_though_it_has_an_id() {
     let seen = inspect(dir.path(), None).await;
     assert!(seen.data_dir_exists && seen.empty && seen.initialize);
     assert_eq!(seen.myid.unwrap().value, Some(3));
-    assert_eq!((seen.foreign_count, seen.damage), (0, None));
+    assert_eq!((seen.foreign_count, seen.damage), (0, vec![]));
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_healthy_member() {
     assert_eq!(zxids(&seen.logs), [0x1_0000_0001, 0x2_0000_0001]);
     assert_eq!(seen.zxid_by_name, Some(0x2_0000_0001));
     assert_eq!(seen.total_bytes, 2 + 1 + 1 + 2 * (SNAPSHOT.len() + LOG.len()) as u64);
-    assert_eq!((seen.damage, seen.notes, seen.foreign_count), (None, vec![], 0));
+    assert_eq!((seen.damage, seen.notes, seen.foreign_count), (vec![], vec![], 0));
 }
 
 #[tokio::test]
@@ -78,15 +78,25 @@ async fn logs_in_a_directory_of_their_own() {
     assert_eq!((seen.logs.len(), seen.zxid_by_name), (3, Some(0x3_0000_0001)));
 }
 
-/// Changes a healthy directory, and says what the damage must mention; empty: none at all.
-async fn check_damage(change: impl FnOnce(&Path), expected: &str) {
+/// Changes a healthy directory, and says all damage that is to be seen then.
+async fn check_damage(change: impl FnOnce(&Path), expected: impl FnOnce(&Path) -> Vec<Damage>) {
     let dir = tempfile::tempdir().unwrap();
-    change(&healthy(dir.path()));
+    let data = healthy(dir.path());
+    change(&data);
     let seen = inspect(dir.path(), None).await;
-    match seen.damage {
-        Some(damage) => assert!(!expected.is_empty() && damage.contains(expected), "{damage}"),
-        None => assert_eq!(expected, "", "no damage was seen; notes: {:?}", seen.notes),
-    }
+    assert_eq!(seen.damage, expected(&data.join("version-2")), "notes: {:?}", seen.notes);
+}
+
+fn nothing(_: &Path) -> Vec<Damage> {
+    Vec::new()
+}
+
+fn not_a_number(file: NumberFile, raw: &str) -> Vec<Damage> {
+    vec![Damage::NotANumber { file, raw: raw.into() }]
+}
+
+fn odd(path: PathBuf, how: &str) -> OddFile {
+    OddFile { path, how: how.into() }
 }
 
 #[tokio::test]
@@ -94,36 +104,48 @@ async fn damage_is_told_from_what_a_server_survives() {
     let write = |path: &'static str, bytes: &'static [u8]| {
         move |data: &Path| fs::write(data.join("version-2").join(path), bytes).unwrap()
     };
-    check_damage(
-        |data| fs::write(data.join("myid"), "three").unwrap(),
-        "myid does not hold a number but \"three\"",
-    )
-    .await;
-    check_damage(write("acceptedEpoch", b""), "acceptedEpoch does not hold a number").await;
-    check_damage(write("acceptedEpoch", b"1"), "acceptedEpoch 1 is lower than currentEpoch 2").await;
-    check_damage(write("log.200000001", b"garbage, all of it"), "log.200000001 does not begin with ZKLG")
+    let myid = |data: &Path| fs::write(data.join("myid"), "three").unwrap();
+    check_damage(myid, |_| not_a_number(NumberFile::Myid, "three")).await;
+    check_damage(write("acceptedEpoch", b""), |_| not_a_number(NumberFile::AcceptedEpoch, "")).await;
+    check_damage(write("currentEpoch", b"x"), |_| not_a_number(NumberFile::CurrentEpoch, "x")).await;
+    check_damage(write("acceptedEpoch", b"1"), |_| vec![Damage::EpochsReversed { accepted: 1, current: 2 }])
         .await;
-    check_damage(write("log.100000001", b"garbage, all of it"), "log.100000001 does not begin with ZKLG")
+    for log in ["log.200000001", "log.100000001"] {
+        check_damage(write(log, b"garbage, all of it"), |version_2| {
+            vec![Damage::BadLog(odd(version_2.join(log), "does not begin with ZKLG"))]
+        })
         .await;
+    }
     // An older snapshot and the logs replace a torn one.
-    check_damage(write("snapshot.1000000ff", &SNAPSHOT[..20]), "").await;
-    check_damage(write("log.200000001", b""), "").await;
-    check_damage(write("log.200000001", &LOG[..9]), "").await;
-    let both = |data: &Path| {
-        fs::write(data.join("version-2/snapshot.0"), "x").unwrap();
-        fs::write(data.join("version-2/snapshot.1000000ff"), "x").unwrap();
-    };
-    check_damage(both, "no snapshot can be loaded").await;
+    check_damage(write("snapshot.1000000ff", &SNAPSHOT[..20]), nothing).await;
+    check_damage(write("log.200000001", b""), nothing).await;
+    check_damage(write("log.200000001", &LOG[..9]), nothing).await;
     let none = |data: &Path| {
         fs::remove_file(data.join("version-2/snapshot.0")).unwrap();
         fs::remove_file(data.join("version-2/snapshot.1000000ff")).unwrap();
     };
-    check_damage(none, "there are logs but no snapshot").await;
+    check_damage(none, |_| vec![Damage::LogsWithoutSnapshot]).await;
     let file = |data: &Path| {
         fs::remove_dir_all(data.join("version-2")).unwrap();
         fs::write(data.join("version-2"), "").unwrap();
     };
-    check_damage(file, "version-2 is not a directory").await;
+    let in_the_way = |version_2: &Path| vec![Damage::NotADirectory { path: version_2.into() }];
+    check_damage(file, in_the_way).await;
+}
+
+#[tokio::test]
+async fn all_damage_is_told_and_each_snapshot_that_is_odd() {
+    let change = |data: &Path| {
+        fs::write(data.join("myid"), "three").unwrap();
+        fs::write(data.join("version-2/snapshot.0"), "x").unwrap();
+        fs::write(data.join("version-2/snapshot.1000000ff"), "x").unwrap();
+    };
+    check_damage(change, |version_2| {
+        let odd = |name: &str| odd(version_2.join(name), "does not begin with ZKSN");
+        let all = Damage::NoSnapshotLoads { odd: vec![odd("snapshot.1000000ff"), odd("snapshot.0")] };
+        not_a_number(NumberFile::Myid, "three").into_iter().chain([all]).collect()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -134,13 +156,16 @@ async fn compressed_snapshots_count() {
             .unwrap();
         fs::write(data.join("version-2/snapshot.1000000ff.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
     };
-    check_damage(gzip, "").await;
+    check_damage(gzip, nothing).await;
     check_damage(
         |data| {
             gzip(data);
             fs::write(data.join("version-2/snapshot.1000000ff.gz"), "plain").unwrap();
         },
-        "is not gzip",
+        |version_2| {
+            let odd = vec![odd(version_2.join("snapshot.1000000ff.gz"), "is not gzip")];
+            vec![Damage::NoSnapshotLoads { odd }]
+        },
     )
     .await;
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::look::{self as files, Names};
+use super::accounts::Accounts;
 use super::records::{EnsureDir, EnsuredDir, Owner};
+use super::{durable, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// Made when the caller names no mode.
@@ -14,7 +15,7 @@ const MODE_DEFAULT: u32 = 0o755;
 
 pub(crate) fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
     let path = &request.path;
-    absolute(path)?;
+    paths::absolute(path)?;
     let created = create_missing(path)?;
     let metadata = fs::metadata(path).at("look at", path)?;
     if !metadata.is_dir() {
@@ -35,7 +36,7 @@ pub(crate) fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
         changed = true;
     }
     if changed {
-        files::sync_dir(path)?;
+        durable::sync_dir(path)?;
     }
     Ok(EnsuredDir { changed, created })
 }
@@ -61,7 +62,7 @@ pub(crate) fn create_missing(path: &Path) -> Result<Vec<PathBuf>, Failure> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::io("make the directory", level.display(), &error)),
         }
-        files::sync_dir(files::parent(level)?)?;
+        durable::sync_dir(paths::parent(level)?)?;
     }
     Ok(created)
 }
@@ -77,7 +78,7 @@ pub(crate) fn give(path: &Path, metadata: &fs::Metadata, owner: &Owner) -> Resul
 }
 
 pub(crate) fn resolve(owner: &Owner) -> Result<(u32, u32), Failure> {
-    let names = Names::read();
+    let names = Accounts::read();
     let unknown = |kind: &str, name: &str| {
         Failure::new("find", format!("the {kind} {name}"), Kind::NotFound, "not in /etc/passwd or /etc/group")
             .hint(format!("create it (`useradd --system {name}`) or name another one in the inventory"))
@@ -88,15 +89,4 @@ pub(crate) fn resolve(owner: &Owner) -> Result<(u32, u32), Failure> {
         None => primary,
     };
     Ok((uid, gid))
-}
-
-/// Paths come from an inventory: they must be absolute and must not climb.
-pub(crate) fn absolute(path: &Path) -> Result<(), Failure> {
-    if !path.is_absolute() {
-        return Err(Failure::invalid("use", path.display(), "the path is not absolute"));
-    }
-    if path.components().any(|part| matches!(part, Component::ParentDir)) {
-        return Err(Failure::invalid("use", path.display(), "the path holds `..`"));
-    }
-    Ok(())
 }

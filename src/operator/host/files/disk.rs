@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::dirs;
+use super::paths;
 use super::records::{PathSpace, Space, Writable};
 use crate::operator::host::failure::{At, Failure, Kind};
 
@@ -30,7 +30,7 @@ pub(crate) fn spaces(paths: &[PathBuf]) -> Vec<PathSpace> {
 /// The very error that a server would meet: `PermissionDenied`, `NoSpace`, `ReadOnly` …
 pub(crate) fn check_writable(path: &Path) -> Result<Writable, Failure> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    dirs::absolute(path)?;
+    paths::absolute(path)?;
     let at = existing(path)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let probe = at.join(format!(".zkops-probe.{}.{number}", std::process::id()));
@@ -58,7 +58,7 @@ fn write_probe(probe: &Path) -> std::io::Result<Vec<u64>> {
 }
 
 fn space(path: &Path, mounts: &[Mount]) -> Result<Space, Failure> {
-    dirs::absolute(path)?;
+    paths::absolute(path)?;
     let at = existing(path)?;
     let vfs = rustix::fs::statvfs(&at).at("measure", &at)?;
     let mount = mount_of(mounts, &at);

@@ -8,7 +8,8 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::content::{self};
+use super::accounts::Accounts;
+use super::content;
 use super::records::{DirEntry, FileContent, FileHash, FileKind, Found, Listing, PathStat};
 use crate::operator::host::failure::{At, Failure, Kind};
 
@@ -18,7 +19,7 @@ const ENTRIES_MAX: usize = 20_000;
 pub(crate) const READ_BYTES_MAX: u64 = 10 << 20;
 
 pub(crate) fn stat(paths: &[PathBuf]) -> Vec<PathStat> {
-    let names = Names::read();
+    let names = Accounts::read();
     paths
         .iter()
         .map(|path| match fs::symlink_metadata(path) {
@@ -114,18 +115,6 @@ pub(crate) fn tail(path: &Path, max: u64) -> Result<(Vec<u8>, bool), Failure> {
     Ok((bytes, from > 0))
 }
 
-/// Makes a rename, a creation or a removal inside this directory survive a power-off.
-pub(crate) fn sync_dir(path: &Path) -> Result<(), Failure> {
-    fs::File::open(path).and_then(|dir| dir.sync_all()).at("sync", path)
-}
-
-/// The directory that holds `path`.
-pub(crate) fn parent(path: &Path) -> Result<&Path, Failure> {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .ok_or_else(|| Failure::invalid("use", path.display(), "an absolute path of a file was expected"))
-}
-
 /// Opening a FIFO would wait for a writer for ever: only regular files are opened.
 fn open_regular(path: &Path, what: &str) -> Result<fs::File, Failure> {
     let metadata = fs::metadata(path).at(what, path)?;
@@ -138,7 +127,7 @@ fn open_regular(path: &Path, what: &str) -> Result<fs::File, Failure> {
     fs::File::open(path).at(what, path)
 }
 
-fn found(path: &Path, metadata: &fs::Metadata, names: &Names) -> Found {
+fn found(path: &Path, metadata: &fs::Metadata, names: &Accounts) -> Found {
     Found {
         kind: kind(metadata),
         mode: metadata.mode() & 0o7777,
@@ -170,51 +159,4 @@ fn kind(metadata: &fs::Metadata) -> FileKind {
 fn modified_ms(metadata: &fs::Metadata) -> i64 {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// /etc/passwd and /etc/group. A static binary must not load the host's name-service modules, so
-/// users of a directory service show as numbers.
-pub(crate) struct Names {
-    passwd: String,
-    group: String,
-}
-
-impl Names {
-    pub(crate) fn read() -> Names {
-        let text =
-            |path| fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
-        Names { passwd: text("/etc/passwd"), group: text("/etc/group") }
-    }
-
-    pub(crate) fn user(&self, uid: u32) -> Option<String> {
-        lookup(&self.passwd, 2, &uid.to_string(), 0)
-    }
-
-    pub(crate) fn group(&self, gid: u32) -> Option<String> {
-        lookup(&self.group, 2, &gid.to_string(), 0)
-    }
-
-    /// Uid and primary gid of a user, by name or number.
-    pub(crate) fn ids_of(&self, user: &str) -> Option<(u32, u32)> {
-        let by_name = lookup(&self.passwd, 0, user, 2).zip(lookup(&self.passwd, 0, user, 3));
-        let by_number = || Some((user.to_string(), lookup(&self.passwd, 2, user, 3)?));
-        let (uid, gid) = by_name.or_else(by_number)?;
-        Some((uid.parse().ok()?, gid.parse().ok()?))
-    }
-
-    pub(crate) fn gid_of(&self, group: &str) -> Option<u32> {
-        lookup(&self.group, 0, group, 2).and_then(|gid| gid.parse().ok()).or_else(|| group.parse().ok())
-    }
-
-    pub(crate) fn home(&self, uid: u32) -> Option<PathBuf> {
-        lookup(&self.passwd, 2, &uid.to_string(), 5).map(PathBuf::from)
-    }
-}
-
-/// The field `want` of the first line whose field `by` is `value`.
-fn lookup(table: &str, by: usize, value: &str, want: usize) -> Option<String> {
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(by) == Some(&value)).then(|| fields.get(want).map(|field| (*field).to_string()))?
-    })
 }

@@ -9,10 +9,13 @@
 //! | [`remove`] | removal below named roots, and the rename that sets data aside |
 //! | [`disk`] | room, mount flags, and whether a directory is really writable |
 
+pub(super) mod accounts;
 mod content;
 pub(super) mod dirs;
 pub(super) mod disk;
+pub(super) mod durable;
 pub(super) mod look;
+pub(super) mod paths;
 pub(super) mod put;
 mod records;
 pub(super) mod remove;

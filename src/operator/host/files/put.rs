@@ -3,15 +3,11 @@
 //! again is no change. A file that is not ours is left alone unless the caller says otherwise.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::content::{self};
-use super::dirs::{self};
-use super::look as files;
 use super::records::{Expect, Owner, Put, PutFile};
+use super::{content, dirs, durable, look, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// The words in the head of every text file that zkops writes (any case): whoever finds them may
@@ -24,7 +20,7 @@ const HEAD_BYTES: usize = 1024;
 /// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256;
 /// else the input/output error. In each case the file is as it was.
 pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
-    dirs::absolute(&request.path)?;
+    paths::absolute(&request.path)?;
     let path = through_link(&request.path)?;
     let bytes = request.content.into_bytes()?;
     if let Some(want) = &request.sha256
@@ -33,7 +29,7 @@ pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
         let why = format!("its SHA-256 is {}, not {want}: damaged on the way", content::sha256(&bytes));
         return Err(Failure::invalid("write", path.display(), why));
     }
-    let parent = files::parent(&path)?;
+    let parent = paths::parent(&path)?;
     let previous = previous(&path)?;
     let same = previous.as_ref().is_some_and(|(old, _)| *old == bytes);
     if let Some((old, _)) = previous.as_ref().filter(|_| !same) {
@@ -58,29 +54,9 @@ pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
         (None, Some((_, metadata))) => Some((metadata.uid(), metadata.gid())),
         (None, None) => None,
     };
-    replace(&path, &bytes, request.mode, owner)?;
+    durable::replace(&path, &bytes, request.mode, owner)?;
     result.changed = true;
     Ok(result)
-}
-
-/// Replaces a file's content in one step that a power-off cannot tear.
-pub(crate) fn replace(
-    path: &Path,
-    bytes: &[u8],
-    mode: u32,
-    owner: Option<(u32, u32)>,
-) -> Result<(), Failure> {
-    let parent = files::parent(path)?;
-    let temporary = temporary_beside(path)?;
-    let written = write_new(&temporary, bytes, mode, owner)
-        .at("write", path)
-        .and_then(|()| fs::rename(&temporary, path).at("replace", path));
-    if written.is_err() {
-        // Whatever was written of it is of no use; the error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    files::sync_dir(parent)
 }
 
 /// True when the head of a file carries [`HEADER`].
@@ -116,34 +92,8 @@ fn settle(path: &Path, mode: u32, owner: Option<&Owner>) -> Result<bool, Failure
         changed = true;
     }
     file.sync_all().at("sync", path)?;
-    files::sync_dir(files::parent(path)?)?;
+    durable::sync_dir(paths::parent(path)?)?;
     Ok(changed)
-}
-
-fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
-    // Nobody else may read it before it has its mode: it may hold a secret.
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    if let Some((uid, gid)) = owner {
-        let metadata = file.metadata()?;
-        if (metadata.uid(), metadata.gid()) != (uid, gid) {
-            std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
-        }
-    }
-    // Not left to the umask.
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.sync_all()
-}
-
-/// A hidden name in the same directory that starts like nothing ZooKeeper looks for (TRAP D1).
-fn temporary_beside(path: &Path) -> Result<PathBuf, Failure> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name =
-        path.file_name().ok_or_else(|| Failure::invalid("write", path.display(), "it names no file"))?;
-    let name = name.to_string_lossy();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let parent = files::parent(path)?;
-    Ok(parent.join(format!(".zkops-tmp.{}.{number}.{name}", std::process::id())))
 }
 
 fn previous(path: &Path) -> Result<Option<(Vec<u8>, fs::Metadata)>, Failure> {
@@ -155,7 +105,7 @@ fn previous(path: &Path) -> Result<Option<(Vec<u8>, fs::Metadata)>, Failure> {
     if metadata.is_dir() {
         return Err(Failure::new("write", path.display(), Kind::IsADirectory, "a directory is in the way"));
     }
-    if !metadata.is_file() || metadata.len() > files::READ_BYTES_MAX {
+    if !metadata.is_file() || metadata.len() > look::READ_BYTES_MAX {
         return Err(Failure::new(
             "overwrite",
             path.display(),
@@ -180,6 +130,6 @@ fn keep(path: &Path, old: &[u8], mode: u32) -> Result<PathBuf, Failure> {
     let mut name = path.as_os_str().to_os_string();
     name.push(format!(".before-zkops-{stamp}"));
     let backup = PathBuf::from(name);
-    replace(&backup, old, mode, None)?;
+    durable::replace(&backup, old, mode, None)?;
     Ok(backup)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 
 use super::records::{Remove, Removed, Rename};
-use super::{dirs, look as files};
+use super::{durable, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// # Errors
@@ -25,7 +25,7 @@ pub(crate) fn remove(request: &Remove) -> Result<Removed, Failure> {
     weigh(&real, &metadata, &mut removed);
     let result = if metadata.is_dir() { fs::remove_dir_all(&real) } else { fs::remove_file(&real) };
     result.at("remove", path)?;
-    files::sync_dir(files::parent(&real)?)?;
+    durable::sync_dir(paths::parent(&real)?)?;
     Ok(removed)
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn rename(request: &Rename) -> Result<bool, Failure> {
             _ => failure,
         }
     })?;
-    files::sync_dir(files::parent(&real_to)?)?;
-    files::sync_dir(files::parent(&real_from)?)?;
+    durable::sync_dir(paths::parent(&real_to)?)?;
+    durable::sync_dir(paths::parent(&real_from)?)?;
     Ok(true)
 }
 
@@ -79,10 +79,10 @@ fn move_only(from: &Path, to: &Path) -> io::Result<()> {
 /// The path with its parents' links resolved, if it is allowed; `None` when its directory does not
 /// exist.
 fn within(path: &Path, roots: &[PathBuf], what: &str) -> Result<Option<PathBuf>, Failure> {
-    dirs::absolute(path)?;
+    paths::absolute(path)?;
     let refuse = |why: String| Failure::new(what, path.display(), Kind::Refused, why);
     let name = path.file_name().ok_or_else(|| refuse("it is the root directory".into()))?;
-    let parent = match fs::canonicalize(files::parent(path)?) {
+    let parent = match fs::canonicalize(paths::parent(path)?) {
         Ok(parent) => parent,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::io(what, path.display(), &error)),

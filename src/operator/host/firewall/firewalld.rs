@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::firewalld_bus::{self as bus, Change, Lifetime, Running};
+use super::firewalld_zone::{Zone, zones};
 use super::records::{FirewallReport, Verdict};
-use super::verbs::{self as firewall, Scope};
-use super::verdict::covers;
+use super::scope::{self, Scope};
 use crate::operator::host::failure::{Failure, Kind};
-use crate::operator::host::files::{dirs, put};
+use crate::operator::host::files::{dirs, durable};
 use crate::operator::host::machine::command;
 
 const COMMAND: &str = "firewall-cmd";
@@ -33,21 +33,6 @@ pub(crate) struct State {
     pub(crate) zone: String,
     running: Vec<Zone>,
     permanent: Vec<Zone>,
-}
-
-/// One zone's settings, as far as they decide about ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Zone {
-    pub(crate) name: String,
-    pub(crate) target: String,
-    pub(crate) interfaces: Vec<String>,
-    pub(crate) sources: Vec<String>,
-    /// `2181/tcp`, `8000-8100/tcp`.
-    pub(crate) ports: Vec<String>,
-    pub(crate) rich_rules: Vec<String>,
-    pub(crate) services: Vec<String>,
-    /// What the services stand for, where their files say.
-    pub(crate) service_ports: Vec<String>,
 }
 
 /// A port that we added to a zone. firewalld has no comments, so we keep a file.
@@ -164,72 +149,6 @@ impl State {
     }
 }
 
-impl Zone {
-    pub(crate) fn opens(&self, port: u16) -> bool {
-        let listed = self.ports.iter().chain(&self.service_ports);
-        listed.into_iter().any(|entry| entry.strip_suffix("/tcp").is_some_and(|spec| covers(spec, port)))
-    }
-
-    pub(crate) fn verdict(&self, port: u16) -> Verdict {
-        let about = self.rich_rules.iter().find(|rule| {
-            let spec = rule.split("port port=").nth(1).and_then(|rest| rest.split('"').nth(1));
-            rule.contains("protocol=\"tcp\"") && spec.is_some_and(|spec| covers(spec, port))
-        });
-        match about {
-            // Refusals go before accepts of any kind in firewalld.
-            Some(rule) if !rule.ends_with("accept") && !rule.contains(" accept ") => {
-                Verdict::Blocked { by: format!("firewalld zone {}, rich rule: {rule}", self.name) }
-            }
-            _ if self.opens(port) || self.target == "ACCEPT" => Verdict::Open,
-            Some(rule) if rule.contains("source ") => {
-                Verdict::Limited { by: format!("firewalld zone {}, rich rule: {rule}", self.name) }
-            }
-            Some(_) => Verdict::Open,
-            None => {
-                let way = match self.target.as_str() {
-                    "DROP" => "drops",
-                    _ => "rejects",
-                };
-                let by = format!(
-                    "firewalld zone {} {way} what it does not list; port {port}/tcp is not listed",
-                    self.name
-                );
-                Verdict::Blocked { by }
-            }
-        }
-    }
-}
-
-/// Parses `firewall-cmd --list-all-zones`: a name, then its indented settings.
-pub(crate) fn zones(text: &str) -> Vec<Zone> {
-    let mut zones: Vec<Zone> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        if !line.starts_with([' ', '\t']) {
-            // "public (active)", in version 2 "public (default, active)".
-            let name = line.split_whitespace().next().unwrap_or_default().to_string();
-            zones.push(Zone { name, ..Zone::default() });
-            continue;
-        }
-        let Some(zone) = zones.last_mut() else { continue };
-        let line = line.trim();
-        if line.starts_with("rule ") {
-            zone.rich_rules.push(line.to_string());
-            continue;
-        }
-        let Some((key, value)) = line.split_once(':') else { continue };
-        let words = || value.split_whitespace().map(str::to_string).collect();
-        match key {
-            "target" => zone.target = value.trim().to_string(),
-            "interfaces" => zone.interfaces = words(),
-            "sources" => zone.sources = words(),
-            "ports" => zone.ports = words(),
-            "services" => zone.services = words(),
-            _ => {}
-        }
-    }
-    zones
-}
-
 pub(crate) async fn open(
     state: &State,
     ports: &[u16],
@@ -252,7 +171,7 @@ pub(crate) async fn open(
     let not_permanent: Vec<u16> = wanted.iter().copied().filter(|port| absent(permanent, port)).collect();
     let not_running: Vec<u16> = wanted.iter().copied().filter(|port| absent(running, port)).collect();
     if !wanted.is_empty() {
-        firewall::need_root("open ports in", "firewalld")?;
+        scope::need_root("open ports in", "firewalld")?;
     }
     if !not_permanent.is_empty() {
         // Before the rule exists: whoever kills us in between, `close` knows it for ours.
@@ -278,7 +197,7 @@ pub(crate) async fn close(
     if ours.is_empty() {
         return Ok(());
     }
-    firewall::need_root("close ports in", "firewalld")?;
+    scope::need_root("close ports in", "firewalld")?;
     let mut zones: Vec<&String> = ours.iter().map(|one| &one.zone).collect();
     zones.sort();
     zones.dedup();
@@ -336,7 +255,7 @@ fn arguments(change: Change, lifetime: Lifetime, zone: &str, ports: &[u16]) -> V
 
 /// firewalld writes its zone files without a sync: a power-off would lose the rule.
 fn sync_zone(zone: &str) -> Result<(), Failure> {
-    firewall::sync_file(&Path::new(ZONE_FILES).join(format!("{zone}.xml")))
+    scope::sync_file(&Path::new(ZONE_FILES).join(format!("{zone}.xml")))
 }
 
 fn record_file(state_dir: &Path) -> PathBuf {
@@ -368,7 +287,7 @@ fn write_record(state_dir: &Path, all: &[Opened]) -> Result<(), Failure> {
     let path = record_file(state_dir);
     dirs::create_missing(state_dir)?;
     let text = serde_json::to_vec(all).map_err(|error| Failure::invalid("write", path.display(), error))?;
-    put::replace(&path, &text, 0o644, None)
+    durable::replace(&path, &text, 0o644, None)
 }
 
 fn named<'a>(zones: &'a [Zone], name: &str) -> Option<&'a Zone> {

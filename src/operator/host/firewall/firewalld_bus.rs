@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::firewalld::Zone;
+use super::firewalld_zone::Zone;
 use crate::operator::host::failure::Failure;
 use crate::operator::host::machine::command;
 

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
+use super::matching::{JUMPS_MAX, Matches, Walk, covers};
 use super::records::{FirewallReport, Verdict};
-use super::verbs::{self as firewall, Scope, TAG};
-use super::verdict::{JUMPS_MAX, Matches, Walk, covers};
+use super::scope::{self, Scope, TAG};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::put;
+use crate::operator::host::files::durable;
 use crate::operator::host::machine::command;
 
 /// Waits for another iptables that holds the lock.
@@ -232,7 +232,7 @@ pub(crate) async fn open(
         for port in ports {
             let verdict = table.verdict(family.command, *port, scope.interface.as_deref());
             let Verdict::Blocked { .. } = verdict else { continue };
-            firewall::need_root("open a port in", family.command)?;
+            scope::need_root("open a port in", family.command)?;
             if let Some(rule) = table.forbidding(*port) {
                 return Err(Failure::new("open the port", port, Kind::Foreign, rule)
                     .hint("somebody forbids it on purpose: remove that rule first"));
@@ -327,11 +327,11 @@ fn persist(
     let text = std::fs::read_to_string(path).at("read", path)?;
     let edited = edit(&text);
     if edited.lines().eq(text.lines()) {
-        return firewall::sync_file(path);
+        return scope::sync_file(path);
     }
     let metadata = std::fs::metadata(path).at("look at", path)?;
     let owner = Some((metadata.uid(), metadata.gid()));
-    put::replace(path, edited.as_bytes(), metadata.mode() & 0o7777, owner)?;
+    durable::replace(path, edited.as_bytes(), metadata.mode() & 0o7777, owner)?;
     report.done.push(format!("changed {}", path.display()));
     Ok(())
 }

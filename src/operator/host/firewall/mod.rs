@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`records`] | what is asked and answered |
 //! | [`verbs`] | the same few verbs for each kind of firewall |
-//! | [`verdict`] | what becomes of a connection, and the port notations that firewalls share |
+//! | [`matching`] | what becomes of a connection, and the port notations that firewalls share |
 //! | [`firewalld`], [`firewalld_bus`] | firewalld, through the system bus where it can be |
 //! | [`ufw`] | ufw |
 //! | [`nftables`], [`nft_rules`] | native nftables, and its rules as text |
@@ -12,13 +12,15 @@
 
 pub(super) mod firewalld;
 pub(super) mod firewalld_bus;
+pub(super) mod firewalld_zone;
 pub(super) mod iptables;
+pub(super) mod matching;
 pub(super) mod nft_rules;
 pub(super) mod nftables;
 mod records;
+pub(super) mod scope;
 pub(super) mod ufw;
 pub(super) mod verbs;
-pub(super) mod verdict;
 
 #[cfg(test)]
 mod tests;

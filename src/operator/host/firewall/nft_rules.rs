@@ -1,8 +1,8 @@
 //! Text of `nft -a list ruleset` → tables, chains and rules, and the walk that tells what becomes
 //! of a new TCP connection. Pure; it knows no command and no file.
 
+use super::matching::{JUMPS_MAX, Matches, Walk, covers};
 use super::records::Verdict;
-use super::verdict::{JUMPS_MAX, Matches, Walk, covers};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ruleset {

@@ -12,12 +12,10 @@ use tokio::time::Instant;
 
 use super::nft_rules::{self, Chain, Packet, Ruleset};
 use super::records::{FirewallReport, Verdict};
-use super::verbs::{self as firewall, Scope, TAG};
+use super::scope::{self, Scope, TAG};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::PutFile;
-use crate::operator::host::files::{look as files, put};
-use crate::operator::host::machine::Init;
-use crate::operator::host::machine::{command, facts};
+use crate::operator::host::files::{PutFile, durable, paths, put};
+use crate::operator::host::machine::{Init, command, facts};
 
 const COMMAND: &str = "nft";
 /// Included by the boot file; rewritten whenever our rules change.
@@ -83,7 +81,7 @@ pub(crate) async fn open(
         for port in ports {
             let packet = Packet { port: *port, interface };
             let Verdict::Blocked { by } = state.ruleset.verdict(table, chain, packet) else { continue };
-            firewall::need_root("open a port in", "nftables")?;
+            scope::need_root("open a port in", "nftables")?;
             if state.ruleset.forbids_by_name(table, chain, packet) {
                 return Err(Failure::new("open the port", port, Kind::Foreign, by)
                     .hint("somebody forbids it on purpose: remove that rule first"));
@@ -156,7 +154,7 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
     if !any {
         if path.exists() {
             std::fs::remove_file(path).at("remove", path)?;
-            files::sync_dir(files::parent(path)?)?;
+            durable::sync_dir(paths::parent(path)?)?;
             report.done.push(format!("removed {OUR_FILE}"));
         }
         if let Some(boot) = boot_file(scope.deadline).await {
@@ -231,8 +229,8 @@ async fn include(boot: &Path, deadline: Instant) -> Result<bool, Failure> {
         return Ok(false);
     }
     let text = with_include(&text);
-    let trial = files::parent(&boot)?.join(format!(".zkops-check.{}.nft", std::process::id()));
-    put::replace(&trial, text.as_bytes(), 0o600, None)?;
+    let trial = paths::parent(&boot)?.join(format!(".zkops-check.{}.nft", std::process::id()));
+    durable::replace(&trial, text.as_bytes(), 0o600, None)?;
     let shown = trial.display().to_string();
     let checked = command::must("check the rules with", COMMAND, &["-c", "-f", &shown], deadline).await;
     std::fs::remove_file(&trial).at("remove", &trial)?;
@@ -257,7 +255,7 @@ fn exclude(boot: &Path, report: &mut FirewallReport) -> Result<(), Failure> {
 fn rewrite(path: &Path, text: &str) -> Result<(), Failure> {
     let metadata = std::fs::metadata(path).at("look at", path)?;
     let owner = Some((metadata.uid(), metadata.gid()));
-    put::replace(path, text.as_bytes(), metadata.mode() & 0o7777, owner)
+    durable::replace(path, text.as_bytes(), metadata.mode() & 0o7777, owner)
 }
 
 pub(crate) fn with_include(text: &str) -> String {

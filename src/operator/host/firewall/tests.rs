@@ -1,10 +1,10 @@
 //! What firewalls print → what becomes of a port. The texts are those of firewalld 1.3 and 2.1,
 //! ufw 0.36, nftables 1.0.6 and iptables 1.8.9. Nothing here touches this machine's firewall.
 
+use super::matching::covers;
 use super::nft_rules::{self, Packet};
 use super::records::Verdict;
-use super::verdict::covers;
-use super::{firewalld, firewalld_bus as bus, iptables, nftables, ufw};
+use super::{firewalld_bus as bus, firewalld_zone, iptables, nftables, ufw};
 use crate::operator::host::files::put;
 
 /// One word for a verdict, and the evidence where there is some.
@@ -92,7 +92,7 @@ trusted
 
 #[test]
 fn firewalld_zones_and_what_they_do_with_a_port() {
-    let zones = firewalld::zones(FIREWALLD);
+    let zones = firewalld_zone::zones(FIREWALLD);
     let names: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
     assert_eq!(names, ["block", "dmz", "public", "trusted"]);
     assert_eq!(zones[1].interfaces, ["eth1"]);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
+use super::matching::covers;
 use super::records::{FirewallReport, Verdict};
-use super::verbs::{self as firewall, Scope, TAG};
-use super::verdict::covers;
+use super::scope::{self, Scope, TAG};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::command;
 
@@ -161,7 +161,7 @@ pub(crate) async fn open(
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
     for port in ports.iter().filter(|port| state.verdict(**port).blocked()) {
-        firewall::need_root("open a port in", "ufw")?;
+        scope::need_root("open a port in", "ufw")?;
         if let Some(rule) = state.forbidding(*port) {
             return Err(Failure::new("open the port", port, Kind::Foreign, rule.shown())
                 .hint("somebody forbids it on purpose: remove that rule first (`ufw status numbered`)"));
@@ -192,5 +192,5 @@ pub(crate) async fn close(
 }
 
 fn sync() -> Result<(), Failure> {
-    RULE_FILES.iter().try_for_each(|path| firewall::sync_file(Path::new(path)))
+    RULE_FILES.iter().try_for_each(|path| scope::sync_file(Path::new(path)))
 }

@@ -4,19 +4,10 @@
 //! Nothing is guessed: a port counts as open when the rules say so, whoever wrote them; a rule
 //! that somebody wrote about our port is never overruled.
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-
-use tokio::time::Instant;
-
 use super::records::{Firewall, FirewallReport, PortState, Verdict};
+use super::scope::Scope;
 use super::{firewalld, iptables, nftables, ufw};
-use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::look as files;
-use crate::operator::host::net::addresses;
-
-/// What marks a rule as ours.
-pub(crate) const TAG: &str = "zkops";
+use crate::operator::host::failure::{Failure, Kind};
 
 /// An active firewall with its rules as they stand.
 pub(crate) enum Looked {
@@ -24,21 +15,6 @@ pub(crate) enum Looked {
     Ufw(ufw::State),
     Nftables(nftables::State),
     Iptables(iptables::State),
-}
-
-/// What the verbs need to know beside the rules.
-pub(crate) struct Scope {
-    pub(crate) interface: Option<String>,
-    /// Where zkops keeps its own state on this host.
-    pub(crate) state_dir: PathBuf,
-    pub(crate) deadline: Instant,
-}
-
-impl Scope {
-    pub(crate) fn new(address: Option<IpAddr>, state_dir: &Path, deadline: Instant) -> Scope {
-        let interface = address.and_then(addresses::interface_of);
-        Scope { interface, state_dir: state_dir.to_path_buf(), deadline }
-    }
 }
 
 /// Opens what is closed, now and for good.
@@ -207,23 +183,4 @@ impl Looked {
             Looked::Iptables(state) => state.verdict(port, interface),
         }
     }
-}
-
-/// Only root changes rules; said before anything is tried.
-pub(crate) fn need_root(what: &str, where_: &str) -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    Err(Failure::new(what, where_, Kind::PermissionDenied, "only root may change the firewall")
-        .hint("log in as root, or have an administrator open the ports"))
-}
-
-/// What a command wrote survives a power-off only when it is synced; the tools do not do it.
-pub(crate) fn sync_file(path: &Path) -> Result<(), Failure> {
-    match std::fs::File::open(path) {
-        Ok(file) => file.sync_all().at("sync", path)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Failure::io("sync", path.display(), &error)),
-    }
-    files::sync_dir(files::parent(path)?)
 }

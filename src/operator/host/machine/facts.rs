@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::records::{Binary, Facts, Init, Os, Selinux};
-use super::{command, process};
+use super::{clock, command, hosts_file, process};
 use crate::operator::host::failure::{At, Failure};
-use crate::operator::host::files::look as files;
-use crate::operator::host::net::names;
+use crate::operator::host::files::accounts::Accounts;
+use crate::operator::host::files::look;
 
 pub(crate) fn gather() -> Facts {
     let uname = rustix::system::uname();
@@ -17,7 +16,7 @@ pub(crate) fn gather() -> Facts {
     let hostname = text(uname.nodename());
     let memory = read("/proc/meminfo");
     let uid = rustix::process::geteuid().as_raw();
-    let accounts = files::Names::read();
+    let accounts = Accounts::read();
     let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     Facts {
         arch: text(uname.machine()),
@@ -25,8 +24,8 @@ pub(crate) fn gather() -> Facts {
         os: os(&read_first(&["/etc/os-release", "/usr/lib/os-release"])),
         fqdn: fqdn(&hostname, &read("/etc/hosts")),
         hostname,
-        uptime_ms: process::uptime_ms(),
-        boot_id: process::boot_id(),
+        uptime_ms: clock::uptime_ms(),
+        boot_id: clock::boot_id(),
         machine_id: Some(read("/etc/machine-id").trim().to_string()).filter(|id| !id.is_empty()),
         memory_total_bytes: meminfo(&memory, "MemTotal"),
         memory_available_bytes: meminfo(&memory, "MemAvailable"),
@@ -37,7 +36,7 @@ pub(crate) fn gather() -> Facts {
         uid,
         user: accounts.user(uid).or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| uid.to_string()),
         home: std::env::var_os("HOME").map(PathBuf::from).or_else(|| accounts.home(uid)),
-        wall_ms: wall_ms(),
+        wall_ms: clock::wall_ms(),
         timezone: timezone(),
         time_service: time_service(),
         selinux: selinux(),
@@ -54,13 +53,8 @@ pub(crate) fn binary() -> Result<Binary, Failure> {
     // The link's text may say "(deleted)" after an upgrade; opening it reads what really runs.
     let running = Path::new("/proc/self/exe");
     let path = fs::read_link(running).at("find", running)?;
-    let (sha256, bytes) = files::hash(running)?;
+    let (sha256, bytes) = look::hash(running)?;
     Ok(Binary { path, sha256, bytes, version: env!("CARGO_PKG_VERSION").to_string() })
-}
-
-pub(crate) fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// os-release(5): `KEY=value`, perhaps quoted.
@@ -82,7 +76,7 @@ pub(crate) fn fqdn(hostname: &str, hosts: &str) -> Option<String> {
     if hostname.contains('.') {
         return Some(hostname.to_string());
     }
-    names::hosts_lines(hosts)
+    hosts_file::lines(hosts)
         .filter(|(_, names)| names.contains(&hostname))
         .find_map(|(_, names)| names.iter().find(|name| name.contains('.')).map(|name| (*name).to_string()))
 }

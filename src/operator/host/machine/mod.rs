@@ -7,8 +7,11 @@
 //! | [`process`] | the process table: who is a pid, and is it still the same one |
 //! | [`command`] | runs a program with a deadline, bounded output, `LC_ALL=C` |
 
+pub(super) mod blocking;
+pub(super) mod clock;
 pub(super) mod command;
 pub(super) mod facts;
+pub(super) mod hosts_file;
 pub(super) mod process;
 mod records;
 

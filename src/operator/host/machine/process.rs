@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::facts;
+use super::clock;
 use super::records::Process;
-use crate::operator::host::service::{ServerKind, servers};
 
 /// Clock ticks a second in /proc: a constant of the kernel's user interface (USER_HZ) on every
 /// architecture we run on.
@@ -33,7 +32,7 @@ impl Identity {
     /// The process that has this pid now; `None` when there is none (or only a zombie).
     pub(crate) fn of(pid: i32) -> Option<Identity> {
         let stat = Stat::read(pid)?;
-        (!stat.dead()).then(|| Identity { pid, start_ticks: stat.start_ticks, boot_id: boot_id() })
+        (!stat.dead()).then(|| Identity { pid, start_ticks: stat.start_ticks, boot_id: clock::boot_id() })
     }
 
     pub(crate) fn alive(&self) -> bool {
@@ -81,11 +80,6 @@ impl Process {
             comm: stat.comm,
         })
     }
-
-    /// True when this is a zkops server (a program named `zkops` that runs `server`).
-    pub(crate) fn is_our_server(&self) -> bool {
-        servers::classify(&self.cmdline).is_some_and(|(kind, _)| kind == ServerKind::Zkops)
-    }
 }
 
 /// All pids of this host's pid namespace, ascending.
@@ -115,19 +109,7 @@ pub(crate) fn folder(pid: i32) -> PathBuf {
 /// Ticks after boot → milliseconds since 1970; both clocks are read at once.
 fn started_ms(start_ticks: u64) -> i64 {
     let since_boot = start_ticks.saturating_mul(1000) / TICKS_PER_SECOND;
-    facts::wall_ms().saturating_sub_unsigned(uptime_ms()).saturating_add_unsigned(since_boot)
-}
-
-/// Milliseconds since boot.
-pub(crate) fn uptime_ms() -> u64 {
-    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let seconds: f64 = text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
-    (seconds * 1000.0) as u64
-}
-
-/// The kernel's random name for this boot.
-pub(crate) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_string()).unwrap_or_default()
+    clock::wall_ms().saturating_sub_unsigned(clock::uptime_ms()).saturating_add_unsigned(since_boot)
 }
 
 /// The fields of /proc/PID/stat that we use.

@@ -1,24 +1,23 @@
 //! Can this host reach those ports, and who answers there: connects to all targets at once and
-//! tells a refusal from a drop from a reject. Also sends one four-letter word. It keeps no connection.
+//! tells a refusal from a drop from a reject. It keeps no connection.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::records::{Connect, FourLetter, FourLetterReply, Outcome, Reach, Target};
+use super::records::{Connect, Outcome, Reach, Target};
 use crate::operator::host::failure::{Failure, Kind};
+use crate::operator::host::machine::clock::micros_since;
 
 /// Our listener answers at once; a server waits for us to speak. So long we wait to tell which.
 const TOKEN_PATIENCE: Duration = Duration::from_millis(1000);
 /// Descriptors are limited (1024 by default).
 const AT_ONCE: usize = 256;
-/// `mntr`, `cons` and `wchc` of a big ensemble; the rest is cut off.
-const REPLY_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) async fn connect(request: &Connect) -> Vec<Reach> {
     let room = Semaphore::new(AT_ONCE);
@@ -28,42 +27,6 @@ pub(crate) async fn connect(request: &Connect) -> Vec<Reach> {
         reach(target, &request.token, Duration::from_millis(request.timeout_ms)).await
     });
     futures_util::future::join_all(each).await
-}
-
-/// Sends a word and reads until the server hangs up (operations §8.1).
-///
-/// # Errors
-/// Why there was no connection, or none that lasted.
-pub(crate) async fn four_letter(request: &FourLetter) -> Result<FourLetterReply, Failure> {
-    let to = format!("{}:{}", request.host, request.port);
-    if request.word.len() != 4 || !request.word.is_ascii() {
-        return Err(Failure::invalid("send", &request.word, "a four-letter word has four ASCII letters"));
-    }
-    let begun = Instant::now();
-    let deadline = begun + Duration::from_millis(request.timeout_ms);
-    let mut reply = Vec::new();
-    let talk = async {
-        let mut stream = TcpStream::connect((request.host.as_str(), request.port)).await?;
-        stream.write_all(request.word.as_bytes()).await?;
-        stream.take(REPLY_BYTES_MAX).read_to_end(&mut reply).await
-    };
-    let what = format!("ask {} of", request.word);
-    let outcome = timeout_at(deadline, talk).await;
-    // A server that answers and resets (unread input, a restart) has answered all the same.
-    let answered = !reply.is_empty();
-    match outcome {
-        Ok(Err(error)) if !answered => return Err(Failure::io(what, to, &error)),
-        Err(_) if !answered => {
-            let why = format!("no answer within {} ms", request.timeout_ms);
-            return Err(Failure::new(what, to, Kind::Timeout, why));
-        }
-        _ => {}
-    }
-    Ok(FourLetterReply {
-        truncated: reply.len() as u64 == REPLY_BYTES_MAX,
-        reply: String::from_utf8_lossy(&reply).into_owned(),
-        latency_us: micros(begun),
-    })
 }
 
 async fn reach(target: &Target, token: &str, patience: Duration) -> Reach {
@@ -78,7 +41,7 @@ async fn reach(target: &Target, token: &str, patience: Duration) -> Reach {
     for address in addresses {
         let begun = Instant::now();
         let connected = timeout_at(deadline, TcpStream::connect(address)).await;
-        let latency_us = micros(begun);
+        let latency_us = micros_since(begun);
         let outcome = match connected {
             Ok(Ok(stream)) => identify(stream, token, deadline).await,
             Ok(Err(error)) => outcome(address, &error),
@@ -124,8 +87,4 @@ fn outcome(address: SocketAddr, error: &io::Error) -> Outcome {
         Kind::Unreachable => Outcome::NoRoute { why: error.to_string() },
         _ => Outcome::Failed { why: Failure::io("connect to", address, error) },
     }
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

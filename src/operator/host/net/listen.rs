@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::ports::{self};
+use super::ports;
 use super::records::{Listen, Listening};
 use crate::operator::host::failure::Failure;
 

@@ -11,6 +11,7 @@
 
 pub(super) mod addresses;
 pub(super) mod connect;
+pub(super) mod four_letter;
 pub(super) mod listen;
 pub(super) mod names;
 pub(super) mod ports;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::addresses;
 use super::records::{Expected, NamesReport, Resolved, Trap};
+use crate::operator::host::machine::hosts_file;
 
 pub(crate) async fn report(expected: &[Expected], deadline: Instant) -> NamesReport {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -59,18 +60,8 @@ pub(crate) fn judge(
 
 /// Addresses that a hosts file gives to a name, in its order.
 pub(crate) fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
-    hosts_lines(hosts)
+    hosts_file::lines(hosts)
         .filter(|(_, names)| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
         .map(|(ip, _)| ip)
         .collect()
-}
-
-/// hosts(5): `address name alias…`, `#` begins a comment.
-pub(crate) fn hosts_lines(hosts: &str) -> impl Iterator<Item = (IpAddr, Vec<&str>)> {
-    hosts.lines().filter_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        // An address may carry a zone (`fe80::1%lo0`), which std does not parse.
-        let address = words.next()?.split('%').next()?.parse().ok()?;
-        Some((address, words.collect()))
-    })
 }

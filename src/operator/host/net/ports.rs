@@ -6,9 +6,9 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::records::{Listener, PortUse};
-use crate::operator::host::files::look::Names;
-use crate::operator::host::machine::Process;
-use crate::operator::host::machine::process::{self};
+use crate::operator::host::files::accounts::Accounts;
+use crate::operator::host::machine::{Process, process};
+use crate::operator::host::service::servers;
 
 /// The kernel's number for a listening socket.
 const TCP_LISTEN: &str = "0A";
@@ -26,7 +26,7 @@ pub(crate) fn in_use(ports: &[u16]) -> Vec<PortUse> {
     rows.extend(self::rows(&fs::read_to_string("/proc/net/tcp6").unwrap_or_default()));
     rows.retain(|row| ports.contains(&row.local.port()));
     let owners = if rows.is_empty() { BTreeMap::new() } else { owners(&rows) };
-    let names = Names::read();
+    let names = Accounts::read();
     ports
         .iter()
         .map(|port| PortUse {
@@ -40,7 +40,7 @@ pub(crate) fn in_use(ports: &[u16]) -> Vec<PortUse> {
                         address: row.local,
                         uid: row.uid,
                         user: names.user(row.uid),
-                        ours: process.as_ref().is_some_and(Process::is_our_server),
+                        ours: process.as_ref().is_some_and(servers::is_ours),
                         process,
                     }
                 })

@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::names::{self};
 use super::records::{Connect, Expected, FourLetter, Listen, Listening, Outcome, Target, Trap};
-use super::{addresses, ports};
+use super::{addresses, names, ports};
 use crate::operator::host::Link;
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;

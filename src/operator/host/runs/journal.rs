@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::records::JournalTail;
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::{dirs, look as files};
+use crate::operator::host::files::{dirs, durable, look, paths};
 
 /// A line is an event, not a file.
 const LINE_BYTES_MAX: usize = 256 << 10;
@@ -17,14 +17,14 @@ const READ_BYTES_MAX: u64 = 8 << 20;
 /// # Errors
 /// `Invalid` when the line is not one JSON value on one line.
 pub(crate) fn append(path: &Path, line: &str) -> Result<(), Failure> {
-    dirs::absolute(path)?;
+    paths::absolute(path)?;
     let refuse = |why: String| Failure::invalid("append to", path.display(), why);
     if line.len() > LINE_BYTES_MAX || line.contains('\n') {
         return Err(refuse(format!("not one line of at most {LINE_BYTES_MAX} bytes")));
     }
     serde_json::from_str::<serde::de::IgnoredAny>(line)
         .map_err(|error| refuse(format!("not JSON: {error}")))?;
-    let parent = files::parent(path)?;
+    let parent = paths::parent(path)?;
     dirs::create_missing(parent)?;
     let new = !path.exists();
     let mut file = fs::OpenOptions::new().create(true).read(true).append(true).open(path).at("open", path)?;
@@ -36,12 +36,12 @@ pub(crate) fn append(path: &Path, line: &str) -> Result<(), Failure> {
     text.push_str(line);
     text.push('\n');
     file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).at("append to", path)?;
-    if new { files::sync_dir(parent) } else { Ok(()) }
+    if new { durable::sync_dir(parent) } else { Ok(()) }
 }
 
 /// The last `max` lines; none when there is no such file.
 pub(crate) fn read(path: &Path, max: usize) -> Result<JournalTail, Failure> {
-    let (bytes, mut truncated) = match files::tail(path, READ_BYTES_MAX) {
+    let (bytes, mut truncated) = match look::tail(path, READ_BYTES_MAX) {
         Ok(found) => found,
         Err(failure) if failure.kind == Kind::NotFound => (Vec::new(), false),
         Err(failure) => return Err(failure),

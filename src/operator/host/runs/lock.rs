@@ -12,14 +12,14 @@ use rustix::fs::FlockOperation;
 
 use super::records::{Held, TakeLock, Taken};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::{dirs, look as files, put};
-use crate::operator::host::machine::facts;
+use crate::operator::host::files::{dirs, durable, paths};
+use crate::operator::host::machine::clock;
 
 pub(crate) fn take(request: &TakeLock) -> Result<Taken, Failure> {
-    dirs::absolute(&request.path)?;
-    dirs::create_missing(files::parent(&request.path)?)?;
+    paths::absolute(&request.path)?;
+    dirs::create_missing(paths::parent(&request.path)?)?;
     let _guard = guard(&request.path)?;
-    let now_ms = facts::wall_ms();
+    let now_ms = clock::wall_ms();
     let before = read(&request.path)?;
     let mut held = Held {
         holder: request.holder.clone(),
@@ -38,7 +38,7 @@ pub(crate) fn take(request: &TakeLock) -> Result<Taken, Failure> {
     };
     let text = serde_json::to_vec(&held)
         .map_err(|error| Failure::invalid("write", request.path.display(), error))?;
-    put::replace(&request.path, &text, 0o644, None)?;
+    durable::replace(&request.path, &text, 0o644, None)?;
     Ok(Taken::Taken { held, replaced })
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn release(path: &Path, id: &str) -> Result<bool, Failure> {
         return Ok(false);
     }
     fs::remove_file(path).at("remove", path)?;
-    files::sync_dir(files::parent(path)?)?;
+    durable::sync_dir(paths::parent(path)?)?;
     Ok(true)
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Held>, Failure> {
 /// One reader-then-writer at a time on this host: the kernel's lock on the directory, which ends
 /// with the process that holds it.
 fn guard(path: &Path) -> Result<fs::File, Failure> {
-    let parent = files::parent(path)?;
+    let parent = paths::parent(path)?;
     let dir = fs::File::open(parent).at("open", parent)?;
     rustix::fs::flock(&dir, FlockOperation::LockExclusive).at("lock", parent)?;
     Ok(dir)

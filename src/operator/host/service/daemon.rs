@@ -3,18 +3,18 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::description;
+use super::pid_file::{Exit, Status, lock_file};
 use super::records::{Active, DaemonSpec, ServiceReport, ServiceState, Verb};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::PutFile;
-use crate::operator::host::files::{dirs, look as files, put};
+use crate::operator::host::files::{dirs, durable, paths};
 use crate::operator::host::machine::process::Identity;
 
 /// How often a condition is looked at while waiting for it.
@@ -24,69 +24,11 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// For the supervisor to end after its server has.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
 
-impl DaemonSpec {
-    pub(crate) fn read(path: &Path) -> Result<DaemonSpec, Failure> {
-        let text = fs::read(path).at("read the daemon's description", path)?;
-        let written: Written = serde_json::from_slice(&text).map_err(|error| {
-            Failure::new("read the daemon's description", path.display(), Kind::Foreign, error)
-        })?;
-        Ok(written.daemon)
-    }
-}
-
-/// On disk the description stands beside our header.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    note: String,
-    daemon: DaemonSpec,
-}
-
-/// The pid file: the supervisor's pid on the first line, for whoever wants to signal it, and this
-/// as JSON on the second. It is there while the supervisor runs, and after one that gave up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Status {
-    pub(crate) supervisor: Identity,
-    pub(crate) server: Option<Identity>,
-    /// When the server came into the state it is in, in milliseconds since 1970.
-    pub(crate) since_ms: i64,
-    pub(crate) restarts: u32,
-    pub(crate) last_exit: Option<Exit>,
-}
-
-/// How the server ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Exit {
-    Status(i32),
-    Signal(i32),
-    /// It could not even be started.
-    NotStarted(String),
-    /// It was not our child (its supervisor had been killed), so nobody knows.
-    Unknown,
-}
-
-impl Status {
-    pub(crate) fn render(&self) -> serde_json::Result<String> {
-        Ok(format!("{}\n{}\n", self.supervisor.pid, serde_json::to_string(self)?))
-    }
-
-    /// `None` when there is no pid file, or none of ours.
-    pub(crate) fn read(pid_file: &Path) -> Option<Status> {
-        let text = fs::read_to_string(pid_file).ok()?;
-        serde_json::from_str(text.lines().nth(1)?).ok()
-    }
-}
-
 pub(crate) fn install(spec_file: &Path, daemon: &DaemonSpec) -> Result<ServiceReport, Failure> {
     for path in [&daemon.exec, &daemon.pid_file, &daemon.log_file] {
-        dirs::absolute(path)?;
+        paths::absolute(path)?;
     }
-    let note =
-        "Managed by zkops: describes a server that is kept up by `zkops host --supervise` of this file.";
-    let written = Written { note: note.into(), daemon: daemon.clone() };
-    let text = serde_json::to_string_pretty(&written)
-        .map_err(|error| Failure::invalid("write", spec_file.display(), error))?;
-    let put = put::put(PutFile::ours(spec_file, format!("{text}\n").as_str()))?;
+    let put = description::write(spec_file, daemon)?;
     let done = if put.changed { vec![format!("wrote {}", spec_file.display())] } else { Vec::new() };
     Ok(ServiceReport { changed: put.changed, done, state: state(Some(daemon)) })
 }
@@ -97,7 +39,7 @@ pub(crate) async fn call(
     supervisor: &[OsString],
     deadline: Instant,
 ) -> Result<ServiceReport, Failure> {
-    let spec = match DaemonSpec::read(spec_file) {
+    let spec = match description::read(spec_file) {
         Ok(spec) => Some(spec),
         Err(failure) if failure.kind == Kind::NotFound => None,
         Err(failure) => return Err(failure),
@@ -123,7 +65,7 @@ pub(crate) async fn call(
         (Verb::Remove, Some(spec)) => {
             stop(spec, deadline, &mut done).await?;
             fs::remove_file(spec_file).at("remove", spec_file)?;
-            files::sync_dir(files::parent(spec_file)?)?;
+            durable::sync_dir(paths::parent(spec_file)?)?;
             done.push(format!("removed {}", spec_file.display()));
             // Only a lock's name: nothing is lost if it stays.
             let _ = fs::remove_file(lock_file(spec));
@@ -131,11 +73,6 @@ pub(crate) async fn call(
         }
     }
     Ok(ServiceReport { changed: !done.is_empty(), done, state: state(spec.as_ref()) })
-}
-
-/// Held by the running supervisor.
-pub(crate) fn lock_file(spec: &DaemonSpec) -> PathBuf {
-    PathBuf::from(format!("{}.lock", spec.pid_file.display()))
 }
 
 async fn start(
@@ -156,7 +93,7 @@ async fn start(
         .split_first()
         .ok_or_else(|| Failure::invalid("start", &spec.name, "no program to supervise it with"))?;
     for file in [&spec.pid_file, &spec.log_file] {
-        dirs::create_missing(files::parent(file)?)?;
+        dirs::create_missing(paths::parent(file)?)?;
     }
     let log =
         fs::OpenOptions::new().create(true).append(true).open(&spec.log_file).at("open", &spec.log_file)?;

@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use super::records::{LogSource, LogTail};
-use crate::operator::host::agent::serve::blocking;
 use crate::operator::host::failure::Failure;
-use crate::operator::host::files::look as files;
+use crate::operator::host::files::look;
+use crate::operator::host::machine::blocking::blocking;
 use crate::operator::host::machine::command;
 
 /// A screenful is 50; a support bundle asks for thousands.
@@ -18,7 +18,7 @@ pub(crate) async fn tail(source: LogSource, lines: usize, deadline: Instant) -> 
     match source {
         LogSource::File { path } => {
             blocking(move || {
-                let (bytes, cut) = files::tail(&path, BYTES_MAX)?;
+                let (bytes, cut) = look::tail(&path, BYTES_MAX)?;
                 Ok(last(&String::from_utf8_lossy(&bytes), lines, cut))
             })
             .await

@@ -10,7 +10,9 @@
 //! | [`servers`] | running ZooKeeper servers, ours or Java's |
 
 pub(super) mod daemon;
+mod description;
 pub(super) mod logs;
+mod pid_file;
 mod records;
 pub(super) mod servers;
 pub(super) mod supervise;

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::records::{FindServer, RunningServer, ServerKind};
-use crate::operator::host::machine::Process;
-use crate::operator::host::machine::process::{self};
+use crate::operator::host::machine::{Process, process};
 
 /// Main classes of the Java server: the quorum member, and the older standalone entry.
 const JAVA_MAINS: [&str; 2] =
@@ -25,6 +24,11 @@ pub(crate) fn find(request: &FindServer) -> Vec<RunningServer> {
             data_dir.as_ref().is_none_or(|want| server.data_dirs.iter().any(|have| real(have) == *want))
         })
         .collect()
+}
+
+/// Is it a zkops server: a program named `zkops` that runs `server`?
+pub(crate) fn is_ours(process: &Process) -> bool {
+    classify(&process.cmdline).is_some_and(|(kind, _)| kind == ServerKind::Zkops)
 }
 
 /// What a command line runs, and the configuration it names.

@@ -15,11 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::daemon::{self, Exit, Status};
+use super::description;
+use super::pid_file::{self, Exit, Status};
 use super::records::{DaemonSpec, Restart};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::put;
-use crate::operator::host::machine::facts;
+use crate::operator::host::files::durable;
+use crate::operator::host::machine::clock;
 use crate::operator::host::machine::process::Identity;
 
 /// A server that ran this long was fine: the next crash starts with the short delay again.
@@ -34,7 +35,7 @@ const ADOPTED_LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 /// Before the server is started only: no description, another supervisor, no lock.
 pub async fn supervise(spec_file: &Path) -> Result<(), Failure> {
-    let spec = DaemonSpec::read(spec_file)?;
+    let spec = description::read(spec_file)?;
     // Fails for a process that leads its group already, which a shell's foreground job does.
     let _ = rustix::process::setsid();
     let _lock = lock(&spec)?;
@@ -49,7 +50,7 @@ pub async fn supervise(spec_file: &Path) -> Result<(), Failure> {
     })?;
     let orphan = Status::read(&spec.pid_file).and_then(|status| status.server).filter(Identity::alive);
     let status =
-        Status { supervisor: me, server: orphan, since_ms: facts::wall_ms(), restarts: 0, last_exit: None };
+        Status { supervisor: me, server: orphan, since_ms: clock::wall_ms(), restarts: 0, last_exit: None };
     let mut supervisor = Supervisor { spec, status };
     let stopped = tokio::select! {
         () = supervisor.keep_up() => false,
@@ -79,7 +80,7 @@ impl Supervisor {
                 None => self.run().await,
             };
             self.status.server = None;
-            self.status.since_ms = facts::wall_ms();
+            self.status.since_ms = clock::wall_ms();
             self.status.last_exit = Some(exit.clone());
             let again = match self.spec.restart {
                 Restart::Always => true,
@@ -109,7 +110,7 @@ impl Supervisor {
         };
         // Read before anybody waits for it: even one that ended at once still has its pid.
         self.status.server = child.id().and_then(|pid| Identity::of(pid.cast_signed()));
-        self.status.since_ms = facts::wall_ms();
+        self.status.since_ms = clock::wall_ms();
         self.publish();
         loop {
             match timeout(LOG_LOOK, child.wait()).await {
@@ -180,7 +181,9 @@ impl Supervisor {
     /// lies: then the old file's block is written over in place.
     fn publish(&self) {
         let Ok(text) = self.status.render() else { return };
-        let Err(failure) = put::replace(&self.spec.pid_file, text.as_bytes(), 0o644, None) else { return };
+        let Err(failure) = durable::replace(&self.spec.pid_file, text.as_bytes(), 0o644, None) else {
+            return;
+        };
         let in_place = fs::OpenOptions::new().write(true).open(&self.spec.pid_file).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.set_len(text.len() as u64)
@@ -231,7 +234,7 @@ pub(crate) fn rotate(log: &Path, bytes_max: u64, keep: u32) -> io::Result<()> {
 }
 
 fn lock(spec: &DaemonSpec) -> Result<fs::File, Failure> {
-    let path = daemon::lock_file(spec);
+    let path = pid_file::lock_file(spec);
     let file = fs::OpenOptions::new().create(true).append(true).open(&path).at("open", &path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),

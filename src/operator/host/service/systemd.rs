@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::records::{Active, ServiceReport, ServiceState, Verb};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::PutFile;
-use crate::operator::host::files::{look as files, put};
-use crate::operator::host::machine::{command, facts};
+use crate::operator::host::files::{PutFile, durable, put};
+use crate::operator::host::machine::{clock, command};
 
 const COMMAND: &str = "systemctl";
 /// Where an administrator's units belong (systemd.unit(5)).
@@ -135,7 +134,7 @@ async fn remove(
     stop(before, &unit, deadline, done).await?;
     disable(before, &unit, deadline, done).await?;
     fs::remove_file(&path).at("remove", &path)?;
-    files::sync_dir(Path::new(UNIT_DIR))?;
+    durable::sync_dir(Path::new(UNIT_DIR))?;
     command::must("reload the units with", COMMAND, &["daemon-reload"], deadline).await?;
     done.push(format!("removed {}", path.display()));
     Ok(())
@@ -158,7 +157,7 @@ async fn report(name: &str, done: Vec<String>, deadline: Instant) -> Result<Serv
 async fn show(name: &str, deadline: Instant) -> Result<Shown, Failure> {
     let unit = unit(name);
     let output = command::must("ask systemd with", COMMAND, &["show", &unit, PROPERTIES], deadline).await?;
-    Ok(parse(&output.stdout, facts::wall_ms(), monotonic_ms()))
+    Ok(parse(&output.stdout, clock::wall_ms(), clock::monotonic_ms()))
 }
 
 /// Parses `systemctl show`; both clocks are of now, in milliseconds.
@@ -200,12 +199,6 @@ pub(crate) fn parse(text: &str, wall_ms: i64, monotonic_ms: u64) -> Shown {
     Shown { state, needs_reload: value("NeedDaemonReload") == "yes" }
 }
 
-/// The clock of systemd's `…Monotonic` stamps.
-fn monotonic_ms() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or(0)
-}
-
 /// Enabling makes links; systemctl does not sync the directories that they are in.
 fn sync_links() -> Result<(), Failure> {
     let dir = Path::new(UNIT_DIR);
@@ -213,10 +206,10 @@ fn sync_links() -> Result<(), Failure> {
         let name = entry.file_name();
         let links = name.to_str().is_some_and(|name| name.ends_with(".wants") || name.ends_with(".requires"));
         if links && entry.path().is_dir() {
-            files::sync_dir(&entry.path())?;
+            durable::sync_dir(&entry.path())?;
         }
     }
-    files::sync_dir(dir)
+    durable::sync_dir(dir)
 }
 
 fn unit(name: &str) -> String {

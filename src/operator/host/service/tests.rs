@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use tokio::io::duplex;
 
-use super::daemon::{Exit, Status};
+use super::pid_file::{Exit, Status};
 use super::records::{
     Active, DaemonSpec, Definition, InstallService, LogSource, Manager, Restart, ServerKind, Service,
     ServiceCall, ServiceReport, Verb,
 };
-use super::servers::{self};
 use super::supervise::{self, supervise};
-use super::systemd;
+use super::{servers, systemd};
+use crate::operator::host::agent::answers::Settings;
 use crate::operator::host::agent::link::Link;
-use crate::operator::host::agent::serve::{Settings, serve_with};
+use crate::operator::host::agent::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::machine::process::Identity;
 

@@ -4,9 +4,8 @@
 
 use tokio::time::Instant;
 
-use super::daemon::{self};
 use super::records::{Definition, InstallService, Manager, Service, ServiceCall, ServiceReport};
-use super::systemd;
+use super::{daemon, systemd};
 use crate::operator::host::failure::Failure;
 
 /// Writes the definition; the same one again is no change.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::world::World;
+use crate::operator::plan::damage::Damage;
 use crate::operator::plan::facts::{DataFacts, Myid, PortRule};
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::step::{Action, Condition, Plan, Risk, Service};
@@ -47,7 +48,7 @@ fn put(world: &mut World, id: i64, fault: Fault) {
             world.dies(id);
         }
         Fault::Garbage => {
-            world.host(id).data.damage = Some("no magic".into());
+            world.host(id).data.damage = vec![Damage::LogsWithoutSnapshot];
             world.dies(id);
         }
         Fault::Emptied => {

@@ -3,6 +3,7 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::Goal;
+use crate::operator::plan::damage::Damage;
 use crate::operator::plan::facts::{DataFacts, HostView, Myid, PortRule, ServerView};
 use crate::operator::plan::repair::Wipe;
 use crate::wire::ids::ServerId;
@@ -15,7 +16,7 @@ fn repair(member: i64) -> Goal {
 fn garbage() -> World {
     let mut world = World::deployed(3, 0);
     world.dies(3);
-    world.host(3).data.damage = Some("snapshot.0: no magic".into());
+    world.host(3).data.damage = vec![Damage::LogsWithoutSnapshot];
     world
 }
 
@@ -48,7 +49,7 @@ fn garbage_is_moved_aside_after_the_others_proved_to_hold_everything() {
          4. start; it cannot vote before it has synced
          node-3: server started [it takes all data from the leader]
          then server 3 in sync and committing (within 60 s)
-         note: the database in /export/data/zkdata is damaged: snapshot.0: no magic
+         note: the database in /export/data/zkdata is damaged: there are logs but no snapshot
          note: the server of node-3 ended: killed by signal 9",
     );
 }

@@ -116,7 +116,7 @@ impl World {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.state.running()
-                    && host.data.damage.is_none()
+                    && host.data.damage.is_empty()
                     && host.data.myid == Myid::Is(*id)
                     && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
                         .is_empty()

@@ -1,4 +1,4 @@
-//! What a firewall does with a new TCP connection from outside to one port, and the port
+//! How a rule is matched against a new TCP connection from outside to one port, and the port
 //! notations that firewalls share. Pure.
 
 /// How surely a rule is about the connection in question.
