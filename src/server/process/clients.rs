@@ -14,9 +14,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::four_letter::Word;
+use super::four_letter::{Word, Words};
 use super::limits::Limits;
 use crate::server::replica::ClientId;
 
@@ -36,7 +36,6 @@ pub(super) enum FromClient {
     Up { client: ClientId, addr: SocketAddr, socket: Arc<ClientSocket> },
     Frames { client: ClientId, frames: Vec<Bytes> },
     Down { client: ClientId },
-    FourLetter { word: Word, answer: oneshot::Sender<String> },
 }
 
 /// The writing side of one client connection.
@@ -88,6 +87,7 @@ impl ClientSocket {
 pub(super) async fn accept(
     listener: TcpListener,
     state: mpsc::Sender<FromClient>,
+    words: Arc<Words>,
     limits: Arc<Limits>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -100,10 +100,10 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, addr)) => {
                 let Some(seat) = per_ip.take(addr.ip(), limits.clients_per_ip_max) else { continue };
-                let (state, limits) = (state.clone(), limits.clone());
+                let (state, words, limits) = (state.clone(), words.clone(), limits.clone());
                 let stop = stop.clone();
                 tokio::spawn(async move {
-                    serve(stream, addr, state, &limits, stop).await;
+                    serve(stream, addr, state, &words, &limits, stop).await;
                     drop(seat);
                 });
             }
@@ -121,6 +121,7 @@ async fn serve(
     stream: TcpStream,
     addr: SocketAddr,
     state: mpsc::Sender<FromClient>,
+    words: &Arc<Words>,
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -137,7 +138,7 @@ async fn serve(
     let first = tokio::time::timeout(limits.silence_max, read_first(&stream, &mut buffer)).await;
     let Ok(Ok(true)) = first else { return };
     if let Some(word) = Word::from_bytes(&buffer[..4]) {
-        return answer_word(&stream, word, &state).await;
+        return answer_word(&stream, word, words).await;
     }
     if state.send(FromClient::Up { client, addr, socket: socket.clone() }).await.is_err() {
         return;
@@ -243,12 +244,8 @@ async fn write_backlog(socket: &ClientSocket, mut waiting: mpsc::UnboundedReceiv
     }
 }
 
-async fn answer_word(stream: &TcpStream, word: Word, state: &mpsc::Sender<FromClient>) {
-    let (answer, text) = oneshot::channel();
-    if state.send(FromClient::FourLetter { word, answer }).await.is_err() {
-        return;
-    }
-    let Ok(text) = text.await else { return };
+async fn answer_word(stream: &TcpStream, word: Word, words: &Arc<Words>) {
+    let Some(text) = words.answer(word).await else { return };
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         if stream.writable().await.is_err() {

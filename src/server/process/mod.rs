@@ -11,8 +11,10 @@
 //! | `clients`, `limits` | the client port |
 //! | `peers`, `peer_socket` | the election and quorum ports |
 //! | `sockets` | how a port is opened |
-//! | `four_letter`, `environment` | status words and the facts they show |
+//! | `ask` | what others may know of the replica, as plain data |
+//! | `four_letter`, `word_text`, `environment` | status words, their texts, and what is measured for them |
 
+mod ask;
 pub mod batch;
 mod clients;
 pub mod config;
@@ -26,5 +28,6 @@ mod run;
 mod sockets;
 pub mod start;
 mod state;
+mod word_text;
 
 pub use run::{Failure, run};

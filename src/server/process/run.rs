@@ -11,13 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::config::{Identity, Invalid, Listen, Quorum, Role, ServerConfig, Warning};
-use super::four_letter::{Conf, Context, QuorumConf, Whitelist};
+use super::four_letter::{Whitelist, Words};
 use super::limits::Limits;
 use super::log::LogThread;
 use super::peers::Peers;
 use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
-use super::{clients, sockets};
+use super::word_text::{Conf, Context, QuorumConf};
+use super::{ask, clients, sockets};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
 use crate::server::zab::membership::MembershipError;
@@ -130,7 +131,10 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
     let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
     let (log_events, from_log) = mpsc::unbounded_channel();
+    let (asker, asks) = ask::channel();
 
+    let whitelist = Whitelist::new(&config.four_letter_words.join(","));
+    let words = Words::new(asker, whitelist, words(config, identity, clock)?);
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
     let peers = match &config.role {
         Role::Standalone => None,
@@ -148,18 +152,16 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         log,
         dirs: settings.dirs,
         log_events,
-        words: words(config, identity, clock)?,
-        whitelist: Whitelist::new(&config.four_letter_words.join(",")),
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
     };
-    let state = State { parts, from_clients, from_peers, from_log, stop: stop.clone() };
+    let state = State { parts, from_clients, from_peers, from_log, asks, stop: stop.clone() };
     if let Some(listener) = client_listener {
         let limits = Limits::new(
             config.pipeline.frame_bytes_max,
             config.max_client_cnxns.unwrap_or(0) as usize,
             SILENCE_MAX,
         );
-        runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
+        runtime.spawn(clients::accept(listener, to_state, Arc::new(words), Arc::new(limits), stop));
     }
     runtime.spawn(stop_on_signal(stop_sender));
     run_state(state).map_err(|failure| match (failure, wound) {

@@ -9,9 +9,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::ask::Ask;
 use super::batch::Written;
 use super::clients::{ClientSocket, FromClient};
-use super::four_letter::{self, Whitelist};
 use super::log::{self, FromLog, LogThread, SnapshotJob, ToLog};
 use super::peers::Peers;
 use crate::server::replica::{ClientId, Input, Now, Output, Replica};
@@ -20,25 +20,13 @@ use crate::server::tree::snapshot;
 use crate::server::zab;
 use crate::wire::ids::Zxid;
 
-/// Messages taken into one batch.
-const BATCH_MAX: usize = 1024;
-
-/// Transactions handed to the log thread and not yet durable beyond which clients must wait
-/// (`globalOutstandingLimit` bounds the same thing in the reference).
-const UNDURABLE_MAX: usize = 16 * 1024;
-
-/// Batches after which a snapshot gets its turn although the queues were never empty.
-const BUSY_BATCHES_MAX: u32 = 64;
-
-/// Bytes of one snapshot chunk: bounds how long clients wait for one.
-const CHUNK_LEN: usize = 256 * 1024;
-
 /// All that the state thread is given.
 pub(super) struct State {
     pub(super) parts: Parts,
     pub(super) from_clients: mpsc::Receiver<FromClient>,
     pub(super) from_peers: mpsc::Receiver<Vec<zab::Input>>,
     pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
+    pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -50,8 +38,6 @@ pub(super) struct Parts {
     pub(super) log: LogThread,
     pub(super) dirs: Dirs,
     pub(super) log_events: mpsc::UnboundedSender<FromLog>,
-    pub(super) words: four_letter::Context,
-    pub(super) whitelist: Whitelist,
     /// How often old snapshots are removed, in ms, and how many stay.
     pub(super) purge: Option<(u64, usize)>,
 }
@@ -125,6 +111,7 @@ struct Arrived {
     log: Vec<FromLog>,
     peers: Vec<Vec<zab::Input>>,
     clients: Vec<FromClient>,
+    asks: Vec<Ask>,
 }
 
 /// Runs until told to stop, or until going on would be wrong.
@@ -132,7 +119,7 @@ struct Arrived {
 /// # Errors
 /// The reason to end that is not a request to stop.
 pub(super) async fn run(state: State) -> Result<(), Stopped> {
-    let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
+    let State { parts, mut from_clients, mut from_peers, mut from_log, mut asks, mut stop } = state;
     let mut this = Loop {
         state: parts,
         sockets: HashMap::default(),
@@ -162,23 +149,25 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
             1.. = from_log.recv_many(&mut arrived.log, BATCH_MAX) => {}
             1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX) => {}
             1.. = from_clients.recv_many(&mut arrived.clients, BATCH_MAX), if clients_may => {}
+            1.. = asks.recv_many(&mut arrived.asks, ASKS_MAX) => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
         // What came at the same time shares the fsync and the writes.
-        drain(&mut arrived.log, || from_log.try_recv().ok());
-        drain(&mut arrived.peers, || from_peers.try_recv().ok());
+        drain(&mut arrived.log, BATCH_MAX, || from_log.try_recv().ok());
+        drain(&mut arrived.peers, BATCH_MAX, || from_peers.try_recv().ok());
         if clients_may {
-            drain(&mut arrived.clients, || from_clients.try_recv().ok());
+            drain(&mut arrived.clients, BATCH_MAX, || from_clients.try_recv().ok());
         }
+        drain(&mut arrived.asks, ASKS_MAX, || asks.try_recv().ok());
         this.take(&mut arrived, deadline);
     }
     this.state.log.finish();
     Ok(())
 }
 
-fn drain<T>(into: &mut Vec<T>, mut next: impl FnMut() -> Option<T>) {
-    while into.len() < BATCH_MAX
+fn drain<T>(into: &mut Vec<T>, max: usize, mut next: impl FnMut() -> Option<T>) {
+    while into.len() < max
         && let Some(message) = next()
     {
         into.push(message);
@@ -203,6 +192,10 @@ impl Loop {
         }
         for message in arrived.clients.drain(..) {
             self.client_message(now, message);
+        }
+        for Ask { wanted, answer } in arrived.asks.drain(..) {
+            // Who asked may be gone.
+            let _ = answer.send(Box::new(self.state.replica.status(now, wanted)));
         }
         if tokio::time::Instant::now() >= deadline {
             self.step(self.state.clock.now(), Input::Tick);
@@ -282,16 +275,6 @@ impl Loop {
             FromClient::Down { client } => {
                 self.sockets.remove(&client);
                 self.step(now, Input::ClientDown { client });
-            }
-            FromClient::FourLetter { word, answer } => {
-                let text = four_letter::answer(
-                    word,
-                    &self.state.replica,
-                    now,
-                    &self.state.words,
-                    &self.state.whitelist,
-                );
-                let _ = answer.send(text);
             }
         }
     }
@@ -382,3 +365,19 @@ impl Loop {
         log::purge(self.state.dirs.clone(), retain);
     }
 }
+
+/// Messages taken into one batch.
+const BATCH_MAX: usize = 1024;
+
+/// Questions answered in one batch: each may copy lists.
+const ASKS_MAX: usize = 4;
+
+/// Transactions handed to the log thread and not yet durable beyond which clients must wait
+/// (`globalOutstandingLimit` bounds the same thing in the reference).
+const UNDURABLE_MAX: usize = 16 * 1024;
+
+/// Batches after which a snapshot gets its turn although the queues were never empty.
+const BUSY_BATCHES_MAX: u32 = 64;
+
+/// Bytes of one snapshot chunk: bounds how long clients wait for one.
+const CHUNK_LEN: usize = 256 * 1024;
