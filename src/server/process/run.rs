@@ -29,6 +29,9 @@ const CHANNEL_LEN: usize = 4096;
 /// The same for peers, whose messages each carry what one read of a socket brought in.
 const PEER_CHANNEL_LEN: usize = 256;
 
+/// What the log and snapshot threads have told: they wait when the state thread is behind.
+const LOG_CHANNEL_LEN: usize = 1024;
+
 /// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
 const SILENCE_MAX: Duration = Duration::from_millis(10_000);
 
@@ -130,7 +133,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
     let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
-    let (log_events, from_log) = mpsc::unbounded_channel();
+    let (log_events, from_log) = mpsc::channel(LOG_CHANNEL_LEN);
     let (asker, asks) = ask::channel();
 
     let whitelist = Whitelist::new(&config.four_letter_words.join(","));
