@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::four_letter::Word;
+use super::four_letter::{Word, Words};
 use super::limits::Limits;
 use super::stream::accept::{self, Arrival};
 use super::stream::driver::{self, Port};
@@ -26,20 +26,20 @@ pub(super) enum FromClient {
     Up { client: ClientId, addr: SocketAddr, outlet: Outlet },
     Frames { client: ClientId, frames: Vec<Bytes> },
     Down { client: ClientId },
-    FourLetter { word: Word, answer: oneshot::Sender<String> },
 }
 
 /// Accepts clients until `stop` says so.
 pub(super) async fn accept(
     listener: TcpListener,
     state: mpsc::Sender<FromClient>,
+    words: Arc<Words>,
     limits: Arc<Limits>,
     stop: watch::Receiver<bool>,
 ) {
     let serve = |arrival, seat| {
-        let (state, limits, stop) = (state.clone(), limits.clone(), stop.clone());
+        let (state, words, limits, stop) = (state.clone(), words.clone(), limits.clone(), stop.clone());
         async move {
-            serve(arrival, state, &limits, stop).await;
+            serve(arrival, state, &words, &limits, stop).await;
             drop(seat);
         }
     };
@@ -50,6 +50,7 @@ pub(super) async fn accept(
 async fn serve(
     arrival: Arrival,
     state: mpsc::Sender<FromClient>,
+    words: &Arc<Words>,
     limits: &Limits,
     stop: watch::Receiver<bool>,
 ) {
@@ -64,7 +65,7 @@ async fn serve(
     let mut inbox = Inbox::new(Openings { is_word }, outlet.clock().now_ms(), silence_ms_max);
     let closed = match driver::first(&mut read, &mut inbox, outlet.clock()).await {
         Err(closed) => closed,
-        Ok(Opening::Word(word)) => answer(&word, write, &outlet, &state).await,
+        Ok(Opening::Word(word)) => answer(&word, write, &outlet, words).await,
         Ok(Opening::Session) => {
             let up = FromClient::Up { client, addr: caller.addr, outlet: outlet.clone() };
             if state.send(up).await.is_err() {
@@ -98,18 +99,9 @@ impl Port for Client {
 }
 
 /// The answer to a four-letter word, behind which the connection ends.
-async fn answer(
-    word: &[u8],
-    write: PlainWriter,
-    outlet: &Outlet,
-    state: &mpsc::Sender<FromClient>,
-) -> Closed {
+async fn answer(word: &[u8], write: PlainWriter, outlet: &Outlet, words: &Arc<Words>) -> Closed {
     let Some(word) = Word::from_bytes(word) else { return Closed::Here };
-    let (answer, text) = oneshot::channel();
-    if state.send(FromClient::FourLetter { word, answer }).await.is_err() {
-        return Closed::Stopping;
-    }
-    let Ok(text) = text.await else { return Closed::Stopping };
+    let Some(text) = words.answer(word).await else { return Closed::Stopping };
     outlet.send(text.into());
     driver::part(write, outlet).await
 }

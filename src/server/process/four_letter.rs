@@ -1,15 +1,14 @@
-//! Four-letter words: what they are, who may ask, and the exact text of each answer (operations §8.1, §8.2).
-//! Reads the replica, changes nothing.
+//! Four-letter words: what they are, who may ask, and how an answer comes to be (operations §8.1): the state thread
+//! says what its replica looks like, all else happens where the word was asked. The texts are `word_text`'s.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
 
+use super::ask::Asker;
 use super::environment;
-use crate::server::replica::{ClientLine, ModeWord, Now, Replica};
-use crate::server::zab;
-use crate::wire::proto::OpCode;
+use super::word_text::{self, Context, Measured};
+use crate::server::replica::{Status, Wanted};
 
 /// The words this server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +43,13 @@ impl Word {
         Word::ALL.into_iter().find(|(_, text)| text.as_bytes() == bytes).map(|(word, _)| word)
     }
 
+    /// The lists that the answer shows.
+    fn wanted(self) -> Wanted {
+        let connections = matches!(self, Word::Stat | Word::Cons | Word::Dump);
+        let dumps = self == Word::Dump;
+        Wanted { connections, sessions: dumps, ephemerals: dumps }
+    }
+
     fn text(self) -> &'static str {
         Word::ALL.into_iter().find(|(word, _)| *word == self).map_or("", |(_, text)| text)
     }
@@ -66,60 +72,50 @@ impl Whitelist {
     }
 }
 
-/// What the words show that the replica does not know.
-#[derive(Debug, Clone)]
-pub(super) struct Context {
-    /// `<x.y.z>-<build>, built on <date>`.
-    pub(super) version: String,
-    /// The lines of `conf`, sizes excepted.
-    pub(super) conf: Conf,
-    /// Who belongs to the ensemble; `None` when standalone.
-    pub(super) membership: Option<zab::Membership>,
-    /// The wall clock at the origin of the monotonic one, for dates of expiry.
-    pub(super) origin_wall_ms: i64,
+/// Answers words, wherever they are asked.
+pub(super) struct Words {
+    asker: Asker,
+    whitelist: Whitelist,
+    context: Context,
+    measure: Measure,
+    /// Answers that are being measured and written.
+    measuring: Semaphore,
 }
 
-/// The configuration as `conf` shows it.
-#[derive(Debug, Clone)]
-pub(super) struct Conf {
-    pub(super) client_port: i32,
-    pub(super) data_dir: std::path::PathBuf,
-    pub(super) data_log_dir: std::path::PathBuf,
-    pub(super) tick_ms: u64,
-    pub(super) clients_per_ip_max: usize,
-    pub(super) session_timeout_ms_min: i32,
-    pub(super) session_timeout_ms_max: i32,
-    pub(super) backlog: i32,
-    pub(super) server_id: i64,
-    pub(super) quorum: Option<QuorumConf>,
-}
+/// Looks up what a word shows of the machine. May take as long as a disk does.
+type Measure = fn(Word, &Context) -> Measured;
 
-/// The part of `conf` that only a member of an ensemble has.
-#[derive(Debug, Clone)]
-pub(super) struct QuorumConf {
-    pub(super) init_limit: u32,
-    pub(super) sync_limit: u32,
-    pub(super) election_port: u16,
-    pub(super) quorum_port: u16,
-    pub(super) observer: bool,
-    pub(super) membership: String,
-}
-
-/// The answer to a word, as the connection gets it before it is closed.
-pub(super) fn answer(
-    word: Word,
-    replica: &Replica,
-    now: Now,
-    context: &Context,
-    whitelist: &Whitelist,
-) -> String {
-    if !whitelist.allows(word) {
-        return format!("{} is not executed because it is not in the whitelist.\n", word.text());
+impl Words {
+    pub(super) fn new(asker: Asker, whitelist: Whitelist, context: Context) -> Words {
+        Words { asker, whitelist, context, measure, measuring: Semaphore::new(MEASURING_MAX) }
     }
-    let Some(mode) = replica.mode() else {
+
+    /// What the connection gets before it is closed; `None` when the server is ending.
+    pub(super) async fn answer(self: &Arc<Self>, word: Word) -> Option<String> {
+        if !self.whitelist.allows(word) {
+            return Some(format!("{} is not executed because it is not in the whitelist.\n", word.text()));
+        }
+        let status = self.asker.status(word.wanted()).await?;
+        if matches!(word, Word::Ruok | Word::Isro | Word::Srvr | Word::Wchs) {
+            return Some(text(word, &status, &self.context, &Measured::default()));
+        }
+        // The rest looks at directories or writes long lists: not on a thread that serves sockets.
+        let _place = self.measuring.acquire().await.ok()?;
+        let words = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || {
+            let measured = (words.measure)(word, &words.context);
+            text(word, &status, &words.context, &measured)
+        });
+        written.await.ok()
+    }
+}
+
+/// The answer to a word, from nothing but its arguments.
+fn text(word: Word, status: &Status, context: &Context, measured: &Measured) -> String {
+    let Some(mode) = status.mode else {
         return match word {
             Word::Ruok => "imok".to_owned(),
-            Word::Envi => envi(context),
+            Word::Envi => word_text::envi(measured),
             Word::Isro => "null".to_owned(),
             _ => "This ZooKeeper instance is not currently serving requests\n".to_owned(),
         };
@@ -127,271 +123,150 @@ pub(super) fn answer(
     match word {
         Word::Ruok => "imok".to_owned(),
         Word::Isro => "rw".to_owned(),
-        Word::Envi => envi(context),
-        Word::Srvr => srvr(replica, mode, context, None),
-        Word::Stat => srvr(replica, mode, context, Some(&stat_clients(replica))),
-        Word::Mntr => mntr(replica, mode, now, context),
-        Word::Conf => conf(&context.conf),
-        Word::Cons => cons(replica),
-        Word::Dump => dump(replica, context),
-        Word::Wchs => {
-            let (connections, paths, watches) = replica.watch_summary();
-            format!("{connections} connections watching {paths} paths\nTotal watches:{watches}\n")
-        }
+        Word::Envi => word_text::envi(measured),
+        Word::Srvr => word_text::srvr(status, mode, context),
+        Word::Stat => word_text::stat(status, mode, context),
+        Word::Mntr => word_text::mntr(status, mode, context, measured),
+        Word::Conf => word_text::conf(&context.conf, measured),
+        Word::Cons => word_text::cons(status),
+        Word::Dump => word_text::dump(status, context),
+        Word::Wchs => word_text::wchs(status),
     }
 }
 
-fn srvr(replica: &Replica, mode: ModeWord, context: &Context, clients: Option<&str>) -> String {
-    let stats = replica.stats();
-    let latency = &stats.traffic.latency;
-    let mut out = format!("Zookeeper version: {}\n", context.version);
-    if let Some(clients) = clients {
-        out.push_str(clients);
+fn measure(word: Word, context: &Context) -> Measured {
+    match word {
+        Word::Conf => Measured {
+            data_len: environment::dir_len(&context.conf.data_dir),
+            data_log_len: environment::dir_len(&context.conf.data_log_dir),
+            ..Measured::default()
+        },
+        Word::Mntr => Measured {
+            open_files: environment::open_files(),
+            open_files_max: environment::open_files_max(),
+            ..Measured::default()
+        },
+        Word::Envi => Measured { environment: environment::facts(&context.version), ..Measured::default() },
+        _ => Measured::default(),
     }
-    out += &format!(
-        "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\nZxid: {}\nMode: {}\nNode count: {}\n",
-        latency.min_ms,
-        java_double(latency.avg_ms()),
-        latency.max_ms,
-        stats.traffic.received,
-        stats.traffic.sent,
-        replica.client_count(),
-        stats.traffic.outstanding,
-        replica.last_zxid(),
-        mode.text(),
-        // The reference counts the root twice (operations §8.2 TRAP).
-        replica.tree().node_count() + 1,
-    );
-    if mode == ModeWord::Leader {
-        out += &format!(
-            "Proposal sizes last/min/max: {}/{}/{}\n",
-            stats.proposals.last, stats.proposals.min, stats.proposals.max
-        );
-    }
-    out
 }
 
-fn stat_clients(replica: &Replica) -> String {
-    let mut out = String::from("Clients:\n");
-    for line in replica.client_lines() {
-        out += &format!(" {}[1]({})\n", java_addr(&line), counts(&line));
-    }
-    out.push('\n');
-    out
-}
+/// Answers measured at the same time. One that waits for a slow disk holds a thread; more would only hold more.
+const MEASURING_MAX: usize = 4;
 
-fn cons(replica: &Replica) -> String {
-    let mut out = String::new();
-    for line in replica.client_lines() {
-        out += &format!(" {}[1]({}", java_addr(&line), counts(&line));
-        if line.session.0 != 0 {
-            let stats = &line.stats;
-            out += &format!(
-                ",sid={},lop={},est={},to={}",
-                line.session,
-                stats.last_op.map_or("NA", op_word),
-                stats.established_wall_ms,
-                line.timeout_ms
-            );
-            if stats.last_cxid >= 0 {
-                out += &format!(",lcxid=0x{:x}", stats.last_cxid);
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::server::process::ask;
+    use crate::server::process::word_text::Conf;
+    use crate::server::replica::{self, Now, Replica};
+    use crate::server::tree::{self, Tree};
+    use crate::wire::ids::ServerId;
+
+    const NOW: Now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
+
+    fn context() -> Context {
+        let conf = Conf {
+            client_port: 2181,
+            data_dir: "/data/version-2".into(),
+            data_log_dir: "/log/version-2".into(),
+            tick_ms: 2000,
+            clients_per_ip_max: 60,
+            session_timeout_ms_min: 4000,
+            session_timeout_ms_max: 40_000,
+            backlog: -1,
+            server_id: 0,
+            quorum: None,
+        };
+        Context { version: "1".into(), conf, membership: None, origin_wall_ms: 0 }
+    }
+
+    fn replica() -> Replica {
+        let settings = replica::Settings {
+            me: ServerId(1),
+            tick_ms: 1000,
+            session_timeout_ms_min: 2000,
+            session_timeout_ms_max: 20_000,
+            session_salt: 0,
+            leader_serves: true,
+            super_digest: None,
+            tree: tree::Settings::default(),
+            container_check_ms: 60_000,
+            container_never_used_ms: 0,
+            config_text: None,
+        };
+        Replica::standalone(settings, Tree::new(), NOW)
+    }
+
+    /// Words over a state thread that answers at once.
+    fn words(measure: Measure) -> Arc<Words> {
+        let (asker, mut asks) = ask::channel();
+        tokio::spawn(async move {
+            let replica = replica();
+            while let Some(ask) = asks.recv().await {
+                let _ = ask.answer.send(Box::new(replica.status(NOW, ask.wanted)));
             }
-            out += &format!(
-                ",lzxid={},lresp={},llat={},minlat={},avglat={},maxlat={}",
-                stats.last_zxid,
-                stats.last_response_ms,
-                stats.last_latency_ms,
-                stats.latency.min_ms,
-                stats.latency.avg_ms() as u64,
-                stats.latency.max_ms
-            );
+        });
+        let words = Words::new(asker, Whitelist::new("*"), context());
+        Arc::new(Words { measure, ..words })
+    }
+
+    #[test]
+    fn a_text_is_made_of_its_arguments_alone() {
+        let measured = Measured { data_len: 77, data_log_len: 88, open_files: 9, ..Measured::default() };
+        let status = replica().status(NOW, Wanted::default());
+        let conf = text(Word::Conf, &status, &context(), &measured);
+        assert!(conf.contains("dataDirSize=77\ndataLogDir=/log/version-2\ndataLogSize=88\n"), "{conf}");
+        let mntr = text(Word::Mntr, &status, &context(), &measured);
+        assert!(mntr.contains("zk_open_file_descriptor_count\t9\n"), "{mntr}");
+    }
+
+    #[test]
+    fn lists_are_copied_for_the_words_that_show_them() {
+        let listing = |word: &Word| word.wanted() != Wanted::default();
+        let words: Vec<_> = Word::ALL.into_iter().map(|(word, _)| word).filter(listing).collect();
+        assert_eq!(words, [Word::Stat, Word::Cons, Word::Dump]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_listed_is_refused_and_srvr_never() {
+        let (asker, asks) = ask::channel();
+        drop(asks);
+        let words = Arc::new(Words::new(asker, Whitelist::new("ruok"), context()));
+        let refusal = words.answer(Word::Conf).await.unwrap();
+        assert_eq!(refusal, "conf is not executed because it is not in the whitelist.\n");
+        assert_eq!(words.answer(Word::Srvr).await, None, "the state thread is gone");
+    }
+
+    /// Where a slow disk waits until the test lets it go on.
+    static DISK: Mutex<Option<Receiver<()>>> = Mutex::new(None);
+
+    fn slow_disk(_: Word, _: &Context) -> Measured {
+        let disk = DISK.lock().unwrap().take().expect("one word measures at a time");
+        disk.recv().unwrap();
+        Measured { data_len: 77, ..Measured::default() }
+    }
+
+    /// One thread for sockets and the state: a directory that is read on it would stop both.
+    #[tokio::test]
+    async fn a_slow_directory_holds_up_who_asked_and_nobody_else() {
+        let (go_on, disk) = channel();
+        *DISK.lock().unwrap() = Some(disk);
+        let words = words(slow_disk);
+        let waits = tokio::spawn({
+            let words = words.clone();
+            async move { words.answer(Word::Conf).await }
+        });
+        while DISK.lock().unwrap().is_some() {
+            tokio::task::yield_now().await;
         }
-        out.push_str(")\n");
-    }
-    out.push('\n');
-    out
-}
-
-fn counts(line: &ClientLine) -> String {
-    format!("queued={},recved={},sent={}", line.queued, line.stats.received, line.stats.sent)
-}
-
-/// An address as Java prints a socket address.
-fn java_addr(line: &ClientLine) -> String {
-    let ip = line.addr.ip().to_canonical();
-    match ip {
-        std::net::IpAddr::V4(ip) => format!("/{ip}:{}", line.addr.port()),
-        std::net::IpAddr::V6(ip) => format!("/[{ip}]:{}", line.addr.port()),
-    }
-}
-
-fn mntr(replica: &Replica, mode: ModeWord, now: Now, context: &Context) -> String {
-    let stats = replica.stats();
-    let tree = replica.tree();
-    let mut out = String::new();
-    let mut line = |key: &str, value: &dyn std::fmt::Display| {
-        let _ = writeln!(out, "zk_{key}\t{value}");
-    };
-    line("version", &context.version);
-    line("server_state", &mode.text());
-    let peer_state = match mode {
-        ModeWord::Standalone => None,
-        ModeWord::Leader => Some("leading - broadcast"),
-        ModeWord::Follower => Some("following - broadcast"),
-        ModeWord::Observer => Some("observing - broadcast"),
-    };
-    if let Some(state) = peer_state {
-        line("peer_state", &state);
-    }
-    line("avg_latency", &java_double(stats.traffic.latency.avg_ms()));
-    line("max_latency", &stats.traffic.latency.max_ms);
-    line("min_latency", &stats.traffic.latency.min_ms);
-    line("packets_received", &stats.traffic.received);
-    line("packets_sent", &stats.traffic.sent);
-    line("num_alive_connections", &replica.client_count());
-    line("outstanding_requests", &stats.traffic.outstanding);
-    line("uptime", &now.ms.saturating_sub(stats.started_ms));
-    line("znode_count", &(tree.node_count() + 1));
-    line("watch_count", &replica.watch_count());
-    line("ephemerals_count", &tree.ephemerals_count());
-    line("approximate_data_size", &tree.approximate_data_size());
-    line("global_sessions", &tree.sessions().len());
-    line("local_sessions", &0);
-    line("open_file_descriptor_count", &environment::open_files());
-    line("max_file_descriptor_count", &environment::open_files_max());
-    line("auth_failed_count", &stats.traffic.auth_failed);
-    line("digest_mismatches_count", &stats.digest_mismatches);
-    if let (Some(zab), Some(membership)) = (replica.zab(), &context.membership) {
-        line("quorum_size", &membership.voters().count());
-        if mode == ModeWord::Leader {
-            let learners: Vec<_> = zab.learners().collect();
-            let count = |of: &dyn Fn(&zab::LearnerStatus) -> bool| learners.iter().filter(|l| of(l)).count();
-            line("learners", &learners.len());
-            line("synced_followers", &count(&|l| l.synced && membership.is_voter(l.sid)));
-            line(
-                "synced_non_voting_followers",
-                &count(&|l| l.synced && !l.observer && !membership.is_voter(l.sid)),
-            );
-            line("synced_observers", &count(&|l| l.synced && l.observer));
-            line("pending_syncs", &count(&|l| !l.synced));
-            line("last_proposal_size", &stats.proposals.last);
-            line("max_proposal_size", &stats.proposals.max);
-            line("min_proposal_size", &stats.proposals.min);
-        }
-    }
-    out
-}
-
-fn conf(conf: &Conf) -> String {
-    let mut out = format!(
-        "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\ntickTime={}\n\
-         maxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\nclientPortListenBacklog={}\nserverId={}\n",
-        conf.client_port,
-        conf.data_dir.display(),
-        environment::dir_len(&conf.data_dir),
-        conf.data_log_dir.display(),
-        environment::dir_len(&conf.data_log_dir),
-        conf.tick_ms,
-        conf.clients_per_ip_max,
-        conf.session_timeout_ms_min,
-        conf.session_timeout_ms_max,
-        conf.backlog,
-        conf.server_id,
-    );
-    if let Some(quorum) = &conf.quorum {
-        out += &format!(
-            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
-            quorum.init_limit,
-            quorum.sync_limit,
-            quorum.election_port,
-            quorum.quorum_port,
-            i32::from(quorum.observer),
-            quorum.membership,
-        );
-    }
-    out
-}
-
-fn dump(replica: &Replica, context: &Context) -> String {
-    let mut out = String::from("SessionTracker dump:\n");
-    match replica.session_buckets() {
-        Some(buckets) => {
-            let sessions: usize = buckets.iter().map(|(_, ids)| ids.len()).sum();
-            out += &format!("Session Sets ({})/({sessions}):\n", buckets.len());
-            for (at_ms, ids) in buckets {
-                let at = java_date(context.origin_wall_ms + at_ms as i64);
-                out += &format!("{} expire at {at}:\n", ids.len());
-                ids.iter().for_each(|id| out += &format!("\t{id}\n"));
-            }
-        }
-        None => {
-            out += &format!("Global Sessions({}):\n", replica.tree().sessions().len());
-            for (id, timeout_ms) in replica.tree().sessions() {
-                out += &format!("{id}\t{timeout_ms}ms\n");
-            }
-        }
-    }
-    let ephemerals: Vec<_> = replica.tree().ephemerals().collect();
-    out += &format!("ephemeral nodes dump:\nSessions with Ephemerals ({}):\n", ephemerals.len());
-    for (session, paths) in ephemerals {
-        out += &format!("{session}:\n");
-        paths.iter().for_each(|path| out += &format!("\t{path}\n"));
-    }
-    // Connections have no expiry of their own here: they end with their session.
-    let lines = replica.client_lines();
-    out += &format!("Connections dump:\nConnections Sets (0)/({}):\n", lines.len());
-    for line in lines {
-        out += &format!("\tip: {} sessionId: {}\n", java_addr(&line), line.session);
-    }
-    out
-}
-
-fn envi(context: &Context) -> String {
-    let mut out = String::from("Environment:\n");
-    for (key, value) in environment::facts(&context.version) {
-        out += &format!("{key}={value}\n");
-    }
-    out
-}
-
-/// A double as Java prints it, rounded to four decimals: at least one digit behind the point.
-fn java_double(value: f64) -> String {
-    let rounded = (value * 10_000.0).round() / 10_000.0;
-    if rounded.fract() == 0.0 { format!("{rounded:.1}") } else { format!("{rounded}") }
-}
-
-/// `EEE MMM dd HH:mm:ss zzz yyyy` in the server's zone.
-fn java_date(wall_ms: i64) -> String {
-    let time = Timestamp::from_millisecond(wall_ms).unwrap_or_default();
-    time.to_zoned(TimeZone::system()).strftime("%a %b %d %H:%M:%S %Z %Y").to_string()
-}
-
-fn op_word(op: OpCode) -> &'static str {
-    match op {
-        OpCode::CreateSession => "SESS",
-        OpCode::Ping => "PING",
-        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => "CREA",
-        OpCode::Delete | OpCode::DeleteContainer => "DELE",
-        OpCode::SetData => "SETD",
-        OpCode::Multi => "MULT",
-        OpCode::MultiRead => "MLTR",
-        OpCode::Reconfig => "RECO",
-        OpCode::Exists => "EXIS",
-        OpCode::GetData => "GETD",
-        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
-        OpCode::GetAllChildrenNumber => "GETACN",
-        OpCode::GetAcl => "GETA",
-        OpCode::SetAcl => "SETA",
-        OpCode::GetEphemerals => "GETE",
-        OpCode::Sync => "SYNC",
-        OpCode::Check => "CHEC",
-        OpCode::SetWatches => "SETW",
-        OpCode::SetWatches2 => "STW2",
-        OpCode::AddWatch => "ADDW",
-        OpCode::CheckWatches => "CHKW",
-        OpCode::RemoveWatches => "REMW",
-        OpCode::WhoAmI => "HOMI",
-        OpCode::CloseSession => "CLOS",
-        OpCode::Error | OpCode::Auth | OpCode::Sasl => "NA",
+        assert_eq!(words.answer(Word::Ruok).await.unwrap(), "imok");
+        assert!(words.answer(Word::Srvr).await.unwrap().contains("Mode: standalone\n"));
+        assert!(!waits.is_finished());
+        go_on.send(()).unwrap();
+        assert!(waits.await.unwrap().unwrap().contains("dataDirSize=77\n"));
     }
 }

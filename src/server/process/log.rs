@@ -3,23 +3,18 @@
 //!
 //! Snapshots are written by a thread of their own, so that a large one does not hold up the log.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::batch::{self, Written};
 use crate::server::store::{self, Dirs, RealDisk, Refusal, SnapshotFile, Store};
 use crate::server::zab::{PersistId, PersistOp};
 use crate::wire::ids::Zxid;
-
-/// Operations taken into one batch: bounds how long an ack waits for those behind it.
-const BATCH_MAX: usize = 4096;
-
-/// Snapshot chunks on their way to the snapshot thread. The state thread makes none while it is full.
-const SNAPSHOT_CHUNKS_MAX: usize = 4;
 
 /// What the log thread is told.
 #[derive(Debug)]
@@ -51,7 +46,7 @@ pub(super) enum FromLog {
 /// The log thread's handle.
 #[derive(Debug)]
 pub(super) struct LogThread {
-    pub(super) commands: Sender<ToLog>,
+    commands: Commands,
     thread: JoinHandle<()>,
 }
 
@@ -59,19 +54,71 @@ impl LogThread {
     pub(super) fn start(
         store: Store<RealDisk>,
         fsync_warning: Duration,
-        events: UnboundedSender<FromLog>,
+        events: Sender<FromLog>,
     ) -> std::io::Result<LogThread> {
-        let (commands, receiver) = channel();
+        let (commands, receiver) = Commands::new();
         let thread = std::thread::Builder::new()
             .name("log".into())
             .spawn(move || run(store, &receiver, fsync_warning, &events))?;
         Ok(LogThread { commands, thread })
     }
 
-    /// Lets everything handed over become durable, then ends the thread.
+    /// Hands a command over, in order; what finds no room goes with the next [`LogThread::flush`].
+    pub(super) fn send(&mut self, command: ToLog) {
+        self.commands.send(command);
+    }
+
+    /// Hands over what waits, as far as there is room. There is some whenever the thread has told something.
+    pub(super) fn flush(&mut self) {
+        self.commands.flush();
+    }
+
+    /// Lets everything handed over become durable, then ends the thread. Its events must have nowhere to go any
+    /// more: nobody would make room for them.
     pub(super) fn finish(self) {
-        let _ = self.commands.send(ToLog::Stop);
+        self.commands.finish();
         let _ = self.thread.join();
+    }
+}
+
+/// The way to the log thread. It never blocks who sends: the state thread answers reads while the disk is slow.
+#[derive(Debug)]
+struct Commands {
+    thread: SyncSender<ToLog>,
+    /// What has found no room yet, in order; writes that follow each other are one.
+    held: VecDeque<ToLog>,
+}
+
+impl Commands {
+    fn new() -> (Commands, Receiver<ToLog>) {
+        let (thread, receiver) = sync_channel(COMMANDS_MAX);
+        (Commands { thread, held: VecDeque::new() }, receiver)
+    }
+
+    fn send(&mut self, command: ToLog) {
+        match (self.held.back_mut(), command) {
+            (Some(ToLog::Persist { ops: before }), ToLog::Persist { ops }) => before.extend(ops),
+            (_, command) => self.held.push_back(command),
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(command) = self.held.pop_front() {
+            match self.thread.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => return self.held.push_front(command),
+                // A log thread that is gone has said why; the loop ends on that.
+                Err(TrySendError::Disconnected(_)) => return self.held.clear(),
+            }
+        }
+    }
+
+    /// Waits for room: nothing comes after this.
+    fn finish(self) {
+        for command in self.held.into_iter().chain([ToLog::Stop]) {
+            let _ = self.thread.send(command);
+        }
     }
 }
 
@@ -79,7 +126,7 @@ fn run(
     mut store: Store<RealDisk>,
     commands: &Receiver<ToLog>,
     fsync_warning: Duration,
-    events: &UnboundedSender<FromLog>,
+    events: &Sender<FromLog>,
 ) {
     let mut waiting = Vec::new();
     while let Ok(first) = commands.recv() {
@@ -90,7 +137,7 @@ fn run(
                 ToLog::Persist { ops } => waiting.extend(ops),
                 ToLog::BeginSnapshot { zxid } => match store.begin_snapshot(zxid) {
                     Ok(file) => {
-                        let _ = events.send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
+                        let _ = events.blocking_send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
                     }
                     Err(error) => fail(error, events),
                 },
@@ -100,7 +147,9 @@ fn run(
         }
         let started = Instant::now();
         match batch::write(&mut store, &mut waiting) {
-            Ok(written) => written.into_iter().for_each(|what| drop(events.send(FromLog::Written(what)))),
+            Ok(written) => {
+                written.into_iter().for_each(|what| drop(events.blocking_send(FromLog::Written(what))))
+            }
             Err(error) => return fail(error, events),
         }
         let took = started.elapsed();
@@ -116,8 +165,8 @@ fn run(
     }
 }
 
-fn fail(error: Refusal, events: &UnboundedSender<FromLog>) {
-    let _ = events.send(FromLog::Failed { reason: error.to_string() });
+fn fail(error: Refusal, events: &Sender<FromLog>) {
+    let _ = events.blocking_send(FromLog::Failed { reason: error.to_string() });
 }
 
 /// Removes what the newest `retain` good snapshots make unnecessary. It reads whole snapshots to know that they
@@ -142,11 +191,12 @@ pub(super) fn purge(dirs: Dirs, retain: usize) {
 /// A snapshot being written by its own thread.
 #[derive(Debug)]
 pub(super) struct SnapshotJob {
-    chunks: SyncSender<Piece>,
+    pieces: SyncSender<Piece>,
 }
 
-#[derive(Debug)]
-enum Piece {
+/// A part of a snapshot, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
     Chunk(Bytes),
     /// The end: digest and zxid of the tree as the last chunk left it.
     End {
@@ -159,9 +209,9 @@ impl SnapshotJob {
     pub(super) fn start(
         file: SnapshotFile<RealDisk>,
         zxid: Zxid,
-        events: UnboundedSender<FromLog>,
+        events: Sender<FromLog>,
     ) -> std::io::Result<SnapshotJob> {
-        let (chunks, pieces) = sync_channel(SNAPSHOT_CHUNKS_MAX);
+        let (sender, pieces) = sync_channel(SNAPSHOT_PIECES_MAX);
         std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let event = match write_snapshot(file, &pieces) {
                 Ok(true) => FromLog::SnapshotDone { zxid },
@@ -169,22 +219,18 @@ impl SnapshotJob {
                 Ok(false) => return,
                 Err(error) => FromLog::Failed { reason: error.to_string() },
             };
-            let _ = events.send(event);
+            let _ = events.blocking_send(event);
         })?;
-        Ok(SnapshotJob { chunks })
+        Ok(SnapshotJob { pieces: sender })
     }
 
-    /// Hands over a chunk if there is room; otherwise gives it back for later.
-    pub(super) fn offer(&self, chunk: Bytes) -> Option<Bytes> {
-        match self.chunks.try_send(Piece::Chunk(chunk)) {
-            Ok(()) => None,
-            Err(std::sync::mpsc::TrySendError::Full(Piece::Chunk(chunk))) => Some(chunk),
-            Err(_) => None,
+    /// Hands over a piece if there is room; otherwise gives it back for later.
+    pub(super) fn offer(&self, piece: Piece) -> Option<Piece> {
+        match self.pieces.try_send(piece) {
+            Err(TrySendError::Full(piece)) => Some(piece),
+            // A snapshot thread that is gone has said why.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
         }
-    }
-
-    pub(super) fn finish(&self, zxid: Zxid, digest: u64) {
-        let _ = self.chunks.send(Piece::End { zxid, digest });
     }
 }
 
@@ -199,4 +245,85 @@ fn write_snapshot(mut file: SnapshotFile<RealDisk>, pieces: &Receiver<Piece>) ->
         }
     }
     Ok(false)
+}
+
+/// Operations taken into one batch: bounds how long an ack waits for those behind it.
+const BATCH_MAX: usize = 4096;
+
+/// Pieces on their way to the snapshot thread. The state thread makes none while it is full.
+const SNAPSHOT_PIECES_MAX: usize = 4;
+
+/// Batches on their way to the log thread. While it is behind, later ones gather on the state thread, which bounds
+/// what it takes in by what is not durable.
+const COMMANDS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn persist(id: u64) -> ToLog {
+        let op = PersistOp::Append { zxid: Zxid(id.cast_signed()), txn: Bytes::new() };
+        ToLog::Persist { ops: vec![(PersistId(id), op)] }
+    }
+
+    /// What the log thread would read, as the ids of writes and 0 for the begin of a snapshot.
+    fn read(commands: &Receiver<ToLog>) -> Vec<Vec<u64>> {
+        let ids = |command| match command {
+            ToLog::Persist { ops } => ops.into_iter().map(|(id, _)| id.0).collect(),
+            ToLog::BeginSnapshot { .. } => vec![0],
+            ToLog::Stop => vec![],
+        };
+        commands.try_iter().map(ids).collect()
+    }
+
+    /// The test itself would hang if this blocked.
+    #[test]
+    fn a_log_that_stands_still_holds_up_nobody_and_gets_everything_in_order() {
+        let (mut commands, thread) = Commands::new();
+        let room = COMMANDS_MAX as u64;
+        (1..=room + 500).for_each(|id| commands.send(persist(id)));
+        commands.send(ToLog::BeginSnapshot { zxid: Zxid(1) });
+        commands.send(persist(room + 501));
+        assert_eq!(commands.held.len(), 3, "writes that wait together are one command");
+        let first = read(&thread);
+        assert_eq!(first, (1..=room).map(|id| vec![id]).collect::<Vec<_>>());
+        commands.flush();
+        let rest = read(&thread);
+        assert_eq!(rest, [(room + 1..=room + 500).collect(), vec![0], vec![room + 501]]);
+        assert!(commands.held.is_empty());
+    }
+
+    #[test]
+    fn the_end_waits_for_what_was_held_before_it() {
+        let (mut commands, thread) = Commands::new();
+        (1..=COMMANDS_MAX as u64 + 1).for_each(|id| commands.send(persist(id)));
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            while let Ok(command) = thread.recv() {
+                all.push(matches!(command, ToLog::Stop));
+            }
+            all
+        });
+        commands.finish();
+        let stops = reader.join().unwrap();
+        assert_eq!(
+            (stops.len(), stops.iter().position(|stop| *stop)),
+            (COMMANDS_MAX + 2, Some(COMMANDS_MAX + 1))
+        );
+    }
+
+    #[test]
+    fn a_snapshot_thread_that_is_behind_gets_no_piece_and_the_end_waits_like_any_other() {
+        let (pieces, thread) = sync_channel(SNAPSHOT_PIECES_MAX);
+        let job = SnapshotJob { pieces };
+        let end = || Piece::End { zxid: Zxid(9), digest: 7 };
+        for _ in 0..SNAPSHOT_PIECES_MAX {
+            assert_eq!(job.offer(Piece::Chunk(Bytes::new())), None);
+        }
+        assert_eq!(job.offer(end()), Some(end()));
+        thread.recv().unwrap();
+        assert_eq!(job.offer(end()), None);
+        drop(thread);
+        assert_eq!(job.offer(end()), None, "nobody is there to wait for");
+    }
 }

@@ -11,8 +11,10 @@
 //! | `peers`, `peer_link` | the election and quorum ports |
 //! | [`stream`] | one connection of any port: the machine, its driver, how it comes in |
 //! | `sockets` | how a port is opened |
-//! | `four_letter`, `environment` | status words and the facts they show |
+//! | `ask` | what others may know of the replica, as plain data |
+//! | `four_letter`, `word_text`, `environment` | status words, their texts, and what is measured for them |
 
+mod ask;
 pub mod batch;
 mod clients;
 mod environment;
@@ -26,5 +28,6 @@ mod sockets;
 pub mod start;
 mod state;
 pub mod stream;
+mod word_text;
 
 pub use run::{Failure, run};

@@ -10,13 +10,14 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::four_letter::{Conf, Context, QuorumConf, Whitelist};
+use super::four_letter::{Whitelist, Words};
 use super::limits::Limits;
 use super::log::LogThread;
 use super::peers::Peers;
 use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
-use super::{clients, sockets};
+use super::word_text::{Conf, Context, QuorumConf};
+use super::{ask, clients, sockets};
 use crate::config::{Identity, Invalid, Listen, MemberRole, Quorum, Role, ServerConfig, Warning};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
@@ -27,6 +28,9 @@ const CHANNEL_LEN: usize = 4096;
 
 /// The same for peers, whose messages each carry what one read of a socket brought in.
 const PEER_CHANNEL_LEN: usize = 256;
+
+/// What the log and snapshot threads have told: they wait when the state thread is behind.
+const LOG_CHANNEL_LEN: usize = 1024;
 
 /// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
 const SILENCE_MAX: Duration = Duration::from_millis(10_000);
@@ -129,8 +133,11 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
     let (peer_inputs, from_peers) = mpsc::channel(PEER_CHANNEL_LEN);
-    let (log_events, from_log) = mpsc::unbounded_channel();
+    let (log_events, from_log) = mpsc::channel(LOG_CHANNEL_LEN);
+    let (asker, asks) = ask::channel();
 
+    let whitelist = Whitelist::new(&config.four_letter_words.join(","));
+    let words = Words::new(asker, whitelist, words(config, identity, clock)?);
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
     let peers = match &config.role {
         Role::Standalone => None,
@@ -148,18 +155,16 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         log,
         dirs: settings.dirs,
         log_events,
-        words: words(config, identity, clock)?,
-        whitelist: Whitelist::new(&config.four_letter_words.join(",")),
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
     };
-    let state = State { parts, from_clients, from_peers, from_log, stop: stop.clone() };
+    let state = State { parts, from_clients, from_peers, from_log, asks, stop: stop.clone() };
     if let Some(listener) = client_listener {
         let limits = Limits::new(
             config.pipeline.frame_bytes_max,
             config.max_client_cnxns.unwrap_or(0) as usize,
             SILENCE_MAX,
         );
-        runtime.spawn(clients::accept(listener, to_state, Arc::new(limits), stop));
+        runtime.spawn(clients::accept(listener, to_state, Arc::new(words), Arc::new(limits), stop));
     }
     runtime.spawn(stop_on_signal(stop_sender));
     run_state(state).map_err(|failure| match (failure, wound) {

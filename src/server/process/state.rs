@@ -3,15 +3,14 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::ask::Ask;
 use super::batch::Written;
 use super::clients::FromClient;
-use super::four_letter::{self, Whitelist};
-use super::log::{self, FromLog, LogThread, SnapshotJob, ToLog};
+use super::log::{self, FromLog, LogThread, Piece, SnapshotJob, ToLog};
 use super::peers::Peers;
 use super::stream::outlet::Outlet;
 use crate::server::replica::{ClientId, Input, Now, Output, Replica};
@@ -20,25 +19,13 @@ use crate::server::tree::snapshot;
 use crate::server::zab;
 use crate::wire::ids::Zxid;
 
-/// Messages taken into one batch.
-const BATCH_MAX: usize = 1024;
-
-/// Transactions handed to the log thread and not yet durable beyond which clients must wait
-/// (`globalOutstandingLimit` bounds the same thing in the reference).
-const UNDURABLE_MAX: usize = 16 * 1024;
-
-/// Batches after which a snapshot gets its turn although the queues were never empty.
-const BUSY_BATCHES_MAX: u32 = 64;
-
-/// Bytes of one snapshot chunk: bounds how long clients wait for one.
-const CHUNK_LEN: usize = 256 * 1024;
-
 /// All that the state thread is given.
 pub(super) struct State {
     pub(super) parts: Parts,
     pub(super) from_clients: mpsc::Receiver<FromClient>,
     pub(super) from_peers: mpsc::Receiver<Vec<zab::Input>>,
-    pub(super) from_log: mpsc::UnboundedReceiver<FromLog>,
+    pub(super) from_log: mpsc::Receiver<FromLog>,
+    pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -49,9 +36,7 @@ pub(super) struct Parts {
     pub(super) peers: Option<Peers>,
     pub(super) log: LogThread,
     pub(super) dirs: Dirs,
-    pub(super) log_events: mpsc::UnboundedSender<FromLog>,
-    pub(super) words: four_letter::Context,
-    pub(super) whitelist: Whitelist,
+    pub(super) log_events: mpsc::Sender<FromLog>,
     /// How often old snapshots are removed, in ms, and how many stay.
     pub(super) purge: Option<(u64, usize)>,
 }
@@ -86,8 +71,8 @@ struct Snapshotting {
     job: Option<SnapshotJob>,
     /// The tree that the writer walks; another tree has no place for it.
     generation: u64,
-    /// A chunk the snapshot thread had no room for.
-    held: Option<Bytes>,
+    /// A piece the snapshot thread had no room for. The end may be one: it tells of the tree as the last chunk left it.
+    held: Option<Piece>,
 }
 
 /// What the loop itself keeps.
@@ -125,6 +110,7 @@ struct Arrived {
     log: Vec<FromLog>,
     peers: Vec<Vec<zab::Input>>,
     clients: Vec<FromClient>,
+    asks: Vec<Ask>,
 }
 
 /// Runs until told to stop, or until going on would be wrong.
@@ -132,7 +118,7 @@ struct Arrived {
 /// # Errors
 /// The reason to end that is not a request to stop.
 pub(super) async fn run(state: State) -> Result<(), Stopped> {
-    let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
+    let State { parts, mut from_clients, mut from_peers, mut from_log, mut asks, mut stop } = state;
     let mut this = Loop {
         state: parts,
         outlets: HashMap::default(),
@@ -154,31 +140,37 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
         }
         let deadline = this.deadline();
         let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
+        let peers_may = this.undurable < UNDURABLE_OF_PEERS_MAX;
         let snapshot_turn = this.snapshot_turn();
         let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
             1.. = from_log.recv_many(&mut arrived.log, BATCH_MAX) => {}
-            1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX) => {}
+            1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX), if peers_may => {}
             1.. = from_clients.recv_many(&mut arrived.clients, BATCH_MAX), if clients_may => {}
+            1.. = asks.recv_many(&mut arrived.asks, ASKS_MAX) => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
         // What came at the same time shares the fsync and the writes.
-        drain(&mut arrived.log, || from_log.try_recv().ok());
-        drain(&mut arrived.peers, || from_peers.try_recv().ok());
-        if clients_may {
-            drain(&mut arrived.clients, || from_clients.try_recv().ok());
+        drain(&mut arrived.log, BATCH_MAX, || from_log.try_recv().ok());
+        if peers_may {
+            drain(&mut arrived.peers, BATCH_MAX, || from_peers.try_recv().ok());
         }
+        if clients_may {
+            drain(&mut arrived.clients, BATCH_MAX, || from_clients.try_recv().ok());
+        }
+        drain(&mut arrived.asks, ASKS_MAX, || asks.try_recv().ok());
         this.take(&mut arrived, deadline);
     }
+    drop(from_log);
     this.state.log.finish();
     Ok(())
 }
 
-fn drain<T>(into: &mut Vec<T>, mut next: impl FnMut() -> Option<T>) {
-    while into.len() < BATCH_MAX
+fn drain<T>(into: &mut Vec<T>, max: usize, mut next: impl FnMut() -> Option<T>) {
+    while into.len() < max
         && let Some(message) = next()
     {
         into.push(message);
@@ -206,6 +198,10 @@ impl Loop {
         }
         for message in arrived.clients.drain(..) {
             self.client_message(now, message);
+        }
+        for Ask { wanted, answer } in arrived.asks.drain(..) {
+            // Who asked may be gone.
+            let _ = answer.send(Box::new(self.state.replica.status(now, wanted)));
         }
         if tokio::time::Instant::now() >= deadline {
             self.step(self.state.clock.now(), Input::Tick);
@@ -263,8 +259,9 @@ impl Loop {
         }
         if !ops.is_empty() {
             self.undurable += ops.len();
-            // A log thread that is gone has said why; the loop ends on that.
-            let _ = self.state.log.commands.send(ToLog::Persist { ops });
+            self.state.log.send(ToLog::Persist { ops });
+        } else {
+            self.state.log.flush();
         }
         if let Some(peers) = &mut self.state.peers {
             peers.flush();
@@ -285,16 +282,6 @@ impl Loop {
             FromClient::Down { client } => {
                 self.outlets.remove(&client);
                 self.step(now, Input::ClientDown { client });
-            }
-            FromClient::FourLetter { word, answer } => {
-                let text = four_letter::answer(
-                    word,
-                    &self.state.replica,
-                    now,
-                    &self.state.words,
-                    &self.state.whitelist,
-                );
-                let _ = answer.send(text);
             }
         }
     }
@@ -327,7 +314,7 @@ impl Loop {
         }
         let generation = self.state.replica.tree_generation();
         let writer = snapshot::Writer::open(self.state.replica.tree_mut());
-        let _ = self.state.log.commands.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
+        self.state.log.send(ToLog::BeginSnapshot { zxid: writer.zxid() });
         self.snapshotting = Some(Snapshotting { writer, generation, job: None, held: None });
     }
 
@@ -367,12 +354,14 @@ impl Loop {
         }
         let Some(job) = &current.job else { return };
         let tree = self.state.replica.tree_mut();
-        match current.held.take().or_else(|| current.writer.chunk(tree, CHUNK_LEN)) {
-            Some(chunk) => current.held = job.offer(chunk),
-            None => {
-                job.finish(tree.last_zxid(), tree.digest());
-                self.give_up_snapshot();
-            }
+        let piece = current.held.take().unwrap_or_else(|| match current.writer.chunk(tree, CHUNK_LEN) {
+            Some(chunk) => Piece::Chunk(chunk),
+            None => Piece::End { zxid: tree.last_zxid(), digest: tree.digest() },
+        });
+        let is_end = matches!(piece, Piece::End { .. });
+        current.held = job.offer(piece);
+        if is_end && current.held.is_none() {
+            self.give_up_snapshot();
         }
     }
 
@@ -385,3 +374,23 @@ impl Loop {
         log::purge(self.state.dirs.clone(), retain);
     }
 }
+
+/// Messages taken into one batch.
+const BATCH_MAX: usize = 1024;
+
+/// Questions answered in one batch: each may copy lists.
+const ASKS_MAX: usize = 4;
+
+/// Transactions handed to the log thread and not yet durable beyond which clients must wait
+/// (`globalOutstandingLimit` bounds the same thing in the reference).
+const UNDURABLE_MAX: usize = 16 * 1024;
+
+/// The same for what peers send: far more, since a leader hears of its followers by the same way, and a follower is
+/// cut off when it does not answer. A disk that is so far behind has lost its quorum's patience anyway.
+const UNDURABLE_OF_PEERS_MAX: usize = 256 * 1024;
+
+/// Batches after which a snapshot gets its turn although the queues were never empty.
+const BUSY_BATCHES_MAX: u32 = 64;
+
+/// Bytes of one snapshot chunk: bounds how long clients wait for one.
+const CHUNK_LEN: usize = 256 * 1024;

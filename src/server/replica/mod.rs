@@ -59,7 +59,8 @@ pub use clients::ClientLine;
 pub use event::{ClientId, Input, Now, Output, Settings};
 pub use mind::Replica;
 pub use stats::{ClientStats, LatencyStats, ProposalSizes, ServerStats, Traffic};
-pub use status::ModeWord;
+pub use status::{Lists, ModeWord, Sessions, Status, Wanted};
+pub use watches::Watched;
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,14 @@ pub(super) struct Watches {
     child: Table,
 }
 
+/// The data table of watches as `wchs` counts it (operations §8.2 TRAP).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    pub connections: usize,
+    pub paths: usize,
+    pub watches: usize,
+}
+
 impl Watches {
     pub(super) fn add(&mut self, kind: Kind, path: &str, client: ClientId, mode: Modes) {
         self.table(kind).add(path, client, mode);
@@ -114,9 +122,12 @@ impl Watches {
         self.data.count + self.child.count
     }
 
-    /// (connections, paths, watches) of the data table: what `wchs` shows (operations §8.2 TRAP).
-    pub(super) fn summary(&self) -> (usize, usize, usize) {
-        (self.data.by_client.len(), self.data.by_path.len(), self.data.count)
+    pub(super) fn summary(&self) -> Watched {
+        Watched {
+            connections: self.data.by_client.len(),
+            paths: self.data.by_path.len(),
+            watches: self.data.count,
+        }
     }
 
     fn table(&mut self, kind: Kind) -> &mut Table {

@@ -6,6 +6,7 @@ mod leader;
 mod leading;
 mod learner;
 mod sessions;
+mod status;
 mod watches;
 
 use bytes::Bytes;

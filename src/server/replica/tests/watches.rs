@@ -1,7 +1,7 @@
 //! Watches alone: who is told of a change, and what stays.
 
 use crate::server::replica::event::ClientId;
-use crate::server::replica::watches::{Firing, Kind, Modes, Watches};
+use crate::server::replica::watches::{Firing, Kind, Modes, Watched, Watches};
 use crate::wire::proto::{EventType, WatcherType};
 
 const A: ClientId = ClientId(1);
@@ -21,7 +21,7 @@ fn a_one_shot_watch_fires_once_and_a_persistent_one_every_time() {
     assert_eq!(watches.count(), 2);
     assert_eq!(told(&watches.data_changed("/a")), [1, 2], "in the order of the connections");
     assert_eq!(told(&watches.data_changed("/a")), [2]);
-    assert_eq!(watches.summary(), (1, 1, 1));
+    assert_eq!(watches.summary(), Watched { connections: 1, paths: 1, watches: 1 });
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn removing_takes_the_kind_that_was_named_and_nothing_else() {
     assert!(watches.remove("/a", A, WatcherType::Data));
     assert!(watches.has("/a", A, WatcherType::Persistent) && !watches.has("/a", A, WatcherType::Data));
     assert!(watches.remove("/a", A, WatcherType::Any) && !watches.has("/a", A, WatcherType::Any));
-    assert_eq!(watches.summary(), (0, 0, 0));
+    assert_eq!(watches.summary(), Watched { connections: 0, paths: 0, watches: 0 });
 }
 
 #[test]
