@@ -9,8 +9,8 @@
 //! | `state` | the state thread: the loop around the replica |
 //! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
 //! | `clients`, `limits` | the client port |
-//! | `peers`, `peer_socket` | the election and quorum ports |
-//! | [`stream`] | one connection of any port |
+//! | `peers`, `peer_link` | the election and quorum ports |
+//! | [`stream`] | one connection of any port: the machine, its driver, how it comes in |
 //! | `sockets` | how a port is opened |
 //! | `four_letter`, `environment` | status words and the facts they show |
 
@@ -21,7 +21,7 @@ mod environment;
 mod four_letter;
 mod limits;
 mod log;
-mod peer_socket;
+mod peer_link;
 mod peers;
 mod run;
 mod sockets;

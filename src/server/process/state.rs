@@ -1,7 +1,6 @@
 //! The state thread: the loop around the replica. It gathers what has arrived, steps the replica through it
 //! as one batch, and carries out what comes of it. It takes no protocol decision.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,10 +9,11 @@ use hashbrown::HashMap;
 use tokio::sync::{mpsc, watch};
 
 use super::batch::Written;
-use super::clients::{ClientSocket, FromClient};
+use super::clients::FromClient;
 use super::four_letter::{self, Whitelist};
 use super::log::{self, FromLog, LogThread, SnapshotJob, ToLog};
 use super::peers::Peers;
+use super::stream::outlet::Outlet;
 use crate::server::replica::{ClientId, Input, Now, Output, Replica};
 use crate::server::store::{Dirs, RealDisk, SnapshotFile};
 use crate::server::tree::snapshot;
@@ -93,7 +93,7 @@ struct Snapshotting {
 /// What the loop itself keeps.
 struct Loop {
     state: Parts,
-    sockets: HashMap<ClientId, Arc<ClientSocket>, FixedState>,
+    outlets: HashMap<ClientId, Outlet, FixedState>,
     /// What the batch at hand has come to, not yet carried out.
     outputs: Vec<Output>,
     undurable: usize,
@@ -135,7 +135,7 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
     let State { parts, mut from_clients, mut from_peers, mut from_log, mut stop } = state;
     let mut this = Loop {
         state: parts,
-        sockets: HashMap::default(),
+        outlets: HashMap::default(),
         outputs: Vec::new(),
         undurable: 0,
         snapshotting: None,
@@ -222,15 +222,15 @@ impl Loop {
     /// batch, and one write per socket for everything it is owed.
     fn finish_batch(&mut self) {
         self.act_on_outputs();
-        let sockets = &mut self.sockets;
+        let outlets = &mut self.outlets;
         self.state.replica.drain_clients(|client, bytes, closing| {
-            if let Some(socket) = sockets.get(&client) {
+            if let Some(outlet) = outlets.get(&client) {
                 if !bytes.is_empty() {
-                    socket.send(bytes);
+                    outlet.send(bytes);
                 }
                 if closing {
-                    socket.close_after_writes();
-                    sockets.remove(&client);
+                    outlet.finish();
+                    outlets.remove(&client);
                 }
             }
         });
@@ -270,8 +270,8 @@ impl Loop {
 
     fn client_message(&mut self, now: Now, message: FromClient) {
         match message {
-            FromClient::Up { client, addr, socket } => {
-                self.sockets.insert(client, socket);
+            FromClient::Up { client, addr, outlet } => {
+                self.outlets.insert(client, outlet);
                 self.step(now, Input::ClientUp { client, addr });
             }
             FromClient::Frames { client, frames } => {
@@ -280,7 +280,7 @@ impl Loop {
                 }
             }
             FromClient::Down { client } => {
-                self.sockets.remove(&client);
+                self.outlets.remove(&client);
                 self.step(now, Input::ClientDown { client });
             }
             FromClient::FourLetter { word, answer } => {

@@ -1,0 +1,250 @@
+//! One connection between servers: how it comes up, what its task does with the frames, what the state thread
+//! holds of it. What a frame means is `zab`'s business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use super::stream::accept::{self, Arrival};
+use super::stream::driver;
+use super::stream::machine::closed::Closed;
+use super::stream::machine::election::{Hellos, Notifications};
+use super::stream::machine::inbox::Inbox;
+use super::stream::machine::outbox::WhenFull;
+use super::stream::machine::quorum::{Frame, Packets};
+use super::stream::outlet::Outlet;
+use super::stream::plain;
+use crate::server::tree::{self, snapshot};
+use crate::server::zab::{self, ConnId};
+
+/// The two ports between servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    Election,
+    Quorum,
+}
+
+/// The state thread's end of a connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) outlet: Outlet,
+    /// What the batch at hand owes this connection.
+    pub(super) queued: Vec<Bytes>,
+}
+
+/// What a connection needs to take part.
+#[derive(Debug, Clone)]
+pub(super) struct Acceptor {
+    pub(super) inputs: mpsc::Sender<Vec<zab::Input>>,
+    /// Takes the state thread's ends of connections that have come in.
+    pub(super) accepted: mpsc::UnboundedSender<(ConnId, Link)>,
+    pub(super) next: Arc<AtomicU64>,
+    /// How long a peer may take to answer a call, or to say who it is.
+    pub(super) patience: Duration,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Link {
+    pub(super) fn new() -> Link {
+        Link { outlet: Outlet::new(WhenFull::Close { len_max: usize::MAX }), queued: Vec::new() }
+    }
+
+    /// Writes what is queued, small pieces joined: a batch is one system call, a snapshot is not copied.
+    pub(super) fn flush(&mut self) {
+        let mut joined = BytesMut::new();
+        for piece in std::mem::take(&mut self.queued) {
+            if piece.len() <= JOINED_LEN_MAX {
+                joined.extend_from_slice(&piece);
+                continue;
+            }
+            self.outlet.send(joined.split().freeze());
+            self.outlet.send(piece);
+        }
+        self.outlet.send(joined.freeze());
+    }
+}
+
+/// Takes in who comes to a port.
+pub(super) async fn listen(listener: TcpListener, port: Port, acceptor: Acceptor) {
+    let stop = acceptor.stop.clone();
+    let admit = |_| Some(());
+    accept::accept(listener, "peer's", stop, admit, |arrival, ()| welcome(arrival, port, acceptor.clone()))
+        .await;
+}
+
+async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
+    let Arrival { mut read, write, caller } = arrival;
+    let conn = ConnId(acceptor.next.fetch_add(2, Ordering::Relaxed));
+    tracing::debug!(?conn, ?port, addr = %caller.addr, identities = ?caller.identities, "a peer has connected");
+    let link = Link::new();
+    let outlet = link.outlet.clone();
+    outlet.connect(&write);
+    match port {
+        Port::Quorum => {
+            if acceptor.accepted.send((conn, link)).is_ok() {
+                acceptor.learn(conn, zab::Input::LearnerUp { conn }, (read, write), &outlet).await;
+            }
+        }
+        Port::Election => {
+            let (clock, patience_ms) = (outlet.clock(), acceptor.patience.as_millis() as u64);
+            let mut inbox = Inbox::new(Hellos, clock.now_ms(), patience_ms);
+            match driver::first(&mut read, &mut inbox, clock).await {
+                Ok(hello) => {
+                    let (first, inbox) =
+                        (zab::Input::ElectionHello { conn, hello }, inbox.followed_by(Notifications));
+                    if acceptor.accepted.send((conn, link)).is_ok() {
+                        acceptor.elect(conn, first, (read, write), inbox, &outlet).await;
+                    }
+                }
+                Err(closed) => tracing::debug!(?conn, %closed, "a peer's connection has ended"),
+            }
+        }
+    }
+}
+
+/// Calls a peer; what is said there goes through `outlet`.
+pub(super) async fn dial(
+    conn: ConnId,
+    host: String,
+    number: u16,
+    port: Port,
+    outlet: Outlet,
+    acceptor: Acceptor,
+) {
+    let connecting = tokio::time::timeout(acceptor.patience, TcpStream::connect((host.as_str(), number)));
+    let Ok(Ok(stream)) = connecting.await else {
+        let _ = acceptor.inputs.send(vec![zab::Input::Down { conn }]).await;
+        return;
+    };
+    let halves = plain::halves(stream);
+    outlet.connect(&halves.1);
+    match port {
+        Port::Quorum => acceptor.learn(conn, zab::Input::LeaderUp { conn }, halves, &outlet).await,
+        Port::Election => {
+            let inbox = Inbox::new(Notifications, 0, u64::MAX);
+            acceptor.elect(conn, zab::Input::ElectionUp { conn }, halves, inbox, &outlet).await;
+        }
+    }
+}
+
+impl Acceptor {
+    /// A quorum connection, from its beginning to its end.
+    async fn learn(
+        &self,
+        conn: ConnId,
+        first: zab::Input,
+        (read, write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+        outlet: &Outlet,
+    ) {
+        let inbox = Inbox::new(Packets::default(), 0, u64::MAX);
+        let quorum = Quorum { conn, inputs: self.inputs.clone() };
+        self.run(conn, first, driver::converse(read, write, inbox, outlet, &quorum, self.stop.clone())).await;
+    }
+
+    /// An election connection, from its beginning to its end.
+    async fn elect(
+        &self,
+        conn: ConnId,
+        first: zab::Input,
+        (read, write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+        inbox: Inbox<Notifications>,
+        outlet: &Outlet,
+    ) {
+        let election = Election { conn, inputs: self.inputs.clone() };
+        self.run(conn, first, driver::converse(read, write, inbox, outlet, &election, self.stop.clone()))
+            .await;
+    }
+
+    /// Says that a connection is up, lets it run, and says, once, that it is down.
+    async fn run(&self, conn: ConnId, first: zab::Input, conversation: impl Future<Output = Closed>) {
+        if self.inputs.send(vec![first]).await.is_err() {
+            return;
+        }
+        let closed = conversation.await;
+        tracing::debug!(?conn, %closed, "a peer's connection has ended");
+        let _ = self.inputs.send(vec![zab::Input::Down { conn }]).await;
+    }
+}
+
+/// The frames of one election connection, on their way to the state thread.
+struct Election {
+    conn: ConnId,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+}
+
+/// The frames of one quorum connection.
+struct Quorum {
+    conn: ConnId,
+    inputs: mpsc::Sender<Vec<zab::Input>>,
+}
+
+impl driver::Port for Election {
+    type Framing = Notifications;
+
+    /// Who is told too much is told the newest alone.
+    const PAUSE_LEN: usize = usize::MAX;
+
+    async fn deliver(&self, payloads: Vec<Bytes>) -> Result<(), Closed> {
+        let conn = self.conn;
+        for payload in payloads {
+            // One by one: a flood of them does not make up one long batch.
+            let message = vec![zab::Input::ElectionMessage { conn, payload }];
+            self.inputs.send(message).await.map_err(|_| Closed::Stopping)?;
+        }
+        Ok(())
+    }
+}
+
+impl driver::Port for Quorum {
+    type Framing = Packets;
+
+    /// An ack that is not read would hold up everybody.
+    const PAUSE_LEN: usize = usize::MAX;
+
+    async fn deliver(&self, frames: Vec<Frame>) -> Result<(), Closed> {
+        let conn = self.conn;
+        let mut inputs = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let input = match frame {
+                Frame::Packet(packet) => zab::Input::Packet { conn, packet },
+                Frame::Moved => zab::Input::Progress { conn },
+                Frame::Snapshot(body) => {
+                    // What came before it is not held up by the proof.
+                    self.hand_on(std::mem::take(&mut inputs)).await?;
+                    prove(body.clone()).await?;
+                    zab::Input::SnapshotReceived { conn, body }
+                }
+            };
+            inputs.push(input);
+        }
+        self.hand_on(inputs).await
+    }
+
+    async fn progress(&self) {
+        let _ = self.hand_on(vec![zab::Input::Progress { conn: self.conn }]).await;
+    }
+}
+
+impl Quorum {
+    async fn hand_on(&self, inputs: Vec<zab::Input>) -> Result<(), Closed> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        self.inputs.send(inputs).await.map_err(|_| Closed::Stopping)
+    }
+}
+
+/// A snapshot's body is proved to be a tree before anybody acts on it.
+async fn prove(body: Bytes) -> Result<(), Closed> {
+    let proof =
+        tokio::task::spawn_blocking(move || snapshot::decode(body, tree::Settings::default()).map(drop));
+    proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
+}
+
+/// Pieces up to this size are worth a copy to save a system call.
+const JOINED_LEN_MAX: usize = 64 * 1024;

@@ -1,0 +1,162 @@
+//! The writing end of a connection, as the state thread holds it. While nothing waits, it writes into the socket
+//! itself: no lock, no wake-up of another thread. What the socket does not take at once goes into the outbox,
+//! which the connection's task empties.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+
+use bytes::{Buf, Bytes};
+use futures_util::task::AtomicWaker;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::clock::Clock;
+use super::machine::closed::Closed;
+use super::machine::outbox::{Next, Outbox, WhenFull};
+use super::plain::PlainWriter;
+
+/// One of the two ends of what is owed: the state thread's, which fills it, or the connection task's. Bytes keep
+/// their order as long as one thread fills it.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    line: Arc<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    clock: Clock,
+    /// Set once, when a plain connection is up.
+    socket: OnceLock<Arc<OwnedWriteHalf>>,
+    /// Locked only while something waits or the connection ends.
+    outbox: Mutex<Outbox>,
+    /// What the outbox holds, to be seen without the lock.
+    held: AtomicUsize,
+    /// The task that empties the outbox is to look at it.
+    is_changed: AtomicBool,
+    emptier: AtomicWaker,
+    /// The same task, where it waits for the outbox to become less full.
+    reader: AtomicWaker,
+}
+
+impl Outlet {
+    pub(crate) fn new(when_full: WhenFull) -> Outlet {
+        let line = Line {
+            clock: Clock::start(),
+            socket: OnceLock::new(),
+            outbox: Mutex::new(Outbox::new(when_full)),
+            held: AtomicUsize::new(0),
+            is_changed: AtomicBool::new(false),
+            emptier: AtomicWaker::new(),
+            reader: AtomicWaker::new(),
+        };
+        Outlet { line: Arc::new(line) }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.line.clock
+    }
+
+    /// The connection is up, and takes bytes past its task.
+    pub(crate) fn connect(&self, writer: &PlainWriter) {
+        // Nobody connects twice.
+        let _ = self.line.socket.set(writer.socket());
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn held(&self) -> usize {
+        self.line.held.load(Ordering::Acquire)
+    }
+
+    /// Writes what the socket takes now and leaves the rest to the task.
+    pub(crate) fn send(&self, mut bytes: Bytes) {
+        let mut begun = false;
+        if self.held() == 0
+            && let Some(socket) = self.line.socket.get()
+        {
+            match socket.try_write(&bytes) {
+                Ok(len) => {
+                    bytes.advance(len);
+                    begun = len > 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.close(Closed::Socket(error.kind())),
+            }
+        }
+        if !bytes.is_empty() {
+            self.change(|outbox| if begun { outbox.push_rest(bytes) } else { outbox.push(bytes) });
+        }
+    }
+
+    /// Ends the connection once the other side has taken what waits.
+    pub(crate) fn finish(&self) {
+        let now_ms = self.line.clock.now_ms();
+        self.change(|outbox| outbox.finish(now_ms, u64::MAX));
+    }
+
+    /// Ends the connection now. What still waits is dropped.
+    pub(crate) fn close(&self, closed: Closed) {
+        self.change(|outbox| outbox.close(closed));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Outbox)) {
+        self.with(change);
+        self.line.is_changed.store(true, Ordering::Release);
+        self.line.emptier.wake();
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        let mut outbox = self.line.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut outbox);
+        self.line.held.store(outbox.held(), Ordering::Release);
+        result
+    }
+
+    /// What the task is to do, and by when it is to ask again.
+    pub(super) fn next(&self) -> (Next, u64) {
+        self.with(|outbox| (outbox.next(), outbox.deadline_ms()))
+    }
+
+    pub(super) fn written(&self, len: usize) {
+        self.with(|outbox| outbox.written(len));
+        self.line.reader.wake();
+    }
+
+    pub(super) fn on_time(&self) {
+        let now_ms = self.line.clock.now_ms();
+        self.with(|outbox| outbox.on_time(now_ms));
+    }
+
+    /// Comes when somebody else has changed the outbox.
+    pub(super) async fn changed(&self) {
+        std::future::poll_fn(|cx| {
+            self.line.emptier.register(cx.waker());
+            // Looking is cheaper than writing, and most polls find nothing.
+            let is_changed = self.line.is_changed.load(Ordering::Acquire)
+                && self.line.is_changed.swap(false, Ordering::AcqRel);
+            if is_changed { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Comes when no more than `len` bytes wait.
+    pub(super) async fn at_most(&self, len: usize) {
+        std::future::poll_fn(|cx| {
+            if self.held() > len {
+                self.line.reader.register(cx.waker());
+                if self.held() > len {
+                    return Poll::Pending;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The system is not to wait for the other side either once the socket is closed.
+    pub(super) fn forget_unread(&self) {
+        if let Some(socket) = self.line.socket.get() {
+            let _ = socket.as_ref().as_ref().set_zero_linger();
+        }
+    }
+}
