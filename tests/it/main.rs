@@ -10,6 +10,7 @@ mod causes;
 mod check;
 mod checkers;
 mod deploy;
+mod edges;
 mod editing;
 mod ensemble;
 mod faults;

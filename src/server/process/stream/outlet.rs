@@ -88,10 +88,10 @@ impl Outlet {
         }
     }
 
-    /// Ends the connection once the other side has taken what waits.
+    /// Ends the connection once the other side has taken what waits, or has not in the time that it has.
     pub(crate) fn finish(&self) {
         let now_ms = self.line.clock.now_ms();
-        self.change(|outbox| outbox.finish(now_ms, u64::MAX));
+        self.change(|outbox| outbox.finish(now_ms, FINISH_MS));
     }
 
     /// Ends the connection now. What still waits is dropped.
@@ -160,3 +160,7 @@ impl Outlet {
         }
     }
 }
+
+/// What is owed at a close has this long to be read: enough for a packet that was lost on the way to be sent
+/// again, short enough that who does not read costs nothing for long.
+const FINISH_MS: u64 = 3000;

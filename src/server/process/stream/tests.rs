@@ -137,6 +137,17 @@ async fn who_does_not_read_is_closed_and_what_it_was_owed_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_closed_here_and_not_read_there_is_gone_in_seconds() {
+    let world = world(4, 10_000);
+    world.outlet.send(Bytes::from(vec![7; 1000]));
+    world.outlet.finish();
+    let outlet = world.outlet.clone();
+    let closed = timeout(Duration::from_secs(8), world.end).await.expect("in seconds").expect("no panic");
+    assert!(matches!(closed, Closed::Unread { waited_ms: 3000, .. }), "{closed}");
+    assert_eq!(outlet.held(), 0);
+}
+
+#[tokio::test]
 async fn nothing_more_is_taken_from_who_does_not_read_until_it_does() {
     let mut world = world(64, 10_000);
     world.write.write_all(b"\0\0\0\x01a").await.expect("the stream has room");

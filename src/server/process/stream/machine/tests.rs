@@ -252,3 +252,19 @@ fn of_what_is_owed_at_a_close_all_is_written_and_nothing_more_taken() {
     assert_eq!(drained(&mut outbox), ["one"]);
     assert_eq!(outbox.next(), Next::Close(Closed::Here));
 }
+
+#[test]
+fn what_is_owed_at_a_close_has_so_long_to_be_read_and_no_longer() {
+    let mut outbox = Outbox::new(WhenFull::Close { len_max: 10 });
+    outbox.push("abcdef".into());
+    assert_eq!(outbox.deadline_ms(), u64::MAX);
+    outbox.finish(500, 1000);
+    outbox.finish(900, 1000);
+    assert_eq!(outbox.deadline_ms(), 1500, "asked again, it ends no later");
+    outbox.written(2);
+    outbox.on_time(1499);
+    assert_eq!(outbox.next(), Next::Write("cdef".into()));
+    outbox.on_time(1500);
+    assert_eq!(outbox.next(), Next::Close(Closed::Unread { held: 4, waited_ms: 1000 }));
+    assert_eq!(outbox.held(), 0);
+}

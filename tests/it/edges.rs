@@ -1,0 +1,85 @@
+//! What strangers and careless clients do to a server's ports, on real processes: whoever comes, and however it
+//! goes or stays, the server is no worse for it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::ensemble::{Ensemble, SOON};
+use crate::run::eventually;
+
+/// A client that speaks without understanding: frames out, and none in unless it is asked to.
+struct Raw {
+    stream: TcpStream,
+}
+
+impl Raw {
+    /// A session of `timeout_ms`, its answer read.
+    fn session(addr: &str, timeout_ms: i32) -> Raw {
+        let mut raw = Raw { stream: TcpStream::connect(addr).expect("the server listens") };
+        raw.stream.set_read_timeout(Some(SOON)).expect("a socket has timeouts");
+        let password = [&16_i32.to_be_bytes()[..], &[0; 16]].concat();
+        // Protocol version, last zxid, timeout, session, password, read-only.
+        raw.send(&[&[0; 12][..], &timeout_ms.to_be_bytes(), &[0; 8], &password, &[0]].concat());
+        raw.reply();
+        raw
+    }
+
+    fn send(&mut self, body: &[u8]) {
+        self.stream.write_all(&framed(body)).expect("the server reads");
+    }
+
+    fn reply(&mut self) -> Vec<u8> {
+        let mut len = [0; 4];
+        self.stream.read_exact(&mut len).expect("a reply");
+        let mut body = vec![0; i32::from_be_bytes(len) as usize];
+        self.stream.read_exact(&mut body).expect("a whole reply");
+        body
+    }
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&(body.len() as i32).to_be_bytes(), body].concat()
+}
+
+/// A request's header: a number of the client's choice, and what it wants.
+fn request(op: i32, body: &[u8]) -> Vec<u8> {
+    [&1_i32.to_be_bytes(), &op.to_be_bytes(), body].concat()
+}
+
+fn open_files(ensemble: &Ensemble, n: usize) -> usize {
+    let pid = ensemble.pid(n).expect("it runs");
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its process is ours").count()
+}
+
+fn await_open_files(ensemble: &Ensemble, n: usize, most: usize) {
+    eventually(&format!("server {n} has no more than {most} files open"), SOON, || {
+        let open = open_files(ensemble, n);
+        if open <= most { Ok(()) } else { Err(open) }
+    });
+}
+
+#[test]
+fn sessions_that_end_here_and_are_not_read_there_leave_nothing_behind() {
+    let ensemble = Ensemble::started(1);
+    let addr = ensemble.address(1);
+    let mut owner = Raw::session(&addr, 60_000);
+    let path = framed(b"/big");
+    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
+    let create = [&path, &framed(&[b'x'; 1_000_000]), &open_acl.concat(), &[0; 4][..]].concat();
+    owner.send(&request(1, &create));
+    owner.reply();
+    let before = open_files(&ensemble, 1);
+    // Each asks for far more than the sockets between hold, and then neither reads nor pings.
+    let get = framed(&request(4, &[&path[..], &[0]].concat()));
+    let mute: Vec<Raw> = (0..10)
+        .map(|_| {
+            let mut raw = Raw::session(&addr, 2000);
+            raw.stream.write_all(&get.repeat(30)).expect("thirty requests are a kilobyte");
+            raw
+        })
+        .collect();
+    assert_eq!(open_files(&ensemble, 1), before + mute.len());
+    await_open_files(&ensemble, 1, before);
+    drop(mute);
+}
