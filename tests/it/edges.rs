@@ -83,3 +83,20 @@ fn sessions_that_end_here_and_are_not_read_there_leave_nothing_behind() {
     await_open_files(&ensemble, 1, before);
     drop(mute);
 }
+
+#[test]
+fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let before = open_files(&ensemble, leader);
+    let addr = ensemble.quorum_address(leader);
+    let strangers: Vec<TcpStream> =
+        (0..50).map(|_| TcpStream::connect(&addr).expect("the leader listens")).collect();
+    eventually("they are all let in", SOON, || {
+        let open = open_files(&ensemble, leader);
+        if open >= before + strangers.len() { Ok(()) } else { Err(open) }
+    });
+    drop(strangers);
+    // Connections between members may come and go meanwhile.
+    await_open_files(&ensemble, leader, before + 5);
+}

@@ -209,6 +209,12 @@ impl Ensemble {
         format!("{}:{}", self.servers[n - 1].place.host, self.client_port(n))
     }
 
+    /// Where learners find server `n` when it leads.
+    pub(crate) fn quorum_address(&self, n: usize) -> String {
+        let Place { host, quorum_port, .. } = &self.servers[n - 1].place;
+        format!("{host}:{quorum_port}")
+    }
+
     /// All client addresses, as clients take them.
     pub(crate) fn addresses(&self) -> String {
         (1..=self.servers.len()).map(|n| self.address(n)).collect::<Vec<_>>().join(",")

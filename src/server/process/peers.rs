@@ -81,7 +81,13 @@ impl Peers {
         }
     }
 
-    /// Queues bytes until `flush`; a connection that is gone has said so to `zab` already, or is about to.
+    /// A connection has ended, by whomever, or never came up: nothing of it stays.
+    pub(super) fn gone(&mut self, conn: ConnId) {
+        self.take_accepted();
+        self.links.remove(&conn);
+    }
+
+    /// Queues bytes until `flush`; a connection that is gone has said so already, or is about to.
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.take_accepted();
         let Some(link) = self.links.get_mut(&conn) else { return };

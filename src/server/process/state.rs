@@ -199,6 +199,9 @@ impl Loop {
             self.log_event(now, event);
         }
         for input in arrived.peers.drain(..).flatten() {
+            if let (zab::Input::Down { conn }, Some(peers)) = (&input, &mut self.state.peers) {
+                peers.gone(*conn);
+            }
             self.step(now, Input::Peer(input));
         }
         for message in arrived.clients.drain(..) {
