@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use crate::ensemble::{Ensemble, SOON};
 use crate::run::eventually;
@@ -89,9 +88,40 @@ fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
     let ensemble = Ensemble::started(3);
     let leader = ensemble.leader();
     let before = open_files(&ensemble, leader);
-    for _ in 0..50 {
-        drop(TcpStream::connect(ensemble.quorum_address(leader)).expect("the leader listens"));
-    }
+    let addr = ensemble.quorum_address(leader);
+    let strangers: Vec<TcpStream> =
+        (0..50).map(|_| TcpStream::connect(&addr).expect("the leader listens")).collect();
+    eventually("they are all let in", SOON, || {
+        let open = open_files(&ensemble, leader);
+        if open >= before + strangers.len() { Ok(()) } else { Err(open) }
+    });
+    drop(strangers);
     // Connections between members may come and go meanwhile.
     await_open_files(&ensemble, leader, before + 5);
+}
+
+#[test]
+fn a_stranger_that_asks_the_election_port_and_reads_nothing_costs_no_memory() {
+    let ensemble = Ensemble::started(3);
+    let mut stranger = TcpStream::connect(ensemble.election_address(1)).expect("the server listens");
+    // Its id is higher than all: its connection is kept.
+    let hello = [&(-65536_i64).to_be_bytes()[..], &1000_i64.to_be_bytes(), &framed(b"127.0.0.1:1")].concat();
+    stranger.write_all(&hello).expect("it is read");
+    let looking = [&0_i32.to_be_bytes()[..], &1000_i64.to_be_bytes(), &[0; 8], &1_i64.to_be_bytes(), &[0; 8]];
+    let notification = framed(&[&looking.concat()[..], &2_i32.to_be_bytes(), &framed(b"")].concat());
+    let before = resident_mib(&ensemble, 1);
+    let thousand = notification.repeat(1000);
+    for _ in 0..500 {
+        stranger.write_all(&thousand).expect("it is read");
+    }
+    let after = resident_mib(&ensemble, 1);
+    assert!(after < before + 40, "half a million questions: from {before} to {after} MiB");
+}
+
+fn resident_mib(ensemble: &Ensemble, n: usize) -> u64 {
+    let pid = ensemble.pid(n).expect("it runs");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its process is ours");
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
+    kib.unwrap_or(0_u64) / 1024
 }

@@ -215,6 +215,11 @@ impl Ensemble {
         format!("{host}:{quorum_port}")
     }
 
+    pub(crate) fn election_address(&self, n: usize) -> String {
+        let Place { host, election_port, .. } = &self.servers[n - 1].place;
+        format!("{host}:{election_port}")
+    }
+
     /// All client addresses, as clients take them.
     pub(crate) fn addresses(&self) -> String {
         (1..=self.servers.len()).map(|n| self.address(n)).collect::<Vec<_>>().join(",")

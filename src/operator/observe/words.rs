@@ -257,8 +257,6 @@ pub(super) fn opened_zone(journal: &[Entry]) -> Option<String> {
     zones.filter(is_name).next().cloned()
 }
 
-/// A sentence about one file.
-const DAMAGE_CHARS_SHOWN: usize = 160;
 /// So many names say what kind of directory it is.
 const ENTRIES_SHOWN: usize = 5;
 /// A port still in TIME_WAIT, a disk that was slow: twice may be bad luck.

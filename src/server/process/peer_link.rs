@@ -33,8 +33,9 @@ pub(super) enum Port {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) outlet: Outlet,
+    port: Port,
     /// What the batch at hand owes this connection.
-    pub(super) queued: Vec<Bytes>,
+    queued: Vec<Bytes>,
 }
 
 /// What a connection needs to take part.
@@ -50,15 +51,26 @@ pub(super) struct Acceptor {
 }
 
 impl Link {
-    pub(super) fn new() -> Link {
-        Link { outlet: Outlet::new(WhenFull::Close { len_max: usize::MAX }), queued: Vec::new() }
+    pub(super) fn new(port: Port) -> Link {
+        let when_full = match port {
+            Port::Election => WhenFull::KeepNewest,
+            Port::Quorum => WhenFull::Close { len_max: OWED_LEN_MAX },
+        };
+        Link { outlet: Outlet::new(when_full), port, queued: Vec::new() }
     }
 
-    /// Writes what is queued, small pieces joined: a batch is one system call, a snapshot is not copied.
+    /// Keeps bytes until [`Link::flush`]; whether they are the first.
+    pub(super) fn queue(&mut self, bytes: Bytes) -> bool {
+        self.queued.push(bytes);
+        self.queued.len() == 1
+    }
+
+    /// Writes what is queued. Small packets are joined: a batch is one system call. Notifications are not, so
+    /// that the newest can take the place of one that waits.
     pub(super) fn flush(&mut self) {
         let mut joined = BytesMut::new();
         for piece in std::mem::take(&mut self.queued) {
-            if piece.len() <= JOINED_LEN_MAX {
+            if self.port == Port::Quorum && piece.len() <= JOINED_LEN_MAX {
                 joined.extend_from_slice(&piece);
                 continue;
             }
@@ -66,6 +78,12 @@ impl Link {
             self.outlet.send(piece);
         }
         self.outlet.send(joined.freeze());
+    }
+
+    /// Writes a snapshot behind all that is queued, without a copy.
+    pub(super) fn send_snapshot(&mut self, body: Bytes) {
+        self.flush();
+        self.outlet.send_snapshot(body);
     }
 }
 
@@ -81,7 +99,7 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
     let Arrival { mut read, write, caller } = arrival;
     let conn = ConnId(acceptor.next.fetch_add(2, Ordering::Relaxed));
     tracing::debug!(?conn, ?port, addr = %caller.addr, identities = ?caller.identities, "a peer has connected");
-    let link = Link::new();
+    let link = Link::new(port);
     let outlet = link.outlet.clone();
     outlet.connect(&write);
     match port {
@@ -165,8 +183,12 @@ impl Acceptor {
         if self.inputs.send(vec![first]).await.is_err() {
             return;
         }
-        let closed = conversation.await;
-        tracing::debug!(?conn, %closed, "a peer's connection has ended");
+        match conversation.await {
+            closed @ Closed::Full { .. } => {
+                tracing::warn!(?conn, %closed, "a peer is cut off: it does not read")
+            }
+            closed => tracing::debug!(?conn, %closed, "a peer's connection has ended"),
+        }
         let _ = self.inputs.send(vec![zab::Input::Down { conn }]).await;
     }
 }
@@ -248,3 +270,7 @@ async fn prove(body: Bytes) -> Result<(), Closed> {
 
 /// Pieces up to this size are worth a copy to save a system call.
 const JOINED_LEN_MAX: usize = 64 * 1024;
+
+/// A peer that reads so much less than it is owed is cut off, and brought up anew when it comes again. It is a
+/// multiple of what the leader keeps in memory for those who come back. Snapshots come on top.
+const OWED_LEN_MAX: usize = 256 * 1024 * 1024;

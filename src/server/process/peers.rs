@@ -23,6 +23,8 @@ use crate::server::zab::{self, ConnId};
 #[derive(Debug)]
 pub(super) struct Peers {
     links: HashMap<ConnId, Link, FixedState>,
+    /// The connection to the leader that was dialled last.
+    leader: Option<ConnId>,
     /// Connections that the batch at hand has something for.
     dirty: Vec<ConnId>,
     /// Connections accepted by the listeners, not yet in `links`.
@@ -51,6 +53,7 @@ impl Peers {
         tasks.spawn(peer_link::listen(election, Port::Election, acceptor.clone()));
         Peers {
             links: HashMap::default(),
+            leader: None,
             dirty: Vec::new(),
             accepted,
             acceptor,
@@ -65,7 +68,10 @@ impl Peers {
         self.take_accepted();
         match output {
             zab::Output::DialElection { conn, host, port, .. } => self.dial(conn, host, port, Port::Election),
-            zab::Output::DialLeader { conn, host, port } => self.dial(conn, host, port, Port::Quorum),
+            zab::Output::DialLeader { conn, host, port } => {
+                self.leader = Some(conn);
+                self.dial(conn, host, port, Port::Quorum);
+            }
             zab::Output::ListenQuorum(listen) => self.listen_quorum(listen),
             zab::Output::Close { conn } => {
                 if let Some(mut link) = self.links.remove(&conn) {
@@ -91,10 +97,24 @@ impl Peers {
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.take_accepted();
         let Some(link) = self.links.get_mut(&conn) else { return };
-        if link.queued.is_empty() {
+        if link.queue(bytes) {
             self.dirty.push(conn);
         }
-        link.queued.push(bytes);
+    }
+
+    /// Writes a snapshot stream, in order with what is queued.
+    pub(super) fn send_snapshot(&mut self, conn: ConnId, body: Bytes) {
+        self.take_accepted();
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.send_snapshot(body);
+        }
+    }
+
+    /// The leader does not take what this server forwards: clients must wait, or their requests would fill the
+    /// link and end it for all.
+    pub(super) fn leader_is_behind(&self) -> bool {
+        let link = self.leader.and_then(|conn| self.links.get(&conn));
+        link.is_some_and(|link| link.outlet.held() > FORWARDED_LEN_PAUSE)
     }
 
     /// Writes everything queued, what belongs to one connection at once.
@@ -113,7 +133,7 @@ impl Peers {
     }
 
     fn dial(&mut self, conn: ConnId, host: String, port: u16, kind: Port) {
-        let link = Link::new();
+        let link = Link::new(kind);
         self.tasks.spawn(peer_link::dial(conn, host, port, kind, link.outlet.clone(), self.acceptor.clone()));
         self.links.insert(conn, link);
     }
@@ -154,3 +174,6 @@ async fn bind_retrying(addr: SocketAddr) -> io::Result<TcpListener> {
         }
     }
 }
+
+/// What may wait for the leader before clients do: far below what ends the link, and a second of a slow one.
+const FORWARDED_LEN_PAUSE: usize = 8 * 1024 * 1024;

@@ -139,7 +139,7 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
             return Err(reason);
         }
         let deadline = this.deadline();
-        let clients_may = this.undurable < UNDURABLE_MAX && this.state.replica.in_flight() < UNDURABLE_MAX;
+        let clients_may = this.clients_may();
         let peers_may = this.undurable < UNDURABLE_OF_PEERS_MAX;
         let snapshot_turn = this.snapshot_turn();
         let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
@@ -178,6 +178,13 @@ fn drain<T>(into: &mut Vec<T>, max: usize, mut next: impl FnMut() -> Option<T>) 
 }
 
 impl Loop {
+    /// Whether clients are listened to, or wait until what they asked for has gone its way.
+    fn clients_may(&self) -> bool {
+        self.undurable < UNDURABLE_MAX
+            && self.state.replica.in_flight() < UNDURABLE_MAX
+            && !self.state.peers.as_ref().is_some_and(Peers::leader_is_behind)
+    }
+
     /// When the loop must wake up although nothing has arrived.
     fn deadline(&self) -> tokio::time::Instant {
         let deadline = self.state.clock.at(self.state.replica.deadline_ms());
@@ -247,7 +254,7 @@ impl Loop {
                 }
                 Output::PeerSnapshot { conn, body } => {
                     if let Some(peers) = &mut self.state.peers {
-                        peers.send(conn, body);
+                        peers.send_snapshot(conn, body);
                     }
                 }
                 Output::Note(line) => tracing::info!("{line}"),

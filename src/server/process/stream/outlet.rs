@@ -69,23 +69,18 @@ impl Outlet {
     }
 
     /// Writes what the socket takes now and leaves the rest to the task.
-    pub(crate) fn send(&self, mut bytes: Bytes) {
-        let mut begun = false;
-        if self.held() == 0
-            && let Some(socket) = self.line.socket.get()
-        {
-            match socket.try_write(&bytes) {
-                Ok(len) => {
-                    bytes.advance(len);
-                    begun = len > 0;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return self.close(Closed::Socket(error.kind())),
-            }
-        }
-        if !bytes.is_empty() {
-            self.change(|outbox| if begun { outbox.push_rest(bytes) } else { outbox.push(bytes) });
-        }
+    pub(crate) fn send(&self, bytes: Bytes) {
+        self.write_or(
+            bytes,
+            |outbox, rest, is_begun| {
+                if is_begun { outbox.push_rest(rest) } else { outbox.push(rest) }
+            },
+        );
+    }
+
+    /// The same for a snapshot, which may be longer than all that an outbox takes.
+    pub(crate) fn send_snapshot(&self, bytes: Bytes) {
+        self.write_or(bytes, |outbox, rest, _| outbox.push_snapshot(rest));
     }
 
     /// Ends the connection once the other side has taken what waits, or has not in the time that it has.
@@ -97,6 +92,25 @@ impl Outlet {
     /// Ends the connection now. What still waits is dropped.
     pub(crate) fn close(&self, closed: Closed) {
         self.change(|outbox| outbox.close(closed));
+    }
+
+    fn write_or(&self, mut bytes: Bytes, keep: impl FnOnce(&mut Outbox, Bytes, bool)) {
+        let mut is_begun = false;
+        if self.held() == 0
+            && let Some(socket) = self.line.socket.get()
+        {
+            match socket.try_write(&bytes) {
+                Ok(len) => {
+                    bytes.advance(len);
+                    is_begun = len > 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.close(Closed::Socket(error.kind())),
+            }
+        }
+        if !bytes.is_empty() {
+            self.change(|outbox| keep(outbox, bytes, is_begun));
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Outbox)) {

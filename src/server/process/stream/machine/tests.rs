@@ -268,3 +268,35 @@ fn what_is_owed_at_a_close_has_so_long_to_be_read_and_no_longer() {
     assert_eq!(outbox.next(), Next::Close(Closed::Unread { held: 4, waited_ms: 1000 }));
     assert_eq!(outbox.held(), 0);
 }
+
+#[test]
+fn of_states_that_wait_the_newest_alone_is_kept_behind_the_first() {
+    let mut outbox = Outbox::new(WhenFull::KeepNewest);
+    ["hello", "1", "2", "3"].into_iter().for_each(|piece| outbox.push(piece.into()));
+    assert_eq!(outbox.held(), 6);
+    assert_eq!(drained(&mut outbox), ["hello", "3"]);
+
+    // What the socket has begun, or may begin at any moment, stays.
+    outbox.push_rest("rest of 4".into());
+    ["5", "6"].into_iter().for_each(|piece| outbox.push(piece.into()));
+    assert_eq!(outbox.next(), Next::Write("rest of 4".into()));
+    assert_eq!(drained(&mut outbox), ["rest of 4", "6"]);
+    outbox.push("7".into());
+    assert_eq!(outbox.next(), Next::Write("7".into()));
+    ["8", "9"].into_iter().for_each(|piece| outbox.push(piece.into()));
+    assert_eq!(drained(&mut outbox), ["7", "9"]);
+}
+
+#[test]
+fn a_snapshot_does_not_fill_an_outbox() {
+    let mut outbox = Outbox::new(WhenFull::Close { len_max: 10 });
+    outbox.push("12345".into());
+    outbox.push_snapshot("a whole tree".into());
+    outbox.push("67890".into());
+    assert_eq!(outbox.held(), 22);
+    assert_eq!(drained(&mut outbox), ["12345", "a whole tree", "67890"]);
+    outbox.push_snapshot("a whole tree".into());
+    outbox.push("a packet".into());
+    outbox.push("abc".into());
+    assert_eq!(outbox.next(), Next::Close(Closed::Full { held: 20, len: 3 }));
+}
