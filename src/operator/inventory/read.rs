@@ -159,18 +159,7 @@ fn finish_node(
         quorum: port(&layer.quorum, QUORUM_PORT),
         election: port(&layer.election, ELECTION_PORT),
     };
-    let connection = if local {
-        Connection::Local
-    } else {
-        Connection::Ssh(SshSettings {
-            user: layer.user,
-            port: layer.ssh_port,
-            key: layer.key,
-            known_hosts: layer.known_hosts,
-            jump: layer.jump,
-            sudo: layer.sudo.and_then(|sudo| sudo.value),
-        })
-    };
+    let connection = if local { Connection::Local } else { Connection::Ssh(ssh_settings(&layer)) };
     let member = Member {
         name: name.value,
         id: ServerId(id.value),
@@ -184,6 +173,17 @@ fn finish_node(
         zoo: layer.zoo,
     };
     Some(Placed { member, at })
+}
+
+fn ssh_settings(layer: &Layer) -> SshSettings {
+    SshSettings {
+        user: layer.user.clone(),
+        port: layer.ssh_port,
+        key: layer.key.clone(),
+        known_hosts: layer.known_hosts.clone(),
+        jump: layer.jump.clone(),
+        sudo: layer.sudo.as_ref().and_then(|sudo| sudo.value.clone()),
+    }
 }
 
 /// The name of a cluster whose file gives none.
