@@ -18,6 +18,7 @@ mod jump;
 mod lab;
 mod local;
 mod mistakes;
+mod operate;
 mod person;
 mod repair;
 mod run;
