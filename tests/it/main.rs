@@ -19,6 +19,7 @@ mod jump;
 mod lab;
 mod local;
 mod mistakes;
+mod operate;
 mod person;
 mod repair;
 mod run;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Applied, Run, gates};
+use super::gates;
+use super::run::{Applied, Run};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::look;
 use crate::operator::plan::facts::{Facts, ServerView};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::Run;
+use super::run::Run;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;

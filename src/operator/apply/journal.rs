@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 
-use super::Run;
+use super::run::Run;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::journal::{Effects, Entry, Event, Outcome};
 use crate::operator::fleet::unit;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::Run;
+use super::run::Run;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::unit;
-use crate::operator::host::Link;
 use crate::operator::host::runs::{Held, TakeLock, Taken};
+use crate::operator::host::{CallError, Link};
 use crate::report::{Exit, Failure};
 
 /// The locks of a run.
@@ -72,7 +72,7 @@ impl Locks {
 }
 
 /// `None`: it is ours.
-async fn take(path: &str, link: &Link, run: &Run) -> Result<Option<Held>, crate::operator::host::CallError> {
+async fn take(path: &str, link: &Link, run: &Run) -> Result<Option<Held>, CallError> {
     let Taken::HeldBy(held) = request(path, link, run, None).await? else { return Ok(None) };
     if !run.break_lock && !run.is_dead(&held.holder) {
         return Ok(Some(held));
@@ -83,12 +83,7 @@ async fn take(path: &str, link: &Link, run: &Run) -> Result<Option<Held>, crate:
     }
 }
 
-async fn request(
-    path: &str,
-    link: &Link,
-    run: &Run,
-    over: Option<String>,
-) -> Result<Taken, crate::operator::host::CallError> {
+async fn request(path: &str, link: &Link, run: &Run, over: Option<String>) -> Result<Taken, CallError> {
     let ttl_ms = u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX);
     let request = TakeLock { path: path.into(), holder: run.holder.clone(), ttl_ms, over };
     link.within(PATIENCE).take_lock(request).await

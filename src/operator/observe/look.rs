@@ -13,8 +13,9 @@ use crate::operator::fleet::journal::Entry;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
 use crate::operator::host::data::InspectData;
+use crate::operator::host::files::PathSpace;
 use crate::operator::host::net::Expected;
-use crate::operator::host::service::{Active, FindServer, ServiceCall, Verb};
+use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceCall, ServiceState, Verb};
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{
     Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
@@ -44,23 +45,18 @@ pub async fn host(
     deadline: Duration,
 ) -> Result<HostFacts, CallError> {
     let link = host.link.within(deadline);
-    let machine = host.machine();
     let manager = host.manager(member);
     let dirs: Vec<PathBuf> = member.directories().into_iter().map(PathBuf::from).collect();
     let definition = unit::definition_path(&manager, member);
     let files = vec![PathBuf::from(&member.config_path), definition.clone()];
     let parts = words::parts(member);
     let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
-    let inspect = InspectData {
-        data_dir: PathBuf::from(&member.dirs.data),
-        log_dir: Some(PathBuf::from(&member.dirs.data_log)),
-    };
     let state = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
 
     let (spaces, stats, seen, ports, state, servers, config, written, quarantined, journal) = tokio::join!(
         link.disk_space(dirs.clone()),
         link.stat(dirs.iter().chain(&files).cloned().chain(parts.iter().map(PathBuf::from)).collect()),
-        link.inspect_data(inspect),
+        link.inspect_data(inspected(member)),
         link.ports_in_use(member.ports.all().to_vec()),
         link.service(state),
         link.find_server(find),
@@ -86,51 +82,82 @@ pub async fn host(
     let servers = servers.unwrap_or_default();
     let config = config.ok().map(|file| file.content.into_text());
     let written = written.ok().map(|file| file.content.into_text());
-    let mut unit = UnitFacts {
-        installed: unit::installed(&manager, member, written.as_deref()),
-        enabled: state.as_ref().is_ok_and(|state| state.enabled) || unit::needs_no_enabling(&manager),
-        state: state
-            .as_ref()
-            .map_or(UnitState::Absent, |state| words::unit_state(state, &servers, member, host)),
-        log: Vec::new(),
-    };
-    if state.is_ok_and(|state| state.active != Active::Running) {
-        unit.log = log(member, host, deadline).await;
-    }
-    let running = unit.state.running();
+    let unit = unit_facts(member, host, state.ok().as_ref(), &servers, written.as_deref(), deadline).await;
     let lines = journal.map(|tail| tail.lines).unwrap_or_default();
     let journal: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
-    let mut dir_facts: BTreeMap<String, DirFacts> = BTreeMap::new();
-    for space in spaces.unwrap_or_default() {
-        let path = space.path.to_string_lossy().into_owned();
-        let obstacle = obstacles.get(&path).cloned();
-        dir_facts.insert(path.clone(), words::dir(&space, there(&path).is_some(), obstacle));
-    }
     let mut data = seen.map(|seen| words::data(&seen, member)).unwrap_or_default();
     data.parts = parts.into_iter().filter(|path| there(path).is_some()).collect();
     data.quarantined = quarantined;
     Ok(HostFacts {
-        arch: machine.arch.clone(),
-        kernel: machine.kernel.clone(),
-        distro: machine.os.pretty.clone(),
-        hostname: machine.hostname.clone(),
-        root: machine.uid == 0,
-        systemd: unit::is_systemd(&manager),
-        binary: host.binary.clone(),
         clock,
-        dirs: dir_facts,
+        dirs: dir_facts(&spaces.unwrap_or_default(), |path| there(path).is_some(), &obstacles),
         data,
         files: words::files(member, config.as_deref(), there(&member.config_path)),
         installed_config: config,
-        unit,
-        ports: words::ports(&ports.unwrap_or_default(), member, running),
+        ports: words::ports(&ports.unwrap_or_default(), member, unit.state.running()),
         // Asked last, when it is known how the member is.
         firewall: FirewallFacts::default(),
         opened_zone: words::opened_zone(&journal),
         last_entry: lines.last().cloned(),
         opened_ports: words::opened_ports(&journal),
         names,
+        unit,
+        ..machine_facts(member, host)
     })
+}
+
+fn inspected(member: &DesiredMember) -> InspectData {
+    InspectData {
+        data_dir: PathBuf::from(&member.dirs.data),
+        log_dir: Some(PathBuf::from(&member.dirs.data_log)),
+    }
+}
+
+/// What was known when the host was reached.
+fn machine_facts(member: &DesiredMember, host: &Host) -> HostFacts {
+    let machine = host.machine();
+    HostFacts {
+        arch: machine.arch.clone(),
+        kernel: machine.kernel.clone(),
+        distro: machine.os.pretty.clone(),
+        hostname: machine.hostname.clone(),
+        root: machine.uid == 0,
+        systemd: unit::is_systemd(&host.manager(member)),
+        binary: host.binary.clone(),
+        ..HostFacts::default()
+    }
+}
+
+/// How the service is, and the end of its log where it does not run; `written` is its installed definition.
+async fn unit_facts(
+    member: &DesiredMember,
+    host: &Host,
+    state: Option<&ServiceState>,
+    servers: &[RunningServer],
+    written: Option<&str>,
+    deadline: Duration,
+) -> UnitFacts {
+    let manager = host.manager(member);
+    let stands = state.is_some_and(|state| state.active != Active::Running);
+    UnitFacts {
+        installed: unit::installed(&manager, member, written),
+        enabled: state.is_some_and(|state| state.enabled) || unit::needs_no_enabling(&manager),
+        state: state.map_or(UnitState::Absent, |state| words::unit_state(state, servers, member, host)),
+        log: if stands { log(member, host, deadline).await } else { Vec::new() },
+    }
+}
+
+fn dir_facts(
+    spaces: &[PathSpace],
+    there: impl Fn(&str) -> bool,
+    obstacles: &BTreeMap<String, String>,
+) -> BTreeMap<String, DirFacts> {
+    let facts = spaces.iter().map(|space| {
+        let path = space.path.to_string_lossy().into_owned();
+        let facts = words::dir(space, there(&path), obstacles.get(&path).cloned());
+        (path, facts)
+    });
+    facts.collect()
 }
 
 /// What repairs moved aside, in the dataDir and in a dataLogDir of its own.

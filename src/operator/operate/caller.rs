@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::{Ask, Secrets};
 use super::holder;
-use crate::operator::apply::Run;
+use crate::operator::apply::run::Run;
 use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::transport::{Dialer, LocalBinary, Settings};
 use crate::report::{Event, Exit, Failure, Sink};

@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::look::look;
 use super::planned::Planned;
 use super::session::{Session, Source};
-use crate::operator::apply::Applied;
+use crate::operator::apply::run::Applied;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;

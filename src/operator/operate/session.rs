@@ -10,7 +10,8 @@ use super::caller::Caller;
 use super::desired;
 use super::record::Record;
 use super::refusal;
-use crate::operator::apply::{self, Applied};
+use crate::operator::apply::run::Applied;
+use crate::operator::apply::waves;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::{self, Push, Visit};
 use crate::operator::observe;
@@ -107,7 +108,7 @@ impl<'a> Session<'a> {
     /// Carries out a plan made from `facts`; `command` is what resumes it.
     ///
     /// # Errors
-    /// As [`apply::apply`].
+    /// As [`waves::apply`].
     pub async fn apply(
         &self,
         fleet: &mut Fleet,
@@ -118,7 +119,7 @@ impl<'a> Session<'a> {
         for text in &plan.warnings {
             self.caller.events.note(text);
         }
-        apply::apply(fleet, plan, facts, &self.caller.run(command)).await
+        waves::apply(fleet, plan, facts, &self.caller.run(command)).await
     }
 
     /// Members by name or id.

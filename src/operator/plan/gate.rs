@@ -95,27 +95,29 @@ pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeepe
                 )),
             }
         }
-        Condition::Ready => {
-            let in_sync = ensemble::in_sync(desired, facts);
-            let dead: Vec<String> = desired
-                .members
-                .keys()
-                .filter(|id| !in_sync.contains(id))
-                .filter_map(|id| Some(format!("{} {}", desired.name(*id), died(facts, *id)?)))
-                .collect();
-            if !dead.is_empty() {
-                return Gatekeeper::Hopeless(dead.join("; "));
-            }
-            if in_sync.len() < desired.members.len() {
-                let (some, all) = (in_sync.len(), desired.members.len());
-                return Gatekeeper::Waiting(format!("{some} of {all} in sync{}", missing(desired, facts)));
-            }
-            match &facts.read_back {
-                ReadBack::Everywhere => Gatekeeper::Open,
-                ReadBack::Untried => Gatekeeper::Waiting("the canary was not read back yet".to_owned()),
-                ReadBack::Failed(why) => Gatekeeper::Waiting(why.clone()),
-            }
-        }
+        Condition::Ready => ready(desired, facts),
+    }
+}
+
+fn ready(desired: &Desired, facts: &Facts) -> Gatekeeper {
+    let in_sync = ensemble::in_sync(desired, facts);
+    let dead: Vec<String> = desired
+        .members
+        .keys()
+        .filter(|id| !in_sync.contains(id))
+        .filter_map(|id| Some(format!("{} {}", desired.name(*id), died(facts, *id)?)))
+        .collect();
+    if !dead.is_empty() {
+        return Gatekeeper::Hopeless(dead.join("; "));
+    }
+    if in_sync.len() < desired.members.len() {
+        let (some, all) = (in_sync.len(), desired.members.len());
+        return Gatekeeper::Waiting(format!("{some} of {all} in sync{}", missing(desired, facts)));
+    }
+    match &facts.read_back {
+        ReadBack::Everywhere => Gatekeeper::Open,
+        ReadBack::Untried => Gatekeeper::Waiting("the canary was not read back yet".to_owned()),
+        ReadBack::Failed(why) => Gatekeeper::Waiting(why.clone()),
     }
 }
 
