@@ -6,6 +6,7 @@
 //! `file:line: rule: what to do`.
 
 mod held;
+mod items;
 mod planted;
 mod repository;
 mod rules;
