@@ -132,7 +132,7 @@ fn no_circle_between_files_and_no_arrow_up() {
     let arrows = Arrows::of(&SOURCES);
     let wings =
         entries("src").into_iter().filter(|name| !["lib.rs", "name_service.rs"].contains(&name.as_str()));
-    let mut violations = rules::imports::rows("ORDER", ORDER.iter().copied(), &wings.collect());
+    let mut violations = imports::rows("ORDER", ORDER.iter().copied(), &wings.collect());
     violations.extend(circles::descends(IMPORTS));
     violations.extend(arrows.up(ORDER));
     violations.extend(owed("circles", arrows.circles()));

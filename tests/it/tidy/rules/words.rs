@@ -78,7 +78,8 @@ pub(crate) fn places(path: &str, text: &str, places: &[&str]) -> Vec<String> {
 /// One word per idea in what a wing says: product texts name no word of its list. Code between backticks, keys
 /// (`nodes: [`), names (`node-1`) and arguments (`{node}`) are not words; a whole text among `keys` is none either.
 ///
-/// It takes every text for a message, and sees no message that is put together from single words.
+/// It takes every text for a message; it sees none that is put together from single words, and no doc comment that
+/// becomes a line of `--help`.
 pub(crate) fn vocabulary(
     sources: &[Source],
     wings: &[(&str, &[(&str, &str)])],
