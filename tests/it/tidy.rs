@@ -214,16 +214,13 @@ const HOOKS_HOME: &str = "src/server/mutants/";
 /// Folders whose public structs are what a file says, key by key.
 const SETTINGS: &[&str] = &["src/server/process/config"];
 
-/// Enums of requests, by folder and name, with those that nobody sends yet and who will.
-const REQUESTS: &[(&str, &str, &[(&str, &str)])] = &[(
-    "src/operator/host",
-    "Request",
-    &[
-        ("FileSha256", "upgrades compare what is there with what is pushed"),
-        ("FourLetter", "the way to a server whose client port only its own host reaches"),
-        ("ReadLock", "who holds the lock, shown without taking it"),
-    ],
-)];
+/// The enum of requests, by folder and name, and those that nobody sends yet, with who will.
+const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
+const REQUESTS_LATER: &[(&str, &str)] = &[
+    ("FileSha256", "upgrades compare what is there with what is pushed"),
+    ("FourLetter", "the way to a server whose client port only its own host reaches"),
+    ("ReadLock", "who holds the lock, shown without taking it"),
+];
 
 /// Words that a wing does not say, and what it says instead: ARCHITECTURE.md has the list.
 const VOCABULARY: &[(&str, &[(&str, &str)])] =

@@ -9,7 +9,7 @@ use super::rules::{self, dead, documents, files, imports, shape, uses, words};
 use super::{
     ANYONE, FORBIDDEN, FUNCTION_LINES_MAX, HOOKS, HOOKS_HOME, IMPORTS, IMPURE, IMPURE_PATHS, KNOWN,
     LINES_MAX, LONG, OPERATOR_SIDE, ORDER, PACKAGES, PLACES, PLACES_MAY_STAND_IN, PURE, REQUESTS,
-    SERVER_SIDE, SETTINGS, SLEEPS, VOCABULARY, VOCABULARY_KEYS, WINGS, WIRE,
+    REQUESTS_LATER, SERVER_SIDE, SETTINGS, SLEEPS, VOCABULARY, VOCABULARY_KEYS, WINGS, WIRE,
 };
 use crate::run::{ZKOPS, run};
 
@@ -146,10 +146,8 @@ fn every_setting_is_read() {
 
 #[test]
 fn every_request_is_sent() {
-    let mut violations = Vec::new();
-    for (folder, name, later) in REQUESTS {
-        violations.extend(dead::requests(&SOURCES, folder, name, later));
-    }
+    let (folder, name) = REQUESTS;
+    let violations = dead::requests(&SOURCES, folder, name, REQUESTS_LATER);
     verdict(owed("requests", violations));
 }
 
