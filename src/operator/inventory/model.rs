@@ -81,15 +81,6 @@ pub struct Ports {
 }
 
 impl Cluster {
-    /// Members that vote.
-    pub fn voters(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.role == Role::Participant)
-    }
-
-    pub fn observers(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.role == Role::Observer)
-    }
-
     /// How many members share this member's host.
     pub fn on_host(&self, host: &str) -> usize {
         self.members.iter().filter(|member| member.host == host).count()

@@ -15,8 +15,7 @@ use super::tunnel::Tunnel;
 
 /// An open connection to one host. Every method takes `&self`: commands may run side by side.
 pub struct Connection {
-    name: String,
-    /// The name with user and address, for messages.
+    /// The member's name with user and address, for messages.
     label: String,
     user: String,
     route: Route,
@@ -31,7 +30,6 @@ enum Route {
 impl Connection {
     pub(super) fn local(target: &LocalTarget) -> Connection {
         Connection {
-            name: target.name.clone(),
             label: format!("{} (this machine)", target.name),
             user: "the user who runs zkops".to_string(),
             route: Route::Local,
@@ -41,7 +39,6 @@ impl Connection {
 
     pub(super) fn ssh(target: &SshTarget, session: Arc<Session>, user: String) -> Connection {
         Connection {
-            name: target.name.clone(),
             label: session.label().to_string(),
             user,
             route: Route::Ssh(session),
@@ -49,22 +46,9 @@ impl Connection {
         }
     }
 
-    /// The member's name in the inventory.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// `node-1 (root@192.168.17.130:22)`.
     pub fn label(&self) -> &str {
         &self.label
-    }
-
-    /// The connection has ended; open another one.
-    pub fn is_closed(&self) -> bool {
-        match &self.route {
-            Route::Local => false,
-            Route::Ssh(session) => session.is_closed(),
-        }
     }
 
     /// The way to TCP ports on the host's side, for a host behind a jump host: there is no other.

@@ -11,16 +11,6 @@ pub enum Target {
     Ssh(Box<SshTarget>),
 }
 
-impl Target {
-    /// The name that messages use.
-    pub fn name(&self) -> &str {
-        match self {
-            Target::Local(local) => &local.name,
-            Target::Ssh(ssh) => &ssh.name,
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub struct LocalTarget {
     pub name: String,

@@ -37,10 +37,6 @@ impl Reader {
         Ok(self.array::<1>()?[0] != 0)
     }
 
-    pub fn byte(&mut self) -> Result<u8> {
-        Ok(self.array::<1>()?[0])
-    }
-
     pub fn int(&mut self) -> Result<i32> {
         Ok(i32::from_be_bytes(self.array()?))
     }

@@ -56,10 +56,6 @@ impl Writer {
         self.out.put_u8(value.into());
     }
 
-    pub fn byte(&mut self, value: u8) {
-        self.out.put_u8(value);
-    }
-
     pub fn int(&mut self, value: i32) {
         self.out.put_i32(value);
     }

@@ -22,8 +22,6 @@ pub struct Stat {
 }
 
 impl Stat {
-    pub const LEN: usize = 68;
-
     pub fn encode(&self, w: &mut Writer) {
         w.long(self.czxid.0);
         w.long(self.mzxid.0);

@@ -3,11 +3,13 @@
 use std::fs;
 
 use super::repository::{SOURCES, below, entries, root, text, verdict};
+use super::rules::circles::{self, Arrows};
 use super::rules::pure::{self, Pure};
-use super::rules::{documents, files, imports, words};
+use super::rules::{self, dead, documents, files, imports, shape, uses, words};
 use super::{
-    FORBIDDEN, IMPORTS, IMPURE_PATHS, LINES_MAX, LONG, OPERATOR_SIDE, PACKAGES, PLACES, PLACES_MAY_STAND_IN,
-    PURE, SERVER_SIDE, SLEEPS, WINGS, WIRE,
+    ANYONE, FORBIDDEN, FUNCTION_LINES_MAX, HOOKS, HOOKS_HOME, IMPORTS, IMPURE, IMPURE_PATHS, KNOWN,
+    LINES_MAX, LONG, OPERATOR_SIDE, ORDER, PACKAGES, PLACES, PLACES_MAY_STAND_IN, PURE, REQUESTS,
+    REQUESTS_LATER, SERVER_SIDE, SETTINGS, SLEEPS, VOCABULARY, VOCABULARY_KEYS, WINGS, WIRE,
 };
 use crate::run::{ZKOPS, run};
 
@@ -98,4 +100,82 @@ fn nothing_depends_on_one_machine_or_one_registry() {
         .filter(|path| !PLACES_MAY_STAND_IN.contains(&path.as_str()))
         .filter_map(|path| Some((fs::read_to_string(root().join(&path)).ok()?, path)));
     verdict(texts.flat_map(|(text, path)| words::places(&path, &text, PLACES)).collect());
+}
+
+#[test]
+fn functions_are_short() {
+    verdict(owed("functions", shape::functions(&SOURCES, FUNCTION_LINES_MAX)));
+}
+
+#[test]
+fn constants_come_last() {
+    verdict(owed("constants", shape::constants(&SOURCES, "src/")));
+}
+
+#[test]
+fn unit_tests_have_one_layout() {
+    verdict(shape::layout(&SOURCES, "src/"));
+}
+
+#[test]
+fn imports_have_one_style() {
+    verdict(owed("uses", uses::uses(&SOURCES)));
+}
+
+#[test]
+fn a_rule_reads_in_its_own_lines() {
+    verdict(owed("hooks", shape::hooks(&SOURCES, HOOKS, HOOKS_HOME)));
+}
+
+#[test]
+fn no_circle_between_files_and_no_arrow_up() {
+    let arrows = Arrows::of(&SOURCES);
+    let wings =
+        entries("src").into_iter().filter(|name| !["lib.rs", "name_service.rs"].contains(&name.as_str()));
+    let mut violations = imports::rows("ORDER", ORDER.iter().copied(), &wings.collect());
+    violations.extend(circles::descends(IMPORTS));
+    violations.extend(arrows.up(ORDER));
+    violations.extend(owed("circles", arrows.circles()));
+    verdict(violations);
+}
+
+#[test]
+fn every_setting_is_read() {
+    verdict(owed("settings", dead::settings(&SOURCES, SETTINGS)));
+}
+
+#[test]
+fn every_request_is_sent() {
+    let (folder, name) = REQUESTS;
+    let violations = dead::requests(&SOURCES, folder, name, REQUESTS_LATER);
+    verdict(owed("requests", violations));
+}
+
+#[test]
+fn what_is_public_is_used() {
+    let mut violations = dead::public(&SOURCES, WINGS);
+    violations.extend(dead::shown(&SOURCES));
+    verdict(owed("public", violations));
+}
+
+#[test]
+fn one_word_per_idea() {
+    verdict(owed("vocabulary", words::vocabulary(&SOURCES, VOCABULARY, VOCABULARY_KEYS)));
+}
+
+#[test]
+fn no_allowance_is_left_over() {
+    let mut violations = imports::allowances(&SOURCES, WINGS, IMPORTS);
+    violations.extend(imports::owners(&SOURCES, WINGS, PACKAGES, &[ANYONE, IMPURE]));
+    verdict(violations);
+}
+
+#[test]
+fn every_prerelease_has_its_reason() {
+    let path = "docs/dependencies.md";
+    verdict(documents::prereleases(&text("Cargo.lock"), path, &text(path)));
+}
+
+fn owed(rule: &str, violations: Vec<String>) -> Vec<String> {
+    rules::owed(rule, violations, KNOWN)
 }

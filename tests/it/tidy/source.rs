@@ -38,6 +38,8 @@ pub(crate) struct Path {
     pub(crate) line: usize,
     pub(crate) names: Vec<String>,
     pub(crate) test: bool,
+    /// Stands in a `use`.
+    pub(crate) imported: bool,
 }
 
 impl Token {
@@ -65,7 +67,12 @@ impl Source {
             let starts = self.tokens[at].kind == Kind::Word
                 && (imported || self.tokens.get(at + 1).is_some_and(|next| next.is("::")));
             at = match starts {
-                true => self.path(at, &mut Vec::new(), &mut paths),
+                true => {
+                    let first = paths.len();
+                    let end = self.path(at, &mut Vec::new(), &mut paths);
+                    paths[first..].iter_mut().for_each(|path| path.imported = imported);
+                    end
+                }
                 false => at + 1,
             };
         }
@@ -91,7 +98,7 @@ impl Source {
             }
             at + 1
         } else {
-            paths.push(Path { line: token.line, names: names.clone(), test: token.test });
+            paths.push(Path { line: token.line, names: names.clone(), test: token.test, imported: false });
             at + 1
         };
         names.pop();

@@ -26,7 +26,6 @@ async fn a_key_logs_in_and_commands_run() {
     let lab = Lab::new();
     let sshd = lab.sshd("node-1");
     let connection = lab.dialer().open(&lab.target(&sshd), soon()).await.unwrap();
-    assert_eq!(connection.name(), "node-1");
     assert_eq!(connection.label(), format!("node-1 (root@127.0.0.1:{})", sshd.port));
 
     let output = connection.exec("echo out; echo err >&2; exit 3", "", soon()).await.unwrap();
@@ -100,7 +99,6 @@ async fn a_connection_that_dies_is_reported_as_lost() {
     let connection = lab.dialer().open(&lab.target(&sshd), soon()).await.unwrap();
     let error = connection.exec("kill -9 $PPID; cat", "", soon()).await.unwrap_err();
     assert!(matches!(error, Error::Lost { .. }), "{error}");
-    assert!(connection.is_closed());
     let error = connection.exec("true", "", soon()).await.unwrap_err();
     assert!(matches!(error, Error::Lost { .. }), "{error}");
 }

@@ -62,3 +62,29 @@ fn packages() {
     let manifest = "[package]\nname = 1\n[dependencies]\na-b = \"1\"\n# c = 1\n[dev-dependencies]\nd = { e = \"1\" }\n[lints.f]\ng = 1";
     assert_eq!(rules::dependencies(manifest).into_iter().collect::<Vec<_>>(), ["a-b", "d"]);
 }
+
+#[test]
+fn allowances() {
+    let table: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a", "c"]), ("c", &["a"])];
+    let sources = sources(&[
+        ("src/b/mod.rs", "use crate::a::X;\n#[cfg(test)]\nmod tests { use crate::c::Y; }"),
+        ("src/wing/c/mod.rs", "fn f() { crate::a::g() }"),
+    ]);
+    let violations = rules::allowances(&sources, &["wing"], table);
+    assert_eq!(violations, ["tests/it/tidy.rs: IMPORTS: `b` does not import `c`: take it out of its row"]);
+}
+
+#[test]
+fn owners() {
+    const SHARED: &[&str] = &["b", "c"];
+    let table: &[(&str, &[&str])] =
+        &[("one-package", &["a", "b"]), ("two", SHARED), ("three", &[]), ("four", &["*"])];
+    let sources = sources(&[
+        ("src/a.rs", ""),
+        ("src/a/mod.rs", "fn f() { one_package::g() }"),
+        ("src/b/mod.rs", "#[cfg(test)]\nuse one_package::X;"),
+    ]);
+    let violations = rules::owners(&sources, &[], table, &[SHARED, &["*"]]);
+    assert_eq!(violations.len(), 1, "{violations:#?}");
+    assert!(violations[0].contains("`b` does not use `one-package`"), "{violations:#?}");
+}

@@ -35,3 +35,23 @@ fn places() {
     let text = "/etc/hosts\nin /etc/\nbuild/etc/x\nexample.org/x\nhttps://example.org\n";
     check(&rules::places("f", text, &["/etc/", "https://example"]), &["f:1", "f:2", "f:5"]);
 }
+
+#[test]
+fn vocabulary() {
+    let texts = r#"fn f() {
+say("a node is gone");
+say("Peers, and one node");
+say("`node` stands in `nodes:`; nodes: [1, 2]; node-1, znode, {node}");
+say("node");
+key("nodes");
+}
+#[cfg(test)]
+mod tests { fn t() { say("a node") } }"#;
+    let sources = sources(&[("src/operator/a.rs", texts), ("src/server/b.rs", "fn f() { say(\"a node\") }")]);
+    let banned: &[(&str, &str)] = &[("node", "member"), ("nodes", "members"), ("peers", "members")];
+    let violations = rules::vocabulary(&sources, &[("src/operator/", banned)], &[("nodes", "…")]);
+    check(
+        &violations,
+        &["src/operator/a.rs:2", "src/operator/a.rs:3", "src/operator/a.rs:3", "src/operator/a.rs:5"],
+    );
+}

@@ -1,6 +1,6 @@
-//! The commands that documents show are those that there are.
+//! What documents say is so: the commands that they show, the reasons for pre-releases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The verbs that `zkops --help` lists.
 pub(crate) fn verbs(help: &str) -> BTreeSet<&str> {
@@ -41,4 +41,34 @@ fn verb(command: &str) -> Option<&str> {
     let verb = words.find(|word| !word.starts_with('-'))?;
     let is_verb = verb.starts_with(|first: char| first.is_ascii_lowercase());
     (program.rsplit('/').next() == Some("zkops") && is_verb).then_some(verb)
+}
+
+/// Every pre-release of Cargo.lock has a row with its reason in the document, and no row is left over.
+pub(crate) fn prereleases(lock: &str, path: &str, markdown: &str) -> Vec<String> {
+    let rows = markdown
+        .lines()
+        .filter_map(|line| {
+            let cells = line.trim().strip_prefix('|')?.split('|').map(str::trim).collect::<Vec<_>>();
+            let code = |cell: &str| Some(cell.strip_prefix('`')?.strip_suffix('`')?.to_owned());
+            let reasons = cells.get(2..4)?.iter().all(|reason| !reason.is_empty());
+            Some(((code(cells.first()?)?, code(cells.get(1)?)?), reasons))
+        })
+        .collect::<BTreeMap<_, _>>();
+    let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
+    let locked = lock.split("[[package]]").filter_map(|package| {
+        let find = |key: &str| package.lines().find(|line| line.starts_with(key)).map(value);
+        Some((find("name = ")?, find("version = ")?))
+    });
+    // What follows a plus says how it was built.
+    let locked = locked
+        .filter(|(_, version)| version.split('+').next().is_some_and(|number| number.contains('-')))
+        .collect::<BTreeSet<_>>();
+    let missing = locked.iter().filter(|package| rows.get(*package) != Some(&true)).map(|(name, version)| {
+        format!("Cargo.lock: prereleases: `{name}` {version}: say in {path} why it is there and when it goes")
+    });
+    let gone = rows
+        .keys()
+        .filter(|package| !locked.contains(package))
+        .map(|(name, version)| format!("{path}: prereleases: `{name}` {version} is gone: take its row out"));
+    missing.chain(gone).collect()
 }

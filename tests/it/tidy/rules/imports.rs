@@ -41,6 +41,48 @@ pub(crate) fn imports(sources: &[Source], wings: &[&str], table: &[(&str, &[&str
     violations
 }
 
+/// What a room may import it does import: an allowance that nothing uses is one that nobody has thought about.
+pub(crate) fn allowances(sources: &[Source], wings: &[&str], table: &[(&str, &[&str])]) -> Vec<String> {
+    let mut used = BTreeSet::new();
+    for source in sources {
+        let Some(own) = room(source, wings) else { continue };
+        for path in source.paths().iter().filter(|path| !path.test) {
+            used.extend(target(path, source, wings).map(|target| (own.to_owned(), target.to_owned())));
+        }
+    }
+    let rows = table.iter().flat_map(|(own, allowed)| allowed.iter().map(|other| (*own, *other)));
+    let unused = rows.filter(|(own, other)| !used.contains(&((*own).to_owned(), (*other).to_owned())));
+    unused
+        .map(|(own, other)| {
+            format!("tests/it/tidy.rs: IMPORTS: `{own}` does not import `{other}`: take it out of its row")
+        })
+        .collect()
+}
+
+/// Every room that a package's row names uses it. Rows that are `shared` belong to nobody.
+pub(crate) fn owners(
+    sources: &[Source],
+    wings: &[&str],
+    table: &[(&str, &[&str])],
+    shared: &[&[&str]],
+) -> Vec<String> {
+    let mut used = BTreeSet::new();
+    for source in sources {
+        let Some(own) = room(source, wings) else { continue };
+        used.extend(
+            source.paths().into_iter().filter(|path| !path.test).map(|path| (path.names[0].clone(), own)),
+        );
+    }
+    let rows = table.iter().filter(|(_, owners)| !shared.contains(owners));
+    let rows = rows.flat_map(|(package, owners)| owners.iter().map(move |own| (*package, *own)));
+    let unused = rows.filter(|(package, own)| !used.contains(&(package.replace('-', "_"), *own)));
+    unused
+        .map(|(package, own)| {
+            format!("tests/it/tidy.rs: PACKAGES: `{own}` does not use `{package}`: take it out of its row")
+        })
+        .collect()
+}
+
 /// The names below `[dependencies]` and `[dev-dependencies]`.
 pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut section = "";

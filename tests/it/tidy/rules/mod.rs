@@ -3,17 +3,27 @@
 //!
 //! | file | rules about |
 //! |---|---|
+//! | `circles` | no circle between files, no arrow up |
+//! | `dead` | settings, requests and public items that nobody uses |
 //! | `imports` | who may import whom, which folder owns a package |
 //! | `files` | how a file opens, how long it is, that what is shipped is used |
-//! | `words` | what never stands in the code, sleeps, places |
+//! | `words` | what never stands in the code, sleeps, places, one word per idea |
+//! | `shape` | functions, constants, tests, planted faults: where they stand and how long they are |
+//! | `uses` | how imports are written |
 //! | `pure` | what pure folders keep to |
-//! | `documents` | the commands that documents show |
+//! | `documents` | the commands that documents show, the reasons for pre-releases |
 
+pub(crate) mod circles;
+pub(crate) mod dead;
 pub(crate) mod documents;
 pub(crate) mod files;
 pub(crate) mod imports;
 pub(crate) mod pure;
+pub(crate) mod shape;
+pub(crate) mod uses;
 pub(crate) mod words;
+
+use std::collections::BTreeSet;
 
 use super::source::{Path, Source};
 
@@ -39,4 +49,23 @@ pub(crate) fn target<'a>(path: &'a Path, source: &'a Source, wings: &[&str]) -> 
     let mut names = module[..from].iter().copied().chain(names.iter().map(String::as_str));
     let first = names.next()?;
     if wings.contains(&first) { names.next() } else { Some(first) }
+}
+
+/// What is `known` to break `rule` for a while: beginnings of paths, each with who mends it or why not. A row that
+/// covers nothing any more is a violation itself.
+pub(crate) fn owed(rule: &str, violations: Vec<String>, known: &[(&str, &str, &str)]) -> Vec<String> {
+    let known = known.iter().filter(|(of, ..)| *of == rule).map(|(_, path, _)| *path).collect::<Vec<_>>();
+    let mut met = BTreeSet::<&str>::new();
+    let mut rest = violations;
+    rest.retain(|violation| {
+        let is_of = violation.contains(&format!(": {rule}: "));
+        let row = known.iter().find(|path| is_of && violation.starts_with(*path));
+        met.extend(row);
+        row.is_none()
+    });
+    let stale = known.iter().filter(|path| !met.contains(*path));
+    rest.extend(
+        stale.map(|path| format!("tests/it/tidy.rs: KNOWN: {path} keeps to `{rule}` now: take its row out")),
+    );
+    rest
 }

@@ -74,3 +74,51 @@ pub(crate) fn places(path: &str, text: &str, places: &[&str]) -> Vec<String> {
     }
     violations
 }
+
+/// One word per idea in what a wing says: product texts name no word of its list. Code between backticks, keys
+/// (`nodes: [`), names (`node-1`) and arguments (`{node}`) are not words; a whole text among `keys` is none either.
+///
+/// It takes every text for a message; it sees none that is put together from single words, and no doc comment that
+/// becomes a line of `--help`.
+pub(crate) fn vocabulary(
+    sources: &[Source],
+    wings: &[(&str, &[(&str, &str)])],
+    keys: &[(&str, &str)],
+) -> Vec<String> {
+    let mut violations = Vec::new();
+    for source in sources {
+        let banned =
+            wings.iter().filter(|(wing, _)| source.path.starts_with(wing)).flat_map(|(_, words)| *words);
+        let banned = banned.collect::<Vec<_>>();
+        let texts = source.product().filter(|token| token.kind == Kind::Text);
+        for token in texts.filter(|token| !keys.iter().any(|(key, _)| *key == token.text)) {
+            let said = said(&token.text);
+            for (word, instead) in banned.iter().filter(|(word, _)| said.contains(&word.to_string())) {
+                violations.push(format!(
+                    "{}:{}: vocabulary: `{word}` in {:?}: say {instead}",
+                    source.path, token.line, token.text
+                ));
+            }
+        }
+    }
+    violations
+}
+
+/// The words of a text, in small letters.
+fn said(text: &str) -> Vec<String> {
+    let prose = text.split('`').step_by(2);
+    let mut words = Vec::new();
+    for part in prose {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let mut from = 0;
+        while let Some(start) = part[from..].find(is_word).map(|at| from + at) {
+            let end = part[start..].find(|c| !is_word(c)).map_or(part.len(), |len| start + len);
+            let is_key = part[end..].starts_with(": [");
+            if !is_key && !part[..start].ends_with('{') {
+                words.push(part[start..end].to_lowercase());
+            }
+            from = end;
+        }
+    }
+    words
+}
