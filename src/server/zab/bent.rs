@@ -3,7 +3,7 @@
 //! stands in the catalogue.
 //!
 //! `Some`, or `true`, while the mistake is chosen. Without the cargo feature `mutants` every answer is the constant
-//! `None` or `false`, and the line in the rule is gone. It imports no file that asks it.
+//! `None` or `false`, inlined always, and the line in the rule is gone. It imports no file that asks it.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use crate::server::mutants::{Mutant, on};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// [`Mutant::QuorumOffByOne`]: one voter fewer is enough.
+#[inline(always)]
 pub(super) fn is_quorum(membership: &Membership, has: impl Fn(ServerId) -> bool) -> Option<bool> {
     on(Mutant::QuorumOffByOne).then(|| {
         let having = membership.voters().filter(|voter| has(*voter)).count();
@@ -25,6 +26,7 @@ pub(super) fn is_quorum(membership: &Membership, has: impl Fn(ServerId) -> bool)
 
 /// [`Mutant::HistoryNotCompared`], [`Mutant::VoteIgnoresZxid`], [`Mutant::VoteIgnoresEpoch`]: whether a vote beats
 /// another one, without what tells the histories apart.
+#[inline(always)]
 pub(super) fn beats(mine: (Epoch, Zxid, ServerId), its: (Epoch, Zxid, ServerId)) -> Option<bool> {
     let ((my_epoch, my_zxid, my_leader), (its_epoch, its_zxid, its_leader)) = (mine, its);
     if on(Mutant::HistoryNotCompared) {
@@ -37,21 +39,25 @@ pub(super) fn beats(mine: (Epoch, Zxid, ServerId), its: (Epoch, Zxid, ServerId))
 }
 
 /// [`Mutant::HigherRoundIgnored`]: a vote of another round is dropped, of a later one, too.
+#[inline(always)]
 pub(super) fn ignores_round(round: i64, mine: i64) -> bool {
     round > mine && on(Mutant::HigherRoundIgnored)
 }
 
 /// [`Mutant::LookingVoterUnanswered`].
+#[inline(always)]
 pub(super) fn leaves_unanswered() -> bool {
     on(Mutant::LookingVoterUnanswered)
 }
 
 /// [`Mutant::VoteKeepsOldEpoch`]: a follower goes on telling the epoch that it was elected with.
+#[inline(always)]
 pub(super) fn epoch_told(elected_with: Epoch) -> Option<Epoch> {
     on(Mutant::VoteKeepsOldEpoch).then_some(elected_with)
 }
 
 /// [`Mutant::TailNotReplayed`].
+#[inline(always)]
 pub(super) fn keeps_the_tail_back() -> bool {
     on(Mutant::TailNotReplayed)
 }
@@ -59,42 +65,50 @@ pub(super) fn keeps_the_tail_back() -> bool {
 // Discovery and epochs.
 
 /// [`Mutant::HistoryNotCompared`]: an elector with a longer history is taken.
+#[inline(always)]
 pub(super) fn leads_a_longer_history() -> bool {
     on(Mutant::HistoryNotCompared)
 }
 
 /// [`Mutant::PromiseBeforeFsync`].
+#[inline(always)]
 pub(super) fn promises_before_fsync() -> bool {
     on(Mutant::PromiseBeforeFsync)
 }
 
 /// [`Mutant::StaleEpochAccepted`], of the learner.
+#[inline(always)]
 pub(super) fn follows_a_stale_epoch() -> bool {
     on(Mutant::StaleEpochAccepted)
 }
 
 /// [`Mutant::OutbidLeaderStays`]; [`Mutant::StaleEpochAccepted`], of the leader.
+#[inline(always)]
 pub(super) fn stays_although_outbid() -> bool {
     on(Mutant::OutbidLeaderStays) || on(Mutant::StaleEpochAccepted)
 }
 
 /// [`Mutant::NewleaderAckedBeforeSync`], [`Mutant::CurrentEpochBeforeSync`]: the epoch is written, and does not wait
 /// for its initial history.
+#[inline(always)]
 pub(super) fn dates_before_sync() -> bool {
     on(Mutant::NewleaderAckedBeforeSync) || on(Mutant::CurrentEpochBeforeSync)
 }
 
 /// [`Mutant::NewleaderAckedBeforeSync`]: the ack waits for the epoch neither.
+#[inline(always)]
 pub(super) fn acks_undated() -> bool {
     on(Mutant::NewleaderAckedBeforeSync)
 }
 
 /// [`Mutant::LeadsBeforeQuorumSynced`].
+#[inline(always)]
 pub(super) fn leads_before_quorum() -> bool {
     on(Mutant::LeadsBeforeQuorumSynced)
 }
 
 /// [`Mutant::ExhaustedEpochKept`].
+#[inline(always)]
 pub(super) fn stays_although_exhausted() -> bool {
     on(Mutant::ExhaustedEpochKept)
 }
@@ -102,28 +116,33 @@ pub(super) fn stays_although_exhausted() -> bool {
 // Sync.
 
 /// [`Mutant::DiffAcrossHole`]: any later transaction may follow in the log.
+#[inline(always)]
 pub(super) fn follows(last: Zxid, next: Zxid) -> bool {
     on(Mutant::DiffAcrossHole) && next > last
 }
 
 /// [`Mutant::DiffKeepsForeignTail`], [`Mutant::DiffAcrossHole`]: a learner gets a DIFF although its last transaction
 /// is not among those held here, of which `oldest` is the first.
+#[inline(always)]
 pub(super) fn sends_diff(peer: Zxid, oldest: Zxid) -> bool {
     (peer >= oldest && on(Mutant::DiffKeepsForeignTail))
         || (Zxid::ZERO <= peer && peer < oldest && on(Mutant::DiffAcrossHole))
 }
 
 /// [`Mutant::TruncKeepsOneMore`]: where a learner is told to cut.
+#[inline(always)]
 pub(super) fn cut_told(to: Zxid) -> Option<Zxid> {
     on(Mutant::TruncKeepsOneMore).then(|| Zxid(to.0 + 1))
 }
 
 /// [`Mutant::SnapshotNamedAhead`]: the name of a snapshot for a learner.
+#[inline(always)]
 pub(super) fn snapshot_name(logged: Zxid, processed: Zxid) -> Option<Zxid> {
     on(Mutant::SnapshotNamedAhead).then(|| logged.max(processed))
 }
 
 /// [`Mutant::CommitLostBehindGate`]: what a learner behind its gate is thought to know as committed.
+#[inline(always)]
 pub(super) fn committed_at(proposed: Zxid, committed: Zxid) -> Option<Zxid> {
     on(Mutant::CommitLostBehindGate).then(|| proposed.max(committed))
 }
@@ -131,42 +150,50 @@ pub(super) fn committed_at(proposed: Zxid, committed: Zxid) -> Option<Zxid> {
 // Broadcast and commit.
 
 /// [`Mutant::AckBeforeFsync`]: how far a follower acknowledges.
+#[inline(always)]
 pub(super) fn acknowledgeable(logged: Zxid) -> Option<Zxid> {
     on(Mutant::AckBeforeFsync).then_some(logged)
 }
 
 /// [`Mutant::LeaderCountsItselfBeforeFsync`]: how far the leader counts among those that have it.
+#[inline(always)]
 pub(super) fn own_ack(logged: Zxid) -> Option<Zxid> {
     on(Mutant::LeaderCountsItselfBeforeFsync).then_some(logged)
 }
 
 /// [`Mutant::DeliveredBeforeCommit`]: how far the log is delivered.
+#[inline(always)]
 pub(super) fn deliverable(durable: Zxid) -> Option<Zxid> {
     on(Mutant::DeliveredBeforeCommit).then_some(durable)
 }
 
 /// [`Mutant::ObserversKeepTheLeader`]: whether an observer was heard of lately.
+#[inline(always)]
 pub(super) fn is_followed(links: &BTreeMap<ConnId, Link>, now_ms: u64) -> bool {
     on(Mutant::ObserversKeepTheLeader)
         && links.values().any(|link| link.observer && link.synced_by_ms > now_ms)
 }
 
 /// [`Mutant::UnfollowedLeaderStays`].
+#[inline(always)]
 pub(super) fn stays_unfollowed() -> bool {
     on(Mutant::UnfollowedLeaderStays)
 }
 
 /// [`Mutant::CommitNamesOnlyTheLast`]: a COMMIT of all up to `upto` stands for this one.
+#[inline(always)]
 pub(super) fn leaves_commit_out(zxid: Zxid, upto: Zxid) -> bool {
     zxid < upto && on(Mutant::CommitNamesOnlyTheLast)
 }
 
 /// [`Mutant::SyncAnsweredBeforeDelivery`]: the transaction that the answer to SYNC waits for.
+#[inline(always)]
 pub(super) fn answered_after() -> Option<Zxid> {
     on(Mutant::SyncAnsweredBeforeDelivery).then_some(Zxid::ZERO)
 }
 
 /// [`Mutant::SyncByDeposedLeader`]: the round that proves that this server leads is one of the past.
+#[inline(always)]
 pub(super) fn confirm(confirmed: u64) -> Option<u64> {
     on(Mutant::SyncByDeposedLeader).then_some(confirmed)
 }
