@@ -177,3 +177,52 @@ async fn bind_retrying(addr: SocketAddr) -> io::Result<TcpListener> {
 
 /// What may wait for the leader before clients do: far below what ends the link, and a second of a slow one.
 const FORWARDED_LEN_PAUSE: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    const CONN: ConnId = ConnId(1);
+
+    #[tokio::test]
+    async fn clients_wait_while_the_leader_does_not_read_and_a_connection_that_ended_is_forgotten() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let election = sockets::listen(any, None).expect("loopback has ports");
+        let leader = sockets::listen(any, None).expect("loopback has ports");
+        let port = leader.local_addr().expect("it is bound").port();
+        let (inputs, mut events) = mpsc::channel(64);
+        let (_running, stop) = watch::channel(false);
+        let patience = Duration::from_secs(20);
+        let mut peers = Peers::start(election, any, patience, inputs, stop, Handle::current());
+        peers.act(zab::Output::DialLeader { conn: CONN, host: "127.0.0.1".to_owned(), port });
+        let (mut stream, _) = leader.accept().await.expect("it is dialled");
+        let up = events.recv().await.expect("a report");
+        assert!(matches!(up[..], [zab::Input::LeaderUp { conn: CONN }]), "{up:?}");
+
+        // More than the sockets between take, too.
+        let len = 100 * 1024 * 1024;
+        peers.send(CONN, vec![0; len].into());
+        peers.flush();
+        assert!(peers.leader_is_behind());
+        let read = tokio::spawn(async move {
+            stream.read_exact(&mut vec![0; len]).await.expect("all of it comes");
+        });
+        while peers.leader_is_behind() {
+            let moved = events.recv().await.expect("whoever waits is woken");
+            assert!(matches!(moved[..], [zab::Input::Progress { conn: CONN }]), "{moved:?}");
+        }
+        read.await.expect("no panic");
+
+        assert_eq!(peers.links.len(), 1);
+        let down = loop {
+            match &events.recv().await.expect("a report")[..] {
+                [zab::Input::Down { conn }] => break *conn,
+                other => assert!(matches!(other, [zab::Input::Progress { .. }]), "{other:?}"),
+            }
+        };
+        peers.gone(down);
+        assert!(peers.links.is_empty());
+    }
+}

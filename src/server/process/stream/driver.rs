@@ -42,7 +42,7 @@ pub(crate) async fn first<F: Framing>(
     clock: Clock,
 ) -> Result<F::Frame, Closed> {
     loop {
-        if let Some(frame) = inbox.next()? {
+        if let Some(frame) = inbox.next_frame()? {
             return Ok(frame);
         }
         let deadline_ms = inbox.deadline_ms();
@@ -98,7 +98,7 @@ async fn read_in<P: Port>(
     loop {
         let mut frames = Vec::new();
         let cut = loop {
-            match inbox.next() {
+            match inbox.next_frame() {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break Ok(()),
                 Err(closed) => break Err(closed),
@@ -140,7 +140,7 @@ async fn write_out<F: Future<Output = ()>>(
     let mut is_flushed = true;
     let mut untold = 0;
     loop {
-        let (next, deadline_ms) = outlet.next();
+        let (next, deadline_ms) = outlet.next_step();
         let work = async {
             match next {
                 Next::Close(closed) => Err(closed),

@@ -127,8 +127,8 @@ impl Outlet {
     }
 
     /// What the task is to do, and by when it is to ask again.
-    pub(super) fn next(&self) -> (Next, u64) {
-        self.with(|outbox| (outbox.next(), outbox.deadline_ms()))
+    pub(super) fn next_step(&self) -> (Next, u64) {
+        self.with(|outbox| (outbox.next_step(), outbox.deadline_ms()))
     }
 
     pub(super) fn written(&self, len: usize) {

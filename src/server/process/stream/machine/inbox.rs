@@ -50,7 +50,7 @@ impl<F: Framing> Inbox<F> {
     ///
     /// # Errors
     /// Bytes that are no frame: nothing behind them can be cut.
-    pub fn next(&mut self) -> Result<Option<F::Frame>, Closed> {
+    pub fn next_frame(&mut self) -> Result<Option<F::Frame>, Closed> {
         self.framing.take(&mut self.buffer)
     }
 

@@ -111,7 +111,7 @@ impl Outbox {
     }
 
     /// What to do now; asked again after every change. A piece that is given out counts as begun.
-    pub fn next(&mut self) -> Next {
+    pub fn next_step(&mut self) -> Next {
         if let Some(closed) = self.closed {
             return Next::Close(closed);
         }
@@ -125,7 +125,7 @@ impl Outbox {
         }
     }
 
-    /// The socket has taken the beginning of the piece that [`Outbox::next`] gave.
+    /// The socket has taken the beginning of the piece that [`Outbox::next_step`] gave.
     pub fn written(&mut self, len: usize) {
         let Some(piece) = self.pieces.front_mut() else { return };
         piece.bytes.advance(len);

@@ -23,7 +23,7 @@ fn cut<F: Framing>(framing: F, stream: &[u8], lens: &[usize]) -> (Vec<F::Frame>,
     let mut rest = stream;
     let mut lens = lens.iter().copied().cycle();
     loop {
-        match inbox.next() {
+        match inbox.next_frame() {
             Ok(Some(frame)) => frames.push(frame),
             Ok(None) if rest.is_empty() => return (frames, None),
             Ok(None) => {
@@ -116,7 +116,7 @@ proptest! {
         prop_assert_eq!(outbox.held(), all.len() - written.len());
         while take(&mut outbox, 7, &mut written) {}
         prop_assert_eq!(written, all);
-        prop_assert_eq!((outbox.held(), outbox.next()), (0, Next::Wait));
+        prop_assert_eq!((outbox.held(), outbox.next_step()), (0, Next::Wait));
     }
 
     #[test]
@@ -136,7 +136,7 @@ proptest! {
 
 /// Lets the socket take up to `len` bytes of the front piece; whether there was one.
 fn take(outbox: &mut Outbox, len: usize, written: &mut Vec<u8>) -> bool {
-    let Next::Write(bytes) = outbox.next() else { return false };
+    let Next::Write(bytes) = outbox.next_step() else { return false };
     let len = len.min(bytes.len());
     written.extend_from_slice(&bytes[..len]);
     outbox.written(len);
@@ -146,7 +146,7 @@ fn take(outbox: &mut Outbox, len: usize, written: &mut Vec<u8>) -> bool {
 /// What is still to come out, one entry a piece.
 fn drained(outbox: &mut Outbox) -> Vec<String> {
     let mut pieces = Vec::new();
-    while let Next::Write(bytes) = outbox.next() {
+    while let Next::Write(bytes) = outbox.next_step() {
         pieces.push(String::from_utf8(bytes.to_vec()).expect("the tests' pieces are text"));
         outbox.written(bytes.len());
     }
@@ -162,8 +162,8 @@ fn the_first_four_bytes_are_a_word_or_a_length_which_stays() {
     let first = |bytes: &[u8]| {
         let mut inbox = Inbox::new(Openings { is_word: is_ruok }, 0, 1000);
         inbox.room().extend_from_slice(bytes);
-        let opening = inbox.next().expect("an opening is never wrong");
-        (opening, inbox.followed_by(Requests { len_max: 10 }).next())
+        let opening = inbox.next_frame().expect("an opening is never wrong");
+        (opening, inbox.followed_by(Requests { len_max: 10 }).next_frame())
     };
     assert_eq!(first(b"ruo").0, None);
     assert_eq!(first(b"ruok\n").0, Some(Opening::Word(*b"ruok")));
@@ -176,8 +176,8 @@ fn a_hello_is_taken_and_what_follows_it_stays() {
     let mut inbox = Inbox::new(Hellos, 0, 1000);
     inbox.room().extend_from_slice(&hello.encode());
     inbox.room().extend_from_slice(b"\0\0\0\x01n");
-    assert_eq!(inbox.next(), Ok(Some(hello)));
-    assert_eq!(inbox.followed_by(Notifications).next(), Ok(Some(Bytes::from_static(b"n"))));
+    assert_eq!(inbox.next_frame(), Ok(Some(hello)));
+    assert_eq!(inbox.followed_by(Notifications).next_frame(), Ok(Some(Bytes::from_static(b"n"))));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_length_outside_its_limits_ends_the_connection_before_memory_is_spent() {
     for (len, what) in [(-1, "request"), (11, "request"), (i32::MAX, "request")] {
         let mut inbox = Inbox::new(Requests { len_max: 10 }, 0, 1000);
         inbox.room().extend_from_slice(&len.to_be_bytes());
-        assert_eq!(inbox.next(), Err(Closed::Frame(FrameError::Length { what, len: len.into() })));
+        assert_eq!(inbox.next_frame(), Err(Closed::Frame(FrameError::Length { what, len: len.into() })));
     }
     let (good, closed) = cut(Requests { len_max: 10 }, b"\0\0\0\x01x\xff\xff\xff\xff", &[100]);
     assert_eq!(good, [Bytes::from_static(b"x")], "what came before it is whole");
@@ -224,7 +224,7 @@ fn frames_are_slices_of_what_was_read() {
     let room: &mut BytesMut = inbox.room();
     room.extend_from_slice(b"\0\0\0\x05hello");
     let read_to = room.as_ptr();
-    let frame = inbox.next().expect("a frame").expect("a whole one");
+    let frame = inbox.next_frame().expect("a frame").expect("a whole one");
     assert_eq!(frame.as_ptr(), read_to.wrapping_add(4));
 }
 
@@ -237,7 +237,7 @@ fn who_does_not_read_is_closed_when_the_outbox_is_full() {
     outbox.push("abc".into());
     assert_eq!(outbox.held(), 10);
     outbox.push("d".into());
-    assert_eq!(outbox.next(), Next::Close(Closed::Full { held: 10, len: 1 }));
+    assert_eq!(outbox.next_step(), Next::Close(Closed::Full { held: 10, len: 1 }));
     assert_eq!(outbox.held(), 0, "what was owed is dropped");
     outbox.push("e".into());
     assert_eq!(outbox.held(), 0);
@@ -250,7 +250,7 @@ fn of_what_is_owed_at_a_close_all_is_written_and_nothing_more_taken() {
     outbox.finish(0, 1000);
     outbox.push("two".into());
     assert_eq!(drained(&mut outbox), ["one"]);
-    assert_eq!(outbox.next(), Next::Close(Closed::Here));
+    assert_eq!(outbox.next_step(), Next::Close(Closed::Here));
 }
 
 #[test]
@@ -263,9 +263,9 @@ fn what_is_owed_at_a_close_has_so_long_to_be_read_and_no_longer() {
     assert_eq!(outbox.deadline_ms(), 1500, "asked again, it ends no later");
     outbox.written(2);
     outbox.on_time(1499);
-    assert_eq!(outbox.next(), Next::Write("cdef".into()));
+    assert_eq!(outbox.next_step(), Next::Write("cdef".into()));
     outbox.on_time(1500);
-    assert_eq!(outbox.next(), Next::Close(Closed::Unread { held: 4, waited_ms: 1000 }));
+    assert_eq!(outbox.next_step(), Next::Close(Closed::Unread { held: 4, waited_ms: 1000 }));
     assert_eq!(outbox.held(), 0);
 }
 
@@ -279,10 +279,10 @@ fn of_states_that_wait_the_newest_alone_is_kept_behind_the_first() {
     // What the socket has begun, or may begin at any moment, stays.
     outbox.push_rest("rest of 4".into());
     ["5", "6"].into_iter().for_each(|piece| outbox.push(piece.into()));
-    assert_eq!(outbox.next(), Next::Write("rest of 4".into()));
+    assert_eq!(outbox.next_step(), Next::Write("rest of 4".into()));
     assert_eq!(drained(&mut outbox), ["rest of 4", "6"]);
     outbox.push("7".into());
-    assert_eq!(outbox.next(), Next::Write("7".into()));
+    assert_eq!(outbox.next_step(), Next::Write("7".into()));
     ["8", "9"].into_iter().for_each(|piece| outbox.push(piece.into()));
     assert_eq!(drained(&mut outbox), ["7", "9"]);
 }
@@ -298,5 +298,5 @@ fn a_snapshot_does_not_fill_an_outbox() {
     outbox.push_snapshot("a whole tree".into());
     outbox.push("a packet".into());
     outbox.push("abc".into());
-    assert_eq!(outbox.next(), Next::Close(Closed::Full { held: 20, len: 3 }));
+    assert_eq!(outbox.next_step(), Next::Close(Closed::Full { held: 20, len: 3 }));
 }
