@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::duration;
 use crate::operator::operate::session::Source;
 
-use super::duration;
 /// Deploys, repairs and is a ZooKeeper ensemble.
 #[derive(Debug, Parser)]
 #[command(name = "zkops", version, about, after_help = EXIT_CODES, max_term_width = 110)]

@@ -7,7 +7,7 @@ use crate::report::{Cell, Exit, Failure, Table, Tone};
 
 pub(super) async fn run(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
     let outcome = ssh_setup::run(&env.caller, &Request { inventory: opts.source() }).await?;
-    let mut table = Table::new(["node", "key", "path"]);
+    let mut table = Table::new(["member", "key", "path"]);
     for row in &outcome.hosts {
         let (key, path) = match &row.key {
             Key::NotNeeded => (Cell::plain("not needed: this machine"), String::new()),

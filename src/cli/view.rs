@@ -46,7 +46,7 @@ fn findings_list(desired: &Desired, findings: &[Finding]) -> Table {
 
 pub(super) fn health(health: &Health) -> Table {
     let mut table =
-        Table::new(["node", "mode", "zxid", "epoch", "lag", "commit", "connections", "version", "uptime"]);
+        Table::new(["member", "mode", "zxid", "epoch", "lag", "commit", "connections", "version", "uptime"]);
     for row in &health.rows {
         let tone = if row.in_sync { Tone::Good } else { Tone::Bad };
         table.row(vec![

@@ -52,7 +52,7 @@ fn deploy_draws_bars_on_a_terminal_and_lines_in_a_pipe() {
 fn status_watch_redraws_one_table_until_it_is_interrupted() {
     let local = Local::deployed();
     let terminal = local.terminal(&["status", "--watch", "--interval", "200ms"]);
-    let one_table = |screen: &str| screen.matches("NODE ").count() == 1;
+    let one_table = |screen: &str| screen.matches("MEMBER ").count() == 1;
     terminal.await_text("healthy: 1 leader + 2 followers in sync");
     local.zkops(&["stop", "node-2"]).ok();
     eventually("the screen shows that node-2 is down", SOON, || {

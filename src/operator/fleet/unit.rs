@@ -67,7 +67,7 @@ pub fn log_source(manager: &Manager, member: &DesiredMember) -> LogSource {
 }
 
 /// What zkops itself keeps on the host: lock, journal, and the daemon's pid file and log.
-pub fn var_dir(member: &DesiredMember) -> String {
+fn var_dir(member: &DesiredMember) -> String {
     format!("{}/var", member.dirs.install)
 }
 

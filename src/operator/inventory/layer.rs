@@ -231,5 +231,5 @@ const OWNED: [(&str, &str); 9] = [
     ("peerType", "role: observer"),
     ("dynamicConfigFile", "nothing: membership comes from `nodes:`"),
     ("reconfigEnabled", "nothing yet: membership comes from `nodes:`"),
-    ("standaloneEnabled", "nothing: the number of nodes decides"),
+    ("standaloneEnabled", "nothing: the number of members decides"),
 ];

@@ -38,7 +38,7 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(NAME);
         let write = || -> Result<()> {
             std::fs::create_dir_all(dir)?;

@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
 
     /// Asks for this very binary on every host.
     #[must_use]
-    pub fn with_binary(mut self, binary: &LocalBinary) -> Session<'a> {
+    pub(crate) fn with_binary(mut self, binary: &LocalBinary) -> Session<'a> {
         let wanted = Binary { sha256: binary.sha256().to_owned(), size_bytes: binary.size() };
         self.desired = Arc::new(Desired { binary: Some(wanted), ..(*self.desired).clone() });
         self

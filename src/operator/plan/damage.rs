@@ -37,7 +37,7 @@ pub struct OddFile {
 }
 
 /// All of it in one line.
-pub fn sentence(all: &[Damage]) -> String {
+pub(crate) fn sentence(all: &[Damage]) -> String {
     let each: Vec<String> = all.iter().map(Damage::to_string).collect();
     each.join("; ")
 }

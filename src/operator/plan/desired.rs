@@ -77,7 +77,7 @@ pub struct Unit {
 
 impl Desired {
     /// True for every binary when none is asked for.
-    pub fn accepts_binary(&self, sha256: Option<&str>) -> bool {
+    pub(crate) fn accepts_binary(&self, sha256: Option<&str>) -> bool {
         self.binary.as_ref().is_none_or(|binary| sha256 == Some(&binary.sha256))
     }
 
@@ -124,7 +124,7 @@ impl DesiredMember {
     }
 
     /// Looked up in the dataLogDir (disk-format, trap D2).
-    pub fn initialize_path(&self) -> String {
+    pub(crate) fn initialize_path(&self) -> String {
         format!("{}/initialize", self.dirs.data_log)
     }
 

@@ -34,7 +34,7 @@ pub fn in_sync(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
 }
 
 /// Voters among [`in_sync`].
-pub fn voters_in_sync(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
+pub(crate) fn voters_in_sync(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
     in_sync(desired, facts).into_iter().filter(|id| desired.members[id].voter).collect()
 }
 
@@ -45,7 +45,7 @@ pub fn serves(desired: &Desired, facts: &Facts) -> bool {
 
 /// Proof that the ensemble goes on serving while `member` is down, or that it has nothing to
 /// lose by it: an observer, a voter outside the quorum, or an ensemble that does not serve.
-pub fn can_spare(desired: &Desired, facts: &Facts, member: ServerId) -> Result<(), Stop> {
+pub(crate) fn can_spare(desired: &Desired, facts: &Facts, member: ServerId) -> Result<(), Stop> {
     let voters = voters_in_sync(desired, facts);
     if voters.len() < desired.majority() || !voters.contains(&member) {
         return Ok(());
@@ -75,7 +75,7 @@ pub fn can_spare(desired: &Desired, facts: &Facts, member: ServerId) -> Result<(
 }
 
 /// What to type so that these members take part again: those that run only wait for the others.
-pub fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
+pub(crate) fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
     let running = running(desired, facts);
     let waits = |id: &ServerId| {
         running.contains(id) || matches!(facts.member(*id).server, ServerView::NotServing { .. })
@@ -89,12 +89,12 @@ pub fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec
 
 /// Some database has taken part in a formed ensemble: an epoch above zero was promised. From
 /// then on an empty voter is a voter that forgot what it acknowledged.
-pub fn has_history(desired: &Desired, facts: &Facts) -> bool {
+pub(crate) fn has_history(desired: &Desired, facts: &Facts) -> bool {
     desired.members.keys().any(|id| member_has_history(facts, *id))
 }
 
 /// This member's data has taken part in a formed ensemble.
-pub fn member_has_history(facts: &Facts, id: ServerId) -> bool {
+pub(crate) fn member_has_history(facts: &Facts, id: ServerId) -> bool {
     let on_disk = facts.host(id).is_some_and(|host| {
         let epoch = host.data.current_epoch.max(host.data.accepted_epoch);
         epoch.is_some_and(|epoch| epoch.0 > 0)
@@ -116,7 +116,7 @@ pub fn running(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
 
 /// Order in which members are taken down one by one: observers, followers, the leader last,
 /// so that the ensemble elects at most once.
-pub fn rolling_order(desired: &Desired, facts: &Facts, members: &BTreeSet<ServerId>) -> Vec<ServerId> {
+pub(crate) fn rolling_order(desired: &Desired, facts: &Facts, members: &BTreeSet<ServerId>) -> Vec<ServerId> {
     let leader = leader(desired, facts);
     let mut order: Vec<ServerId> = members.iter().copied().collect();
     order.sort_by_key(|id| (Some(*id) == leader, desired.members[id].voter, *id));

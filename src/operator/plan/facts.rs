@@ -23,7 +23,7 @@ pub struct Facts {
 
 impl Facts {
     /// The id of cluster `name`: the one most of its data already carries, else the fresh one.
-    pub fn uuid_of(&self, name: &str) -> String {
+    pub(crate) fn uuid_of(&self, name: &str) -> String {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
             if let HostView::Seen(host) = &member.host

@@ -274,7 +274,7 @@ fn clock(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Cell {
 }
 
 /// How far the clock of `id` certainly is from the median clock, in milliseconds.
-pub fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) -> Option<f64> {
+pub(crate) fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) -> Option<f64> {
     let own = facts.host(id)?.clock?;
     let mut all: Vec<f64> = desired
         .members
@@ -423,5 +423,5 @@ const DATA_MIN_BYTES: u64 = 128 << 20;
 const DATA_COMFORT_BYTES: u64 = 256 << 20;
 /// Agreement does not depend on wall clocks; logs, ctime and TTLs do. One second confuses
 /// people, half a minute means that nobody keeps this clock.
-pub const CLOCK_WARN_MS: f64 = 1_000.0;
-pub const CLOCK_FAIL_MS: f64 = 30_000.0;
+const CLOCK_WARN_MS: f64 = 1_000.0;
+pub(crate) const CLOCK_FAIL_MS: f64 = 30_000.0;

@@ -208,7 +208,7 @@ impl Refusal {
     /// Whether this is damage to the data that a snapshot from a leader makes good: files that are missing or
     /// do not hold what was written. Everything else (someone else's data, settings that do not fit, a file
     /// system that says no, a txn of a newer server) would be the same afterwards, or is not ours to replace.
-    pub fn is_healed_by_peers(&self) -> bool {
+    pub(crate) fn is_healed_by_peers(&self) -> bool {
         match self {
             Refusal::NoSnapshot { .. }
             | Refusal::NoLoadableSnapshot { .. }
@@ -242,7 +242,7 @@ impl Refusal {
     }
 
     /// True when the disk (or quota) is full: the one failure that freeing space cures.
-    pub fn is_no_space(&self) -> bool {
+    pub(crate) fn is_no_space(&self) -> bool {
         matches!(self, Refusal::Disk(error) if error.kind == disk::Kind::NoSpace)
     }
 }

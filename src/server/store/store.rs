@@ -146,7 +146,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Promises never to accept a leader of an older epoch. Flushes first.
-    pub fn write_accepted_epoch(&mut self, epoch: Epoch) -> Result<()> {
+    pub(crate) fn write_accepted_epoch(&mut self, epoch: Epoch) -> Result<()> {
         self.flush()?;
         self.guarded(|store| {
             if epoch < store.accepted {
@@ -165,7 +165,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// States that everything of the epoch's initial history is durable here. Flushes first.
-    pub fn write_current_epoch(&mut self, epoch: Epoch) -> Result<()> {
+    pub(crate) fn write_current_epoch(&mut self, epoch: Epoch) -> Result<()> {
         if !bent::dates_before_sync() {
             self.flush()?;
         }
@@ -305,11 +305,6 @@ impl<D: Disk> Store<D> {
     /// Deletes snapshots and logs that the newest `retain` good snapshots make unnecessary.
     pub fn purge(&self, retain: usize) -> Result<Purged> {
         purge(&self.disk, &self.dirs, retain)
-    }
-
-    /// Bytes left where the log is written.
-    pub fn log_free_bytes(&self) -> Result<u64> {
-        Ok(self.disk.free_bytes(&self.dirs.logs())?)
     }
 
     /// A clean end: everything durable, the log's padding gone.

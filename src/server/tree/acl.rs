@@ -5,7 +5,7 @@ use core::net::Ipv6Addr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::wire::proto::{Acl, ErrorCode, Id, Perms};
 
 /// A node's access control list.

@@ -7,7 +7,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `state` | [`Tree`] itself and its [`Settings`]: what a server holds in memory |
+//! | `state`, `settings` | [`Tree`] itself: what a server holds in memory; and its [`Settings`] |
 //! | `nodes`, `node`, `stat`, `blobs` | the node store: a table, a hash index, packed bytes |
 //! | `acl`, `acl_cache` | who may do what; every distinct list once |
 //! | `sessions` | sessions, who owns which ephemerals, containers and TTL nodes |
@@ -38,6 +38,7 @@ mod prepare_multi;
 mod quota;
 mod read;
 mod sessions;
+mod settings;
 pub mod snapshot;
 mod stat;
 mod state;
@@ -51,7 +52,8 @@ pub use outcome::Outcome;
 pub use outstanding::Outstanding;
 pub use prepare::PrepareContext;
 pub use read::Children;
-pub use state::{Settings, Tree};
+pub use settings::Settings;
+pub use state::Tree;
 pub use txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest, TxnHeader};
 use txn_codec::TXN_HEADER_LEN;
 

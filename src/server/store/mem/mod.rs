@@ -147,7 +147,8 @@ impl MemDisk {
     }
 
     /// From now on reading the file fails with EIO, under whatever name, until it is put there anew.
-    pub fn make_unreadable(&self, path: &Path) {
+    #[cfg(test)]
+    pub(crate) fn make_unreadable(&self, path: &Path) {
         let mut state = self.state();
         if let Some(&inode) = state.names.get(path) {
             state.inodes[inode].unreadable = true;
@@ -155,7 +156,8 @@ impl MemDisk {
     }
 
     /// From now on everything that is left to chance follows from another seed.
-    pub fn reseed(&self, seed: u64) {
+    #[cfg(test)]
+    pub(crate) fn reseed(&self, seed: u64) {
         self.state().random = seed;
     }
 

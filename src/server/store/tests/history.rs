@@ -333,14 +333,6 @@ fn vec_txn(zxid: Zxid, len: usize) -> bytes::Bytes {
     bytes.into()
 }
 
-#[test]
-fn free_space_is_that_of_the_log() {
-    let disk = MemDisk::new(1);
-    let (store, _) = open(&disk).unwrap();
-    disk.set_free_bytes(12345);
-    assert_eq!(store.log_free_bytes().unwrap(), 12345);
-}
-
 /// Found by the simulator: the second wrote over the first one's file, and the first took its name away.
 #[test]
 fn two_snapshots_of_one_zxid_do_not_share_a_file() {
