@@ -37,8 +37,11 @@ struct Script {
 
 impl Ask for Script {
     fn consent(&self, question: &Question<'_>) -> Answer {
-        self.asked.lock().unwrap().push(format!("{}{question}", question.plan()));
-        self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Nobody)
+        self.asked
+            .lock()
+            .expect("no test thread panics with it")
+            .push(format!("{}{question}", question.plan()));
+        self.answers.lock().expect("no test thread panics with it").pop_front().unwrap_or(Answer::Nobody)
     }
 
     fn secret(&self, _question: &transport::Question) -> Option<Secret> {
@@ -71,7 +74,7 @@ impl Trial {
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),
-            events: Sink::new(move |event| events.lock().unwrap().push(event)),
+            events: Sink::new(move |event| events.lock().expect("no test thread panics with it").push(event)),
             state_dir: dir.path().join("state"),
             started: Instant::now(),
         };
@@ -87,12 +90,12 @@ impl Trial {
     }
 
     fn answer(&self, answer: Answer) {
-        self.script.answers.lock().unwrap().push_back(answer);
+        self.script.answers.lock().expect("no test thread panics with it").push_back(answer);
     }
 
     /// How often a person was asked so far.
     fn asked(&self) -> usize {
-        self.script.asked.lock().unwrap().len()
+        self.script.asked.lock().expect("no test thread panics with it").len()
     }
 
     /// Nothing of ours is on the hosts, and no agent runs there.

@@ -251,10 +251,10 @@ pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
 
 /// The firewalld zone in which our steps last opened ports, from the journal.
 pub(super) fn opened_zone(journal: &[Entry]) -> Option<String> {
-    let zones = journal.iter().rev().filter_map(|entry| entry.effects()?.zone.as_ref());
+    let mut zones = journal.iter().rev().filter_map(|entry| entry.effects()?.zone.as_ref());
     // It becomes part of a path.
     let is_name = |zone: &&String| zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    zones.filter(is_name).next().cloned()
+    zones.find(is_name).cloned()
 }
 
 /// So many names say what kind of directory it is.
