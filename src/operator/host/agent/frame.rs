@@ -7,9 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// No frame is larger: whoever needs more asks in pieces.
-pub(crate) const BYTES_MAX: usize = 16 << 20;
-
 /// Encodes one frame.
 ///
 /// # Errors
@@ -58,3 +55,6 @@ fn too_large(length: usize) -> io::Error {
         format!("a frame of {length} bytes is over the limit of {BYTES_MAX}"),
     )
 }
+
+/// No frame is larger: whoever needs more asks in pieces.
+pub(crate) const BYTES_MAX: usize = 16 << 20;

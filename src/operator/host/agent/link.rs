@@ -16,15 +16,6 @@ use super::frame;
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL, Request, Response};
 use crate::operator::host::failure::{Failure, Kind};
 
-/// For calls whose caller names no deadline.
-const LIMIT_DEFAULT: Duration = Duration::from_secs(30);
-/// The host gives up by itself a little earlier than we do, so that its reason arrives.
-const LIMIT_MARGIN: Duration = Duration::from_millis(500);
-/// Frames waiting for a slow connection.
-const QUEUE: usize = 64;
-/// A message of the day fits; more means that this is no agent.
-const NOISE_BYTES_MAX: usize = 256 << 10;
-
 /// A link to `zkops host`. Clones share it; it ends with the last one.
 #[derive(Clone)]
 pub struct Link {
@@ -260,3 +251,12 @@ fn name(request: &Request) -> String {
     let shown = format!("{request:?}");
     shown.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_string()
 }
+
+/// For calls whose caller names no deadline.
+const LIMIT_DEFAULT: Duration = Duration::from_secs(30);
+/// The host gives up by itself a little earlier than we do, so that its reason arrives.
+const LIMIT_MARGIN: Duration = Duration::from_millis(500);
+/// Frames waiting for a slow connection.
+const QUEUE: usize = 64;
+/// A message of the day fits; more means that this is no agent.
+const NOISE_BYTES_MAX: usize = 256 << 10;

@@ -1,12 +1,13 @@
-//! The two ends of one connection between operator and host, and what travels between them.
+//! The two ends of one connection between operator and host, and what travels between them. Only
+//! `answers` knows the code behind a request; everything else here sees records.
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`protocol`] | the closed enums of requests and responses, version, limits |
-//! | [`frame`] | u32 length + JSON, bounded |
-//! | [`link`], [`calls`] | the caller: handshake, concurrent calls with deadlines; one typed method per request |
-//! | [`serve`] | the host's side: reads frames, answers concurrently |
-//! | [`answers`] | from each request to the code that answers it |
+//! | `protocol` | the closed enums of requests and responses, version, preamble |
+//! | `frame` | u32 length + JSON, bounded |
+//! | `link`, `calls` | the caller: handshake, concurrent calls with deadlines; one typed method per request |
+//! | `serve` | the host's side: reads frames, answers concurrently |
+//! | `answers` | from each request to the code that answers it |
 
 pub(super) mod answers;
 mod calls;

@@ -1,6 +1,6 @@
-//! The closed enums that travel between operator and host. Each variant's record lives in its
-//! room, apart from the code that answers it. The two ends are the same binary: a different [`PROTOCOL`] is an error
-//! said at once, never a guess.
+//! The closed enums that travel between operator and host. Each variant's record lives in its room,
+//! apart from the code that answers it. The two ends are the same binary: a different [`PROTOCOL`] is
+//! an error said at once, never a guess.
 
 use std::path::PathBuf;
 
@@ -21,12 +21,6 @@ use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Ta
 use crate::operator::host::service::{
     FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
 };
-
-/// Raised with every change of what travels.
-pub(super) const PROTOCOL: u32 = 2;
-/// The host says this before its first frame. Whatever a login shell prints before it (a banner,
-/// an `echo` in .bashrc) is skipped, and shown when this never comes.
-pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";
 
 /// One question of the operator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,3 +135,9 @@ pub enum Response {
     Lock(Option<Held>),
     Journal(JournalTail),
 }
+
+/// Raised with every change of what travels.
+pub(super) const PROTOCOL: u32 = 2;
+/// The host says this before its first frame. Whatever a login shell prints before it (a banner,
+/// an `echo` in .bashrc) is skipped, and shown when this never comes.
+pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";

@@ -15,11 +15,6 @@ use super::frame;
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL};
 use crate::operator::host::failure::{Failure, Kind};
 
-/// Requests answered at once; more wait unread.
-const AT_ONCE: usize = 64;
-/// When stdin closes in the middle of a change, the change is finished if it is quick.
-const FAREWELL: Duration = Duration::from_secs(5);
-
 /// Serves until `read` ends. `zkops host` calls this with its stdin and stdout.
 ///
 /// # Errors
@@ -101,3 +96,8 @@ async fn send(mut write: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<
     }
     Ok(())
 }
+
+/// Requests answered at once; more wait unread.
+const AT_ONCE: usize = 64;
+/// When stdin closes in the middle of a change, the change is finished if it is quick.
+const FAREWELL: Duration = Duration::from_secs(5);

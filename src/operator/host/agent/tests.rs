@@ -13,9 +13,6 @@ use super::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::net::FourLetter;
 
-/// Larger than any single write in these tests needs, smaller than the answers of some.
-const PIPE_BYTES: usize = 64 << 10;
-
 /// A link to a served host whose own notes go to `state_dir`.
 pub(in crate::operator::host) fn host(state_dir: &std::path::Path) -> Link {
     let (ours, theirs) = duplex(PIPE_BYTES);
@@ -199,3 +196,6 @@ fn the_wire_form_is_length_then_tagged_json() {
         r#"{"id":7,"result":{"Ok":{"response":"changed","with":true}}}"#
     );
 }
+
+/// Larger than any single write in these tests needs, smaller than the answers of some.
+const PIPE_BYTES: usize = 64 << 10;

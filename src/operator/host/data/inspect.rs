@@ -10,13 +10,6 @@ use super::marker;
 use super::records::{Damage, DataFile, InspectData, Inspection, Number, NumberFile, OddFile};
 use crate::operator::host::failure::{Failure, Kind};
 
-/// Names of strangers that are listed; more are only counted.
-const FOREIGN_MAX: usize = 50;
-/// A purged directory holds a handful of files; one that never was may hold thousands.
-const FILES_MAX: usize = 10_000;
-/// Replay touches the newest logs only.
-const LOGS_JUDGED: usize = 20;
-
 /// Never fails: what it cannot read is part of the answer.
 pub(crate) fn inspect(request: &InspectData) -> Inspection {
     let data_dir = &request.data_dir;
@@ -237,3 +230,10 @@ fn odd_log(path: &Path, bytes: u64) -> io::Result<Option<(bool, &'static str)>> 
     }
     Ok((bytes < 16).then_some((false, "ends inside its own header")))
 }
+
+/// Names of strangers that are listed; more are only counted.
+const FOREIGN_MAX: usize = 50;
+/// A purged directory holds a handful of files; one that never was may hold thousands.
+const FILES_MAX: usize = 10_000;
+/// Replay touches the newest logs only.
+const LOGS_JUDGED: usize = 20;

@@ -11,9 +11,6 @@ use super::records::{Marker, WriteMarker};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::durable;
 
-/// Name of the marker in dataDir. ZooKeeper looks at no such name.
-pub(crate) const FILE: &str = "zkops.json";
-
 /// On disk the marker stands beside words for whoever finds the file.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -72,3 +69,6 @@ pub(crate) fn write(request: &WriteMarker) -> Result<bool, Failure> {
     durable::replace(&path, &text, 0o644, None)?;
     Ok(true)
 }
+
+/// Name of the marker in dataDir. ZooKeeper looks at no such name.
+pub(crate) const FILE: &str = "zkops.json";

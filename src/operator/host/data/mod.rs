@@ -2,9 +2,9 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`inspect`] | identity, epochs, logs, snapshots, damage |
-//! | [`marker`] | whose data it is |
+//! | `records` | what is asked and answered: all that an operator imports |
+//! | `inspect` | identity, epochs, logs, snapshots, damage |
+//! | `marker` | whose data it is |
 
 pub(super) mod inspect;
 pub(super) mod marker;

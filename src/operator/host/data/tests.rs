@@ -8,11 +8,6 @@ use super::records::{Damage, DataFile, InspectData, Inspection, Marker, NumberFi
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
-/// A snapshot's first bytes and its last: a seal (disk-format §3.2).
-const SNAPSHOT: &[u8] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff....\0\0\0\x01/";
-/// A log's header (disk-format §2.1).
-const LOG: &[u8] = b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
-
 async fn inspect(dir: &Path, log_dir: Option<PathBuf>) -> Inspection {
     *host(dir).inspect_data(InspectData { data_dir: dir.join("data"), log_dir }).await.unwrap()
 }
@@ -227,3 +222,8 @@ async fn a_marker_needs_its_directory() {
     let request = WriteMarker { data_dir: dir.path().join("none"), marker: marker(1), replace: false };
     assert_eq!(host(dir.path()).write_marker(request).await.unwrap_err().kind(), Some(Kind::NotFound));
 }
+
+/// A snapshot's first bytes and its last: a seal (disk-format §3.2).
+const SNAPSHOT: &[u8] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff....\0\0\0\x01/";
+/// A log's header (disk-format §2.1).
+const LOG: &[u8] = b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";

@@ -10,9 +10,6 @@ use super::records::{EnsureDir, EnsuredDir, Owner};
 use super::{durable, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
-/// Made when the caller names no mode.
-const MODE_DEFAULT: u32 = 0o755;
-
 pub(crate) fn ensure(request: &EnsureDir) -> Result<EnsuredDir, Failure> {
     let path = &request.path;
     paths::absolute(path)?;
@@ -90,3 +87,6 @@ pub(crate) fn resolve(owner: &Owner) -> Result<(u32, u32), Failure> {
     };
     Ok((uid, gid))
 }
+
+/// Made when the caller names no mode.
+const MODE_DEFAULT: u32 = 0o755;

@@ -11,10 +11,6 @@ use super::paths;
 use super::records::{PathSpace, Space, Writable};
 use crate::operator::host::failure::{At, Failure, Kind};
 
-/// Writes of a transaction log are small; a few are enough to see a slow disk.
-const PROBE_WRITES: usize = 5;
-const PROBE_BYTES: usize = 4096;
-
 pub(crate) fn spaces(paths: &[PathBuf]) -> Vec<PathSpace> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").map(|text| mounts(&text)).unwrap_or_default();
     paths
@@ -145,3 +141,7 @@ fn unescape(text: &str) -> String {
     }
     String::from_utf8_lossy(&out).into_owned()
 }
+
+/// Writes of a transaction log are small; a few are enough to see a slow disk.
+const PROBE_WRITES: usize = 5;
+const PROBE_BYTES: usize = 4096;

@@ -1,5 +1,6 @@
-//! What survives a power-off: a file that is the old one or the new one, and a directory's entries.
-//! It does not ask whose file it replaces: that is `put`'s work.
+//! What survives a power-off: a file that is the old one or the new one (temporary file in the same
+//! directory, fsync, rename, fsync of the directory), and a directory's entries. It does not ask
+//! whose file it replaces: that is `put`'s work.
 
 use std::fs;
 use std::io::Write as _;

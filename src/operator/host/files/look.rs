@@ -13,11 +13,6 @@ use super::content;
 use super::records::{DirEntry, FileContent, FileHash, FileKind, Found, Listing, PathStat};
 use crate::operator::host::failure::{At, Failure, Kind};
 
-/// A listing is cut after so many names.
-const ENTRIES_MAX: usize = 20_000;
-/// Base64 makes 4 bytes of 3, and a frame holds 16 MiB.
-pub(crate) const READ_BYTES_MAX: u64 = 10 << 20;
-
 pub(crate) fn stat(paths: &[PathBuf]) -> Vec<PathStat> {
     let names = Accounts::read();
     paths
@@ -160,3 +155,8 @@ fn modified_ms(metadata: &fs::Metadata) -> i64 {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
+
+/// A listing is cut after so many names.
+const ENTRIES_MAX: usize = 20_000;
+/// Base64 makes 4 bytes of 3, and a frame holds 16 MiB.
+pub(crate) const READ_BYTES_MAX: u64 = 10 << 20;

@@ -2,12 +2,15 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`look`], [`content`] | stat, list, read, hash |
-//! | [`put`] | writing one file so that it is the old one or the new one |
-//! | [`dirs`] | directories, made durable |
-//! | [`remove`] | removal below named roots, and the rename that sets data aside |
-//! | [`disk`] | room, mount flags, and whether a directory is really writable |
+//! | `records`, `content` | what is asked and answered: all that an operator imports |
+//! | `look` | stat, list, read, hash |
+//! | `put` | writing one file, if it is ours to write |
+//! | `dirs` | making directories |
+//! | `remove` | removal below named roots, and the rename that sets data aside |
+//! | `disk` | room, mount flags, and whether a directory is really writable |
+//! | `durable` | what survives a power-off: a replaced file, a directory's entries |
+//! | `paths` | absolute, not climbing, with a parent |
+//! | `accounts` | users and groups of this host |
 
 pub(super) mod accounts;
 mod content;

@@ -1,6 +1,6 @@
-//! Writing one file so that it is either the old one or the new one, whenever the power goes:
-//! temporary file in the same directory, fsync, rename, fsync of the directory. The same content
-//! again is no change. A file that is not ours is left alone unless the caller says otherwise.
+//! Writing one file so that it is either the old one or the new one, whenever the power goes (see
+//! `durable`). The same content again is no change. A file that is not ours is left alone unless the
+//! caller says otherwise.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,12 +9,6 @@ use std::path::{Path, PathBuf};
 use super::records::{Expect, Owner, Put, PutFile};
 use super::{content, dirs, durable, look, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
-
-/// The words in the head of every text file that zkops writes (any case): whoever finds them may
-/// overwrite the file.
-pub(crate) const HEADER: &str = "managed by zkops";
-/// The head in which [`HEADER`] must stand.
-const HEAD_BYTES: usize = 1024;
 
 /// # Errors
 /// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256;
@@ -133,3 +127,9 @@ fn keep(path: &Path, old: &[u8], mode: u32) -> Result<PathBuf, Failure> {
     durable::replace(&backup, old, mode, None)?;
     Ok(backup)
 }
+
+/// The words in the head of every text file that zkops writes (any case): whoever finds them may
+/// overwrite the file.
+pub(crate) const HEADER: &str = "managed by zkops";
+/// The head in which [`HEADER`] must stand.
+const HEAD_BYTES: usize = 1024;

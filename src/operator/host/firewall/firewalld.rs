@@ -22,11 +22,6 @@ use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::files::{dirs, durable};
 use crate::operator::host::machine::command;
 
-const COMMAND: &str = "firewall-cmd";
-/// `firewall-cmd`'s exit status when the daemon does not run.
-const NOT_RUNNING: i32 = 252;
-const ZONE_FILES: &str = "/etc/firewalld/zones";
-
 /// The zones that matter to us, as they run and as they will be after a restart.
 pub(crate) struct State {
     /// The one that the node's traffic comes in by.
@@ -297,3 +292,8 @@ fn named<'a>(zones: &'a [Zone], name: &str) -> Option<&'a Zone> {
 fn listed(ports: &[u16]) -> String {
     ports.iter().map(|port| format!("{port}/tcp")).collect::<Vec<_>>().join(", ")
 }
+
+const COMMAND: &str = "firewall-cmd";
+/// `firewall-cmd`'s exit status when the daemon does not run.
+const NOT_RUNNING: i32 = 252;
+const ZONE_FILES: &str = "/etc/firewalld/zones";

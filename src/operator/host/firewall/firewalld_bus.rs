@@ -13,17 +13,6 @@ use super::firewalld_zone::Zone;
 use crate::operator::host::failure::Failure;
 use crate::operator::host::machine::command;
 
-const BUS: &str = "busctl";
-const NAME: &str = "org.fedoraproject.FirewallD1";
-const PATH: &str = "/org/fedoraproject/FirewallD1";
-const ZONES: &str = "org.fedoraproject.FirewallD1.zone";
-/// The permanent rules: an object for all, and one for each zone.
-const CONFIG_PATH: &str = "/org/fedoraproject/FirewallD1/config";
-const CONFIG_ALL: &str = "org.fedoraproject.FirewallD1.config";
-const CONFIG_ZONE: &str = "org.fedoraproject.FirewallD1.config.zone";
-/// An administrator's files go before the distribution's.
-const FILES: [&str; 2] = ["/etc/firewalld", "/usr/lib/firewalld"];
-
 /// What the bus says about the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Running {
@@ -206,3 +195,14 @@ async fn call(
     let head = ["--json=short", "--auto-start=no", "call", NAME, object, interface, method];
     command::run(BUS, &[&head, args].concat(), deadline).await
 }
+
+const BUS: &str = "busctl";
+const NAME: &str = "org.fedoraproject.FirewallD1";
+const PATH: &str = "/org/fedoraproject/FirewallD1";
+const ZONES: &str = "org.fedoraproject.FirewallD1.zone";
+/// The permanent rules: an object for all, and one for each zone.
+const CONFIG_PATH: &str = "/org/fedoraproject/FirewallD1/config";
+const CONFIG_ALL: &str = "org.fedoraproject.FirewallD1.config";
+const CONFIG_ZONE: &str = "org.fedoraproject.FirewallD1.config.zone";
+/// An administrator's files go before the distribution's.
+const FILES: [&str; 2] = ["/etc/firewalld", "/usr/lib/firewalld"];

@@ -13,26 +13,12 @@ use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::durable;
 use crate::operator::host::machine::command;
 
-/// Waits for another iptables that holds the lock.
-const WAIT: [&str; 2] = ["-w", "10"];
-
 /// IPv4 or IPv6: the program, and the files that are restored at boot (Debian's
 /// netfilter-persistent, Red Hat's iptables-services, Alpine).
 struct Family {
     command: &'static str,
     boot_files: [&'static str; 3],
 }
-
-const FAMILIES: [Family; 2] = [
-    Family {
-        command: "iptables",
-        boot_files: ["/etc/iptables/rules.v4", "/etc/sysconfig/iptables", "/etc/iptables/rules-save"],
-    },
-    Family {
-        command: "ip6tables",
-        boot_files: ["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables", "/etc/iptables/rules6-save"],
-    },
-];
 
 /// The filter tables, of which at least one filters.
 pub(crate) struct State {
@@ -345,3 +331,16 @@ fn option<'a>(rule: &'a [String], name: &str) -> Option<&'a str> {
     let at = rule.iter().position(|word| word == name)?;
     rule.get(at + 1).map(String::as_str)
 }
+
+/// Waits for another iptables that holds the lock.
+const WAIT: [&str; 2] = ["-w", "10"];
+const FAMILIES: [Family; 2] = [
+    Family {
+        command: "iptables",
+        boot_files: ["/etc/iptables/rules.v4", "/etc/sysconfig/iptables", "/etc/iptables/rules-save"],
+    },
+    Family {
+        command: "ip6tables",
+        boot_files: ["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables", "/etc/iptables/rules6-save"],
+    },
+];

@@ -34,9 +34,6 @@ pub(crate) enum Walk {
     FellThrough,
 }
 
-/// Chains may jump to each other; no sane ruleset goes deeper.
-pub(crate) const JUMPS_MAX: usize = 16;
-
 /// `22`, `2000-3000`, `2000:3000`, comma lists of these.
 pub(crate) fn covers(spec: &str, port: u16) -> bool {
     spec.split(',').map(str::trim).any(|part| {
@@ -47,3 +44,6 @@ pub(crate) fn covers(spec: &str, port: u16) -> bool {
         }
     })
 }
+
+/// Chains may jump to each other; no sane ruleset goes deeper.
+pub(crate) const JUMPS_MAX: usize = 16;

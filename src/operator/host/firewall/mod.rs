@@ -2,13 +2,14 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`verbs`] | the same few verbs for each kind of firewall |
-//! | [`matching`] | what becomes of a connection, and the port notations that firewalls share |
-//! | [`firewalld`], [`firewalld_bus`] | firewalld, through the system bus where it can be |
-//! | [`ufw`] | ufw |
-//! | [`nftables`], [`nft_rules`] | native nftables, and its rules as text |
-//! | [`iptables`] | iptables and ip6tables |
+//! | `records` | what is asked and answered: all that an operator imports |
+//! | `verbs` | open, close, explain: the same for each kind of firewall |
+//! | `scope` | what every kind needs: interface, deadline, root, our mark |
+//! | `matching` | how a rule matches a connection, and the port notations that firewalls share |
+//! | `firewalld`, `firewalld_zone`, `firewalld_bus` | firewalld: its verbs, a zone's settings, the system bus |
+//! | `ufw` | ufw |
+//! | `nftables`, `nft_rules` | native nftables, and its rules as text |
+//! | `iptables` | iptables and ip6tables |
 
 pub(super) mod firewalld;
 pub(super) mod firewalld_bus;

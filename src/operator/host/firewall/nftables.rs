@@ -17,15 +17,6 @@ use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{PutFile, durable, paths, put};
 use crate::operator::host::machine::{Init, command, facts};
 
-const COMMAND: &str = "nft";
-/// Included by the boot file; rewritten whenever our rules change.
-const OUR_FILE: &str = "/etc/nftables.d/zkops.nft";
-/// A pattern: nft does not mind when nothing matches it, as after `destroy`.
-const INCLUDE: &str = "include \"/etc/nftables.d/zkops*.nft\"";
-const INCLUDE_NOTE: &str = "# zkops: keeps the ports of a ZooKeeper ensemble open";
-/// Where distributions keep what is loaded at boot: Debian and Arch, Red Hat, Alpine.
-const BOOT_FILES: [&str; 3] = ["/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft"];
-
 /// A ruleset with at least one chain on the input hook that filters.
 pub(crate) struct State {
     ruleset: Ruleset,
@@ -281,3 +272,12 @@ pub(crate) fn includes_us(text: &str) -> bool {
         }
     })
 }
+
+const COMMAND: &str = "nft";
+/// Included by the boot file; rewritten whenever our rules change.
+const OUR_FILE: &str = "/etc/nftables.d/zkops.nft";
+/// A pattern: nft does not mind when nothing matches it, as after `destroy`.
+const INCLUDE: &str = "include \"/etc/nftables.d/zkops*.nft\"";
+const INCLUDE_NOTE: &str = "# zkops: keeps the ports of a ZooKeeper ensemble open";
+/// Where distributions keep what is loaded at boot: Debian and Arch, Red Hat, Alpine.
+const BOOT_FILES: [&str; 3] = ["/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft"];

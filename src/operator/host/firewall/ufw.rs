@@ -11,10 +11,6 @@ use super::scope::{self, Scope, TAG};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::command;
 
-const COMMAND: &str = "ufw";
-const RULE_FILES: [&str; 2] = ["/etc/ufw/user.rules", "/etc/ufw/user6.rules"];
-const ACTIONS: [&str; 4] = ["ALLOW", "DENY", "REJECT", "LIMIT"];
-
 /// `ufw status verbose` of an active firewall.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -194,3 +190,7 @@ pub(crate) async fn close(
 fn sync() -> Result<(), Failure> {
     RULE_FILES.iter().try_for_each(|path| scope::sync_file(Path::new(path)))
 }
+
+const COMMAND: &str = "ufw";
+const RULE_FILES: [&str; 2] = ["/etc/ufw/user.rules", "/etc/ufw/user6.rules"];
+const ACTIONS: [&str; 4] = ["ALLOW", "DENY", "REJECT", "LIMIT"];

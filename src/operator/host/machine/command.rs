@@ -11,11 +11,6 @@ use tokio::time::Instant;
 
 use crate::operator::host::failure::{Failure, Kind};
 
-/// Where system programs live; an ssh command's PATH often lacks the sbin folders.
-const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// A ruleset of thousands of lines fits; more than this is cut off.
-const OUTPUT_BYTES_MAX: u64 = 4 << 20;
-
 /// What a program that ended has said.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -123,3 +118,8 @@ fn search_path() -> OsString {
     path.push(SYSTEM_PATH);
     path
 }
+
+/// Where system programs live; an ssh command's PATH often lacks the sbin folders.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A ruleset of thousands of lines fits; more than this is cut off.
+const OUTPUT_BYTES_MAX: u64 = 4 << 20;

@@ -1,11 +1,14 @@
-//! The machine itself: what it is, its processes, and how a program of it is run.
+//! The machine itself: what it is, its processes and clocks, and how a program of it is run.
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`facts`] | what kind of machine this is |
-//! | [`process`] | the process table: who is a pid, and is it still the same one |
-//! | [`command`] | runs a program with a deadline, bounded output, `LC_ALL=C` |
+//! | `records` | what is answered about the machine: all that an operator imports |
+//! | `facts` | what kind of machine this is |
+//! | `process` | the process table: who is a pid, and is it still the same one |
+//! | `command` | runs a program with a deadline, bounded output, `LC_ALL=C` |
+//! | `clock` | wall clock, monotonic clock, uptime, the name of this boot |
+//! | `hosts_file` | /etc/hosts as text |
+//! | `blocking` | work that waits for a disk, on a thread of its own |
 
 pub(super) mod blocking;
 pub(super) mod clock;

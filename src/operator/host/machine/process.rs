@@ -12,12 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::clock;
 use super::records::Process;
 
-/// Clock ticks a second in /proc: a constant of the kernel's user interface (USER_HZ) on every
-/// architecture we run on.
-const TICKS_PER_SECOND: u64 = 100;
-/// Command lines of Java servers reach tens of kilobytes (class paths).
-const CMDLINE_BYTES_MAX: usize = 64 << 10;
-
 /// One process, never confused with a later one of the same pid: pids are recycled, start times
 /// within one boot are not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,3 +157,9 @@ fn page_bytes() -> u64 {
             .map_or(4096, |kib| kib * 1024)
     })
 }
+
+/// Clock ticks a second in /proc: a constant of the kernel's user interface (USER_HZ) on every
+/// architecture we run on.
+const TICKS_PER_SECOND: u64 = 100;
+/// Command lines of Java servers reach tens of kilobytes (class paths).
+const CMDLINE_BYTES_MAX: usize = 64 << 10;

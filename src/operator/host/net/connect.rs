@@ -14,11 +14,6 @@ use super::records::{Connect, Outcome, Reach, Target};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::clock::micros_since;
 
-/// Our listener answers at once; a server waits for us to speak. So long we wait to tell which.
-const TOKEN_PATIENCE: Duration = Duration::from_millis(1000);
-/// Descriptors are limited (1024 by default).
-const AT_ONCE: usize = 256;
-
 pub(crate) async fn connect(request: &Connect) -> Vec<Reach> {
     let room = Semaphore::new(AT_ONCE);
     let each = request.targets.iter().map(|target| async {
@@ -88,3 +83,8 @@ fn outcome(address: SocketAddr, error: &io::Error) -> Outcome {
         _ => Outcome::Failed { why: Failure::io("connect to", address, error) },
     }
 }
+
+/// Our listener answers at once; a server waits for us to speak. So long we wait to tell which.
+const TOKEN_PATIENCE: Duration = Duration::from_millis(1000);
+/// Descriptors are limited (1024 by default).
+const AT_ONCE: usize = 256;

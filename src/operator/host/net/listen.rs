@@ -17,14 +17,6 @@ use super::ports;
 use super::records::{Listen, Listening};
 use crate::operator::host::failure::Failure;
 
-/// However long a caller asks for, nothing listens longer: it is a probe, not a service.
-pub(crate) const SECONDS_MAX: u64 = 600;
-/// An ensemble's worth of probes at once for each port.
-const CONNECTIONS_MAX: usize = 128;
-/// A prober that has its token and does not hang up.
-const LINGER: Duration = Duration::from_secs(2);
-const TOKEN_BYTES_MAX: usize = 256;
-
 /// The listeners of one request; dropping it ends them.
 pub(crate) struct Listeners {
     pub(crate) token: String,
@@ -113,3 +105,11 @@ async fn answer(mut stream: TcpStream, token: &str) {
     // Whatever goes wrong here is the prober's finding, not ours.
     let _ = timeout(LINGER, say_and_wait).await;
 }
+
+/// However long a caller asks for, nothing listens longer: it is a probe, not a service.
+pub(crate) const SECONDS_MAX: u64 = 600;
+/// An ensemble's worth of probes at once for each port.
+const CONNECTIONS_MAX: usize = 128;
+/// A prober that has its token and does not hang up.
+const LINGER: Duration = Duration::from_secs(2);
+const TOKEN_BYTES_MAX: usize = 256;

@@ -2,12 +2,13 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`ports`] | who listens on a port |
-//! | [`listen`] | temporary listeners on the true ports |
-//! | [`connect`] | reachability, four-letter words |
-//! | [`names`] | names as this host resolves them |
-//! | [`addresses`] | its own addresses |
+//! | `records` | what is asked and answered: all that an operator imports |
+//! | `ports` | who listens on a port |
+//! | `listen` | temporary listeners on the true ports |
+//! | `connect` | reachability, as this host sees it |
+//! | `four_letter` | one four-letter word, sent from this host |
+//! | `names` | names as this host resolves them |
+//! | `addresses` | its own addresses |
 
 pub(super) mod addresses;
 pub(super) mod connect;

@@ -10,9 +10,6 @@ use crate::operator::host::files::accounts::Accounts;
 use crate::operator::host::machine::{Process, process};
 use crate::operator::host::service::servers;
 
-/// The kernel's number for a listening socket.
-const TCP_LISTEN: &str = "0A";
-
 /// A row of /proc/net/tcp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -110,3 +107,6 @@ fn owners(rows: &[Row]) -> BTreeMap<u64, i32> {
     }
     found
 }
+
+/// The kernel's number for a listening socket.
+const TCP_LISTEN: &str = "0A";

@@ -12,8 +12,6 @@ use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::machine::facts;
 
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 fn target(port: u16) -> Target {
     Target { host: "127.0.0.1".into(), port }
 }
@@ -270,3 +268,5 @@ fn the_hosts_file() {
     assert_eq!(facts::fqdn("node-9", hosts), None);
     assert_eq!(facts::fqdn("a.b.c", hosts).as_deref(), Some("a.b.c"));
 }
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -9,11 +9,6 @@ use super::records::JournalTail;
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{dirs, durable, look, paths};
 
-/// A line is an event, not a file.
-const LINE_BYTES_MAX: usize = 256 << 10;
-/// What a reader gets from the end at most.
-const READ_BYTES_MAX: u64 = 8 << 20;
-
 /// # Errors
 /// `Invalid` when the line is not one JSON value on one line.
 pub(crate) fn append(path: &Path, line: &str) -> Result<(), Failure> {
@@ -67,3 +62,8 @@ fn ends_a_line(file: &mut fs::File) -> std::io::Result<bool> {
     file.read_exact(&mut last)?;
     Ok(last == [b'\n'])
 }
+
+/// A line is an event, not a file.
+const LINE_BYTES_MAX: usize = 256 << 10;
+/// What a reader gets from the end at most.
+const READ_BYTES_MAX: u64 = 8 << 20;

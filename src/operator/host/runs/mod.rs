@@ -2,9 +2,9 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`lock`] | who changes this cluster now |
-//! | [`journal`] | the append-only record of what was done |
+//! | `records` | what is asked and answered: all that an operator imports |
+//! | `lock` | who changes this cluster now |
+//! | `journal` | the append-only record of what was done |
 
 pub(super) mod journal;
 pub(super) mod lock;

@@ -17,13 +17,6 @@ use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{dirs, durable, paths};
 use crate::operator::host::machine::process::Identity;
 
-/// How often a condition is looked at while waiting for it.
-const POLL: Duration = Duration::from_millis(20);
-/// From its start until the supervisor has written its pid file.
-const START_PATIENCE: Duration = Duration::from_secs(10);
-/// For the supervisor to end after its server has.
-const STOP_MARGIN: Duration = Duration::from_secs(3);
-
 pub(crate) fn install(spec_file: &Path, daemon: &DaemonSpec) -> Result<ServiceReport, Failure> {
     for path in [&daemon.exec, &daemon.pid_file, &daemon.log_file] {
         paths::absolute(path)?;
@@ -222,3 +215,10 @@ fn state(spec: Option<&DaemonSpec>) -> ServiceState {
     state.note = Some(notes.join("; "));
     state
 }
+
+/// How often a condition is looked at while waiting for it.
+const POLL: Duration = Duration::from_millis(20);
+/// From its start until the supervisor has written its pid file.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// For the supervisor to end after its server has.
+const STOP_MARGIN: Duration = Duration::from_secs(3);

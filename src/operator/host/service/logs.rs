@@ -8,11 +8,6 @@ use crate::operator::host::files::look;
 use crate::operator::host::machine::blocking::blocking;
 use crate::operator::host::machine::command;
 
-/// A screenful is 50; a support bundle asks for thousands.
-pub(crate) const LINES_MAX: usize = 10_000;
-/// From the end of a log file.
-const BYTES_MAX: u64 = 4 << 20;
-
 pub(crate) async fn tail(source: LogSource, lines: usize, deadline: Instant) -> Result<LogTail, Failure> {
     let lines = lines.min(LINES_MAX);
     match source {
@@ -45,3 +40,8 @@ fn last(text: &str, count: usize, cut: bool) -> LogTail {
         truncated: cut || skip > 0,
     }
 }
+
+/// A screenful is 50; a support bundle asks for thousands.
+pub(crate) const LINES_MAX: usize = 10_000;
+/// From the end of a log file.
+const BYTES_MAX: u64 = 4 << 20;

@@ -2,12 +2,13 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`records`] | what is asked and answered |
-//! | [`verbs`] | the same verbs for a systemd unit and for a daemon of ours |
-//! | [`systemd`] | a unit |
-//! | [`daemon`], [`supervise`] | a server without systemd, and the supervisor that keeps it |
-//! | [`logs`] | the last lines of a journal or a file |
-//! | [`servers`] | running ZooKeeper servers, ours or Java's |
+//! | `records` | what is asked and answered: all that an operator imports |
+//! | `verbs` | the same verbs for a systemd unit and for a daemon of ours |
+//! | `systemd` | a unit |
+//! | `daemon`, `supervise` | a server without systemd, and the supervisor that keeps it |
+//! | `description`, `pid_file` | what the two tell each other through files |
+//! | `logs` | the last lines of a journal or a file |
+//! | `servers` | running ZooKeeper servers, ours or Java's |
 
 pub(super) mod daemon;
 mod description;

@@ -7,10 +7,6 @@ use std::path::{Path, PathBuf};
 use super::records::{FindServer, RunningServer, ServerKind};
 use crate::operator::host::machine::{Process, process};
 
-/// Main classes of the Java server: the quorum member, and the older standalone entry.
-const JAVA_MAINS: [&str; 2] =
-    ["org.apache.zookeeper.server.quorum.QuorumPeerMain", "org.apache.zookeeper.server.ZooKeeperServerMain"];
-
 pub(crate) fn find(request: &FindServer) -> Vec<RunningServer> {
     let wanted = |path: &Option<PathBuf>| path.as_ref().map(|path| real(path));
     let (config, data_dir) = (wanted(&request.config), wanted(&request.data_dir));
@@ -68,3 +64,7 @@ fn running(pid: i32) -> Option<RunningServer> {
 fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
+
+/// Main classes of the Java server: the quorum member, and the older standalone entry.
+const JAVA_MAINS: [&str; 2] =
+    ["org.apache.zookeeper.server.quorum.QuorumPeerMain", "org.apache.zookeeper.server.ZooKeeperServerMain"];

@@ -23,13 +23,6 @@ use crate::operator::host::files::durable;
 use crate::operator::host::machine::clock;
 use crate::operator::host::machine::process::Identity;
 
-/// A server that ran this long was fine: the next crash starts with the short delay again.
-const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-/// How often the log's size is looked at.
-const LOG_LOOK: Duration = Duration::from_secs(5);
-/// How often an adopted server (not our child) is looked at.
-const ADOPTED_LOOK: Duration = Duration::from_millis(200);
-
 /// Runs until it is told to stop (TERM or INT), or the server ends for good.
 ///
 /// # Errors
@@ -269,3 +262,10 @@ async fn either(one: &mut Stream, other: &mut Stream) {
         _ = other.recv() => {}
     }
 }
+
+/// A server that ran this long was fine: the next crash starts with the short delay again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+/// How often the log's size is looked at.
+const LOG_LOOK: Duration = Duration::from_secs(5);
+/// How often an adopted server (not our child) is looked at.
+const ADOPTED_LOOK: Duration = Duration::from_millis(200);

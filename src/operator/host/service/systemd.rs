@@ -11,14 +11,6 @@ use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{PutFile, durable, put};
 use crate::operator::host::machine::{clock, command};
 
-const COMMAND: &str = "systemctl";
-/// Where an administrator's units belong (systemd.unit(5)).
-const UNIT_DIR: &str = "/etc/systemd/system";
-const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,MainPID,StateChangeTimestampMonotonic,\
-ExecMainCode,ExecMainStatus,Result,NRestarts,UnitFileState,NeedDaemonReload";
-/// `ExecMainCode` of a process that was killed, and of one that dumped core (wait(2), CLD_*).
-const KILLED: [&str; 2] = ["2", "3"];
-
 /// `systemctl show`, in our words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -219,3 +211,11 @@ fn unit(name: &str) -> String {
 fn unit_file(name: &str) -> PathBuf {
     Path::new(UNIT_DIR).join(unit(name))
 }
+
+const COMMAND: &str = "systemctl";
+/// Where an administrator's units belong (systemd.unit(5)).
+const UNIT_DIR: &str = "/etc/systemd/system";
+const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,MainPID,StateChangeTimestampMonotonic,\
+ExecMainCode,ExecMainStatus,Result,NRestarts,UnitFileState,NeedDaemonReload";
+/// `ExecMainCode` of a process that was killed, and of one that dumped core (wait(2), CLD_*).
+const KILLED: [&str; 2] = ["2", "3"];

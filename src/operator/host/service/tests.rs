@@ -20,9 +20,6 @@ use crate::operator::host::agent::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::machine::process::Identity;
 
-/// Found among the arguments when this test binary is started as a supervisor.
-const SPEC_NAME: &str = "server.daemon.json";
-
 /// The supervisor is a process of its own. In a test it is this very binary, told to run this one
 /// test with the description's path as a further argument; without one there is nothing to run.
 #[tokio::test]
@@ -42,9 +39,6 @@ struct Fixture {
     link: Link,
     spec: DaemonSpec,
 }
-
-/// The test below that is a supervisor, by the name that this test binary knows it by.
-const SUPERVISOR: &str = "operator::host::service::tests::acts_as_supervisor";
 
 impl Fixture {
     /// `script` is the server, as a shell sees it.
@@ -116,9 +110,6 @@ impl Drop for Fixture {
         }
     }
 }
-
-/// Stays until it is told to go, and says so.
-const STEADY: &str = "trap 'echo told to go; exit 0' TERM; echo up; while :; do sleep 0.05; done";
 
 #[tokio::test]
 async fn a_daemon_is_installed_started_and_stopped_once_each() {
@@ -407,3 +398,10 @@ fn servers_are_told_by_their_command_lines() {
     let dirs = servers::data_dirs("tickTime=2000\ndataDir=/a\n#dataDir=/b\n dataLogDir = /c \n");
     assert_eq!(dirs, [PathBuf::from("/a"), "/c".into()]);
 }
+
+/// Found among the arguments when this test binary is started as a supervisor.
+const SPEC_NAME: &str = "server.daemon.json";
+/// The test below that is a supervisor, by the name that this test binary knows it by.
+const SUPERVISOR: &str = "operator::host::service::tests::acts_as_supervisor";
+/// Stays until it is told to go, and says so.
+const STEADY: &str = "trap 'echo told to go; exit 0' TERM; echo up; while :; do sleep 0.05; done";
