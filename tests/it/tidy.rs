@@ -31,17 +31,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("jute", &[]),
     ("proto", &["jute"]),
     // Rooms for both sides: what stands in files, what zoo.cfg says.
-    ("config", &["formats"]),
+    ("config", &["ensemble", "formats"]),
+    ("ensemble", &["formats"]),
     ("formats", &["jute"]),
     // Faults that tests switch on; the shipped program has none.
     ("mutants", &[]),
     // Server core.
-    ("zab", &["jute", "mutants"]),
+    ("zab", &["ensemble", "jute", "mutants"]),
     ("tree", &["jute", "mutants", "proto"]),
     ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
     ("store", &["formats", "jute", "mutants", "proto", "tree", "zab"]),
-    ("process", &["config", "jute", "proto", "replica", "store", "tree", "zab"]),
+    ("process", &["config", "ensemble", "jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
     ("shell", &["client", "jute", "proto"]),
@@ -89,6 +90,7 @@ const OPERATOR_SIDE: &[&str] =
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
 const PURE: &[&str] = &[
     "config",
+    "ensemble",
     "formats",
     "ids",
     "inventory",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::environment;
+use crate::ensemble::Membership;
 use crate::server::replica::{ClientLine, ModeWord, Now, Replica};
 use crate::server::zab;
 use crate::wire::proto::OpCode;
@@ -74,7 +75,7 @@ pub(super) struct Context {
     /// The lines of `conf`, sizes excepted.
     pub(super) conf: Conf,
     /// Who belongs to the ensemble; `None` when standalone.
-    pub(super) membership: Option<zab::Membership>,
+    pub(super) membership: Option<Membership>,
     /// The wall clock at the origin of the monotonic one, for dates of expiry.
     pub(super) origin_wall_ms: i64,
 }
