@@ -48,14 +48,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shell", &["client", "jute", "proto"]),
     // Operator core.
     ("inventory", &[]),
-    ("render", &["inventory"]),
-    ("plan", &["inventory", "render"]),
+    ("render", &["ensemble", "formats", "inventory"]),
+    ("plan", &["ensemble", "formats", "inventory", "render"]),
     // Operator shell.
     ("transport", &[]),
-    ("host", &["proto"]),
+    ("host", &["formats", "proto"]),
     ("report", &[]),
     ("observe", &["client", "host", "inventory", "plan", "proto", "transport"]),
-    ("apply", &["client", "host", "observe", "plan", "proto", "report", "transport"]),
+    ("apply", &["client", "formats", "host", "observe", "plan", "proto", "report", "transport"]),
     // Top.
     (
         "cli",
@@ -135,7 +135,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
     // The host protocol's frames, the journal, `--json`.
-    ("serde_json", &["apply", "cli", "host", "observe", "report"]),
+    ("serde_json", &["apply", "cli", "formats", "host", "observe", "report"]),
     ("serde_yaml", &["inventory"]),
     ("sha1", &["proto", "transport"]),
     // Fingerprints of plans and files; no secret depends on it outside `transport`.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+use crate::formats::marker::Marker;
 use crate::operator::host::dirs::EnsureDir;
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
-use crate::operator::host::marker::{Marker, WriteMarker};
+use crate::operator::host::marker::WriteMarker;
 use crate::operator::host::put::{Expect, PutFile};
 use crate::operator::host::remove::{Remove, Rename};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};

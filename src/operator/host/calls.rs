@@ -15,7 +15,7 @@ use super::link::{CallError, Link};
 use super::listen::{Listen, Listening};
 use super::lock::{Held, TakeLock, Taken};
 use super::logs::{LogSource, LogTail};
-use super::marker::{Marker, WriteMarker};
+use super::marker::WriteMarker;
 use super::names::{Expected, NamesReport};
 use super::ports::PortUse;
 use super::protocol::{Request, Response};
@@ -23,6 +23,7 @@ use super::put::{Put, PutFile};
 use super::remove::{Remove, Removed, Rename};
 use super::servers::{FindServer, RunningServer};
 use super::service::{InstallService, ServiceCall, ServiceReport};
+use crate::formats::marker::Marker;
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $out:ty = $request:expr => $response:ident;)*) => {

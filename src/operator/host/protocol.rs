@@ -18,13 +18,14 @@ use super::journal::{AppendJournal, JournalTail};
 use super::listen::{Listen, Listening};
 use super::lock::{Held, TakeLock, Taken};
 use super::logs::{LogSource, LogTail};
-use super::marker::{Marker, WriteMarker};
+use super::marker::WriteMarker;
 use super::names::{Expected, NamesReport};
 use super::ports::PortUse;
 use super::put::{Put, PutFile};
 use super::remove::{Remove, Removed, Rename};
 use super::servers::{FindServer, RunningServer};
 use super::service::{InstallService, ServiceCall, ServiceReport};
+use crate::formats::marker::Marker;
 
 /// Raised with every change of what travels.
 pub const PROTOCOL: u32 = 1;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::host;
-use crate::operator::host::data_dir::{InspectData, Inspection, zxid_of};
+use crate::formats::marker::Marker;
+use crate::operator::host::data_dir::{InspectData, Inspection};
 use crate::operator::host::failure::Kind;
-use crate::operator::host::marker::{Marker, WriteMarker};
+use crate::operator::host::marker::WriteMarker;
 
 /// A snapshot's first bytes and its last: a seal (disk-format §3.2).
 const SNAPSHOT: &[u8] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff....\0\0\0\x01/";
@@ -160,16 +161,6 @@ async fn strangers_are_listed() {
     // ZooKeeper takes `log.200000001.tmp` for a log (TRAP D1): it is listed as one.
     assert_eq!(seen.foreign, [data.join("precious.db"), data.join("version-2/notes.txt")]);
     assert_eq!(seen.logs.len(), 3);
-}
-
-#[test]
-fn names_are_parsed_as_zookeeper_does() {
-    assert_eq!(zxid_of("log.1a", "log"), Some(0x1a));
-    assert_eq!(zxid_of("log.5.bak", "log"), Some(5), "TRAP D1");
-    assert_eq!(zxid_of("snapshot.ffffffffffffffff", "snapshot"), Some(-1));
-    for odd in ["log", "log.", "log.-1", "log.+1", "log.xyz", "logs.1", "log.11112222333344445"] {
-        assert_eq!(zxid_of(odd, "log"), None, "{odd}");
-    }
 }
 
 fn marker(member: i64) -> Marker {
