@@ -7,8 +7,9 @@ use std::path::Path;
 use super::keys::Keys;
 use super::members;
 use super::settings::{Containers, Election, Pipeline, Quorum, Role, Storage};
-use crate::ensemble::{Listen, MemberRole, Membership};
+use crate::ensemble::{Listen, MemberRole, Membership, grammar};
 use crate::formats::compression::Compression;
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, Owner, UUID_KEY};
 
 pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {
     let mut bound = |key, ticks: u64| match keys.number(key, -1, -1, i32::MAX as i64) {
@@ -118,7 +119,6 @@ pub(super) fn storage(keys: &mut Keys) -> Storage {
         keys.warn(&format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"));
     }
     Storage {
-        ensemble: keys.text("zkops.cluster"),
         snap_count: keys.number("snapCount", 100_000, i32::MIN as i64, i32::MAX as i64).max(2) as u32,
         snap_log_bytes: kib(keys, "snapSizeLimitInKb", 4_194_304),
         snapshot_compression: compression(keys),
@@ -198,6 +198,17 @@ pub(super) fn refuse_what_is_not_built(keys: &mut Keys) {
             keys.problem(key, format!("{key} is set"), OFF);
         }
     }
+}
+
+/// Whose data this server is started for; `deploy` writes it.
+pub(super) fn owner(keys: &mut Keys) -> Owner {
+    let member = keys.text(MEMBER_KEY);
+    let id = member.as_deref().and_then(grammar::parse_id);
+    if let Some(text) = member.filter(|_| id.is_none()) {
+        let what = format!("{MEMBER_KEY} is {text:?}, not a server's number");
+        keys.problem(MEMBER_KEY, what, "write the N of this server's server.N line, or remove this line");
+    }
+    Owner { cluster: keys.text(CLUSTER_KEY), member: id.map(|id| id.0), uuid: keys.text(UUID_KEY) }
 }
 
 pub(super) fn containers(keys: &mut Keys) -> Containers {

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use crate::ensemble::{Listen, MemberRole, Membership};
 use crate::formats::compression::Compression;
+use crate::formats::marker::Owner;
 
 /// A server's settings. Units are in the names; sizes are bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerConfig {
+    /// Whose data must be in `data_dir`.
+    pub owner: Owner,
     /// Snapshots, epoch files and `myid`.
     pub data_dir: PathBuf,
     /// Txn logs; `data_dir` unless set.
@@ -64,8 +67,6 @@ pub struct Quorum {
 /// How data is kept (disk-format).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storage {
-    /// `zkops.cluster`: the ensemble whose data this must be, when the dataDir says whose it is.
-    pub ensemble: Option<String>,
     /// A snapshot after this many txns, less a random part of up to half.
     pub snap_count: u32,
     /// The same by bytes of log; `None` = off.

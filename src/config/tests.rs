@@ -145,7 +145,7 @@ fn keys_are_taken_short_long_and_from_the_command_line() {
     let text = "dataDir=/d\nsnapCount=7\nzookeeper.preAllocSize=64\nforceSync=no\nskipACL=yes\nleaderServes=no\n\
                 jute.maxbuffer=4194304\nautopurge.purgeInterval=2\nautopurge.snapRetainCount=10\n\
                 4lw.commands.whitelist= ruok , mntr,*\nmaxClientCnxns=0\nsnapSizeLimitInKb=-1\n\
-                snapshot.compression.method=gz\nsnapshot.trust.empty=TRUE\ndb.autocreate=no\nzkops.cluster=orders";
+                snapshot.compression.method=gz\nsnapshot.trust.empty=TRUE\ndb.autocreate=no\nzkops.cluster=orders\nzkops.member=2\nzkops.uuid=7b0c";
     let (config, said) = parse(text);
     assert!(said.is_empty(), "{said:?}");
     let storage = &config.storage;
@@ -153,7 +153,8 @@ fn keys_are_taken_short_long_and_from_the_command_line() {
     assert!(!storage.force_sync && config.pipeline.skip_acl && storage.trust_empty && !storage.db_autocreate);
     assert_eq!((storage.purge_interval_ms, storage.purge_retain), (Some(7_200_000), 10));
     assert_eq!(storage.snapshot_compression, Compression::Gzip);
-    assert_eq!(storage.ensemble.as_deref(), Some("orders"));
+    assert_eq!(config.owner.to_string(), "member 2 of cluster orders (7b0c)");
+    assert!(problems("dataDir=/d\nzkops.member=two").contains("zoo.cfg:2: zkops.member is \"two\""));
     assert_eq!(config.pipeline.frame_bytes_max, 4 << 20);
     assert_eq!(config.four_letter_words, ["ruok", "mntr", "*"]);
     assert_eq!(config.max_client_cnxns, None);

@@ -71,7 +71,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     let read = |path: &Path| std::fs::read(path);
     let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
     warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
-    let myid = store::read_myid(&RealDisk, &config.data_dir)?;
+    let myid = store::identify(&RealDisk, &config.data_dir, &config.owner)?;
     let identity = config.identity(myid)?;
     if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
         tracing::warn!("{warning}");

@@ -161,6 +161,5 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
         tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
         seed: 0, // `open` is told
         tree: tree_settings(config),
-        ensemble: storage.ensemble.clone(),
     }
 }
