@@ -14,6 +14,7 @@ mod editing;
 mod ensemble;
 mod faults;
 mod healing;
+mod identity;
 mod jump;
 mod lab;
 mod local;
