@@ -26,6 +26,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod ensemble;
 pub mod formats;
 pub mod operator;
 pub mod report;

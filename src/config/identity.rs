@@ -1,8 +1,8 @@
 //! Which member a server is, once its zoo.cfg and its `myid` are known.
 
-use super::members::MemberRole;
 use super::problem::{Invalid, Problem, Warning};
-use super::settings::{Listen, Role, ServerConfig};
+use super::settings::{Role, ServerConfig};
+use crate::ensemble::{Listen, MemberRole};
 use crate::wire::ids::ServerId;
 
 /// What the server is called and where clients reach it, once `myid` is known.
@@ -24,14 +24,15 @@ impl ServerConfig {
             let me = myid.unwrap_or(ServerId(1));
             return Ok(Identity { me, role: MemberRole::Participant, client: self.client.clone() });
         };
-        let listed = quorum.members.listed_ids();
+        let listed: Vec<_> = quorum.membership.members().map(|member| member.id.to_string()).collect();
+        let listed = listed.join(", ");
         let Some(me) = myid else {
             return fail(
                 "myid file is missing".to_owned(),
                 format!("write this server's number ({listed}) into it: echo N > {at}"),
             );
         };
-        let Some(member) = quorum.members.get(me) else {
+        let Some(member) = quorum.membership.get(me) else {
             return fail(
                 format!("this server's number is {me}, but the server lines name only {listed}"),
                 format!("correct myid, or add a server.{me} line to zoo.cfg on every server"),

@@ -1,107 +1,46 @@
-//! The `server.N` lines (operations §10.3), from zoo.cfg or from its dynamic file: checked here,
-//! with line numbers, so that what goes on to `zab` cannot be wrong.
+//! The server lines of zoo.cfg, or of its dynamic file: where they stand, and what must hold between them. The
+//! grammar of one line is `ensemble`'s.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::Path;
 
 use super::keys::Keys;
-use super::settings::Listen;
+use crate::ensemble::{Member, grammar};
 use crate::formats::properties::{self, Property};
-use crate::wire::ids::ServerId;
 
-/// The members of an ensemble.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Members {
-    by_id: BTreeMap<i64, Member>,
-    /// The version of the configuration: 0 for a static one, else the dynamic file's suffix.
-    pub version: i64,
+/// What the lines say.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// Each with the value of its line as written, by id.
+    pub(super) members: Vec<(Member, String)>,
+    /// 0 for a static list, else the dynamic file's suffix.
+    pub(super) version: i64,
 }
 
-/// One `server.N` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    pub id: ServerId,
-    pub role: MemberRole,
-    /// Host, quorum port, election port; more than one only with several addresses.
-    pub addresses: Vec<(String, u16, u16)>,
-    /// Where clients connect, when the line says so.
-    pub client: Option<Listen>,
-    /// The value as written.
-    pub text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberRole {
-    /// Votes.
-    Participant,
-    /// Follows without a vote.
-    Observer,
-}
-
-impl Members {
-    pub fn get(&self, id: ServerId) -> Option<&Member> {
-        self.by_id.get(&id.0)
+impl Listed {
+    pub(super) fn voters(&self) -> usize {
+        self.members.iter().filter(|(member, _)| member.votes()).count()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.by_id.values()
-    }
-
-    pub fn voters(&self) -> impl Iterator<Item = &Member> {
-        self.iter().filter(|member| member.role == MemberRole::Participant)
-    }
-
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    /// The lines as written plus the version line: what `zab::Membership` parses.
-    pub fn text(&self) -> String {
+    /// The lines as written plus the version line: what `conf` shows.
+    pub(super) fn text(&self) -> String {
         let lines: String =
-            self.iter().map(|member| format!("server.{}={}\n", member.id, member.text)).collect();
+            self.members.iter().map(|(member, text)| format!("server.{}={text}\n", member.id)).collect();
         format!("{lines}version={:x}", self.version)
-    }
-
-    /// `1, 2, 3`, for messages.
-    pub(super) fn listed_ids(&self) -> String {
-        self.iter().map(|member| member.id.to_string()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl MemberRole {
-    pub(super) fn parse(text: &str) -> Option<MemberRole> {
-        match text.to_ascii_lowercase().as_str() {
-            "participant" => Some(MemberRole::Participant),
-            "observer" => Some(MemberRole::Observer),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for MemberRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MemberRole::Participant => "participant",
-            MemberRole::Observer => "observer",
-        })
     }
 }
 
 /// Reads the membership from the lines of zoo.cfg, or from its `dynamicConfigFile`.
-pub(super) fn read(keys: &mut Keys, zoo_cfg: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Members {
+pub(super) fn read(keys: &mut Keys, zoo_cfg: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Listed {
     let lines = std::mem::take(&mut keys.membership);
-    let located = lines.iter().map(|line| (keys.line(line.line), line.clone())).collect();
-    // Kept: a problem with the list as a whole points at its first line.
-    keys.membership = lines;
+    let file = zoo_cfg.display().to_string();
     let Some(dynamic) = keys.path("dynamicConfigFile") else {
-        return collect(keys, located);
+        let listed = collect(keys, &file, &lines);
+        // Kept: a problem with the list as a whole points at its first line.
+        keys.membership = lines;
+        return listed;
     };
+    keys.membership = lines;
     if !keys.membership.is_empty() {
         let what = "server lines stand here and in the file that dynamicConfigFile names".to_owned();
         keys.problem(
@@ -124,24 +63,20 @@ pub(super) fn read(keys: &mut Keys, zoo_cfg: &Path, read: &dyn Fn(&Path) -> io::
                 what,
                 "restore that file, or put the server lines here instead",
             );
-            return Members::default();
+            return Listed::default();
         }
     };
-    let located =
-        properties.into_iter().map(|line| (format!("{}:{}", path.display(), line.line), line)).collect();
     let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
     let version = i64::from_str_radix(suffix, 16).unwrap_or(0).max(0);
-    Members { version, ..collect(keys, located) }
+    Listed { version, ..collect(keys, &path.display().to_string(), &properties) }
 }
 
-fn collect(keys: &mut Keys, lines: Vec<(String, Property)>) -> Members {
-    let mut members = Members::default();
-    for (at, line) in lines {
+fn collect(keys: &mut Keys, file: &str, lines: &[Property]) -> Listed {
+    let mut listed = Listed::default();
+    for line in lines {
+        let at = format!("{file}:{}", line.line);
         match line.key.split_once('.') {
-            Some(("server", id)) => match parse_line(id, &line.value) {
-                Ok(member) => add(keys, &mut members, at, member),
-                Err((what, advice)) => keys.problem_at(at, what, &advice),
-            },
+            Some(("server", id)) => member(keys, &mut listed, at, id, line),
             Some(("group" | "weight", _)) => keys.problem_at(
                 at,
                 format!("{} asks for hierarchical quorums", line.key),
@@ -159,11 +94,31 @@ fn collect(keys: &mut Keys, lines: Vec<(String, Property)>) -> Members {
             ),
         }
     }
-    members
+    listed.members.sort_by_key(|(member, _)| member.id);
+    listed
 }
 
-fn add(keys: &mut Keys, members: &mut Members, at: String, member: Member) {
-    let same = members.iter().find(|other| {
+fn member(keys: &mut Keys, listed: &mut Listed, at: String, id: &str, line: &Property) {
+    let Some(id) = grammar::parse_id(id) else {
+        let advice = "write server.N=… with a number from 0 on";
+        return keys.problem_at(at, format!("{id:?} is not a server's number"), advice);
+    };
+    match Member::parse(id, &line.value) {
+        Ok(member) if member.secure_client.is_some() => keys.problem_at(
+            at,
+            format!("server.{id} has a secure client port"),
+            "this server speaks no TLS yet; remove the third part of the line",
+        ),
+        Ok(member) => add(keys, listed, at, member, line.value.clone()),
+        Err(fault) => {
+            let at = format!("{at}:{}", line.column + fault.column - 1);
+            keys.problem_at(at, format!("server.{id}: {fault}"), fault.advice());
+        }
+    }
+}
+
+fn add(keys: &mut Keys, listed: &mut Listed, at: String, member: Member, text: String) {
+    let same = listed.members.iter().map(|(other, _)| other).find(|other| {
         other.id == member.id || other.addresses.iter().any(|address| member.addresses.contains(address))
     });
     match same {
@@ -175,82 +130,6 @@ fn add(keys: &mut Keys, members: &mut Members, at: String, member: Member) {
             let what = format!("server.{} has the address of server.{}", member.id, other.id);
             keys.problem_at(at, what, "give every server its own address or its own ports");
         }
-        None => drop(members.by_id.insert(member.id.0, member)),
+        None => listed.members.push((member, text)),
     }
-}
-
-type Fault = (String, String);
-
-const FORM: &str = "write server.N=host:quorumPort:electionPort[:participant|:observer][;[host:]clientPort]";
-
-fn parse_line(id: &str, text: &str) -> Result<Member, Fault> {
-    let fault = |what: String| (what, FORM.to_owned());
-    let id = id
-        .parse::<i64>()
-        .ok()
-        .filter(|id| *id >= 0)
-        .ok_or_else(|| fault(format!("{id:?} is not a server's number")))?;
-    let mut parts = text.split(';').map(str::trim);
-    let addresses = parts.next().unwrap_or_default();
-    let client = parts.next().filter(|client| !client.is_empty());
-    if parts.next().is_some_and(|secure| !secure.is_empty()) {
-        let advice = "this server speaks no TLS yet; remove the third part of the line".to_owned();
-        return Err((format!("server.{id} has a secure client port"), advice));
-    }
-    let mut roles = Vec::new();
-    let mut parsed = Vec::new();
-    for address in addresses.split('|') {
-        let (address, role) = parse_address(id, address.trim())?;
-        roles.push(role);
-        parsed.push(address);
-    }
-    if roles.iter().any(|role| *role != roles[0]) {
-        return Err(fault(format!("the addresses of server.{id} have different roles")));
-    }
-    let client = client.map(|client| parse_client(id, client)).transpose()?;
-    Ok(Member { id: ServerId(id), role: roles[0], addresses: parsed, client, text: text.to_owned() })
-}
-
-fn parse_address(id: i64, text: &str) -> Result<((String, u16, u16), MemberRole), Fault> {
-    let fault = |what: String| (what, FORM.to_owned());
-    let (host, rest) = split_host(text)
-        .ok_or_else(|| fault(format!("server.{id}: {text:?} is not host:quorumPort:electionPort")))?;
-    let parts: Vec<&str> = rest.split(':').collect();
-    let (quorum, election, role) = match parts[..] {
-        [quorum, election] => (quorum, election, Some(MemberRole::Participant)),
-        [quorum, election, role] => (quorum, election, MemberRole::parse(role)),
-        _ => return Err(fault(format!("server.{id}: {text:?} does not have three or four parts"))),
-    };
-    let role = role.ok_or_else(|| fault(format!("server.{id}: the role in {text:?} is unknown")))?;
-    let port = |text: &str| {
-        let port = text.parse::<u16>().ok().filter(|&port| port > 0);
-        port.ok_or_else(|| fault(format!("server.{id}: {text:?} is not a port")))
-    };
-    let (quorum, election) = (port(quorum)?, port(election)?);
-    if quorum == election {
-        let advice = "give it two ports, like 2888:3888".to_owned();
-        return Err((format!("server.{id} has port {quorum} for both the quorum and elections"), advice));
-    }
-    Ok(((host.to_owned(), quorum, election), role))
-}
-
-fn parse_client(id: i64, text: &str) -> Result<Listen, Fault> {
-    let (host, port) = match split_host(text) {
-        Some((host, port)) => (Some(host.to_owned()), port),
-        None => (None, text),
-    };
-    match port.parse::<u16>() {
-        Ok(port) => Ok(Listen { host, port }),
-        Err(_) => Err((format!("server.{id}: {text:?} is not [host:]clientPort"), FORM.to_owned())),
-    }
-}
-
-/// `host:rest` or `[v6]:rest`; brackets are taken off.
-fn split_host(text: &str) -> Option<(&str, &str)> {
-    let (host, rest) = match text.strip_prefix('[') {
-        Some(v6) => v6.split_once("]:")?,
-        None => text.split_once(':')?,
-    };
-    let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == ',');
-    plain.then_some((host, rest))
 }

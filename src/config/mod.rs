@@ -26,9 +26,8 @@ mod read;
 mod sections;
 
 pub use identity::Identity;
-pub use members::{Member, MemberRole, Members};
 pub use problem::{Invalid, Problem, Warning};
-pub use settings::{Containers, Election, Listen, Pipeline, Quorum, Role, ServerConfig, Storage};
+pub use settings::{Containers, Election, Pipeline, Quorum, Role, ServerConfig, Storage};
 
 #[cfg(test)]
 mod tests;

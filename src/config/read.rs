@@ -32,6 +32,7 @@ impl ServerConfig {
         let tick_ms = keys.number("tickTime", 3000, 1, i32::MAX as i64) as u64;
         let (min_session_timeout_ms, max_session_timeout_ms) = sections::session_timeouts(keys, tick_ms);
         let config = ServerConfig {
+            owner: sections::owner(keys),
             data_log_dir: keys.path("dataLogDir").unwrap_or_else(|| data_dir.clone()),
             data_dir,
             client: sections::listen(keys, "clientPort", "clientPortAddress"),

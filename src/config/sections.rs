@@ -5,9 +5,11 @@ use std::io;
 use std::path::Path;
 
 use super::keys::Keys;
-use super::members::{self, MemberRole};
-use super::settings::{Containers, Election, Listen, Pipeline, Quorum, Role, Storage};
+use super::members;
+use super::settings::{Containers, Election, Pipeline, Quorum, Role, Storage};
+use crate::ensemble::{Listen, MemberRole, Membership, grammar};
 use crate::formats::compression::Compression;
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, Owner, UUID_KEY};
 
 pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {
     let mut bound = |key, ticks: u64| match keys.number(key, -1, -1, i32::MAX as i64) {
@@ -34,40 +36,24 @@ pub(super) fn listen(keys: &mut Keys, port_key: &'static str, address_key: &'sta
 
 pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Role {
     let standalone_enabled = keys.bool("standaloneEnabled", true);
-    let members = members::read(keys, file, read);
-    let quorum = Quorum {
-        init_limit_ticks: keys.number("initLimit", 0, 0, i32::MAX as i64) as u32,
-        sync_limit_ticks: keys.number("syncLimit", 0, 0, i32::MAX as i64) as u32,
-        connect_limit_ticks: keys.number("connectToLearnerMasterLimit", 0, 0, i32::MAX as i64) as u32,
-        listen_on_all_ips: keys.bool("quorumListenOnAllIPs", false),
-        reconfig_enabled: keys.bool("reconfigEnabled", false),
-        leader_serves: keys.switch("leaderServes", true),
-        peer_type: peer_type(keys),
-        members,
-    };
+    let listed = members::read(keys, file, read);
+    let [init_limit_ticks, sync_limit_ticks, connect_limit_ticks] =
+        ["initLimit", "syncLimit", "connectToLearnerMasterLimit"]
+            .map(|key| keys.number(key, 0, 0, i32::MAX as i64) as u32);
+    let listen_on_all_ips = keys.bool("quorumListenOnAllIPs", false);
+    let reconfig_enabled = keys.bool("reconfigEnabled", false);
+    let leader_serves = keys.switch("leaderServes", true);
+    let peer_type = peer_type(keys);
     if keys.number("electionAlg", 3, i32::MIN as i64, i32::MAX as i64) != 3 {
         let what = "election algorithms other than 3 are gone since 3.6".to_owned();
         keys.problem("electionAlg", what, "remove this line");
     }
-    let voters = quorum.members.voters().count();
-    let observers = quorum.members.len() - voters;
+    let voters = listed.voters();
     if voters <= 1 && standalone_enabled {
-        match (voters, observers) {
-            (0, 0) => {}
-            (1, 0) => keys.warn("one server line alone: running standalone, the line is ignored"),
-            _ => keys.problem(
-                "server.",
-                format!("{voters} participants with {observers} observers cannot form an ensemble"),
-                "list at least two participants, or set standaloneEnabled=false for one",
-            ),
-        }
+        alone(keys, voters, listed.members.len() - voters);
         return Role::Standalone;
     }
-    if voters == 0 {
-        let what = "standaloneEnabled=false needs at least one participant".to_owned();
-        keys.problem("server.", what, "add the server.N lines of the ensemble");
-    }
-    for (key, ticks) in [("initLimit", quorum.init_limit_ticks), ("syncLimit", quorum.sync_limit_ticks)] {
+    for (key, ticks) in [("initLimit", init_limit_ticks), ("syncLimit", sync_limit_ticks)] {
         if ticks == 0 {
             let example = if key == "initLimit" { 10 } else { 5 };
             keys.missing(key, &format!("an ensemble needs it: add {key}={example}"));
@@ -79,11 +65,37 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
             voters - 1
         ));
     }
-    let connect_limit_ticks = match quorum.connect_limit_ticks {
-        0 => quorum.init_limit_ticks,
-        ticks => ticks,
+    let lines = listed.text();
+    let members = listed.members.into_iter().map(|(member, _)| member);
+    let Ok(membership) = Membership::new(listed.version, members) else {
+        let what = "standaloneEnabled=false needs at least one participant".to_owned();
+        keys.problem("server.", what, "add the server.N lines of the ensemble");
+        return Role::Standalone;
     };
-    Role::Quorum(Quorum { connect_limit_ticks, ..quorum })
+    Role::Quorum(Quorum {
+        membership,
+        lines,
+        init_limit_ticks,
+        sync_limit_ticks,
+        connect_limit_ticks: if connect_limit_ticks == 0 { init_limit_ticks } else { connect_limit_ticks },
+        listen_on_all_ips,
+        reconfig_enabled,
+        leader_serves,
+        peer_type,
+    })
+}
+
+/// One server by itself, whatever lines there are.
+fn alone(keys: &mut Keys, voters: usize, observers: usize) {
+    match (voters, observers) {
+        (0, 0) => {}
+        (1, 0) => keys.warn("one server line alone: running standalone, the line is ignored"),
+        _ => keys.problem(
+            "server.",
+            format!("{voters} participants with {observers} observers cannot form an ensemble"),
+            "list at least two participants, or set standaloneEnabled=false for one",
+        ),
+    }
 }
 
 fn peer_type(keys: &mut Keys) -> Option<MemberRole> {
@@ -107,7 +119,6 @@ pub(super) fn storage(keys: &mut Keys) -> Storage {
         keys.warn(&format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"));
     }
     Storage {
-        ensemble: keys.text("zkops.cluster"),
         snap_count: keys.number("snapCount", 100_000, i32::MIN as i64, i32::MAX as i64).max(2) as u32,
         snap_log_bytes: kib(keys, "snapSizeLimitInKb", 4_194_304),
         snapshot_compression: compression(keys),
@@ -187,6 +198,17 @@ pub(super) fn refuse_what_is_not_built(keys: &mut Keys) {
             keys.problem(key, format!("{key} is set"), OFF);
         }
     }
+}
+
+/// Whose data this server is started for; `deploy` writes it.
+pub(super) fn owner(keys: &mut Keys) -> Owner {
+    let member = keys.text(MEMBER_KEY);
+    let id = member.as_deref().and_then(grammar::parse_id);
+    if let Some(text) = member.filter(|_| id.is_none()) {
+        let what = format!("{MEMBER_KEY} is {text:?}, not a server's number");
+        keys.problem(MEMBER_KEY, what, "write the N of this server's server.N line, or remove this line");
+    }
+    Owner { cluster: keys.text(CLUSTER_KEY), member: id.map(|id| id.0), uuid: keys.text(UUID_KEY) }
 }
 
 pub(super) fn containers(keys: &mut Keys) -> Containers {

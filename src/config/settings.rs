@@ -1,14 +1,16 @@
 //! What a zoo.cfg comes to: every setting with its unit, none of them read from anywhere here.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use super::members::{MemberRole, Members};
+use crate::ensemble::{Listen, MemberRole, Membership};
 use crate::formats::compression::Compression;
+use crate::formats::marker::Owner;
 
 /// A server's settings. Units are in the names; sizes are bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerConfig {
+    /// Whose data must be in `data_dir`.
+    pub owner: Owner,
     /// Snapshots, epoch files and `myid`.
     pub data_dir: PathBuf,
     /// Txn logs; `data_dir` unless set.
@@ -46,7 +48,9 @@ pub enum Role {
 /// What only a server of an ensemble needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quorum {
-    pub members: Members,
+    pub membership: Membership,
+    /// The server lines as written, with their version: what `conf` shows.
+    pub lines: String,
     pub init_limit_ticks: u32,
     pub sync_limit_ticks: u32,
     /// Ticks a learner may take to connect; `init_limit_ticks` unless set.
@@ -60,18 +64,9 @@ pub struct Quorum {
     pub(super) peer_type: Option<MemberRole>,
 }
 
-/// An address to listen on; `host` `None` = all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    pub host: Option<String>,
-    pub port: u16,
-}
-
 /// How data is kept (disk-format).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storage {
-    /// `zkops.cluster`: the ensemble whose data this must be, when the dataDir says whose it is.
-    pub ensemble: Option<String>,
     /// A snapshot after this many txns, less a random part of up to half.
     pub snap_count: u32,
     /// The same by bytes of log; `None` = off.
@@ -136,20 +131,4 @@ pub struct Containers {
     pub removals_per_minute_max: u32,
     /// Remove containers that never had a child after this long; 0 = never.
     pub never_used_ms_max: u64,
-}
-
-impl Listen {
-    /// True when listening on `self` includes `other`'s address.
-    pub(super) fn covers(&self, other: &Listen) -> bool {
-        match self.host.as_deref() {
-            None | Some("0.0.0.0" | "::" | "[::]") => true,
-            host => host == other.host.as_deref(),
-        }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host.as_deref().unwrap_or("0.0.0.0"), self.port)
-    }
 }

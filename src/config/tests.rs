@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
+use crate::ensemble::{Address, Listen, MemberRole};
 use crate::formats::compression::Compression;
 use crate::wire::ids::ServerId;
 
@@ -90,7 +91,7 @@ fn the_walkthroughs_file_works_unchanged() {
     let quorum = quorum(&config);
     assert_eq!((quorum.init_limit_ticks, quorum.sync_limit_ticks, quorum.connect_limit_ticks), (10, 5, 10));
     assert_eq!(
-        quorum.members.text(),
+        quorum.lines,
         "server.1=192.168.17.130:2888:3888\nserver.2=192.168.17.131:2888:3888\n\
          server.3=192.168.17.132:2888:3888\nversion=0"
     );
@@ -98,8 +99,8 @@ fn the_walkthroughs_file_works_unchanged() {
     assert_eq!(identity.role, MemberRole::Participant);
     assert_eq!(identity.client, Some(Listen { host: None, port: 2181 }));
     assert_eq!(
-        quorum.members.get(ServerId(3)).unwrap().addresses,
-        [("192.168.17.132".to_owned(), 2888, 3888)]
+        quorum.membership.get(ServerId(3)).unwrap().addresses,
+        [Address { host: "192.168.17.132".to_owned(), quorum_port: 2888, election_port: 3888 }]
     );
 }
 
@@ -144,7 +145,7 @@ fn keys_are_taken_short_long_and_from_the_command_line() {
     let text = "dataDir=/d\nsnapCount=7\nzookeeper.preAllocSize=64\nforceSync=no\nskipACL=yes\nleaderServes=no\n\
                 jute.maxbuffer=4194304\nautopurge.purgeInterval=2\nautopurge.snapRetainCount=10\n\
                 4lw.commands.whitelist= ruok , mntr,*\nmaxClientCnxns=0\nsnapSizeLimitInKb=-1\n\
-                snapshot.compression.method=gz\nsnapshot.trust.empty=TRUE\ndb.autocreate=no\nzkops.cluster=orders";
+                snapshot.compression.method=gz\nsnapshot.trust.empty=TRUE\ndb.autocreate=no\nzkops.cluster=orders\nzkops.member=2\nzkops.uuid=7b0c";
     let (config, said) = parse(text);
     assert!(said.is_empty(), "{said:?}");
     let storage = &config.storage;
@@ -152,7 +153,8 @@ fn keys_are_taken_short_long_and_from_the_command_line() {
     assert!(!storage.force_sync && config.pipeline.skip_acl && storage.trust_empty && !storage.db_autocreate);
     assert_eq!((storage.purge_interval_ms, storage.purge_retain), (Some(7_200_000), 10));
     assert_eq!(storage.snapshot_compression, Compression::Gzip);
-    assert_eq!(storage.ensemble.as_deref(), Some("orders"));
+    assert_eq!(config.owner.to_string(), "member 2 of cluster orders (7b0c)");
+    assert!(problems("dataDir=/d\nzkops.member=two").contains("zoo.cfg:2: zkops.member is \"two\""));
     assert_eq!(config.pipeline.frame_bytes_max, 4 << 20);
     assert_eq!(config.four_letter_words, ["ruok", "mntr", "*"]);
     assert_eq!(config.max_client_cnxns, None);
@@ -230,9 +232,9 @@ fn server_lines_of_every_form_are_read() {
     let (config, _) = parse(&format!(
         "{THREE}server.4=[2001:db8::1]:2888:3888:Observer;[::1]:2181\nserver.5=h1:1:2|h2:1:2;2182\nserver.6=x:1:2:participant;10.0.0.6:2183\nserver.7=y:1:2;\n"
     ));
-    let members = &quorum(&config).members;
+    let members = &quorum(&config).membership;
     let four = members.get(ServerId(4)).unwrap();
-    assert_eq!((four.role, &four.addresses[0].0[..]), (MemberRole::Observer, "2001:db8::1"));
+    assert_eq!((four.role, &four.addresses[0].host[..]), (MemberRole::Observer, "2001:db8::1"));
     assert_eq!(four.client, Some(Listen { host: Some("::1".to_owned()), port: 2181 }));
     let five = members.get(ServerId(5)).unwrap();
     assert_eq!((five.addresses.len(), five.client.clone()), (2, Some(Listen { host: None, port: 2182 })));
@@ -262,16 +264,25 @@ fn wrong_server_lines_are_refused() {
         ("weight.1=2", "hierarchical quorums"),
     ] {
         let said = problems(&format!("{THREE}{line}"));
-        assert!(said.starts_with("/etc/zoo.cfg:7: ") && said.contains(part), "{line}: {said}");
+        assert!(said.starts_with("/etc/zoo.cfg:7:") && said.contains(part), "{line}: {said}");
     }
+}
+
+#[test]
+fn a_wrong_server_line_says_in_which_column() {
+    assert_eq!(
+        problems(&format!("{THREE}server.4 = a:5:70000")),
+        "/etc/zoo.cfg:7:16: server.4: \"70000\" is not a port; \
+         write server.N=host:quorumPort:electionPort[:participant|:observer][;[host:]clientPort]"
+    );
 }
 
 #[test]
 fn the_dynamic_file_is_read_with_its_version() {
     let base = "dataDir=/d\ninitLimit=1\nsyncLimit=1\ndynamicConfigFile=/etc/zoo.cfg.dynamic.10000000a\n";
     let (config, _) = parse(base);
-    let members = &quorum(&config).members;
-    assert_eq!((members.version, members.len()), (0x1_0000_000a, 3));
+    let members = &quorum(&config).membership;
+    assert_eq!((members.version(), members.members().count()), (0x1_0000_000a, 3));
     assert_eq!(config.identity(Some(ServerId(1))).unwrap().client, Some(Listen { host: None, port: 2181 }));
     assert!(problems(&format!("{base}server.9=z:1:2")).contains("keep them in one place"));
     assert!(problems("dataDir=/d\ndynamicConfigFile=/etc/gone").contains("cannot read /etc/gone"));

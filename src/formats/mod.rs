@@ -6,6 +6,7 @@
 //! | [`names`] | file names: what counts as a log or snapshot, and what must never look like one |
 //! | [`numbers`] | the two epochs and myid |
 //! | [`records`] | files of ours beside them |
+//! | [`marker`] | `zkops.json`: whose data this is |
 //! | [`log`] | the txn log: header, entries, what a torn end is and what damage |
 //! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
 //! | [`properties`] | Java's syntax around zoo.cfg and member lists |
@@ -18,6 +19,7 @@
 
 pub mod compression;
 pub mod log;
+pub mod marker;
 pub mod names;
 pub mod numbers;
 pub mod properties;

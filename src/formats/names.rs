@@ -48,6 +48,21 @@ pub fn parse_snapshot(name: &str) -> Option<(Zxid, Compression)> {
     Some((parse_hex(hex)?, compression))
 }
 
+/// `prefix.<hex zxid>`, further parts ignored, as the reference parses names (disk-format §1, TRAP D1): wider than what
+/// our server takes for a file of its own.
+pub fn zxid_as_reference(name: &str, prefix: &str) -> Option<i64> {
+    let mut parts = name.split('.');
+    if parts.next() != Some(prefix) {
+        return None;
+    }
+    let hex = parts.next()?;
+    // from_str_radix would take a sign.
+    if hex.is_empty() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u64::from_str_radix(hex, 16).ok().map(u64::cast_signed)
+}
+
 /// True for a name that the reference would read as a log or a snapshot although no server
 /// finished writing it: worth a note, since the two servers would disagree about it.
 pub fn is_misleading(name: &str) -> bool {
@@ -108,6 +123,16 @@ mod tests {
         }
         for name in ["new.log.5", "aside.trunc.log.5", "acceptedEpoch", "log.5", "snapshot.5.gz"] {
             assert!(!is_misleading(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_parsed_as_zookeeper_does() {
+        assert_eq!(zxid_as_reference("log.1a", "log"), Some(0x1a));
+        assert_eq!(zxid_as_reference("log.5.bak", "log"), Some(5), "TRAP D1");
+        assert_eq!(zxid_as_reference("snapshot.ffffffffffffffff", "snapshot"), Some(-1));
+        for odd in ["log", "log.", "log.-1", "log.+1", "log.xyz", "logs.1", "log.11112222333344445"] {
+            assert_eq!(zxid_as_reference(odd, "log"), None, "{odd}");
         }
     }
 }

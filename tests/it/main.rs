@@ -15,6 +15,7 @@ mod editing;
 mod ensemble;
 mod faults;
 mod healing;
+mod identity;
 mod jump;
 mod lab;
 mod local;

@@ -24,32 +24,47 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("jute", &[]),
     ("proto", &["jute"]),
     // Rooms for both sides: what stands in files, what zoo.cfg says.
-    ("config", &["formats"]),
+    ("config", &["ensemble", "formats"]),
+    ("ensemble", &["formats"]),
     ("formats", &["jute"]),
     // Faults that tests switch on; the shipped program has none.
     ("mutants", &[]),
     // Server core.
-    ("zab", &["jute", "mutants"]),
+    ("zab", &["ensemble", "jute", "mutants"]),
     ("tree", &["jute", "mutants", "proto"]),
     ("replica", &["jute", "mutants", "proto", "tree", "zab"]),
     // Server shell.
     ("store", &["formats", "jute", "mutants", "tree", "zab"]),
-    ("process", &["config", "jute", "proto", "replica", "store", "tree", "zab"]),
+    ("process", &["config", "ensemble", "jute", "proto", "replica", "store", "tree", "zab"]),
     // Client side.
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
     ("inventory", &[]),
-    ("render", &["inventory"]),
-    ("plan", &[]),
+    ("render", &["ensemble", "formats", "inventory"]),
+    ("plan", &["ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
-    ("host", &[]),
+    ("host", &["formats"]),
     ("report", &[]),
     ("fleet", &["client", "host", "plan", "transport"]),
     ("observe", &["client", "fleet", "host", "plan", "proto"]),
-    ("apply", &["fleet", "host", "observe", "plan", "report"]),
-    ("operate", &["apply", "fleet", "host", "inventory", "observe", "plan", "render", "report", "transport"]),
+    ("apply", &["fleet", "formats", "host", "observe", "plan", "report"]),
+    (
+        "operate",
+        &[
+            "apply",
+            "ensemble",
+            "fleet",
+            "host",
+            "inventory",
+            "observe",
+            "plan",
+            "render",
+            "report",
+            "transport",
+        ],
+    ),
     // Top.
     ("cli", &["host", "operate", "plan", "process", "report", "shell", "transport"]),
     ("main.rs", &["cli"]),
@@ -63,6 +78,7 @@ const OPERATOR_SIDE: &[&str] =
 /// Functions of (state, event, now): no socket, file, clock, thread, environment, randomness or hash order.
 const PURE: &[&str] = &[
     "config",
+    "ensemble",
     "formats",
     "ids",
     "inventory",
@@ -117,7 +133,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
     // The host protocol's frames, the journal, `--json`.
-    ("serde_json", &["fleet", "host", "operate", "report"]),
+    ("serde_json", &["fleet", "formats", "host", "operate", "report"]),
     ("serde_yaml", &["inventory"]),
     ("sha1", &["proto", "transport"]),
     // Fingerprints of plans and files; no secret depends on it outside `transport`.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::formats::marker::Marker;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
-use crate::operator::host::data::{Marker, WriteMarker};
+use crate::operator::host::data::WriteMarker;
 use crate::operator::host::files::{EnsureDir, Expect, PutFile, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};

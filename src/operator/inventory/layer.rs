@@ -222,7 +222,7 @@ fn parse_sudo(text: Spanned<String>, findings: &mut Findings<'_>) -> Option<Span
 }
 
 /// zoo.cfg keys that the operator writes itself, and what to set instead.
-const OWNED: [(&str, &str); 9] = [
+const OWNED: [(&str, &str); 12] = [
     ("dataDir", "data_dir"),
     ("dataLogDir", "data_log_dir"),
     ("clientPort", "ports: { client: … }"),
@@ -232,4 +232,7 @@ const OWNED: [(&str, &str); 9] = [
     ("dynamicConfigFile", "nothing: membership comes from `nodes:`"),
     ("reconfigEnabled", "nothing yet: membership comes from `nodes:`"),
     ("standaloneEnabled", "nothing: the number of members decides"),
+    ("zkops.cluster", "cluster"),
+    ("zkops.member", "id"),
+    ("zkops.uuid", "nothing: the data of the cluster carries it"),
 ];

@@ -138,6 +138,7 @@ fn every_mistake_is_found_where_it_was_made() {
         (&format!("defaults: {{ data_dir: /data }}\n{THREE}"), &["1:23 dir /data"]),
         (&format!("defaults: {{ role: leader }}\n{THREE}"), &["1:19 choice leader"]),
         (&format!("zoo: {{ dataDir: /x }}\n{THREE}"), &["1:8 owned-key dataDir"]),
+        (&format!("zoo: {{ zkops.uuid: x }}\n{THREE}"), &["1:8 owned-key zkops.uuid"]),
         (&format!("zoo: {{ server.1: x }}\n{THREE}"), &["1:8 owned-key server.1"]),
         (&format!("zoo: {{ tickTime: fast }}\n{THREE}"), &["1:18 zoo-value fast"]),
         (&format!("zoo: [a]\n{THREE}"), &["1:6 type [a"]),

@@ -31,7 +31,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
 
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
-    plan.push(start_wave(desired, &hosts, &stopped));
+    plan.push(start_wave(desired, facts, &hosts, &stopped));
     for wave in replace_waves(desired, facts, &hosts, &stopped) {
         plan.push(wave);
     }
@@ -180,6 +180,7 @@ fn install_wave(desired: &Desired, facts: &Facts, hosts: &[(&DesiredMember, &Hos
 /// Starting takes nobody down, so all that do not run start together.
 fn start_wave(
     desired: &Desired,
+    facts: &Facts,
     hosts: &[(&DesiredMember, &HostFacts)],
     stopped: &BTreeSet<ServerId>,
 ) -> Wave {
@@ -192,7 +193,7 @@ fn start_wave(
         })
         .collect();
     // Without anything older still running, the ready gate at the end says it all.
-    let older = hosts.iter().any(|(member, host)| install::stale(desired, member, host).is_some());
+    let older = hosts.iter().any(|(member, host)| install::stale(desired, facts, member, host).is_some());
     let gates = if older && !steps.is_empty() {
         vec![gate(Condition::Quorum { min: desired.majority(), without: None })]
     } else {
@@ -211,12 +212,12 @@ fn replace_waves(
 ) -> Vec<Wave> {
     let stale: BTreeSet<ServerId> = hosts
         .iter()
-        .filter(|(member, host)| install::stale(desired, member, host).is_some())
+        .filter(|(member, host)| install::stale(desired, facts, member, host).is_some())
         .map(|(member, _)| member.id)
         .collect();
     let restart = |id: &ServerId| {
         let (member, host) = hosts.iter().find(|(member, _)| member.id == *id)?;
-        let why = install::stale(desired, member, host)?;
+        let why = install::stale(desired, facts, member, host)?;
         let risk = if member.voter { Risk::Voter } else { Risk::Clients };
         Some(step(member, Action::Service(Service::Restarted), why).risk(risk))
     };

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::ensemble::{self, grammar};
+use crate::formats::marker::UUID_KEY;
 use crate::wire::ids::ServerId;
 
 /// The ensemble as the inventory wants it.
@@ -38,6 +40,7 @@ pub struct DesiredMember {
     /// Where a new binary waits until it is put in place.
     pub staged_path: String,
     pub config_path: String,
+    /// All of zoo.cfg but the cluster's uuid: [`DesiredMember::zoo_cfg`].
     pub config: String,
     pub unit: Unit,
 }
@@ -114,6 +117,11 @@ impl Desired {
 }
 
 impl DesiredMember {
+    /// The member's zoo.cfg, once the hosts have said which uuid the cluster has.
+    pub fn zoo_cfg(&self, uuid: &str) -> String {
+        format!("{}{UUID_KEY}={uuid}\n", self.config)
+    }
+
     /// The file that names the member to its server (operations §10.2).
     pub fn myid_path(&self) -> String {
         format!("{}/myid", self.dirs.data)
@@ -152,8 +160,11 @@ pub fn membership(config: &str, id: ServerId) -> BTreeMap<i64, bool> {
         .lines()
         .filter_map(|line| {
             let (key, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
-            let id = key.trim().parse().ok()?;
-            Some((id, !value.contains(":observer")))
+            let id = grammar::parse_id(key.trim())?;
+            // A line spoilt by hand still tells who is listed: deploy writes it anew.
+            let spoilt = |_| !value.contains(":observer");
+            let votes = ensemble::Member::parse(id, value).map_or_else(spoilt, |member| member.votes());
+            Some((id.0, votes))
         })
         .collect();
     if listed.is_empty() {

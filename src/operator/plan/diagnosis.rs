@@ -306,7 +306,7 @@ fn process(
         }
         UnitState::Running(_) if !alone => {}
         UnitState::Running(_) => {
-            if install::stale(desired, member, host).is_some() {
+            if install::stale(desired, facts, member, host).is_some() {
                 let what = format!("{} runs with other settings than the inventory's", member.name);
                 let next = vec![format!("zkops deploy {}", desired.inventory)];
                 add(Cause::ConfigDiffers, what, vec![member.config_path.clone()], next);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::damage::Damage;
+use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// Everything seen in one round of looking.
@@ -22,18 +23,20 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The id of cluster `name`: the one most of its data already carries, else the fresh one.
+    /// The id of cluster `name`: the one most of its data already carries, else the one most of its servers are
+    /// started for, else the fresh one.
     pub(crate) fn uuid_of(&self, name: &str) -> String {
-        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            if let HostView::Seen(host) = &member.host
-                && let Some(marker) = host.data.marker.as_ref().filter(|marker| marker.cluster == name)
-            {
-                *votes.entry(&marker.uuid).or_default() += 1;
-            }
-        }
-        let winner = votes.iter().max_by_key(|(uuid, count)| (**count, std::cmp::Reverse(**uuid)));
-        winner.map_or_else(|| self.fresh_uuid.clone(), |(uuid, _)| (*uuid).to_owned())
+        let hosts = || self.members.keys().filter_map(|id| self.host(*id));
+        let of_data = hosts().filter_map(|host| {
+            host.data.marker.as_ref().filter(|marker| marker.cluster == name).map(|marker| &*marker.uuid)
+        });
+        let of_configs = hosts().filter_map(|host| {
+            let config = host.installed_config.as_deref()?;
+            let value = |key| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            value(UUID_KEY).filter(|_| value(CLUSTER_KEY) == Some(name))
+        });
+        let uuid = most(of_data).or_else(|| most(of_configs));
+        uuid.map_or_else(|| self.fresh_uuid.clone(), str::to_owned)
     }
 
     /// What was seen of `id`; a member nobody looked at has nothing to show.
@@ -57,6 +60,14 @@ impl Facts {
             ServerView::Unasked | ServerView::Silent { .. } | ServerView::NotServing { .. } => None,
         }
     }
+}
+
+/// What is said most often; of two the first by name.
+fn most<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+    said.for_each(|word| *votes.entry(word).or_default() += 1);
+    let winner = votes.into_iter().max_by_key(|(word, count)| (*count, std::cmp::Reverse(*word)));
+    winner.map(|(word, _)| word)
 }
 
 /// A canary written through the leader and read through every member (law 4).

@@ -47,19 +47,20 @@ pub fn steps(
         let why = if installed.is_some() { "another version is installed" } else { "not installed" };
         steps.push(step(member, action, why));
     }
-    if !same_file(host, &member.config_path, &member.config) {
+    let uuid = facts.uuid_of(&desired.cluster);
+    let config = member.zoo_cfg(&uuid);
+    if !same_file(host, &member.config_path, &config) {
         let why = if host.files.contains_key(&member.config_path) {
             "differs from the inventory"
         } else {
             "missing"
         };
-        steps.push(put(member, &member.config_path, &member.config, why));
+        steps.push(put(member, &member.config_path, &config, why));
     }
     if data == Data::MovedAside || host.data.myid != Myid::Is(member.id) {
         steps.push(put(member, &member.myid_path(), &member.myid(), "the member's identity"));
     }
-    let marker =
-        Marker { cluster: desired.cluster.clone(), uuid: facts.uuid_of(&desired.cluster), id: member.id };
+    let marker = Marker { cluster: desired.cluster.clone(), uuid, id: member.id };
     if data == Data::MovedAside || host.data.marker.as_ref() != Some(&marker) {
         let action = Action::WriteMarker { data_dir: member.dirs.data.clone(), marker };
         steps.push(step(member, action, "says whose data this is"));
@@ -81,13 +82,19 @@ pub fn steps(
 }
 
 /// Why the running server must become a new process to be what the inventory asks; `None`: it is.
-pub fn stale(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Option<&'static str> {
+pub fn stale(
+    desired: &Desired,
+    facts: &Facts,
+    member: &DesiredMember,
+    host: &HostFacts,
+) -> Option<&'static str> {
     let super::facts::UnitState::Running(process) = &host.unit.state else { return None };
     let config = host.files.get(&member.config_path);
     let changed_since = config
         .zip(process.started_ms)
         .is_some_and(|(file, started)| file.mtime_ms > started + CLOCK_GRAIN_MS);
-    if !same_file(host, &member.config_path, &member.config) || changed_since {
+    let wanted = member.zoo_cfg(&facts.uuid_of(&desired.cluster));
+    if !same_file(host, &member.config_path, &wanted) || changed_since {
         Some("it runs with an older zoo.cfg")
     } else if process.exe_sha256.as_deref().is_some_and(|sha| !desired.accepts_binary(Some(sha))) {
         Some("it runs an older binary")

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tera::{Context, Tera};
 
+use crate::ensemble::{self, Address, MemberRole};
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY};
 use crate::operator::inventory::{Cluster, Member, Role};
 
 /// Why a file cannot be rendered: a template of ours is wrong, which its tests would have shown.
@@ -34,13 +36,8 @@ struct Setting {
     value: String,
 }
 
-#[derive(Serialize)]
-struct ServerLine {
-    id: i64,
-    address: String,
-}
-
-/// The zoo.cfg of one member: what every server needs, the inventory's `zoo:` keys, then all members.
+/// The zoo.cfg of one member: what every server needs, the inventory's `zoo:` keys, then all members. Only the
+/// cluster's uuid is missing, which stands on its hosts.
 ///
 /// # Errors
 /// Only a broken template.
@@ -59,6 +56,9 @@ pub fn zoo_cfg(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<Stri
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect();
+    // Whose data the server may start on (law 8). The cluster's uuid is on its hosts: the plan adds it.
+    settings.insert(CLUSTER_KEY.into(), cluster.name.clone());
+    settings.insert(MEMBER_KEY.into(), member.id.to_string());
     settings.insert("dataDir".into(), paths.data_dir.clone());
     settings.insert("clientPort".into(), member.ports.client.to_string());
     if let Some(log) = &paths.data_log_dir {
@@ -72,8 +72,7 @@ pub fn zoo_cfg(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<Stri
         settings.into_iter().map(|(key, value)| Setting { key, value: escaped(&value) }).collect();
     // One server is a standalone one: a lone server line would only be ignored (operations §10.1).
     let listed = if cluster.members.len() > 1 { &cluster.members[..] } else { &[] };
-    let servers: Vec<ServerLine> =
-        listed.iter().map(|other| ServerLine { id: other.id.0, address: address(other) }).collect();
+    let servers: Vec<String> = listed.iter().map(|other| line(other).to_string()).collect();
     let mut context = Context::new();
     context.insert("settings", &settings);
     context.insert("servers", &servers);
@@ -116,14 +115,18 @@ fn fill(
     tera.render(template, &context).map_err(why)
 }
 
-/// `host:quorumPort:electionPort:role`.
-fn address(member: &Member) -> String {
-    let host = if member.host.contains(':') { format!("[{}]", member.host) } else { member.host.clone() };
-    let role = match member.role {
-        Role::Participant => "",
-        Role::Observer => ":observer",
+/// The member as the others' zoo.cfg lists it.
+fn line(member: &Member) -> ensemble::Member {
+    let address = Address {
+        host: member.host.clone(),
+        quorum_port: member.ports.quorum,
+        election_port: member.ports.election,
     };
-    format!("{host}:{}:{}{role}", member.ports.quorum, member.ports.election)
+    let role = match member.role {
+        Role::Participant => MemberRole::Participant,
+        Role::Observer => MemberRole::Observer,
+    };
+    ensemble::Member { id: member.id, addresses: vec![address], role, client: None, secure_client: None }
 }
 
 /// A value as a Java properties file takes it (operations §10.1).

@@ -30,9 +30,11 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
          maxClientCnxns=200\n\
          syncLimit=5\n\
          tickTime=1000\n\
-         server.1=192.168.17.130:2888:3888\n\
-         server.2=192.168.17.131:2888:3888\n\
-         server.3=192.168.17.132:2888:3888\n\
+         zkops.cluster=orders\n\
+         zkops.member=1\n\
+         server.1=192.168.17.130:2888:3888:participant\n\
+         server.2=192.168.17.131:2888:3888:participant\n\
+         server.3=192.168.17.132:2888:3888:participant\n\
          server.9=[fd00::9]:2888:3888:observer\n"
     );
 }

@@ -18,10 +18,10 @@ use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
 use super::word_text::{Conf, Context, QuorumConf};
 use super::{ask, clients, sockets};
-use crate::config::{Identity, Invalid, Listen, MemberRole, Quorum, Role, ServerConfig, Warning};
+use crate::config::{Identity, Invalid, Quorum, Role, ServerConfig, Warning};
+use crate::ensemble::{Listen, Member, MemberRole};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
-use crate::server::zab::membership::MembershipError;
 
 /// Messages of clients that wait for the state thread. A full channel slows the sockets down.
 const CHANNEL_LEN: usize = 4096;
@@ -44,8 +44,6 @@ pub enum Failure {
     Config(#[from] Invalid),
     #[error("{0}")]
     Data(#[from] Refusal),
-    #[error("the server lines of zoo.cfg: {0}")]
-    Members(#[from] MembershipError),
     /// The data is damaged, and the peers did not make up for it.
     #[error("{damage}\nThe data was not fetched from the other servers: {reason}")]
     Unhealed { damage: Refusal, reason: String },
@@ -60,7 +58,7 @@ impl Failure {
         match self {
             Failure::Usage(_) | Failure::Config(_) => 2,
             Failure::Data(_) | Failure::Unhealed { .. } => 3,
-            Failure::Members(_) | Failure::Stopped(_) | Failure::Other(_) => 1,
+            Failure::Stopped(_) | Failure::Other(_) => 1,
         }
     }
 }
@@ -77,7 +75,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     let read = |path: &Path| std::fs::read(path);
     let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
     warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
-    let myid = store::read_myid(&RealDisk, &config.data_dir)?;
+    let myid = store::identify(&RealDisk, &config.data_dir, &config.owner)?;
     let identity = config.identity(myid)?;
     if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
         tracing::warn!("{warning}");
@@ -114,7 +112,7 @@ fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failur
 }
 
 fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
-    let settings = Settings::new(config, identity)?;
+    let settings = Settings::new(config, identity);
     let clock = Clock::start();
     let now = clock.now();
     let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
@@ -137,7 +135,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let (asker, asks) = ask::channel();
 
     let whitelist = Whitelist::new(&config.four_letter_words.join(","));
-    let words = Words::new(asker, whitelist, words(config, identity, clock)?);
+    let words = Words::new(asker, whitelist, words(config, identity, clock));
     let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
     let peers = match &config.role {
         Role::Standalone => None,
@@ -215,13 +213,12 @@ fn open_peers(
     stop: &watch::Receiver<bool>,
     tasks: &Handle,
 ) -> Result<Peers, Failure> {
-    let own = quorum.members.get(identity.me).and_then(|member| member.addresses.first());
-    let Some((host, quorum_port, election_port)) = own else {
+    let Some(own) = quorum.membership.get(identity.me).map(Member::address) else {
         return Err(Failure::Other(format!("server.{} has no address in zoo.cfg", identity.me)));
     };
-    let host = (!quorum.listen_on_all_ips).then_some(host.as_str());
-    let election_addr = resolve(host, *election_port)?;
-    let quorum_addr = resolve(host, *quorum_port)?;
+    let host = (!quorum.listen_on_all_ips).then_some(own.host.as_str());
+    let election_addr = resolve(host, own.election_port)?;
+    let quorum_addr = resolve(host, own.quorum_port)?;
     let election = bind(election_addr, None, "election")?;
     let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
     Ok(Peers::start(election, quorum_addr, timeout, inputs, stop.clone(), tasks.clone()))
@@ -253,30 +250,29 @@ fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
     })
 }
 
-fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Context, Failure> {
+fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
     let now = clock.now();
-    let membership = match &config.role {
-        Role::Standalone => None,
-        Role::Quorum(quorum) => Some(start::membership(quorum)?),
-    };
     let quorum = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
-            let own = quorum.members.get(identity.me);
+            let own = quorum.membership.get(identity.me).map(Member::address);
             let (quorum_port, election_port) =
-                own.and_then(|member| member.addresses.first()).map_or((0, 0), |(_, q, e)| (*q, *e));
+                own.map_or((0, 0), |address| (address.quorum_port, address.election_port));
             Some(QuorumConf {
                 init_limit: quorum.init_limit_ticks,
                 sync_limit: quorum.sync_limit_ticks,
                 election_port,
                 quorum_port,
                 observer: identity.role == MemberRole::Observer,
-                membership: quorum.members.text(),
+                membership: quorum.lines.clone(),
             })
         }
     };
-    Ok(Context {
-        membership,
+    Context {
+        membership: match &config.role {
+            Role::Standalone => None,
+            Role::Quorum(quorum) => Some(quorum.membership.clone()),
+        },
         version: crate::VERSION.to_owned(),
         conf: Conf {
             client_port: identity.client.as_ref().map_or(-1, |at| at.port.into()),
@@ -291,5 +287,5 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Result<Con
             quorum,
         },
         origin_wall_ms: now.wall_ms - now.ms as i64,
-    })
+    }
 }

@@ -8,8 +8,7 @@ use crate::server::replica::{self, Now, Replica};
 use crate::server::store::disk::Disk;
 use crate::server::store::{self, Dirs, Refusal, Store};
 use crate::server::tree;
-use crate::server::zab::membership::MembershipError;
-use crate::server::zab::{self, Membership, Zab};
+use crate::server::zab::{self, Zab};
 use crate::wire::ids::Zxid;
 
 /// Bytes of committed transactions kept in memory for learners that come back.
@@ -38,20 +37,17 @@ pub struct Started<D: Disk> {
 
 impl Settings {
     /// What zoo.cfg and myid say.
-    ///
-    /// # Errors
-    /// `server` lines that this version cannot follow (groups, weights).
-    pub fn new(config: &ServerConfig, identity: &Identity) -> Result<Settings, MembershipError> {
+    pub fn new(config: &ServerConfig, identity: &Identity) -> Settings {
         let zab = match &config.role {
             Role::Standalone => None,
-            Role::Quorum(quorum) => Some(zab_config(config, quorum, identity)?),
+            Role::Quorum(quorum) => Some(zab_config(config, quorum, identity)),
         };
-        Ok(Settings {
+        Settings {
             dirs: Dirs { data: config.data_dir.clone(), log: config.data_log_dir.clone() },
             store: store_settings(config),
             replica: replica_settings(config, identity, zab.as_ref()),
             zab,
-        })
+        }
     }
 }
 
@@ -96,22 +92,10 @@ pub(super) fn healing_words(settings: &Settings) -> String {
     )
 }
 
-/// The members as `zab` counts them.
-///
-/// # Errors
-/// `server` lines that this version cannot follow.
-pub(super) fn membership(quorum: &Quorum) -> Result<Membership, MembershipError> {
-    Membership::parse(&quorum.members.text())
-}
-
-fn zab_config(
-    config: &ServerConfig,
-    quorum: &Quorum,
-    identity: &Identity,
-) -> Result<zab::Config, MembershipError> {
-    Ok(zab::Config {
+fn zab_config(config: &ServerConfig, quorum: &Quorum, identity: &Identity) -> zab::Config {
+    zab::Config {
         me: identity.me,
-        membership: membership(quorum)?,
+        membership: quorum.membership.clone(),
         tick_ms: config.tick_ms,
         init_limit: quorum.init_limit_ticks,
         sync_limit: quorum.sync_limit_ticks,
@@ -122,7 +106,7 @@ fn zab_config(
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
         counter_max: zab::COUNTER_MAX,
-    })
+    }
 }
 
 fn replica_settings(
@@ -177,6 +161,5 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
         tail_bytes_max: COMMITTED_LOG_BYTES_MAX,
         seed: 0, // `open` is told
         tree: tree_settings(config),
-        ensemble: storage.ensemble.clone(),
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::ensemble::Membership;
 use crate::server::replica::{ClientLine, ModeWord, Sessions, Status, Watched};
 use crate::server::zab;
 use crate::wire::proto::OpCode;
@@ -20,7 +21,7 @@ pub(super) struct Context {
     /// The lines of `conf`, sizes excepted.
     pub(super) conf: Conf,
     /// Who belongs to the ensemble; `None` when standalone.
-    pub(super) membership: Option<zab::Membership>,
+    pub(super) membership: Option<Membership>,
     /// The wall clock at the origin of the monotonic one, for dates of expiry.
     pub(super) origin_wall_ms: i64,
 }

@@ -16,6 +16,7 @@
 //! | `snap` | the snapshot file around a tree's body: seals, sections, compression |
 //! | `atomic`, `epochs` | small files replaced as a whole: the two epochs; myid |
 //! | `aside` | what no server reads any more is renamed, not deleted |
+//! | `identity` | whose data a directory holds |
 //! | `recover` | the start: newest loadable snapshot, replay, continuity |
 //! | `supersede` | a received snapshot in the place of all older data, over crashes |
 //! | `unsynced` | the mark on data that a leader's snapshot is only about to make whole |
@@ -33,6 +34,7 @@ mod batch;
 mod bent;
 mod dirs;
 mod epochs;
+mod identity;
 mod purge;
 mod real;
 mod recover;
@@ -48,13 +50,14 @@ mod unsynced;
 pub use batch::Done;
 pub use dirs::Dirs;
 pub use epochs::read_myid;
+pub use identity::identify;
 pub use purge::{Purged, purge};
 pub use real::RealDisk;
 pub use recover::Recovered;
 pub use refusal::{Refusal, Result};
 pub use settings::Settings;
 pub use snap::SnapshotFile;
-pub use store::{ENSEMBLE_MARKER, Store};
+pub use store::Store;
 
 #[cfg(test)]
 mod tests;

@@ -173,13 +173,21 @@ pub enum Refusal {
     )]
     BadMyid { file: PathBuf, content: String },
 
-    /// The data carries another ensemble's name.
+    /// The data is another ensemble's, or another member's.
     #[error(
-        "{} belongs to the ensemble {found:?}, this server is configured for {expected:?}. Nothing was touched. \
-         Point dataDir to this ensemble's data, or move the foreign data away",
+        "{} holds the data of {found}, and this server was started for {expected}. Nothing was touched. Point dataDir to \
+         this server's own data, or move the foreign data away and let this server sync from the ensemble (zkops repair)",
         dir.display()
     )]
-    ForeignEnsemble { dir: PathBuf, found: String, expected: String },
+    ForeignData { dir: PathBuf, found: String, expected: String },
+
+    /// The file that says whose data this is does not say it.
+    #[error(
+        "{} does not say whose data this is: {why}. Nothing was touched. If the data is this server's, remove the file \
+         and deploy again, which writes it anew; if not, move the data away (zkops repair)",
+        file.display()
+    )]
+    BadMarker { file: PathBuf, why: String },
 
     /// A snapshot received from the leader that does not decode; nothing on disk was changed.
     #[error("the snapshot received for {zxid} is unusable and was not written: {what}")]
@@ -233,7 +241,8 @@ impl Refusal {
             | Refusal::Misplaced { .. }
             | Refusal::UnknownTxn { .. }
             | Refusal::BadMyid { .. }
-            | Refusal::ForeignEnsemble { .. }
+            | Refusal::ForeignData { .. }
+            | Refusal::BadMarker { .. }
             | Refusal::UnknownPromise { .. }
             | Refusal::BadReceivedSnapshot { .. }
             | Refusal::Misuse(_)

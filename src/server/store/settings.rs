@@ -9,8 +9,6 @@ use crate::server::tree;
 pub struct Settings {
     /// One of an ensemble: keeps epoch files. A standalone server has none.
     pub quorum: bool,
-    /// The ensemble that the data must belong to, when the directory says whose it is.
-    pub ensemble: Option<String>,
     /// `snapshot.trust.empty`: logs without a snapshot are replayed on an empty tree.
     pub trust_empty: bool,
     /// `db.autocreate`: an empty directory is an empty database that may vote.
@@ -39,7 +37,6 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             quorum: true,
-            ensemble: None,
             trust_empty: false,
             db_autocreate: true,
             dir_autocreate: true,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::aside;
 use super::bent;
 use super::dirs::Dirs;
-use super::disk::{Disk, Lock, read_small};
+use super::disk::{Disk, Lock};
 use super::epochs;
 use super::purge::{Purged, purge};
 use super::recover::{self, Recovered};
@@ -73,7 +73,6 @@ impl<D: Disk> Store<D> {
     ) -> Result<(Store<D>, Recovered)> {
         prepare_dirs(&disk, &dirs, &settings)?;
         let locks = lock(&disk, &dirs)?;
-        check_ensemble(&disk, &dirs, &settings)?;
         check_misplaced(&disk, &dirs)?;
         let recovered =
             recover::recover(&disk, &dirs, &settings).or_else(|refusal| refused(&disk, refusal))?;
@@ -354,16 +353,6 @@ fn lock<D: Disk>(disk: &D, dirs: &Dirs) -> Result<Vec<Lock>> {
     Ok(locks)
 }
 
-fn check_ensemble<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Result<()> {
-    let Some(expected) = &settings.ensemble else { return Ok(()) };
-    let Some(marker) = read_small(disk, &dirs.data.join(ENSEMBLE_MARKER), 4096)? else { return Ok(()) };
-    let found = String::from_utf8_lossy(&marker).trim().to_owned();
-    if found == *expected {
-        return Ok(());
-    }
-    Err(Refusal::ForeignEnsemble { dir: dirs.data.clone(), found, expected: expected.clone() })
-}
-
 /// Logs in dataDir or snapshots in dataLogDir mean that the settings changed under the data.
 fn check_misplaced<D: Disk>(disk: &D, dirs: &Dirs) -> Result<()> {
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
@@ -466,6 +455,4 @@ impl Cadence {
     }
 }
 
-/// Names the ensemble that a dataDir belongs to.
-pub const ENSEMBLE_MARKER: &str = "zkops.cluster";
 const WRITE_BYTES: usize = 1 << 20;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::ConnId;
 use super::learner_link::Link;
-use super::membership::Membership;
+use crate::ensemble::Membership;
 use crate::server::mutants::{Mutant, on};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 

@@ -4,6 +4,7 @@
 use super::leader::{Leader, Stage};
 use super::learner_link;
 use super::ledger::Entry;
+use super::terms::Terms;
 use super::wire::{Kind, Packet};
 use super::{ConnId, Core, Next, Output, Turn, bent};
 use crate::wire::ids::{ServerId, Zxid};
@@ -138,7 +139,7 @@ impl Leader {
 }
 
 /// The last transaction that a quorum has durable, if it is after `committed`.
-fn commit_point(leader: &Leader, config: &super::Config, durable: Zxid, committed: Zxid) -> Option<Zxid> {
+fn commit_point(leader: &Leader, config: &Terms, durable: Zxid, committed: Zxid) -> Option<Zxid> {
     let has = |sid, zxid| {
         if sid == config.me {
             return durable >= zxid;

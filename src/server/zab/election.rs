@@ -89,7 +89,7 @@ impl Vote {
             round,
             peer_epoch: self.peer_epoch,
             version: NOTIFICATION_VERSION,
-            config: Some(core.config_text.clone()),
+            config: Some(core.config.membership.text()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::election::Election;
 use super::mesh::Mesh;
+use super::terms::Terms;
 use super::{Config, Core, Phase, Zab};
 
 /// How long a leader is waited for, in `initLimit`s: one for an election that is under way when this server starts,
@@ -21,7 +22,7 @@ pub(super) struct Healing {
 }
 
 impl Healing {
-    pub(super) fn new(config: &Config, now_ms: u64) -> Healing {
+    pub(super) fn new(config: &Terms, now_ms: u64) -> Healing {
         let others_suffice = config.is_quorum(|sid| sid != config.me);
         let wait_ms = if others_suffice { config.healing_wait_ms() } else { 0 };
         Healing { give_up_ms: now_ms + wait_ms, attempts: 0 }

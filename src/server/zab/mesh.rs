@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::ballot::Hello;
-use super::{ConnId, Membership, Output};
+use super::{ConnId, Output};
+use crate::ensemble::{Member, Membership};
 use crate::wire::ids::ServerId;
 
 /// Servers outside the config that may hold an election connection: joiners are few (TRAP Q11),
@@ -50,10 +51,10 @@ struct Peer {
 
 impl Mesh {
     pub(super) fn new(me: ServerId, membership: &Membership, dial_timeout_ms: u64) -> Mesh {
-        let election = |m: &super::Member| (m.address().host.clone(), m.address().election_port);
+        let election = |m: &Member| (m.address().host.clone(), m.address().election_port);
         let hello =
             Hello { sid: me, addresses: membership.get(me).map(election).into_iter().collect() }.encode();
-        let peer = |m: &super::Member| Peer {
+        let peer = |m: &Member| Peer {
             member: true,
             voter: membership.is_voter(m.id),
             address: Some(election(m)),

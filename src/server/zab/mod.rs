@@ -3,7 +3,7 @@
 //!
 //! | file | phase |
 //! |---|---|
-//! | [`membership`] | who belongs to the ensemble, what is a quorum |
+//! | [`membership`], `terms` | which membership is in force, what is a quorum; what else the server goes by |
 //! | [`ballot`], [`wire`] | the bytes of the election port and of the quorum port |
 //! | [`events`] | what goes in, what comes out |
 //! | `ledger` | what is written, durable, committed, delivered |
@@ -35,12 +35,13 @@ mod learner;
 mod learner_link;
 mod learner_sync;
 mod ledger;
-pub mod membership;
+mod membership;
 mod mesh;
 mod ping;
 mod proof;
 mod roles;
 mod sync;
+mod terms;
 pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ use bytes::Bytes;
 
 pub use self::ballot::{Hello, Notification};
 pub use self::events::{ConnId, Input, Output, PersistId, PersistOp, Role};
-pub use self::membership::{Member, Membership};
+pub use self::membership::Memberships;
 pub use self::wire::Packet;
 
 use self::ballot::State;
@@ -59,12 +60,15 @@ use self::leader::Leader;
 use self::learner::Learner;
 use self::ledger::Ledger;
 use self::mesh::Mesh;
+use self::terms::Terms;
+use crate::ensemble::Membership;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// What a server is told once. Times in milliseconds, limits in ticks, as in `zoo.cfg`.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub me: ServerId,
+    /// The one to begin with; afterwards [`Memberships`] has it.
     pub membership: Membership,
     pub tick_ms: u64,
     pub init_limit: u32,
@@ -106,16 +110,6 @@ impl Config {
     fn zxid_after(&self, zxid: Zxid) -> Option<Zxid> {
         zxid.next().filter(|next| next.counter() <= self.counter_max)
     }
-
-    /// Whether the voters for which `has` holds are a quorum (§1.3). Every quorum question of the protocol goes
-    /// through here.
-    fn is_quorum(&self, has: impl Fn(ServerId) -> bool) -> bool {
-        bent::is_quorum(&self.membership, &has).unwrap_or_else(|| self.membership.is_quorum(has))
-    }
-
-    fn is_observer(&self) -> bool {
-        self.membership.get(self.me).is_some_and(|m| m.role == membership::MemberRole::Observer)
-    }
 }
 
 /// What the disk holds at the start.
@@ -143,8 +137,7 @@ pub struct Zab {
 
 /// What all phases share.
 struct Core {
-    config: Config,
-    config_text: Bytes,
+    config: Terms,
     ledger: Ledger,
     /// The election round (`logicalclock`): in memory only.
     round: i64,
@@ -239,9 +232,9 @@ impl Zab {
     /// A server that has not looked at anybody yet: the first election starts with the first step.
     pub fn new(config: Config, durable: Durable, seed: u64, now_ms: u64) -> Zab {
         let mesh = Mesh::new(config.me, &config.membership, config.cnx_timeout_ms);
+        let config = Terms::new(config);
         let healing = durable.wounded.then(|| Healing::new(&config, now_ms));
         let ledger = Ledger::new(durable, &config);
-        let config_text = Bytes::from(config.membership.to_string());
         let nobody = Vote {
             leader: config.me,
             zxid: ledger.claimed(),
@@ -252,7 +245,6 @@ impl Zab {
         };
         let core = Core {
             config,
-            config_text,
             ledger,
             round: 0,
             vote: nobody,

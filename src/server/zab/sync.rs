@@ -110,7 +110,7 @@ impl Leader {
                 link.note_proposed(entry.zxid, t.now_ms);
             }
         }
-        Packet::with_data(Kind::NEWLEADER, self.epoch.start(), t.core.config_text.clone()).write(&mut w);
+        Packet::with_data(Kind::NEWLEADER, self.epoch.start(), t.core.config.membership.text()).write(&mut w);
         t.out.push(Output::Send { conn, bytes: w.finish() });
         link.stage = learner_link::Stage::Gated;
         link.expect_packet(t.now_ms, &t.core.config);

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
+use zkops::ensemble::Membership;
 use zkops::server::replica::{Replica, Settings};
 use zkops::server::store::disk::Disk;
 use zkops::server::store::{self, Recovered, Refusal, Store};
 use zkops::server::tree;
-use zkops::server::zab::{self, Membership, Zab};
+use zkops::server::zab::{self, Zab};
 use zkops::wire::ids::Zxid;
 
 use super::{Process, dirs};

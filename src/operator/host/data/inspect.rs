@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::marker;
 use super::records::{Damage, DataFile, InspectData, Inspection, Number, NumberFile, OddFile};
+use crate::formats::compression::Compression;
+use crate::formats::log::{self, Beginning};
+use crate::formats::marker::FILE;
+use crate::formats::names::{self, INITIALIZE, VERSION_2};
+use crate::formats::numbers::{ACCEPTED_EPOCH, CURRENT_EPOCH, MYID};
+use crate::formats::snapshot;
 use crate::operator::host::failure::{Failure, Kind};
 
 /// Never fails: what it cannot read is part of the answer.
@@ -17,17 +23,17 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
     let mut seen = Inspection {
         data_dir_exists: data_dir.is_dir(),
         log_dir_exists: log_dir.is_dir(),
-        initialize: log_dir.join("initialize").exists() || data_dir.join("initialize").exists(),
+        initialize: log_dir.join(INITIALIZE).exists() || data_dir.join(INITIALIZE).exists(),
         ..Inspection::default()
     };
     match marker::read(data_dir) {
         Ok(marker) => seen.marker = marker,
         Err(failure) => seen.unreadable.push(failure),
     }
-    seen.myid = number(&data_dir.join("myid"), &mut seen.unreadable);
-    let version_2 = data_dir.join("version-2");
-    seen.accepted_epoch = number(&version_2.join("acceptedEpoch"), &mut seen.unreadable);
-    seen.current_epoch = number(&version_2.join("currentEpoch"), &mut seen.unreadable);
+    seen.myid = number(&data_dir.join(MYID), &mut seen.unreadable);
+    let version_2 = data_dir.join(VERSION_2);
+    seen.accepted_epoch = number(&version_2.join(ACCEPTED_EPOCH), &mut seen.unreadable);
+    seen.current_epoch = number(&version_2.join(CURRENT_EPOCH), &mut seen.unreadable);
     survey(&mut seen, data_dir);
     if log_dir != data_dir {
         survey(&mut seen, log_dir);
@@ -48,7 +54,7 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
 
 /// One directory and its `version-2`: sorts every name into its place.
 fn survey(seen: &mut Inspection, dir: &Path) {
-    let version_2 = dir.join("version-2");
+    let version_2 = dir.join(VERSION_2);
     for (path, metadata) in entries(dir, &mut seen.unreadable) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path == version_2 {
@@ -70,7 +76,7 @@ fn survey(seen: &mut Inspection, dir: &Path) {
             seen.total_bytes += metadata.len();
         }
         let file = |zxid| DataFile { path: path.clone(), zxid, bytes: metadata.len() };
-        match (zxid_of(&name, "snapshot"), zxid_of(&name, "log")) {
+        match (names::zxid_as_reference(&name, "snapshot"), names::zxid_as_reference(&name, "log")) {
             (Some(zxid), _) if metadata.is_file() => seen.snapshots.push(file(zxid)),
             (_, Some(zxid)) if metadata.is_file() => seen.logs.push(file(zxid)),
             _ if known_within(&name) => {}
@@ -103,31 +109,18 @@ fn stranger(seen: &mut Inspection, path: PathBuf) {
 
 /// Names beside `version-2` that ZooKeeper, its scripts, zkops or mkfs put there.
 fn known_beside(name: &str) -> bool {
-    const KNOWN: [&str; 5] = ["myid", "initialize", "zookeeper_server.pid", "lost+found", marker::FILE];
+    const KNOWN: [&str; 5] = [MYID, INITIALIZE, "zookeeper_server.pid", "lost+found", FILE];
     KNOWN.contains(&name) || name.starts_with(".zkops") || name.starts_with("zkops.")
 }
 
 fn known_within(name: &str) -> bool {
     let bare = name.strip_suffix(".tmp").unwrap_or(name);
-    let zookeepers = matches!(bare, "acceptedEpoch" | "currentEpoch");
-    let unfinished = name.ends_with(".tmp") && (zxid_of(bare, "snapshot").or(zxid_of(bare, "log"))).is_some();
+    let zookeepers = matches!(bare, ACCEPTED_EPOCH | CURRENT_EPOCH);
+    let unfinished = name.ends_with(".tmp")
+        && (names::zxid_as_reference(bare, "snapshot").or(names::zxid_as_reference(bare, "log"))).is_some();
     // What our own server sets aside or has not finished.
-    let ours = name.starts_with("aside.") || name.starts_with("new.") || name == "lock";
+    let ours = name.starts_with(names::ASIDE) || name.starts_with(names::UNFINISHED) || name == "lock";
     zookeepers || unfinished || ours || name.starts_with(".zkops") || name.starts_with("zkops.")
-}
-
-/// `prefix.<hex zxid>`, further parts ignored, as ZooKeeper parses names (disk-format §1, TRAP D1).
-pub(crate) fn zxid_of(name: &str, prefix: &str) -> Option<i64> {
-    let mut parts = name.split('.');
-    if parts.next() != Some(prefix) {
-        return None;
-    }
-    let hex = parts.next()?;
-    // from_str_radix would take a sign.
-    if hex.is_empty() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    u64::from_str_radix(hex, 16).ok().map(u64::cast_signed)
 }
 
 fn number(path: &Path, unreadable: &mut Vec<Failure>) -> Option<Number> {
@@ -207,13 +200,14 @@ fn odd_snapshot(path: &Path) -> io::Result<Option<&'static str>> {
     (&mut file).take(8).read_to_end(&mut head)?;
     let suffix = path.extension().unwrap_or_default().to_string_lossy().into_owned();
     Ok(match suffix.as_str() {
-        "gz" => (!head.starts_with(&[0x1f, 0x8b])).then_some("is not gzip"),
-        "snappy" => (head != *b"\x82SNAPPY\0").then_some("is not snappy"),
-        _ if !head.starts_with(b"ZKSN") => Some("does not begin with ZKSN"),
+        "gz" => (!head.starts_with(Compression::Gzip.magic())).then_some("is not gzip"),
+        "snappy" => (!head.starts_with(Compression::Snappy.magic())).then_some("is not snappy"),
+        _ if !head.starts_with(snapshot::MAGIC) => Some("does not begin with ZKSN"),
         _ => {
-            let mut tail = [0; 5];
-            let long_enough = file.seek(SeekFrom::End(-5)).is_ok() && file.read_exact(&mut tail).is_ok();
-            (!long_enough || tail != [0, 0, 0, 1, b'/']).then_some("is cut off: it does not end with a seal")
+            let mut tail = [0; snapshot::SLASH.len()];
+            let long_enough =
+                file.seek(SeekFrom::End(-(tail.len() as i64))).is_ok() && file.read_exact(&mut tail).is_ok();
+            (!long_enough || tail != snapshot::SLASH).then_some("is cut off: it does not end with a seal")
         }
     })
 }
@@ -224,11 +218,12 @@ fn odd_log(path: &Path, bytes: u64) -> io::Result<Option<(bool, &'static str)>> 
         return Ok(Some((false, "is empty")));
     }
     let mut head = Vec::new();
-    fs::File::open(path)?.take(4).read_to_end(&mut head)?;
-    if !b"ZKLG".starts_with(&head) {
-        return Ok(Some((true, "does not begin with ZKLG")));
-    }
-    Ok((bytes < 16).then_some((false, "ends inside its own header")))
+    fs::File::open(path)?.take(log::HEADER.len() as u64).read_to_end(&mut head)?;
+    Ok(match log::beginning(&head) {
+        Beginning::Whole => None,
+        Beginning::CutShort => Some((false, "ends inside its own header")),
+        Beginning::NotALog => Some((true, "does not begin with ZKLG")),
+    })
 }
 
 /// Names of strangers that are listed; more are only counted.

@@ -13,6 +13,4 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{
-    Damage, DataFile, InspectData, Inspection, Marker, Number, NumberFile, OddFile, WriteMarker,
-};
+pub use records::{Damage, DataFile, InspectData, Inspection, Number, NumberFile, OddFile, WriteMarker};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::formats::marker::Marker;
 use crate::operator::host::failure::Failure;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,16 +100,6 @@ pub struct DataFile {
     pub path: PathBuf,
     pub zxid: i64,
     pub bytes: u64,
-}
-
-/// Whose data this is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    pub cluster: String,
-    /// The member's id (`myid`).
-    pub member: i64,
-    /// Of the cluster: two clusters may have the same name.
-    pub uuid: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

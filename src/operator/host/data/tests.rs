@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::inspect::zxid_of;
-use super::records::{Damage, DataFile, InspectData, Inspection, Marker, NumberFile, OddFile, WriteMarker};
+use super::records::{Damage, DataFile, InspectData, Inspection, NumberFile, OddFile, WriteMarker};
+use crate::formats::marker::Marker;
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
@@ -178,16 +178,6 @@ async fn strangers_are_listed() {
     // ZooKeeper takes `log.200000001.tmp` for a log (TRAP D1): it is listed as one.
     assert_eq!(seen.foreign, [data.join("precious.db"), data.join("version-2/notes.txt")]);
     assert_eq!(seen.logs.len(), 3);
-}
-
-#[test]
-fn names_are_parsed_as_zookeeper_does() {
-    assert_eq!(zxid_of("log.1a", "log"), Some(0x1a));
-    assert_eq!(zxid_of("log.5.bak", "log"), Some(5), "TRAP D1");
-    assert_eq!(zxid_of("snapshot.ffffffffffffffff", "snapshot"), Some(-1));
-    for odd in ["log", "log.", "log.-1", "log.+1", "log.xyz", "logs.1", "log.11112222333344445"] {
-        assert_eq!(zxid_of(odd, "log"), None, "{odd}");
-    }
 }
 
 fn marker(member: i64) -> Marker {

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::settings;
+use crate::ensemble::Membership;
 use crate::server::replica::{Input, Now, Output, Replica};
 use crate::server::tree::{Tree, Txn, TxnBody};
 use crate::server::zab::wire::Kind;
-use crate::server::zab::{self, ConnId, Membership, Packet, Zab};
+use crate::server::zab::{self, ConnId, Packet, Zab};
 use crate::wire::ids::{Epoch, ServerId, SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
 use crate::wire::proto::{Acl, CreateMode, CreateRequest, ErrorCode, OpCode, Perms, Request};

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::world::*;
+use crate::formats::marker::{self, Marker, Owner};
 use crate::server::store::disk::Disk;
 use crate::server::store::mem::{MemDisk, ReadFault};
-use crate::server::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, read_myid};
+use crate::server::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, identify, read_myid};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// What a start on `disk` comes to: last zxid, whether it may vote, the files then.
@@ -250,13 +251,39 @@ fn swapped_directories_are_noticed() {
 }
 
 #[test]
-fn data_of_another_ensemble_is_left_alone() {
+fn data_of_another_ensemble_or_member_is_left_alone() {
     let disk = MemDisk::new(1);
-    disk.put(Path::new("/data/zkops.cluster"), b"orders\n");
-    let with = |name: &str| start(&disk, Settings { ensemble: Some(name.to_owned()), ..settings() });
-    assert_eq!(with("billing"), "refused: ForeignEnsemble");
-    assert_eq!(with("orders"), "0:0 votes [snapshot.0]");
-    assert_eq!(start(&disk, settings()), "0:0 votes [snapshot.0]");
+    let owner = |member: i64, uuid: &str| Owner {
+        cluster: Some("orders".into()),
+        member: Some(member),
+        uuid: Some(uuid.into()),
+    };
+    let ask = |owner: &Owner| match identify(&disk, Path::new("/data"), owner) {
+        Ok(myid) => format!("myid {}", myid.map_or("none".into(), |id| id.to_string())),
+        Err(refusal) => refusal.to_string().split(". Nothing was touched").next().unwrap().to_owned(),
+    };
+    assert_eq!(ask(&owner(3, "7b0c")), "myid none", "nothing there yet");
+    disk.put(Path::new("/data/myid"), b"3\n");
+    assert_eq!(ask(&owner(3, "7b0c")), "myid 3", "Apache's data, or fresh from a repair");
+    assert_eq!(
+        ask(&owner(2, "7b0c")),
+        "/data holds the data of member 3, as its myid says, and this server was started for member 2 of cluster \
+         orders (7b0c)"
+    );
+    let marker = Marker { cluster: "orders".into(), member: 3, uuid: "7b0c".into() };
+    disk.put(Path::new("/data/zkops.json"), &marker::encode(&marker));
+    assert_eq!(ask(&owner(3, "7b0c")), "myid 3");
+    assert_eq!(ask(&Owner::default()), "myid 3", "a zoo.cfg that asks for nothing");
+    for foreign in [owner(2, "7b0c"), owner(3, "9d")] {
+        let said = format!(
+            "/data holds the data of member 3 of cluster orders (7b0c), and this server was started for {foreign}"
+        );
+        assert_eq!(ask(&foreign), said);
+    }
+    disk.put(Path::new("/data/myid"), b"2\n");
+    assert!(ask(&Owner::default()).starts_with("/data holds the data of member 2, as its myid says"));
+    disk.put(Path::new("/data/zkops.json"), b"{");
+    assert!(ask(&owner(3, "7b0c")).starts_with("/data/zkops.json does not say whose data this is: EOF"));
 }
 
 #[test]
