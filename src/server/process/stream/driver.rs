@@ -20,7 +20,7 @@ pub(crate) trait Port {
     /// Nothing more is read from a peer for whom more bytes wait than this: a slow reader slows only itself.
     const PAUSE_LEN: usize;
 
-    /// Hands on all frames of one read; false when nobody takes them any more.
+    /// Hands on all frames of one read; an error ends the connection.
     fn deliver(
         &self,
         frames: Vec<<Self::Framing as Framing>::Frame>,
