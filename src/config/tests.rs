@@ -8,43 +8,6 @@ use crate::ensemble::{Address, Listen, MemberRole};
 use crate::formats::compression::Compression;
 use crate::wire::ids::ServerId;
 
-/// The file of the walkthrough, as an operator has it after editing zoo_sample.cfg; no newline at
-/// its end.
-const WALKTHROUGH: &str = "\
-# The number of milliseconds of each tick
-tickTime=2000
-# The number of ticks that the initial
-# synchronization phase can take
-initLimit=10
-# The number of ticks that can pass between
-# sending a request and getting an acknowledgement
-syncLimit=5
-# the directory where the snapshot is stored.
-# do not use /tmp for storage, /tmp here is just
-# example sakes.
-dataDir=/export/data/zkdata
-# the port at which the clients will connect
-clientPort=2181
-# the maximum number of client connections.
-# increase this if you need to handle more clients
-#maxClientCnxns=60
-#
-# Be sure to read the maintenance section of the
-# administrator guide before turning on autopurge.
-#
-# http://zookeeper.apache.org/doc/current/zookeeperAdmin.html#sc_maintenance
-#
-# The number of snapshots to retain in dataDir
-#autopurge.snapRetainCount=3
-# Purge task interval in hours
-# Set to \"0\" to disable auto purge feature
-#autopurge.purgeInterval=1
-server.1=192.168.17.130:2888:3888
-server.2=192.168.17.131:2888:3888
-server.3=192.168.17.132:2888:3888";
-
-const THREE: &str = "dataDir=/d\ninitLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n";
-
 fn parse_with(text: &str, overrides: &[(&str, &str)]) -> Result<(ServerConfig, Vec<Warning>), Invalid> {
     let overrides: Vec<_> = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let read = |path: &Path| match path.to_str() {
@@ -348,3 +311,40 @@ fn protection_that_is_not_built_is_refused_not_ignored() {
     }
     assert!(parse_with(&format!("{THREE}sslQuorum=false"), &[]).is_ok());
 }
+
+/// The file of the walkthrough, as an operator has it after editing zoo_sample.cfg; no newline at
+/// its end.
+const WALKTHROUGH: &str = "\
+# The number of milliseconds of each tick
+tickTime=2000
+# The number of ticks that the initial
+# synchronization phase can take
+initLimit=10
+# The number of ticks that can pass between
+# sending a request and getting an acknowledgement
+syncLimit=5
+# the directory where the snapshot is stored.
+# do not use /tmp for storage, /tmp here is just
+# example sakes.
+dataDir=/export/data/zkdata
+# the port at which the clients will connect
+clientPort=2181
+# the maximum number of client connections.
+# increase this if you need to handle more clients
+#maxClientCnxns=60
+#
+# Be sure to read the maintenance section of the
+# administrator guide before turning on autopurge.
+#
+# http://zookeeper.apache.org/doc/current/zookeeperAdmin.html#sc_maintenance
+#
+# The number of snapshots to retain in dataDir
+#autopurge.snapRetainCount=3
+# Purge task interval in hours
+# Set to \"0\" to disable auto purge feature
+#autopurge.purgeInterval=1
+server.1=192.168.17.130:2888:3888
+server.2=192.168.17.131:2888:3888
+server.3=192.168.17.132:2888:3888";
+
+const THREE: &str = "dataDir=/d\ninitLimit=10\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n";

@@ -25,8 +25,6 @@ fn valid(text: &str) -> Cluster {
     }
 }
 
-const THREE: &str = "nodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n";
-
 #[test]
 fn the_shortest_inventory_numbers_its_nodes() {
     let cluster = valid("nodes: [192.168.17.130, 192.168.17.131, 192.168.17.132]");
@@ -207,3 +205,5 @@ proptest::proptest! {
         }
     }
 }
+
+const THREE: &str = "nodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n";

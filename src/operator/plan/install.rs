@@ -135,9 +135,6 @@ pub fn sha256_hex(content: &str) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A process's start is known to clock ticks of ten milliseconds and through an uptime.
-const CLOCK_GRAIN_MS: i64 = 200;
-
 /// Members by id that the plan is about: the named ones, or all.
 pub fn targets(desired: &Desired, named: &[ServerId]) -> Vec<ServerId> {
     if named.is_empty() { desired.members.keys().copied().collect() } else { named.to_vec() }
@@ -164,3 +161,6 @@ fn put(member: &DesiredMember, path: &str, content: &str, why: &str) -> Step {
 fn same_file(host: &HostFacts, path: &str, content: &str) -> bool {
     host.files.get(path).is_some_and(|file| file.sha256 == sha256_hex(content))
 }
+
+/// A process's start is known to clock ticks of ten milliseconds and through an uptime.
+const CLOCK_GRAIN_MS: i64 = 200;

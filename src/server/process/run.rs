@@ -23,18 +23,6 @@ use crate::ensemble::{Listen, Member, MemberRole};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
 
-/// Messages of clients that wait for the state thread. A full channel slows the sockets down.
-const CHANNEL_LEN: usize = 4096;
-
-/// The same for peers, whose messages each carry what one read of a socket brought in.
-const PEER_CHANNEL_LEN: usize = 256;
-
-/// What the log and snapshot threads have told: they wait when the state thread is behind.
-const LOG_CHANNEL_LEN: usize = 1024;
-
-/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
-const SILENCE_MAX: Duration = Duration::from_millis(10_000);
-
 /// Why a server did not start or did not go on. The exit codes are the reference's (operations §10.1).
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -289,3 +277,15 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
         origin_wall_ms: now.wall_ms - now.ms as i64,
     }
 }
+
+/// Messages of clients that wait for the state thread. A full channel slows the sockets down.
+const CHANNEL_LEN: usize = 4096;
+
+/// The same for peers, whose messages each carry what one read of a socket brought in.
+const PEER_CHANNEL_LEN: usize = 256;
+
+/// What the log and snapshot threads have told: they wait when the state thread is behind.
+const LOG_CHANNEL_LEN: usize = 1024;
+
+/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
+const SILENCE_MAX: Duration = Duration::from_millis(10_000);

@@ -6,9 +6,6 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Waiting connections the system keeps when the configuration names no number.
-const BACKLOG_DEFAULT: i32 = 1024;
-
 /// Binds and listens. The address may be reused at once after a restart; an IPv6 wildcard takes IPv4 too.
 ///
 /// # Errors
@@ -24,3 +21,6 @@ pub(super) fn listen(addr: SocketAddr, backlog: Option<i32>) -> io::Result<TcpLi
     socket.listen(backlog.unwrap_or(BACKLOG_DEFAULT))?;
     TcpListener::from_std(socket.into())
 }
+
+/// Waiting connections the system keeps when the configuration names no number.
+const BACKLOG_DEFAULT: i32 = 1024;

@@ -11,9 +11,6 @@ use crate::server::tree;
 use crate::server::zab::{self, Zab};
 use crate::wire::ids::Zxid;
 
-/// Bytes of committed transactions kept in memory for learners that come back.
-const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;
-
 /// Everything that a server is told before its first step.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -163,3 +160,6 @@ fn store_settings(config: &ServerConfig) -> store::Settings {
         tree: tree_settings(config),
     }
 }
+
+/// Bytes of committed transactions kept in memory for learners that come back.
+const COMMITTED_LOG_BYTES_MAX: usize = 64 << 20;

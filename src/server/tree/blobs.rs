@@ -2,15 +2,6 @@
 //! neither a heap block nor a 16-byte pointer each. A blob never moves and never changes its length.
 //! It knows nothing of nodes, and does not say what the bytes mean.
 
-/// Blobs are rounded up to this many bytes; also what the free list needs at least.
-const STEP: usize = 8;
-/// Larger blobs get a heap block of their own: the rounding would no longer matter.
-const SMALL_LEN_MAX: usize = 1024;
-/// Large enough that the allocator maps a page for itself and gives it back when it is dropped.
-const PAGE_LEN: usize = 256 * 1024;
-/// "No slot" in a free list.
-const NONE: u32 = u32::MAX;
-
 /// The handle of stored bytes. Empty blobs own no storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Blob {
@@ -202,3 +193,12 @@ impl Class {
 pub(super) fn index(n: usize) -> u32 {
     u32::try_from(n).expect("4 billion slots need more memory than a tree can have; one blob is below 2 GiB")
 }
+
+/// Blobs are rounded up to this many bytes; also what the free list needs at least.
+const STEP: usize = 8;
+/// Larger blobs get a heap block of their own: the rounding would no longer matter.
+const SMALL_LEN_MAX: usize = 1024;
+/// Large enough that the allocator maps a page for itself and gives it back when it is dropped.
+const PAGE_LEN: usize = 256 * 1024;
+/// "No slot" in a free list.
+const NONE: u32 = u32::MAX;

@@ -8,9 +8,6 @@ use crate::wire::ids::Zxid;
 
 /// The only version there is: trailers of another one are not compared.
 pub const VERSION: i32 = 2;
-/// Zxids between two entries of the history.
-const HISTORY_EVERY: i64 = 128;
-const HISTORY_LEN_MAX: usize = 1024;
 
 /// Nodes below this take no part in the digest.
 pub(super) const OUTSIDE: &str = "/zookeeper/";
@@ -70,3 +67,7 @@ pub(super) struct Promise {
     pub(super) zxid: Zxid,
     pub(super) digest: u64,
 }
+
+/// Zxids between two entries of the history.
+const HISTORY_EVERY: i64 = 128;
+const HISTORY_LEN_MAX: usize = 1024;

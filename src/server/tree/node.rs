@@ -46,10 +46,6 @@ pub(super) struct Node {
     name_len_and_flags: u32,
 }
 
-const FLAG_NULL_DATA: u32 = 1 << 31;
-const FLAG_OUTSIDE_DIGEST: u32 = 1 << 30;
-const NAME_LEN_MASK: u32 = FLAG_OUTSIDE_DIGEST - 1;
-
 impl Node {
     pub(super) fn new(parent: NodeId, stat: StoredStat, acl: AclRef, path_hash: u32) -> Node {
         Node {
@@ -143,3 +139,7 @@ impl Node {
         self.stat().visible(self.data_len(), self.child_count, extended_types)
     }
 }
+
+const FLAG_NULL_DATA: u32 = 1 << 31;
+const FLAG_OUTSIDE_DIGEST: u32 = 1 << 30;
+const NAME_LEN_MASK: u32 = FLAG_OUTSIDE_DIGEST - 1;

@@ -13,9 +13,6 @@ use super::digest;
 use super::node::{Node, NodeId};
 use super::stat::StoredStat;
 
-/// The index is split, so that growing it never stops the server for longer than one part takes.
-const INDEX_PARTS: usize = 64;
-
 /// All nodes of one tree. There is always a root.
 #[derive(Debug)]
 pub(super) struct Nodes {
@@ -360,3 +357,6 @@ fn part(hash: u32) -> usize {
 fn chars(text: &str) -> u64 {
     (if text.is_ascii() { text.len() } else { text.chars().count() }) as u64
 }
+
+/// The index is split, so that growing it never stops the server for longer than one part takes.
+const INDEX_PARTS: usize = 64;

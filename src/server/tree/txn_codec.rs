@@ -13,8 +13,6 @@ use crate::wire::proto::{Acl, OpCode};
 pub(super) const TXN_HEADER_LEN: usize = 32;
 /// Bytes of a trailer.
 pub(super) const DIGEST_LEN: usize = 12;
-/// The least bytes a sub-transaction takes: a kind and a length.
-const SUB_TXN_LEN_MIN: usize = 8;
 
 impl Txn {
     pub fn encode(&self) -> Bytes {
@@ -238,3 +236,6 @@ fn acl_len(list: Option<&[Acl]>) -> usize {
     4 + list
         .map_or(0, |list| list.iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum())
 }
+
+/// The least bytes a sub-transaction takes: a kind and a length.
+const SUB_TXN_LEN_MIN: usize = 8;

@@ -9,18 +9,8 @@ use super::wire::FrameError;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 use crate::wire::jute::{self, Reader, Writer};
 
-/// Protocol version of a HELLO with one address: what every release since 3.5 reads (§1.1).
-const HELLO_VERSION_1: i64 = -65536;
-/// HELLO with several addresses; read, never sent (lesson 3720).
-const HELLO_VERSION_2: i64 = -65535;
-/// The longest address field of a HELLO; the reference closes beyond it.
-const HELLO_ADDRESS_MAX: usize = 2048;
-/// The longest notification; the reference drops the connection beyond it.
-const NOTIFICATION_MAX: usize = 524_288;
 /// The notification version with peer epoch and config.
 pub(super) const NOTIFICATION_VERSION: i32 = 2;
-/// The largest round that is believed: counting on from here for ever would not reach the end.
-const ROUND_MAX: i64 = 1 << 62;
 /// What stands for "no vote" in the notifications of an observer (§1.2).
 pub(super) const NO_VOTE: i64 = i64::MIN;
 
@@ -183,3 +173,15 @@ fn peek_int(bytes: &[u8], at: usize) -> Option<i32> {
     let mut slice = bytes.get(at..at + 4)?;
     Some(slice.get_i32())
 }
+
+/// Protocol version of a HELLO with one address: what every release since 3.5 reads (§1.1).
+const HELLO_VERSION_1: i64 = -65536;
+/// HELLO with several addresses; read, never sent (lesson 3720).
+const HELLO_VERSION_2: i64 = -65535;
+/// The longest address field of a HELLO; the reference closes beyond it.
+const HELLO_ADDRESS_MAX: usize = 2048;
+/// The longest notification; the reference drops the connection beyond it.
+const NOTIFICATION_MAX: usize = 524_288;
+
+/// The largest round that is believed: counting on from here for ever would not reach the end.
+const ROUND_MAX: i64 = 1 << 62;

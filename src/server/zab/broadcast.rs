@@ -9,15 +9,6 @@ use super::wire::{Kind, Packet};
 use super::{ConnId, Core, Next, Output, Turn, bent};
 use crate::wire::ids::{ServerId, Zxid};
 
-/// Proposals not yet committed, in bytes with their overhead. Beyond it [`super::Zab::next_zxid`]
-/// says to wait: without acks the leader's memory would be the only limit.
-const OUTSTANDING_BYTES_MAX: usize = 256 << 20;
-/// What a proposal costs in memory beside its bytes.
-const PROPOSAL_OVERHEAD: usize = 128;
-/// Committed transactions kept for learners whose gate is still closed, in bytes: a learner that
-/// takes longer than this much traffic to sync is cut and starts again.
-const HELD_BYTES_MAX: usize = 512 << 20;
-
 impl Leader {
     pub(super) fn next_zxid(&self, core: &Core) -> Option<Zxid> {
         let waiting = self.outstanding_bytes + core.ledger.unflushed_bytes();
@@ -152,3 +143,12 @@ fn commit_point(leader: &Leader, config: &Terms, durable: Zxid, committed: Zxid)
         .max()
         .filter(|zxid| zxid.epoch() == leader.epoch)
 }
+
+/// Proposals not yet committed, in bytes with their overhead. Beyond it [`super::Zab::next_zxid`]
+/// says to wait: without acks the leader's memory would be the only limit.
+const OUTSTANDING_BYTES_MAX: usize = 256 << 20;
+/// What a proposal costs in memory beside its bytes.
+const PROPOSAL_OVERHEAD: usize = 128;
+/// Committed transactions kept for learners whose gate is still closed, in bytes: a learner that
+/// takes longer than this much traffic to sync is cut and starts again.
+const HELD_BYTES_MAX: usize = 512 << 20;

@@ -10,12 +10,6 @@ use super::mesh::Mesh;
 use super::{Core, Next, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
-/// How long a decided round stays open for a better vote (§1.5 `finalizeWait`).
-const FINALIZE_WAIT_MS: u64 = 200;
-/// The longest pause between two questions of a server without a vote. Nobody notifies it of the
-/// end of an election, so the reference's 60 s would be added to every start of an observer.
-const OBSERVER_PAUSE_MS_MAX: u64 = 1600;
-
 /// A vote as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Vote {
@@ -278,3 +272,9 @@ fn leads(core: &Core, votes: &BTreeMap<ServerId, Vote>, vote: &Vote) -> bool {
         votes.get(&vote.leader).is_some_and(|v| v.state == State::Leading)
     }
 }
+
+/// How long a decided round stays open for a better vote (§1.5 `finalizeWait`).
+const FINALIZE_WAIT_MS: u64 = 200;
+/// The longest pause between two questions of a server without a vote. Nobody notifies it of the
+/// end of an election, so the reference's 60 s would be added to every start of an observer.
+const OBSERVER_PAUSE_MS_MAX: u64 = 1600;

@@ -9,12 +9,6 @@ use super::mesh::Mesh;
 use super::terms::Terms;
 use super::{Config, Core, Phase, Zab};
 
-/// How long a leader is waited for, in `initLimit`s: one for an election that is under way when this server starts,
-/// one for the new leader's own start.
-const WAIT_INIT_LIMITS: u64 = 2;
-/// Leaders found and lost before the data was whole, until it is given up. Each may take as long as a snapshot takes.
-const ATTEMPTS_MAX: u32 = 10;
-
 /// The wait of a wounded server.
 pub(super) struct Healing {
     give_up_ms: u64,
@@ -94,3 +88,9 @@ fn describe_peers(core: &Core, mesh: &Mesh, election: Option<&Election>) -> Stri
     });
     each.collect::<Vec<_>>().join(", ")
 }
+
+/// How long a leader is waited for, in `initLimit`s: one for an election that is under way when this server starts,
+/// one for the new leader's own start.
+const WAIT_INIT_LIMITS: u64 = 2;
+/// Leaders found and lost before the data was whole, until it is given up. Each may take as long as a snapshot takes.
+const ATTEMPTS_MAX: u32 = 10;

@@ -13,10 +13,6 @@ use super::wire::Kind;
 use super::{ConnId, Core, LearnerStatus, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
-/// Connections to the quorum port at a time: every member and joiner has one, a few more while
-/// old ones die. Each costs a socket and a little memory.
-const LINKS_MAX: usize = 512;
-
 pub(super) struct Leader {
     pub(super) stage: Stage,
     /// While gathering: one above the largest epoch anybody has accepted. Then: the epoch.
@@ -256,3 +252,7 @@ impl Leader {
 pub(super) fn ping_pause_ms(core: &Core) -> u64 {
     (core.config.tick_ms / 2).max(1)
 }
+
+/// Connections to the quorum port at a time: every member and joiner has one, a few more while
+/// old ones die. Each costs a socket and a little memory.
+const LINKS_MAX: usize = 512;

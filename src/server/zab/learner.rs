@@ -13,12 +13,6 @@ use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
 use super::{ConnId, Next, Output, Packet, PersistId, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
-/// Dials of the leader before giving up on it. With the pauses below about half a second, as in
-/// the reference (5 × 100 ms), but a leader that needs only a moment to listen is found at once.
-const DIALS_MAX: u32 = 8;
-const REDIAL_MS_MIN: u64 = 10;
-const REDIAL_MS_MAX: u64 = 100;
-
 pub(super) struct Learner {
     pub(super) leader: ServerId,
     /// An observer is told of commits only and votes on nothing.
@@ -295,3 +289,9 @@ impl Learner {
 pub(super) fn misplaced(packet: &Packet) -> Next {
     Next::Leave(format!("the leader sent a packet of type {} where it does not belong", packet.kind.0))
 }
+
+/// Dials of the leader before giving up on it. With the pauses below about half a second, as in
+/// the reference (5 × 100 ms), but a leader that needs only a moment to listen is found at once.
+const DIALS_MAX: u32 = 8;
+const REDIAL_MS_MIN: u64 = 10;
+const REDIAL_MS_MAX: u64 = 100;

@@ -13,18 +13,6 @@ use super::{ConnId, Next, Output, Packet, Role, Turn, bent};
 use crate::wire::ids::Zxid;
 use crate::wire::jute::Writer;
 
-/// Transactions written and not yet durable, in bytes: a disk this far behind the leader must
-/// resync instead of eating the memory.
-const UNFLUSHED_BYTES_MAX: usize = 256 << 20;
-/// Bytes kept while the log is being cut, which takes as long as loading the tree.
-const INBOX_BYTES_MAX: usize = 64 << 20;
-/// What a packet costs in memory beside its data.
-const PACKET_OVERHEAD: usize = 128;
-/// Answers waiting for deliveries; a client has one SYNC or REVALIDATE under way at a time.
-const ANSWERS_MAX: usize = 1 << 16;
-/// Proposals waiting for their ack: more than any leader lets be outstanding.
-const UNACKED_MAX: usize = 1 << 21;
-
 impl Learner {
     /// A packet after ACKEPOCH.
     pub(super) fn stream(&mut self, t: &mut Turn, packet: Packet) -> Next {
@@ -322,3 +310,15 @@ impl Learner {
 fn wants_snapshot(t: &Turn) -> bool {
     t.core.needs_snapshot || t.core.ledger.is_unsynced()
 }
+
+/// Transactions written and not yet durable, in bytes: a disk this far behind the leader must
+/// resync instead of eating the memory.
+const UNFLUSHED_BYTES_MAX: usize = 256 << 20;
+/// Bytes kept while the log is being cut, which takes as long as loading the tree.
+const INBOX_BYTES_MAX: usize = 64 << 20;
+/// What a packet costs in memory beside its data.
+const PACKET_OVERHEAD: usize = 128;
+/// Answers waiting for deliveries; a client has one SYNC or REVALIDATE under way at a time.
+const ANSWERS_MAX: usize = 1 << 16;
+/// Proposals waiting for their ack: more than any leader lets be outstanding.
+const UNACKED_MAX: usize = 1 << 21;

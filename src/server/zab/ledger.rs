@@ -56,11 +56,6 @@ enum Write {
     Snapshot { zxid: Zxid, body: Bytes },
 }
 
-/// What a transaction costs in memory beside its bytes.
-const ENTRY_OVERHEAD: usize = 128;
-/// Nothing at all is known to be durable in the log that is being rewritten.
-const NOTHING_DURABLE: Zxid = Zxid(i64::MIN);
-
 impl Ledger {
     pub(super) fn new(durable: Durable, config: &Config) -> Ledger {
         assert!(
@@ -373,3 +368,8 @@ fn follows(last: Zxid, next: Zxid) -> bool {
     let later_epoch = next.epoch() > last.epoch() && next.counter() == 1;
     next_counter || later_epoch || bent::follows(last, next)
 }
+
+/// What a transaction costs in memory beside its bytes.
+const ENTRY_OVERHEAD: usize = 128;
+/// Nothing at all is known to be durable in the log that is being rewritten.
+const NOTHING_DURABLE: Zxid = Zxid(i64::MIN);

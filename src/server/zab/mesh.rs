@@ -14,16 +14,6 @@ use super::{ConnId, Output};
 use crate::ensemble::{Member, Membership};
 use crate::wire::ids::ServerId;
 
-/// Servers outside the config that may hold an election connection: joiners are few (TRAP Q11),
-/// and each costs a socket and a dial back to an address of its choosing.
-const STRANGERS_MAX: usize = 16;
-/// Pause after a failed dial, doubled up to the maximum: short enough for a restart on the same
-/// host, long enough not to flood a dead one.
-const REDIAL_MS_MIN: u64 = 50;
-const REDIAL_MS_MAX: u64 = 1000;
-/// How long a higher peer may take to dial back before it is called again.
-const DIAL_BACK_MS: u64 = 2000;
-
 pub(super) struct Mesh {
     me: ServerId,
     hello: Bytes,
@@ -235,3 +225,13 @@ impl Peer {
         self.conn.is_none() && self.dial.is_none() && (self.wanted || (eager && self.voter))
     }
 }
+
+/// Servers outside the config that may hold an election connection: joiners are few (TRAP Q11),
+/// and each costs a socket and a dial back to an address of its choosing.
+const STRANGERS_MAX: usize = 16;
+/// Pause after a failed dial, doubled up to the maximum: short enough for a restart on the same
+/// host, long enough not to flood a dead one.
+const REDIAL_MS_MIN: u64 = 50;
+const REDIAL_MS_MAX: u64 = 1000;
+/// How long a higher peer may take to dial back before it is called again.
+const DIAL_BACK_MS: u64 = 2000;

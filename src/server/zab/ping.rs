@@ -5,10 +5,6 @@ use super::leader::{Leader, Stage, ping_pause_ms};
 use super::learner_link;
 use super::{ConnId, Next, Turn, bent};
 
-/// A candidate without enough connected voters gives up after this many ticks: the whole init
-/// limit would be waited for servers that have died since they voted.
-const LONELY_TICKS_MAX: u64 = 2;
-
 impl Leader {
     pub(super) fn timers(&mut self, t: &mut Turn) -> Next {
         if self.give_up_ms <= t.now_ms {
@@ -72,3 +68,7 @@ impl Leader {
         followed || bent::is_followed(&self.links, t.now_ms)
     }
 }
+
+/// A candidate without enough connected voters gives up after this many ticks: the whole init
+/// limit would be waited for servers that have died since they voted.
+const LONELY_TICKS_MAX: u64 = 2;

@@ -10,16 +10,6 @@ use super::learner::Learner;
 use super::{ConnId, Input, Next, Notification, Output, Phase, Role, Turn, Zab, bent};
 use crate::wire::ids::ServerId;
 
-/// A role that ends before it served is tried again at once a few times: the leader may need a
-/// moment. Then the pause doubles up to the maximum, or a server that this leader cannot take
-/// (§2.3: it has promised a later epoch) would call it a hundred times a second.
-const FUTILE_ROLES_FREE: u32 = 3;
-const FUTILE_PAUSE_MS_MIN: u64 = 20;
-const FUTILE_PAUSE_MS_MAX: u64 = 1000;
-/// An observer waits up to this long before it looks again, so that not all of them ask at
-/// once (`zookeeper.observer.election.DelayMs`).
-const OBSERVER_DELAY_MS_MAX: u64 = 200;
-
 impl Zab {
     pub(super) fn take(&mut self, input: Input, out: &mut Vec<Output>) -> Next {
         match input {
@@ -285,3 +275,13 @@ fn futile_pause_ms(futile_roles: u32) -> u64 {
         Some(more) => (FUTILE_PAUSE_MS_MIN << more.min(16)).min(FUTILE_PAUSE_MS_MAX),
     }
 }
+
+/// A role that ends before it served is tried again at once a few times: the leader may need a
+/// moment. Then the pause doubles up to the maximum, or a server that this leader cannot take
+/// (§2.3: it has promised a later epoch) would call it a hundred times a second.
+const FUTILE_ROLES_FREE: u32 = 3;
+const FUTILE_PAUSE_MS_MIN: u64 = 20;
+const FUTILE_PAUSE_MS_MAX: u64 = 1000;
+/// An observer waits up to this long before it looks again, so that not all of them ask at
+/// once (`zookeeper.observer.election.DelayMs`).
+const OBSERVER_DELAY_MS_MAX: u64 = 200;

@@ -11,10 +11,6 @@ use crate::wire::jute::{self, Reader, Writer};
 /// The longest `data` of a packet, in bytes: `jute.maxbuffer` + `…extrasize` of the reference (§0).
 /// A transaction longer than this must never be proposed (TRAP Q1).
 pub(super) const DATA_MAX: usize = 2_097_150;
-/// The longest whole packet: the data, and as much again for the ids of a forwarded request.
-const PACKET_MAX: usize = 2 * DATA_MAX;
-/// The most ids on one packet: a client has one per authentication scheme it used, a handful.
-const AUTH_IDS_MAX: usize = 1024;
 /// The only learner protocol version spoken since 3.4 (§2.1).
 pub(super) const PROTOCOL_VERSION: i32 = 0x10000;
 /// The string (as jute ustring) that closes the snapshot stream after SNAP (§2.5).
@@ -229,3 +225,8 @@ pub(super) fn int_of(packet: &Packet) -> Option<i32> {
 fn int_packet(kind: Kind, zxid: Zxid, value: i32) -> Packet {
     Packet::with_data(kind, zxid, Bytes::copy_from_slice(&value.to_be_bytes()))
 }
+
+/// The longest whole packet: the data, and as much again for the ids of a forwarded request.
+const PACKET_MAX: usize = 2 * DATA_MAX;
+/// The most ids on one packet: a client has one per authentication scheme it used, a handful.
+const AUTH_IDS_MAX: usize = 1024;

@@ -35,61 +35,6 @@ fn a_connection_must_pass_every_firewall() {
     assert_eq!(blocked().and(Verdict::Open), blocked());
 }
 
-const FIREWALLD: &str = "\
-block
-  target: %%REJECT%%
-  icmp-block-inversion: no
-  interfaces: 
-  sources: 
-  services: 
-  ports: 
-  protocols: 
-  forward: yes
-  masquerade: no
-  forward-ports: 
-  source-ports: 
-  icmp-blocks: 
-  rich rules: 
-
-dmz (active)
-  target: DROP
-  icmp-block-inversion: no
-  interfaces: eth1
-  sources: 
-  services: ssh
-  ports: 2181/tcp 2000-2999/udp
-  protocols: 
-  forward: yes
-  masquerade: no
-  forward-ports: 
-  source-ports: 
-  icmp-blocks: 
-  rich rules: 
-\trule family=\"ipv4\" source address=\"10.0.0.0/8\" port port=\"2888\" protocol=\"tcp\" accept
-\trule family=\"ipv4\" port port=\"3888\" protocol=\"tcp\" reject
-
-public (default, active)
-  target: default
-  ingress-priority: 0
-  icmp-block-inversion: no
-  interfaces: eth0
-  sources: 
-  services: dhcpv6-client ssh
-  ports: 8000-8100/tcp
-  protocols: 
-  forward: yes
-  masquerade: no
-  forward-ports: 
-  source-ports: 
-  icmp-blocks: 
-  rich rules: 
-
-trusted
-  target: ACCEPT
-  interfaces: 
-  ports: 
-";
-
 #[test]
 fn firewalld_zones_and_what_they_do_with_a_port() {
     let zones = firewalld_zone::zones(FIREWALLD);
@@ -146,29 +91,6 @@ fn firewalld_answers_on_the_bus_and_zone_files() {
     assert_eq!(bus::xml_ports(zone), [pair("2181", "tcp"), pair("3888", "tcp"), pair("9", "udp")]);
 }
 
-const UFW: &str = "\
-Status: active
-Logging: on (low)
-Default: deny (incoming), allow (outgoing), disabled (routed)
-New profiles: skip
-
-To                         Action      From
---                         ------      ----
-22/tcp                     ALLOW IN    Anywhere                  
-2181/tcp                   ALLOW IN    Anywhere                   # zkops
-2888,3888/tcp              ALLOW IN    10.0.0.0/24               
-2000:2100/tcp              DENY IN     Anywhere                  
-8080                       LIMIT IN    Anywhere                  
-9000/udp                   ALLOW IN    Anywhere                  
-10.0.0.11 9100/tcp         ALLOW IN    Anywhere                  
-9200/tcp on eth9           ALLOW IN    Anywhere                  
-Anywhere                   ALLOW IN    10.9.9.9                  
-a very long application name ALLOW IN    Anywhere                  
-22/tcp (v6)                ALLOW IN    Anywhere (v6)             
-2888/tcp                   ALLOW OUT   Anywhere                  
-2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
-";
-
 #[test]
 fn ufw_first_rule_that_matches_decides() {
     assert!(ufw::parse("Status: inactive\n").is_none());
@@ -184,68 +106,6 @@ fn ufw_first_rule_that_matches_decides() {
     check(9200, "limited: ufw rule: 9200/tcp on eth9 ALLOW from Anywhere");
     check(7000, "blocked: ufw's default for incoming traffic is deny");
 }
-
-/// The test hosts' own ruleset, as a Debian host prints it.
-const NFT_PLAIN: &str = r#"table inet filter { # handle 1
-	chain input { # handle 1
-		type filter hook input priority filter; policy drop;
-		ct state established,related accept # handle 2
-		iif "lo" accept # handle 3
-		meta l4proto { icmp, ipv6-icmp } accept # handle 5
-		tcp dport 22 accept # handle 6
-	}
-}
-"#;
-
-const NFT_RICH: &str = r#"table inet f2b-table { # handle 3
-	set addr-set-sshd { # handle 2
-		type ipv4_addr
-		elements = { 203.0.113.7, 203.0.113.9,
-			     203.0.113.11 }
-	}
-
-	chain f2b-chain { # handle 1
-		type filter hook input priority filter - 1; policy accept;
-		meta l4proto { tcp } ip saddr @addr-set-sshd reject with icmp port-unreachable # handle 4
-	}
-}
-table ip nat { # handle 4
-	chain prerouting { # handle 1
-		type nat hook prerouting priority dstnat; policy accept;
-		tcp dport 80 redirect to :8080 # handle 2
-	}
-}
-table inet filter { # handle 5
-	set open_ports { # handle 9
-		type inet_service
-		flags interval
-		elements = { 2181, 5000-5010 }
-	}
-
-	chain input { # handle 1
-		type filter hook input priority filter; policy accept;
-		ct state vmap { invalid : drop, established : accept, related : accept } # handle 3
-		iifname "lo" counter packets 12 bytes 800 accept # handle 4
-		iifname "docker0" accept # handle 5
-		udp dport { 53, 2888 } accept # handle 6
-		tcp dport @open_ports accept # handle 7
-		ip saddr 10.1.0.0/16 tcp dport { 2888, 3888 } ct state new accept comment "only } us" # handle 8
-		tcp dport 4000 log prefix "denied " level info drop # handle 10
-		tcp dport { 7000, 7001,
-			    7002 } accept # handle 11
-		tcp dport vmap { 6000 : accept, 6001 : jump checks, 6002 : drop } # handle 12
-		limit rate 10/second tcp dport 8000 accept # handle 13
-		jump checks # handle 14
-		reject with icmpx admin-prohibited # handle 15
-	}
-
-	chain checks { # handle 2
-		tcp dport 9000 return # handle 16
-		tcp dport 9000-9100 accept # handle 17
-		ip saddr 192.0.2.1 accept # handle 18
-	}
-}
-"#;
 
 /// The verdict of every input chain together, as `nftables` folds them.
 fn nft(text: &str, port: u16, interface: Option<&str>) -> String {
@@ -364,31 +224,6 @@ fn nftables_boot_file_is_read_from_the_unit() {
     assert_eq!(nftables::boot_file_of_unit("[Service]\n"), None);
 }
 
-const IPTABLES: &str = "\
--P INPUT DROP
--P FORWARD DROP
--P OUTPUT ACCEPT
--N f2b-sshd
--N cluster
--A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
--A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A INPUT -i lo -j ACCEPT
--A INPUT -p icmp -j ACCEPT
--A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
--A INPUT -p tcp -m multiport --dports 80,443,8000:8100 -m comment --comment \"the web\" -j ACCEPT
--A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 2181 -j ACCEPT
--A INPUT -p udp -m udp --dport 2888 -j ACCEPT
--A INPUT ! -i lo -p tcp -m tcp --dport 4000 -j DROP
--A INPUT -p tcp -m tcp --dport 5000 -g cluster
--A INPUT -i docker+ -j ACCEPT
--A INPUT -p tcp -m tcp --dport 3888 -m comment --comment zkops -j ACCEPT
--A INPUT -j LOG --log-prefix \"dropped: \"
--A cluster -m limit --limit 5/sec -j ACCEPT
--A cluster -j REJECT --reject-with icmp-host-prohibited
--A f2b-sshd -s 203.0.113.7/32 -j REJECT --reject-with icmp-port-unreachable
--A f2b-sshd -j RETURN
-";
-
 #[test]
 fn iptables_walks_chains() {
     let table = iptables::parse(IPTABLES);
@@ -429,3 +264,168 @@ fn iptables_boot_file_gets_our_rules_first_and_only_in_the_filter_table() {
     // No rule yet: before COMMIT.
     assert!(iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[1]).ends_with("-j ACCEPT\nCOMMIT\n"));
 }
+
+const FIREWALLD: &str = "\
+block
+  target: %%REJECT%%
+  icmp-block-inversion: no
+  interfaces: 
+  sources: 
+  services: 
+  ports: 
+  protocols: 
+  forward: yes
+  masquerade: no
+  forward-ports: 
+  source-ports: 
+  icmp-blocks: 
+  rich rules: 
+
+dmz (active)
+  target: DROP
+  icmp-block-inversion: no
+  interfaces: eth1
+  sources: 
+  services: ssh
+  ports: 2181/tcp 2000-2999/udp
+  protocols: 
+  forward: yes
+  masquerade: no
+  forward-ports: 
+  source-ports: 
+  icmp-blocks: 
+  rich rules: 
+\trule family=\"ipv4\" source address=\"10.0.0.0/8\" port port=\"2888\" protocol=\"tcp\" accept
+\trule family=\"ipv4\" port port=\"3888\" protocol=\"tcp\" reject
+
+public (default, active)
+  target: default
+  ingress-priority: 0
+  icmp-block-inversion: no
+  interfaces: eth0
+  sources: 
+  services: dhcpv6-client ssh
+  ports: 8000-8100/tcp
+  protocols: 
+  forward: yes
+  masquerade: no
+  forward-ports: 
+  source-ports: 
+  icmp-blocks: 
+  rich rules: 
+
+trusted
+  target: ACCEPT
+  interfaces: 
+  ports: 
+";
+
+const UFW: &str = "\
+Status: active
+Logging: on (low)
+Default: deny (incoming), allow (outgoing), disabled (routed)
+New profiles: skip
+
+To                         Action      From
+--                         ------      ----
+22/tcp                     ALLOW IN    Anywhere                  
+2181/tcp                   ALLOW IN    Anywhere                   # zkops
+2888,3888/tcp              ALLOW IN    10.0.0.0/24               
+2000:2100/tcp              DENY IN     Anywhere                  
+8080                       LIMIT IN    Anywhere                  
+9000/udp                   ALLOW IN    Anywhere                  
+10.0.0.11 9100/tcp         ALLOW IN    Anywhere                  
+9200/tcp on eth9           ALLOW IN    Anywhere                  
+Anywhere                   ALLOW IN    10.9.9.9                  
+a very long application name ALLOW IN    Anywhere                  
+22/tcp (v6)                ALLOW IN    Anywhere (v6)             
+2888/tcp                   ALLOW OUT   Anywhere                  
+2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
+";
+
+/// The test hosts' own ruleset, as a Debian host prints it.
+const NFT_PLAIN: &str = r#"table inet filter { # handle 1
+	chain input { # handle 1
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept # handle 2
+		iif "lo" accept # handle 3
+		meta l4proto { icmp, ipv6-icmp } accept # handle 5
+		tcp dport 22 accept # handle 6
+	}
+}
+"#;
+
+const NFT_RICH: &str = r#"table inet f2b-table { # handle 3
+	set addr-set-sshd { # handle 2
+		type ipv4_addr
+		elements = { 203.0.113.7, 203.0.113.9,
+			     203.0.113.11 }
+	}
+
+	chain f2b-chain { # handle 1
+		type filter hook input priority filter - 1; policy accept;
+		meta l4proto { tcp } ip saddr @addr-set-sshd reject with icmp port-unreachable # handle 4
+	}
+}
+table ip nat { # handle 4
+	chain prerouting { # handle 1
+		type nat hook prerouting priority dstnat; policy accept;
+		tcp dport 80 redirect to :8080 # handle 2
+	}
+}
+table inet filter { # handle 5
+	set open_ports { # handle 9
+		type inet_service
+		flags interval
+		elements = { 2181, 5000-5010 }
+	}
+
+	chain input { # handle 1
+		type filter hook input priority filter; policy accept;
+		ct state vmap { invalid : drop, established : accept, related : accept } # handle 3
+		iifname "lo" counter packets 12 bytes 800 accept # handle 4
+		iifname "docker0" accept # handle 5
+		udp dport { 53, 2888 } accept # handle 6
+		tcp dport @open_ports accept # handle 7
+		ip saddr 10.1.0.0/16 tcp dport { 2888, 3888 } ct state new accept comment "only } us" # handle 8
+		tcp dport 4000 log prefix "denied " level info drop # handle 10
+		tcp dport { 7000, 7001,
+			    7002 } accept # handle 11
+		tcp dport vmap { 6000 : accept, 6001 : jump checks, 6002 : drop } # handle 12
+		limit rate 10/second tcp dport 8000 accept # handle 13
+		jump checks # handle 14
+		reject with icmpx admin-prohibited # handle 15
+	}
+
+	chain checks { # handle 2
+		tcp dport 9000 return # handle 16
+		tcp dport 9000-9100 accept # handle 17
+		ip saddr 192.0.2.1 accept # handle 18
+	}
+}
+"#;
+
+const IPTABLES: &str = "\
+-P INPUT DROP
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+-N f2b-sshd
+-N cluster
+-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 80,443,8000:8100 -m comment --comment \"the web\" -j ACCEPT
+-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 2181 -j ACCEPT
+-A INPUT -p udp -m udp --dport 2888 -j ACCEPT
+-A INPUT ! -i lo -p tcp -m tcp --dport 4000 -j DROP
+-A INPUT -p tcp -m tcp --dport 5000 -g cluster
+-A INPUT -i docker+ -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 3888 -m comment --comment zkops -j ACCEPT
+-A INPUT -j LOG --log-prefix \"dropped: \"
+-A cluster -m limit --limit 5/sec -j ACCEPT
+-A cluster -j REJECT --reject-with icmp-host-prohibited
+-A f2b-sshd -s 203.0.113.7/32 -j REJECT --reject-with icmp-port-unreachable
+-A f2b-sshd -j RETURN
+";

@@ -17,9 +17,6 @@ use super::machine::outbox::WhenFull;
 use super::outlet::Outlet;
 use super::plain;
 
-/// A wait that does not end means that the test fails.
-const LONG: Duration = Duration::from_secs(20);
-
 /// Frames go where the test sees them.
 struct Seen {
     frames: mpsc::Sender<Vec<Bytes>>,
@@ -230,3 +227,6 @@ async fn more_than_a_socket_holds_arrives_whole() {
     assert!(read == all);
     assert_eq!(end.await.expect("no panic"), Closed::Here);
 }
+
+/// A wait that does not end means that the test fails.
+const LONG: Duration = Duration::from_secs(20);

@@ -9,9 +9,6 @@ use crate::server::replica::queue::{Pending, Waiting};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::{Id, OpCode, Request};
 
-const ID: ClientId = ClientId(1);
-const SESSION: SessionId = SessionId(0x77);
-
 fn up(clients: &mut Clients, id: ClientId) {
     clients.up(NOW, id, "10.0.0.1:4000".parse().unwrap());
 }
@@ -142,3 +139,6 @@ fn a_frame_that_is_no_request_closes_its_connection() {
     assert!(clients.hear(ID, Bytes::from_static(&[0; 7])).is_none());
     assert_eq!(drained(&mut clients), [(1, 1, true)]);
 }
+
+const ID: ClientId = ClientId(1);
+const SESSION: SessionId = SessionId(0x77);

@@ -13,9 +13,6 @@ use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute;
 use crate::wire::proto::{CreateMode, ErrorCode, Request};
 
-const SESSION: SessionId = SessionId(7);
-const LEARNER: SessionOwner = SessionOwner::Learner(ConnId(10));
-
 struct Chair {
     lead: Lead,
     tree: Tree,
@@ -156,3 +153,6 @@ fn a_sync_waits_for_what_is_before_it_and_for_a_quorum() {
     assert_eq!(lead.next_sync(Zxid(5)), None, "that learner is gone, the next waits for more");
     assert!(matches!(lead.next_sync(Zxid(6)), Some(SyncAsker::Learner(ConnId(12), _))));
 }
+
+const SESSION: SessionId = SessionId(7);
+const LEARNER: SessionOwner = SessionOwner::Learner(ConnId(10));

@@ -12,11 +12,6 @@ use crate::wire::ids::{Epoch, ServerId, SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
 use crate::wire::proto::{Acl, CreateMode, CreateRequest, ErrorCode, OpCode, Perms, Request};
 
-const A: ConnId = ConnId(10);
-const B: ConnId = ConnId(12);
-const MEMBERS: &str = "server.1=n1:2888:3888:participant\nserver.2=n2:2888:3888:observer\n\
-                       server.3=n3:2888:3888:observer\nversion=0";
-
 struct Leader {
     replica: Replica,
     now: Now,
@@ -141,3 +136,8 @@ fn a_session_stays_with_its_server_until_another_takes_it_over() {
     let late = leader.forward(ConnId(14), session, OpCode::Create, create("/b"));
     assert!(matches!(late, TxnBody::Error(code) if code == moved), "{late:?}");
 }
+
+const A: ConnId = ConnId(10);
+const B: ConnId = ConnId(12);
+const MEMBERS: &str = "server.1=n1:2888:3888:participant\nserver.2=n2:2888:3888:observer\n\
+                       server.3=n3:2888:3888:observer\nversion=0";

@@ -97,8 +97,6 @@ impl Server {
     }
 }
 
-const NOW: Now = Now { ms: 5, wall_ms: 1_700_000_000_000 };
-
 fn connect_frame(session: SessionId) -> Bytes {
     let request = ConnectRequest {
         protocol_version: 0,
@@ -219,3 +217,5 @@ fn hostile_frames_close_their_connection_and_nothing_else() {
     server.ask(1, 1, &exists("/", false));
     assert_eq!(server.replies(), [(1, 1, 0)]);
 }
+
+const NOW: Now = Now { ms: 5, wall_ms: 1_700_000_000_000 };

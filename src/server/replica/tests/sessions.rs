@@ -4,10 +4,6 @@ use crate::server::replica::sessions::{SessionOwner, SessionTracker, Standing};
 use crate::server::zab::ConnId;
 use crate::wire::ids::SessionId;
 
-const ID: SessionId = SessionId(7);
-const LOCAL: SessionOwner = SessionOwner::Local;
-const THERE: SessionOwner = SessionOwner::Learner(ConnId(10));
-
 fn tracker() -> SessionTracker {
     SessionTracker::new(0, 1000, [(ID, 4000)].into_iter())
 }
@@ -44,3 +40,7 @@ fn a_session_whose_end_is_proposed_is_closing_until_it_is_gone() {
     tracker.remove(ID);
     assert_eq!(tracker.standing(ID, LOCAL), Standing::Unknown);
 }
+
+const ID: SessionId = SessionId(7);
+const LOCAL: SessionOwner = SessionOwner::Local;
+const THERE: SessionOwner = SessionOwner::Learner(ConnId(10));

@@ -4,10 +4,6 @@ use crate::server::replica::event::ClientId;
 use crate::server::replica::watches::{Firing, Kind, Modes, Watched, Watches};
 use crate::wire::proto::{EventType, WatcherType};
 
-const A: ClientId = ClientId(1);
-const B: ClientId = ClientId(2);
-const C: ClientId = ClientId(3);
-
 fn told(firing: &Firing) -> Vec<u64> {
     firing.clients.iter().map(|id| id.0).collect()
 }
@@ -73,3 +69,7 @@ fn watches_end_with_their_connection() {
     assert_eq!(told(&watches.data_changed("/a/b")), [0_u64; 0]);
     assert_eq!(told(&watches.data_changed("/a")), [2]);
 }
+
+const A: ClientId = ClientId(1);
+const B: ClientId = ClientId(2);
+const C: ClientId = ClientId(3);

@@ -46,7 +46,6 @@ pub(super) enum DirChange {
     Remove(PathBuf),
 }
 
-const SECTOR: usize = 512;
 /// Free bytes unless a test says otherwise.
 pub(super) const ROOMY: u64 = 1 << 40;
 
@@ -214,3 +213,5 @@ impl DirChange {
         }
     }
 }
+
+const SECTOR: usize = 512;

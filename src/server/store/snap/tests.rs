@@ -11,8 +11,6 @@ use crate::server::store::mem::MemDisk;
 use crate::server::tree;
 use crate::wire::ids::Zxid;
 
-const DIR: &str = "/data/version-2";
-
 /// The body of snapshot.0 of an empty 3.8.0 server (disk-format §3.2), offsets 0x10..0x19b.
 fn empty_body() -> Vec<u8> {
     let zeros = [0u8; 60];
@@ -238,3 +236,5 @@ fn a_full_disk_fails_the_snapshot_and_leaves_nothing() {
     assert!(error.to_string().contains("free some space"), "{error}");
     assert!(disk.list(Path::new(DIR)).unwrap().is_empty());
 }
+
+const DIR: &str = "/data/version-2";

@@ -7,15 +7,6 @@ use crate::server::store::mem::MemDisk;
 use crate::server::store::{Recovered, Settings, Store};
 use crate::wire::ids::Zxid;
 
-const FILES: [(&str, &[u8]); 6] = [
-    ("snapshot.0", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.0")),
-    ("log.1", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1")),
-    ("snapshot.1a.gz", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.1a.gz")),
-    ("log.1b", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1b")),
-    ("snapshot.20.snappy", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.20.snappy")),
-    ("log.21", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.21")),
-];
-
 fn directory(without: &[&str]) -> MemDisk {
     let disk = MemDisk::new(1);
     for (name, bytes) in FILES.iter().filter(|(name, _)| !without.contains(name)) {
@@ -28,23 +19,6 @@ fn load(disk: &MemDisk) -> Recovered {
     let settings = Settings { quorum: false, ..settings() };
     Store::open(disk.clone(), dirs(), settings).unwrap_or_else(|refusal| panic!("{refusal}")).1
 }
-
-/// Path, data, czxid, mzxid, pzxid, version, cversion, aversion as the reference itself told a
-/// client after its third start.
-const NODES: [(&str, &str, [i64; 6]); 12] = [
-    ("/a", "", [22, 22, 23, 0, 1, 0]),
-    ("/a/b", "", [23, 23, 24, 0, 1, 0]),
-    ("/a/b/c", "", [24, 24, 31, 0, 2, 0]),
-    ("/multi", "second run", [12, 32, 12, 1, 2, 0]),
-    ("/orders", "multi", [2, 12, 30, 3, 9, 1]),
-    ("/orders/item-0000000000", "", [3, 3, 3, 0, 0, 0]),
-    ("/orders/item-0000000002", "xx", [5, 5, 5, 0, 0, 0]),
-    ("/orders/item-0000000003", "xxx", [6, 6, 6, 0, 0, 0]),
-    ("/orders/item-0000000004", "xxxx", [7, 7, 7, 0, 0, 0]),
-    ("/orders/late-0000000005", "y", [28, 28, 28, 0, 0, 0]),
-    ("/orders/late-0000000006", "y", [29, 29, 29, 0, 0, 0]),
-    ("/orders/late-0000000007", "y", [30, 30, 30, 0, 0, 0]),
-];
 
 fn check_nodes(recovered: &Recovered, when: &str) {
     for (path, data, [czxid, mzxid, pzxid, version, cversion, aversion]) in NODES {
@@ -108,3 +82,29 @@ fn our_log_goes_on_where_theirs_ended() {
     assert_eq!(recovered.tree.last_zxid(), next);
     assert!(disk.bytes(Path::new(&path(&format!("log.{:x}", next.0)))).is_some());
 }
+
+const FILES: [(&str, &[u8]); 6] = [
+    ("snapshot.0", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.0")),
+    ("log.1", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1")),
+    ("snapshot.1a.gz", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.1a.gz")),
+    ("log.1b", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1b")),
+    ("snapshot.20.snappy", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.20.snappy")),
+    ("log.21", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.21")),
+];
+
+/// Path, data, czxid, mzxid, pzxid, version, cversion, aversion as the reference itself told a
+/// client after its third start.
+const NODES: [(&str, &str, [i64; 6]); 12] = [
+    ("/a", "", [22, 22, 23, 0, 1, 0]),
+    ("/a/b", "", [23, 23, 24, 0, 1, 0]),
+    ("/a/b/c", "", [24, 24, 31, 0, 2, 0]),
+    ("/multi", "second run", [12, 32, 12, 1, 2, 0]),
+    ("/orders", "multi", [2, 12, 30, 3, 9, 1]),
+    ("/orders/item-0000000000", "", [3, 3, 3, 0, 0, 0]),
+    ("/orders/item-0000000002", "xx", [5, 5, 5, 0, 0, 0]),
+    ("/orders/item-0000000003", "xxx", [6, 6, 6, 0, 0, 0]),
+    ("/orders/item-0000000004", "xxxx", [7, 7, 7, 0, 0, 0]),
+    ("/orders/late-0000000005", "y", [28, 28, 28, 0, 0, 0]),
+    ("/orders/late-0000000006", "y", [29, 29, 29, 0, 0, 0]),
+    ("/orders/late-0000000007", "y", [30, 30, 30, 0, 0, 0]),
+];

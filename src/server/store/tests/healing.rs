@@ -23,10 +23,6 @@ fn whole() -> MemDisk {
     disk
 }
 
-const SNAPSHOT: &str = "snapshot.100000005";
-const OLDER_LOG: &str = "log.100000001";
-const NEWER_LOG: &str = "log.100000006";
-
 /// Where the entry of `zxid` begins in a log file.
 fn entry(disk: &MemDisk, file: &str, zxid: Zxid) -> usize {
     let (bytes, wanted) = (disk.bytes(&path(file)).unwrap(), txn(zxid));
@@ -386,3 +382,7 @@ fn no_bit_of_the_epoch_files_makes_a_server_vote_by_other_epochs() {
         }
     }
 }
+
+const SNAPSHOT: &str = "snapshot.100000005";
+const OLDER_LOG: &str = "log.100000001";
+const NEWER_LOG: &str = "log.100000006";

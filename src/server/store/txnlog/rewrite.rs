@@ -10,9 +10,6 @@ use crate::server::store::disk::{Disk, File, read_full};
 use crate::server::store::refusal::Result;
 use crate::wire::ids::Zxid;
 
-/// How much is written at a time.
-const REWRITE_BYTES: usize = 1 << 20;
-
 /// Writes everything before `end` again, and syncs it. Each entry is read and checked anew on the way: a read that
 /// goes wrong now must not put on disk what was never there.
 pub(crate) fn rewrite<D: Disk>(disk: &D, path: &Path, end: u64) -> Result<()> {
@@ -40,3 +37,6 @@ pub(crate) fn rewrite<D: Disk>(disk: &D, path: &Path, end: u64) -> Result<()> {
     file.write_at(at, &buffer)?;
     Ok(file.sync_data()?)
 }
+
+/// How much is written at a time.
+const REWRITE_BYTES: usize = 1 << 20;

@@ -11,16 +11,6 @@ use crate::server::store::disk::Disk;
 use crate::server::store::mem::MemDisk;
 use crate::server::store::refusal::Refusal;
 
-const DIR: &str = "/data/version-2";
-
-/// The two entries of the annotated file in disk-format §2.2.
-const CREATE_SESSION: &str = "\
-    01000012 8ed10000 00000000 00000000 00000001 000001a2 022dfc3f fffffff6 00007530 00000002 00000000 51c6d660";
-const CREATE_A: &str = "\
-    01000012 8ed10000 00000001 00000000 00000002 000001a2 022dfc63 00000001 \
-    00000002 2f61 00000005 68656c6c 6f 00000001 0000001f 00000005 776f726c 64 00000006 616e796f 6e65 \
-    00 00000001 00000002 00000000 ccf1b606";
-
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -407,3 +397,13 @@ fn refusals_say_file_offset_meaning_and_what_to_do() {
         assert!(text.contains(part), "{part:?} missing in: {text}");
     }
 }
+
+const DIR: &str = "/data/version-2";
+
+/// The two entries of the annotated file in disk-format §2.2.
+const CREATE_SESSION: &str = "\
+    01000012 8ed10000 00000000 00000000 00000001 000001a2 022dfc3f fffffff6 00007530 00000002 00000000 51c6d660";
+const CREATE_A: &str = "\
+    01000012 8ed10000 00000001 00000000 00000002 000001a2 022dfc63 00000001 \
+    00000002 2f61 00000005 68656c6c 6f 00000001 0000001f 00000005 776f726c 64 00000006 616e796f 6e65 \
+    00 00000001 00000002 00000000 ccf1b606";

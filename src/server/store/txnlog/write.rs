@@ -47,11 +47,6 @@ struct OpenLog<F> {
     size: u64,
 }
 
-/// The file grows when the next entry would come this close to its end.
-const PAD_MARGIN: u64 = 4096;
-/// A buffer grown beyond this by a huge batch is not kept.
-const BUFFER_KEPT_MAX: usize = 4 * 1024 * 1024;
-
 impl<D: Disk> LogWriter<D> {
     /// `last` is the newest txn that the directory holds; appends must come after it.
     pub(crate) fn new(disk: D, dir: &Path, settings: LogSettings, last: Option<Zxid>) -> LogWriter<D> {
@@ -170,3 +165,8 @@ impl<D: Disk> LogWriter<D> {
         Ok(())
     }
 }
+
+/// The file grows when the next entry would come this close to its end.
+const PAD_MARGIN: u64 = 4096;
+/// A buffer grown beyond this by a huge batch is not kept.
+const BUFFER_KEPT_MAX: usize = 4 * 1024 * 1024;

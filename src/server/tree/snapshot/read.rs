@@ -16,11 +16,6 @@ use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Error, Result};
 use crate::wire::proto::{Acl, Id};
 
-/// Longer fields are not waited for: far above any `jute.maxbuffer` in use (1 MiB by default).
-const FIELD_LEN_MAX: usize = 64 << 20;
-/// A path and data of such length, and a piece behind them.
-const ITEM_LEN_MAX: usize = 4 * FIELD_LEN_MAX;
-
 /// Reads a whole body, and nothing behind it.
 ///
 /// # Errors
@@ -345,3 +340,8 @@ impl<'a> Cut<'a> {
         })
     }
 }
+
+/// Longer fields are not waited for: far above any `jute.maxbuffer` in use (1 MiB by default).
+const FIELD_LEN_MAX: usize = 64 << 20;
+/// A path and data of such length, and a piece behind them.
+const ITEM_LEN_MAX: usize = 4 * FIELD_LEN_MAX;

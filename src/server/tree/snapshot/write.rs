@@ -17,9 +17,6 @@ use crate::wire::ids::Zxid;
 use crate::wire::jute;
 use crate::wire::proto::Acl;
 
-/// What a node takes beside its path and data.
-const NODE_LEN: usize = 4 + 4 + 8 + StoredStat::LEN;
-
 /// The whole body at once, exactly as the tree is.
 pub fn encode_body(tree: &Tree) -> Bytes {
     let node_bytes = tree.node_count() * NODE_LEN + tree.approximate_data_size() as usize;
@@ -143,3 +140,6 @@ impl Paths {
         &self.path
     }
 }
+
+/// What a node takes beside its path and data.
+const NODE_LEN: usize = 4 + 4 + 8 + StoredStat::LEN;

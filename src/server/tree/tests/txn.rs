@@ -9,13 +9,6 @@ use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Error;
 use crate::wire::proto::{Acl, OpCode};
 
-const CREATE_SESSION: &str = "0100 00128ed10000 00000000 0000000000000001 000001a2022dfc3f fffffff6
-    00007530 00000002 0000000051c6d660";
-const CREATE: &str = "010000128ed10000 00000001 0000000000000002 000001a2022dfc63 00000001
-    00000002 2f61 00000005 68656c6c6f 00000001 0000001f 00000005 776f726c64 00000006 616e796f6e65
-    00 00000001 00000002 00000000ccf1b606";
-const HEADER_CLOSE: &str = "010000128ed10000 00000009 0000000000000009 000001a2022dfc63 fffffff5";
-
 fn check_bytes(hex: &str, kind: OpCode, body: TxnBody, digest: Option<u64>) {
     let bytes = unhex(hex);
     let txn = Txn::decode(bytes.clone()).unwrap();
@@ -221,3 +214,10 @@ proptest! {
         let _ = Txn::decode(bytes.slice(..bytes.len().saturating_sub(cut)));
     }
 }
+
+const CREATE_SESSION: &str = "0100 00128ed10000 00000000 0000000000000001 000001a2022dfc3f fffffff6
+    00007530 00000002 0000000051c6d660";
+const CREATE: &str = "010000128ed10000 00000001 0000000000000002 000001a2022dfc63 00000001
+    00000002 2f61 00000005 68656c6c6f 00000001 0000001f 00000005 776f726c64 00000006 616e796f6e65
+    00 00000001 00000002 00000000ccf1b606";
+const HEADER_CLOSE: &str = "010000128ed10000 00000009 0000000000000009 000001a2022dfc63 fffffff5";

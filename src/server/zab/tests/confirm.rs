@@ -4,9 +4,6 @@ use super::solo::*;
 use crate::server::zab::wire::Kind;
 use crate::server::zab::*;
 
-const A: ConnId = ConnId(10);
-const B: ConnId = ConnId(12);
-
 fn ask(solo: &mut Solo) -> (u64, Vec<Output>) {
     let mut out = Vec::new();
     let round = solo.zab.confirm_leadership(solo.now_ms, &mut out);
@@ -75,3 +72,6 @@ fn a_single_voter_needs_nobody_and_one_that_does_not_lead_is_never_confirmed() {
     let (mut solo, _) = serving_follower(disk(4, 4, &[]), 5);
     assert_eq!(ask(&mut solo).0, u64::MAX);
 }
+
+const A: ConnId = ConnId(10);
+const B: ConnId = ConnId(12);

@@ -5,9 +5,6 @@ use super::solo::*;
 use crate::server::zab::ballot::{NO_VOTE, State};
 use crate::server::zab::*;
 
-const TWO: ConnId = ConnId(2);
-const THREE: ConnId = ConnId(4);
-
 /// Server 1 of three, looking, with both others connected.
 fn looker(durable: Durable) -> Solo {
     let mut solo = Solo::new(1, 3, 0, durable);
@@ -24,8 +21,6 @@ fn looking(leader: i64, zxid: Zxid, round: i64, epoch: i64) -> Notification {
 fn role(solo: &Solo) -> Role {
     *solo.zab.role()
 }
-
-const FOLLOWING_3: Role = Role::Following { leader: ServerId(3), serving: false };
 
 #[test]
 fn a_round_stays_open_for_those_who_may_disagree() {
@@ -301,3 +296,8 @@ mod mesh {
         assert_eq!(refused.count(), 30 - 16);
     }
 }
+
+const TWO: ConnId = ConnId(2);
+const THREE: ConnId = ConnId(4);
+
+const FOLLOWING_3: Role = Role::Following { leader: ServerId(3), serving: false };

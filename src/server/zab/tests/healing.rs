@@ -9,12 +9,6 @@ use crate::server::zab::ballot::State;
 use crate::server::zab::wire::Kind;
 use crate::server::zab::*;
 
-const A: ConnId = ConnId(10);
-const B: ConnId = ConnId(12);
-
-/// Twice `initLimit` of the test config.
-const WAIT_MS: u64 = 2 * 10 * 40;
-
 /// It had been in epoch 4 and promised epoch 5.
 fn wounded() -> Durable {
     Durable { last_zxid: Zxid::NONE, wounded: true, ..disk(5, 4, &[]) }
@@ -276,3 +270,9 @@ fn a_learner_that_could_not_cut_its_log_still_elects_and_gets_a_snapshot() {
     let out = solo.kind(again, Kind::ACK, Epoch(5).start());
     assert!(has_role(&out, Role::Leading { serving: true }), "{out:?}");
 }
+
+const A: ConnId = ConnId(10);
+const B: ConnId = ConnId(12);
+
+/// Twice `initLimit` of the test config.
+const WAIT_MS: u64 = 2 * 10 * 40;

@@ -11,10 +11,6 @@ use crate::server::zab::sync::{Plan, plan};
 use crate::server::zab::wire::{Kind, LearnerInfo};
 use crate::server::zab::*;
 
-const A: ConnId = ConnId(10);
-const B: ConnId = ConnId(12);
-const C: ConnId = ConnId(14);
-
 #[test]
 fn the_epoch_is_above_all_that_were_heard_and_durable_before_it_is_announced() {
     let (mut solo, out) = candidate(3, 1, disk(4, 4, &[zxid(4, 1)]));
@@ -492,3 +488,7 @@ fn strange_packet(random: &mut Random) -> Packet {
         [None, Some(Bytes::new()), Some(Bytes::from_static(&[0; 4])), Some(Bytes::from_static(&[1; 20]))];
     Packet { data: data[random.below(4) as usize].clone(), ..packet }
 }
+
+const A: ConnId = ConnId(10);
+const B: ConnId = ConnId(12);
+const C: ConnId = ConnId(14);

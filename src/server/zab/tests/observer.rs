@@ -6,8 +6,6 @@ use crate::server::zab::ballot::State;
 use crate::server::zab::wire::Kind;
 use crate::server::zab::*;
 
-const EPOCH: i64 = 6;
-
 /// Server 4, an observer of three voters, promised to the leader of [`EPOCH`].
 fn observer() -> (Solo, ConnId, Vec<Output>) {
     let mut solo = Solo::new(4, 3, 1, disk(5, 5, &[zxid(5, 1)]));
@@ -67,3 +65,5 @@ fn it_pauses_before_it_looks_again_and_asks_often() {
     let asked = notifications(&solo.wait(20_000)).len();
     assert!(asked >= 2 * 10, "asked {asked} times in 20 s");
 }
+
+const EPOCH: i64 = 6;

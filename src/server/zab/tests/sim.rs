@@ -4,10 +4,6 @@
 use super::cluster::Cluster;
 use super::disk::run_seed;
 
-/// How long faults last, and how long the healing may take, in virtual time.
-const CHAOS_MS: u64 = 4000;
-const HEALING_MS: u64 = 12_000;
-
 struct Shape {
     voters: usize,
     observers: usize,
@@ -141,3 +137,7 @@ fn seeds_that_once_failed() {
     // The wait for a dial back outlived the dial back: a server stayed outside for two seconds.
     check("dial_back", Shape { voters: 3, observers: 0 }, 51_300..51_301);
 }
+
+/// How long faults last, and how long the healing may take, in virtual time.
+const CHAOS_MS: u64 = 4000;
+const HEALING_MS: u64 = 12_000;

@@ -29,9 +29,6 @@ pub struct Requests {
     pub len_max: usize,
 }
 
-/// Bytes asked of a socket at a time: a batch of small requests in one read.
-const READ_LEN: usize = 64 * 1024;
-
 impl Framing for Openings {
     type Frame = Opening;
 
@@ -64,3 +61,6 @@ impl Framing for Requests {
         Ok(Some(buffer.split_to(whole).freeze()))
     }
 }
+
+/// Bytes asked of a socket at a time: a batch of small requests in one read.
+const READ_LEN: usize = 64 * 1024;

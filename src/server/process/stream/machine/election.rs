@@ -14,9 +14,6 @@ pub struct Hellos;
 #[derive(Debug)]
 pub struct Notifications;
 
-/// A notification has some fifty bytes and a short config; longer ones make the buffer grow.
-const READ_LEN: usize = 16 * 1024;
-
 impl Framing for Hellos {
     type Frame = Hello;
 
@@ -36,3 +33,6 @@ impl Framing for Notifications {
         Ok(Notification::take_payload(buffer)?)
     }
 }
+
+/// A notification has some fifty bytes and a short config; longer ones make the buffer grow.
+const READ_LEN: usize = 16 * 1024;
