@@ -12,6 +12,8 @@ pub(super) struct Keys {
     file: String,
     values: BTreeMap<String, Value>,
     asked: BTreeSet<&'static str>,
+    /// Of those, the ones that were understood and change nothing.
+    idle: BTreeSet<&'static str>,
     /// `server.`, `group.`, `weight.` lines in file order; they are not single settings.
     pub(super) membership: Vec<Property>,
     problems: Vec<Problem>,
@@ -29,6 +31,7 @@ impl Keys {
             file: file.display().to_string(),
             values: BTreeMap::new(),
             asked: BTreeSet::new(),
+            idle: BTreeSet::new(),
             membership: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -201,6 +204,13 @@ impl Keys {
         self.warnings.push(Warning(format!("{}: {text}", self.file)));
     }
 
+    /// Names a key among those without effect, when it `matters` that it has none.
+    pub(super) fn no_effect(&mut self, key: &'static str, matters: bool) {
+        if matters {
+            self.idle.insert(key);
+        }
+    }
+
     /// The warnings, or the problems if there are any.
     pub(super) fn finish(mut self) -> Result<Vec<Warning>, Invalid> {
         if !self.problems.is_empty() {
@@ -208,8 +218,9 @@ impl Keys {
         }
         let (mut unknown, mut ignored) = (Vec::new(), Vec::new());
         for (key, value) in &self.values {
-            if !self.asked.contains(key.as_str()) {
-                let list = if is_known(key) { &mut ignored } else { &mut unknown };
+            let idle = self.idle.contains(key.as_str());
+            if idle || !self.asked.contains(key.as_str()) {
+                let list = if idle || is_known(key) { &mut ignored } else { &mut unknown };
                 list.push(format!("{key} ({})", value.at));
             }
         }

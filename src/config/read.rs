@@ -37,7 +37,6 @@ impl ServerConfig {
             data_dir,
             client: sections::listen(keys, "clientPort", "clientPortAddress"),
             client_port_listen_backlog: keys.optional("clientPortListenBacklog"),
-            client_tcp_keep_alive: keys.flag("clientTcpKeepAlive", false),
             max_client_cnxns: Some(keys.number("maxClientCnxns", 60, 0, i32::MAX as i64) as u32)
                 .filter(|&count| count > 0),
             max_cnxns: keys.optional("maxCnxns"),
@@ -49,11 +48,10 @@ impl ServerConfig {
             pipeline: sections::pipeline(keys),
             election: sections::election(keys),
             four_letter_words: sections::four_letter_words(keys),
-            read_only_mode: keys.flag("readonlymode.enabled", false),
             containers: sections::containers(keys),
-            audit: keys.flag("audit.enable", false),
         };
         sections::refuse_what_is_not_built(keys);
+        sections::without_effect(keys);
         config
     }
 }

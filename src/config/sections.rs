@@ -41,7 +41,6 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
         ["initLimit", "syncLimit", "connectToLearnerMasterLimit"]
             .map(|key| keys.number(key, 0, 0, i32::MAX as i64) as u32);
     let listen_on_all_ips = keys.bool("quorumListenOnAllIPs", false);
-    let reconfig_enabled = keys.bool("reconfigEnabled", false);
     let leader_serves = keys.switch("leaderServes", true);
     let peer_type = peer_type(keys);
     if keys.number("electionAlg", 3, i32::MIN as i64, i32::MAX as i64) != 3 {
@@ -79,7 +78,6 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
         sync_limit_ticks,
         connect_limit_ticks: if connect_limit_ticks == 0 { init_limit_ticks } else { connect_limit_ticks },
         listen_on_all_ips,
-        reconfig_enabled,
         leader_serves,
         peer_type,
     })
@@ -113,7 +111,6 @@ pub(super) fn storage(keys: &mut Keys) -> Storage {
         let limit = keys.number(key, default, i64::MIN, i64::MAX / 1024);
         (limit > 0).then(|| limit as u64 * 1024)
     };
-    let flush_delay_ms = keys.number("flushDelay", 0, 0, i64::MAX) as u64;
     let retain = keys.number("autopurge.snapRetainCount", 3, i32::MIN as i64, i32::MAX as i64);
     if retain < 3 {
         keys.warn(&format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"));
@@ -131,10 +128,6 @@ pub(super) fn storage(keys: &mut Keys) -> Storage {
         dir_autocreate: keys.flag("datadir.autocreate", true),
         purge_interval_ms: keys.duration_ms("autopurge.purgeInterval", 3_600_000),
         purge_retain: retain.max(3) as usize,
-        batch_txns_max: keys.number("maxBatchSize", 1000, 1, i32::MAX as i64) as usize,
-        write_queue_poll_ms: keys.number("maxWriteQueuePollTime", (flush_delay_ms / 3) as i64, 0, i64::MAX)
-            as u64,
-        flush_delay_ms,
     }
 }
 
@@ -154,7 +147,6 @@ fn compression(keys: &mut Keys) -> Compression {
 pub(super) fn pipeline(keys: &mut Keys) -> Pipeline {
     Pipeline {
         frame_bytes_max: keys.number("jute.maxbuffer", 0xf_ffff, 1024, i32::MAX as i64) as usize,
-        outstanding_max: keys.number("globalOutstandingLimit", 1000, 1, i32::MAX as i64) as u32,
         committed_log_txns: keys.number("commitLogCount", 500, i32::MIN as i64, i32::MAX as i64).max(500)
             as usize,
         extended_types: keys.flag("extendedTypesEnabled", false),
@@ -163,7 +155,6 @@ pub(super) fn pipeline(keys: &mut Keys) -> Pipeline {
         digest: keys.flag("digest.enabled", true),
         close_session_txn: keys.flag("closeSessionTxn.enabled", true),
         super_digest: keys.text("DigestAuthenticationProvider.superDigest"),
-        digest_alg: keys.text("DigestAuthenticationProvider.digestAlg").unwrap_or_else(|| "SHA1".to_owned()),
     }
 }
 
@@ -174,8 +165,6 @@ pub(super) fn election(keys: &mut Keys) -> Election {
             as u64,
         notification_ms_max: keys.number("fastleader.maxNotificationInterval", 60_000, 1, i32::MAX as i64)
             as u64,
-        tcp_keep_alive: keys.flag("tcpKeepAlive", false),
-        bind_retries: keys.number("electionPortBindRetry", 3, 0, i32::MAX as i64) as u32,
     }
 }
 
@@ -198,6 +187,34 @@ pub(super) fn refuse_what_is_not_built(keys: &mut Keys) {
             keys.problem(key, format!("{key} is set"), OFF);
         }
     }
+    // Another algorithm makes other ids of the same passwords: nobody would get in.
+    const ALGORITHM: &str = "DigestAuthenticationProvider.digestAlg";
+    if let Some(text) = keys.text(ALGORITHM).filter(|text| !["SHA1", "SHA-1"].contains(&text.as_str())) {
+        keys.problem(ALGORITHM, format!("{ALGORITHM} is {text:?}, and digests are made with SHA1 here"), OFF);
+    }
+}
+
+/// Settings of the reference that mean nothing here yet, or have nothing to steer. Their values are read as its
+/// would be, so that a file that it refuses is refused, and a value that is not the default is named at the start.
+pub(super) fn without_effect(keys: &mut Keys) {
+    for key in ["clientTcpKeepAlive", "tcpKeepAlive", "readonlymode.enabled", "audit.enable"] {
+        let set = keys.flag(key, false);
+        keys.no_effect(key, set);
+    }
+    let reconfig = keys.bool("reconfigEnabled", false);
+    keys.no_effect("reconfigEnabled", reconfig);
+    let numbers = [
+        ("maxBatchSize", 1000, 1, i64::from(i32::MAX)),
+        ("flushDelay", 0, 0, i64::MAX),
+        ("maxWriteQueuePollTime", 0, 0, i64::MAX),
+        ("globalOutstandingLimit", 1000, 1, i64::from(i32::MAX)),
+        ("electionPortBindRetry", 3, 0, i64::from(i32::MAX)),
+        ("znode.container.maxPerMinute", 10_000, 1, i64::from(i32::MAX)),
+    ];
+    for (key, default, min, max) in numbers {
+        let number = keys.number(key, default, min, max);
+        keys.no_effect(key, number != default);
+    }
 }
 
 /// Whose data this server is started for; `deploy` writes it.
@@ -214,8 +231,6 @@ pub(super) fn owner(keys: &mut Keys) -> Owner {
 pub(super) fn containers(keys: &mut Keys) -> Containers {
     Containers {
         check_interval_ms: keys.number("znode.container.checkIntervalMs", 60_000, 1, i64::MAX) as u64,
-        removals_per_minute_max: keys.number("znode.container.maxPerMinute", 10_000, 1, i32::MAX as i64)
-            as u32,
         never_used_ms_max: keys.number("znode.container.maxNeverUsedIntervalMs", 0, 0, i64::MAX) as u64,
     }
 }

@@ -18,7 +18,6 @@ pub struct ServerConfig {
     /// The client port of zoo.cfg; a port in the own `server.N` line wins ([`ServerConfig::identity`]).
     pub client: Option<Listen>,
     pub client_port_listen_backlog: Option<u32>,
-    pub client_tcp_keep_alive: bool,
     /// Connections from one IP address; `None` = unlimited.
     pub max_client_cnxns: Option<u32>,
     /// Connections in all; `None` = unlimited.
@@ -32,9 +31,7 @@ pub struct ServerConfig {
     pub election: Election,
     /// Words that are answered; `*` = all (operations §8.1).
     pub four_letter_words: Vec<String>,
-    pub read_only_mode: bool,
     pub containers: Containers,
-    pub audit: bool,
 }
 
 /// Standalone, or one of an ensemble.
@@ -57,7 +54,6 @@ pub struct Quorum {
     pub connect_limit_ticks: u32,
     /// Quorum and election ports listen on all addresses, not just the listed one.
     pub listen_on_all_ips: bool,
-    pub reconfig_enabled: bool,
     /// False: a leader takes no clients.
     pub leader_serves: bool,
     /// `peerType`, if the file has it: the server list decides, this is only compared.
@@ -85,12 +81,6 @@ pub struct Storage {
     /// `None` = no purge task.
     pub purge_interval_ms: Option<u64>,
     pub purge_retain: usize,
-    /// Group commit: write out at this many txns at the latest.
-    pub batch_txns_max: usize,
-    /// Group commit: hold a batch back this long; 0 = never.
-    pub flush_delay_ms: u64,
-    /// How long the log thread waits for more before it writes out.
-    pub write_queue_poll_ms: u64,
 }
 
 /// Requests, sessions and the tree.
@@ -98,7 +88,6 @@ pub struct Storage {
 pub struct Pipeline {
     /// Longest frame that a client may send.
     pub frame_bytes_max: usize,
-    pub outstanding_max: u32,
     /// Txns kept in memory for followers that come back.
     pub committed_log_txns: usize,
     /// TTL nodes.
@@ -109,8 +98,6 @@ pub struct Pipeline {
     pub close_session_txn: bool,
     /// `user:base64` of the superuser (client-protocol §4).
     pub super_digest: Option<String>,
-    /// Digest algorithm of the `digest` scheme, as Java names it.
-    pub digest_alg: String,
 }
 
 /// Election and quorum connections.
@@ -119,16 +106,12 @@ pub struct Election {
     pub cnx_timeout_ms: u64,
     pub notification_ms_min: u64,
     pub notification_ms_max: u64,
-    pub tcp_keep_alive: bool,
-    /// Tries to bind the election port; 0 = for ever.
-    pub bind_retries: u32,
 }
 
 /// The leader's removal of empty containers and expired TTL nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Containers {
     pub check_interval_ms: u64,
-    pub removals_per_minute_max: u32,
     /// Remove containers that never had a child after this long; 0 = never.
     pub never_used_ms_max: u64,
 }

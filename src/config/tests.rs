@@ -75,6 +75,33 @@ fn its_sample_alone_is_a_standalone_server() {
     assert_eq!(config.identity(None).unwrap().client, Some(Listen { host: None, port: 2181 }));
 }
 
+/// A setting that is read and means nothing is worse than an unknown one: its writer counts on it.
+#[test]
+fn keys_that_change_nothing_here_are_named_when_they_are_set() {
+    let named = |line: &str| {
+        let (_, warnings) = parse(&format!("dataDir=/d\n{line}"));
+        warnings.iter().any(|Warning(text)| text.contains("without effect here"))
+    };
+    for line in [
+        "clientTcpKeepAlive=true",
+        "zookeeper.readonlymode.enabled=true",
+        "audit.enable=true",
+        "reconfigEnabled=true",
+        "flushDelay=5",
+        "globalOutstandingLimit=10",
+        "znode.container.maxPerMinute=7",
+    ] {
+        assert!(named(line), "{line}");
+    }
+    for line in ["clientTcpKeepAlive=false", "globalOutstandingLimit=1000", "maxCnxns=7", "snapCount=5"] {
+        assert!(!named(line), "{line}");
+    }
+    // What the reference refuses is refused although nothing would come of it, and so is what would lock people out.
+    for line in ["maxBatchSize=x", "DigestAuthenticationProvider.digestAlg=SHA-256"] {
+        assert!(parse_with(&format!("dataDir=/d\n{line}"), &[]).is_err(), "{line}");
+    }
+}
+
 #[test]
 fn defaults_are_the_references() {
     let (config, _) = parse("dataDir=/d");
@@ -88,12 +115,9 @@ fn defaults_are_the_references() {
     assert_eq!((storage.prealloc_bytes, storage.log_file_bytes_max), (64 << 20, None));
     assert_eq!((storage.purge_interval_ms, storage.purge_retain), (None, 3));
     assert!(storage.force_sync && storage.db_autocreate && storage.dir_autocreate && !storage.trust_empty);
-    assert_eq!((storage.batch_txns_max, storage.flush_delay_ms, storage.fsync_warning_ms), (1000, 0, 1000));
+    assert_eq!(storage.fsync_warning_ms, 1000);
     let pipeline = &config.pipeline;
-    assert_eq!(
-        (pipeline.frame_bytes_max, pipeline.outstanding_max, pipeline.committed_log_txns),
-        (1_048_575, 1000, 500)
-    );
+    assert_eq!((pipeline.frame_bytes_max, pipeline.committed_log_txns), (1_048_575, 500));
     assert!(pipeline.digest && pipeline.close_session_txn && !pipeline.skip_acl && !pipeline.extended_types);
     assert_eq!(config.four_letter_words, ["srvr"]);
     let election = &config.election;

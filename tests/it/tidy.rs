@@ -23,10 +23,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("jute", &[]),
     ("proto", &["jute"]),
-    // Rooms for both sides: what stands in files, what zoo.cfg says.
-    ("config", &["ensemble", "formats"]),
-    ("ensemble", &["formats"]),
+    // Rooms for both sides: what stands in files, who belongs to an ensemble, what zoo.cfg says.
     ("formats", &["jute"]),
+    ("ensemble", &["formats"]),
+    ("config", &["ensemble", "formats"]),
     // Faults that tests switch on; the shipped program has none.
     ("mutants", &[]),
     // Server core.
@@ -234,8 +234,10 @@ const PLACES: &[&str] = &[
 const PLACES_MAY_STAND_IN: &[&str] = &["tests/it/tidy.rs", "Cargo.lock"];
 
 /// Wings and rooms beside them from the lowest up: product code imports nothing that stands later.
-const ORDER: &[&str] =
-    &["wire", "formats", "config", "report", "server", "client", "shell", "operator", "cli", "main.rs"];
+const ORDER: &[&str] = &[
+    "wire", "formats", "ensemble", "config", "report", "server", "client", "shell", "operator", "cli",
+    "main.rs",
+];
 
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -272,4 +274,14 @@ const VOCABULARY_KEYS: &[(&str, &str)] =
 
 /// What breaks a rule for a while: the rule, where, and who mends it or why not. A row that covers nothing any more
 /// is a violation.
-const KNOWN: &[(&str, &str, &str)] = &[];
+const KNOWN: &[(&str, &str, &str)] = &[
+    ("hooks", "src/server/zab/broadcast.rs", "a commit asks two rules, each on one line"),
+    ("hooks", "src/server/zab/learner.rs", "two rules of one table of stages, each on one line"),
+    (
+        "hooks",
+        "src/server/zab/sync.rs",
+        "what is sent and behind what it is held back: two rules, each on one line",
+    ),
+    ("public", "src/server/process/stream/machine/", "public for the simulator, which is to run it"),
+    ("public", "src/server/zab/membership.rs", "static for now: reconfiguration will propose and activate"),
+];

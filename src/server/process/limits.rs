@@ -16,30 +16,35 @@ pub(super) struct Limits {
     pub(super) frame_len_max: usize,
     /// `maxClientCnxns`; 0 is no limit.
     pub(super) clients_per_ip_max: usize,
+    /// `maxCnxns`, over all addresses; 0 is no limit.
+    pub(super) clients_max: usize,
     /// How long a connection may stay silent before its first four bytes.
     pub(super) silence_max: Duration,
     next_client: AtomicU64,
-    per_ip: PerIp,
+    seats: Seats,
 }
 
-/// Connections per address.
-type PerIp = Arc<Mutex<HashMap<IpAddr, usize, FixedState>>>;
+/// Connections per address, and in all.
+type Seats = Arc<Mutex<(HashMap<IpAddr, usize, FixedState>, usize)>>;
 
 /// Holds one connection's place in its address's count.
 #[derive(Debug)]
 pub(super) struct Seat {
     ip: IpAddr,
-    counts: PerIp,
+    seats: Seats,
 }
 
 impl Limits {
-    pub(super) fn new(frame_len_max: usize, clients_per_ip_max: usize, silence_max: Duration) -> Limits {
+    /// `clients_max`: from one address, and from all.
+    pub(super) fn new(frame_len_max: usize, clients_max: [usize; 2], silence_max: Duration) -> Limits {
+        let [clients_per_ip_max, clients_max] = clients_max;
         Limits {
             frame_len_max,
             clients_per_ip_max,
+            clients_max,
             silence_max,
             next_client: AtomicU64::new(1),
-            per_ip: PerIp::default(),
+            seats: Seats::default(),
         }
     }
 
@@ -48,26 +53,52 @@ impl Limits {
         ClientId(self.next_client.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// `None` when the address has its share already.
+    /// `None` when the address has its share already, or all seats are taken.
     pub(super) fn seat(&self, ip: IpAddr) -> Option<Seat> {
-        let mut counts = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_insert(0);
-        if self.clients_per_ip_max > 0 && *count >= self.clients_per_ip_max {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let (per_ip, all) = &mut *seats;
+        let count = per_ip.get(&ip).copied().unwrap_or(0);
+        let is_full = |taken: usize, max: usize| max > 0 && taken >= max;
+        if is_full(count, self.clients_per_ip_max) || is_full(*all, self.clients_max) {
             return None;
         }
-        *count += 1;
-        Some(Seat { ip, counts: self.per_ip.clone() })
+        per_ip.insert(ip, count + 1);
+        *all += 1;
+        Some(Seat { ip, seats: self.seats.clone() })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let (per_ip, all) = &mut *seats;
+        *all -= 1;
+        if let Some(count) = per_ip.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.ip);
+                per_ip.remove(&self.ip);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_counted_for_each_address_and_for_all_and_given_back() {
+        let limits = Limits::new(0, [2, 3], Duration::ZERO);
+        let [one, two] = ["10.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        let seats = [limits.seat(one), limits.seat(one)];
+        assert!(seats.iter().all(Option::is_some) && limits.seat(one).is_none(), "maxClientCnxns");
+        let other = limits.seat(two);
+        assert!(other.is_some() && limits.seat(two).is_none(), "maxCnxns, although the address has one");
+        drop(seats);
+        assert!(limits.seat(one).is_some() && limits.seat(two).is_some());
+        assert!(limits.seats.lock().unwrap().1 == 1 && limits.seats.lock().unwrap().0.len() == 1);
+        drop(other);
+        let unlimited = Limits::new(0, [0, 0], Duration::ZERO);
+        assert!((0..100).map(|_| unlimited.seat(one)).collect::<Vec<_>>().iter().all(Option::is_some));
     }
 }

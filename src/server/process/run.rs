@@ -147,7 +147,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     if let Some(listener) = client_listener {
         let limits = Limits::new(
             config.pipeline.frame_bytes_max,
-            config.max_client_cnxns.unwrap_or(0) as usize,
+            [config.max_client_cnxns, config.max_cnxns].map(|max| max.unwrap_or(0) as usize),
             SILENCE_MAX,
         );
         runtime.spawn(clients::accept(listener, to_state, Arc::new(words), Arc::new(limits), stop));

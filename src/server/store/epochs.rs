@@ -136,7 +136,7 @@ pub(crate) fn write<D: Disk>(disk: &D, dir: &Path, name: &str, epochs: Epochs) -
 }
 
 /// Reads `dataDir/myid`; `None` when there is none.
-pub fn read_myid<D: Disk>(disk: &D, data_dir: &Path) -> Result<Option<ServerId>> {
+pub(crate) fn read_myid<D: Disk>(disk: &D, data_dir: &Path) -> Result<Option<ServerId>> {
     let file = data_dir.join(numbers::MYID);
     let Some(content) = read_small(disk, &file, numbers::BYTES_MAX)? else {
         return Ok(None);

@@ -49,7 +49,6 @@ mod unsynced;
 
 pub use batch::Done;
 pub use dirs::Dirs;
-pub use epochs::read_myid;
 pub use identity::identify;
 pub use purge::{Purged, purge};
 pub use real::RealDisk;

@@ -26,7 +26,7 @@ pub struct Memberships {
 
 impl Memberships {
     /// What zoo.cfg or the dynamic file says at the start.
-    pub fn at_start(in_force: Membership) -> Memberships {
+    pub(crate) fn at_start(in_force: Membership) -> Memberships {
         Memberships { text: in_force.to_string().into(), in_force, proposed: None }
     }
 
@@ -75,7 +75,7 @@ impl Memberships {
     }
 
     /// Whether the voters for which `has` holds are a quorum.
-    pub fn is_quorum(&self, has: impl Fn(ServerId) -> bool) -> bool {
+    pub(crate) fn is_quorum(&self, has: impl Fn(ServerId) -> bool) -> bool {
         is_majority(&self.in_force, &has)
             && self.proposed.as_ref().is_none_or(|proposed| is_majority(proposed, &has))
     }

@@ -48,9 +48,9 @@ fn a_changed_config_is_rolled_out_leader_last() {
         &Goal::Deploy,
         "deploy orders
          1. install
-         node-1: file /export/server/zkops/conf/zoo.cfg (98 bytes) [differs from the inventory]
-         node-2: file /export/server/zkops/conf/zoo.cfg (98 bytes) [differs from the inventory]
-         node-3: file /export/server/zkops/conf/zoo.cfg (98 bytes) [differs from the inventory]
+         node-1: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
+         node-2: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
+         node-3: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
          2. prove that the others serve without node-1
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1
@@ -236,4 +236,19 @@ fn the_fingerprint_covers_file_contents() {
     let of = |world: &World| plan(&world.desired, &world.facts, &Goal::Deploy).expect("plan").fingerprint();
     assert_eq!(of(&world), of(&world.clone()));
     assert_ne!(of(&world), of(&other));
+}
+
+#[test]
+fn the_uuid_of_a_cluster_outlives_its_markers() {
+    let mut world = World::deployed(3, 0);
+    let uuid = world.facts.fresh_uuid.clone();
+    world.facts.fresh_uuid = "another".into();
+    assert_eq!(world.facts.uuid_of("orders"), uuid, "the data says it");
+    for id in 1..=3 {
+        let host = world.host(id);
+        host.data.marker = None;
+        host.installed_config = Some(format!("zkops.cluster=orders\nzkops.uuid={uuid}\n"));
+    }
+    assert_eq!(world.facts.uuid_of("orders"), uuid, "the servers were started for it");
+    assert_eq!(world.facts.uuid_of("billing"), "another");
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::world::*;
 use crate::formats::marker::{self, Marker, Owner};
 use crate::server::store::disk::Disk;
+use crate::server::store::epochs::read_myid;
 use crate::server::store::mem::{MemDisk, ReadFault};
-use crate::server::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, identify, read_myid};
+use crate::server::store::{Dirs, RealDisk, Recovered, Refusal, Settings, Store, identify};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// What a start on `disk` comes to: last zxid, whether it may vote, the files then.
