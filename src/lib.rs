@@ -6,19 +6,22 @@
 //! | wing | rooms | purpose |
 //! |---|---|---|
 //! | [`wire`] | `ids`, `jute`, `proto` | bytes and words that all share |
+//! | [`formats`] | | what stands in a server's files: readers and codecs, for both sides |
+//! | [`ensemble`] | | who belongs to an ensemble: the one grammar for members, for both sides |
+//! | [`config`] | | zoo.cfg → settings, for both sides |
+//! | [`report`] | | events and their sinks: bars, plain lines, JSON, tables |
 //! | [`server`] | `zab`, `tree`, `replica`, `store`, `process` | the coordination server |
 //! | [`client`] | | async client: sessions, reconnects, typed API, four-letter probe |
 //! | [`shell`] | | zkCli's grammar and output |
-//! | [`operator`] | `inventory`, `render`, `plan`, `transport`, `host`, `observe`, `apply` | from an inventory to an ensemble |
-//! | [`report`] | | events and their sinks: bars, plain lines, JSON, tables |
-//! | [`cli`] | | arguments → goal → call → report; one file per verb |
+//! | [`operator`] | `inventory`, `render`, `plan`, `transport`, `host`, `fleet`, `observe`, `apply`, `operate` | from an inventory to an ensemble |
+//! | [`cli`] | | words → requests, outcomes → text or JSON; one file per verb |
 //!
 //! The `mod.rs` of a wing tells its rooms, the `mod.rs` of a room its files.
 //!
 //! # What never happens where
 //!
-//! - `zab`, `tree`, `replica`, `plan`, `inventory`, `render` never touch a socket, a file, a clock or a
-//!   random source: time, facts and seeds are arguments.
+//! - `zab`, `tree`, `replica`, `plan`, `inventory`, `render`, `formats`, `ensemble`, `config` never touch a socket, a
+//!   file, a clock or a random source: time, facts and seeds are arguments.
 //! - `server` and `operator` never import each other: the operator talks to a server as any client would.
 //! - Nothing but `report` prints, nothing but `cli` prompts.
 //! - An ack, a vote or an epoch promise never leaves before the fsync that covers it.
