@@ -50,21 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fleet", &["client", "host", "plan", "transport"]),
     ("observe", &["client", "fleet", "host", "plan", "proto"]),
     ("apply", &["fleet", "formats", "host", "observe", "plan", "report"]),
-    (
-        "operate",
-        &[
-            "apply",
-            "ensemble",
-            "fleet",
-            "host",
-            "inventory",
-            "observe",
-            "plan",
-            "render",
-            "report",
-            "transport",
-        ],
-    ),
+    ("operate", &["apply", "fleet", "host", "inventory", "observe", "plan", "render", "report", "transport"]),
     // Top.
     ("cli", &["host", "operate", "plan", "process", "report", "shell", "transport"]),
     ("main.rs", &["cli"]),
