@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::keys::Keys;
+use super::known;
 use super::problem::{Invalid, Warning};
 use super::sections;
 use super::settings::ServerConfig;
@@ -21,6 +22,14 @@ impl ServerConfig {
         let mut keys = Keys::parse(file, text, overrides);
         let config = ServerConfig::from_keys(&mut keys, file, read);
         keys.finish().map(|warnings| (config, warnings))
+    }
+
+    /// Every key that has a name of its own: those that are read, and those of the reference beside them. For a
+    /// did-you-mean.
+    pub fn known_keys() -> Vec<&'static str> {
+        let mut keys = Keys::parse(Path::new(""), b"", &[]);
+        ServerConfig::from_keys(&mut keys, Path::new(""), &|_| Err(io::ErrorKind::NotFound.into()));
+        keys.asked().chain(known::KEYS).collect()
     }
 
     fn from_keys(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> ServerConfig {
