@@ -45,7 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
-    ("host", &["formats"]),
+    ("host", &["config", "formats"]),
     ("report", &[]),
     ("fleet", &["client", "host", "plan", "transport"]),
     ("observe", &["client", "fleet", "host", "plan", "proto"]),
@@ -54,6 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "operate",
         &[
             "apply",
+            "config",
             "ensemble",
             "fleet",
             "host",
