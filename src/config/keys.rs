@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::known;
-use super::problem::{Invalid, Named, Problem, Warning};
+use super::problem::{Named, Problem, Warning};
 use crate::formats::properties::{self, Property};
 
 /// The keys of a zoo.cfg with the overrides laid over them.
@@ -226,11 +226,8 @@ impl Keys {
         }
     }
 
-    /// The warnings, or the problems if there are any.
-    pub(super) fn finish(mut self) -> Result<Vec<Warning>, Invalid> {
-        if !self.problems.is_empty() {
-            return Err(Invalid(self.problems));
-        }
+    /// All that is wrong, and all that is worth a word.
+    pub(super) fn finish(mut self) -> (Vec<Problem>, Vec<Warning>) {
         let (mut unknown, mut ignored) = (Vec::new(), Vec::new());
         for (key, value) in &self.values {
             let idle = self.idle.contains(key.as_str());
@@ -245,6 +242,6 @@ impl Keys {
         if !ignored.is_empty() {
             self.warnings.push(Warning::WithoutEffect(ignored));
         }
-        Ok(self.warnings)
+        (self.problems, self.warnings)
     }
 }

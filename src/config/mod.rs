@@ -28,7 +28,7 @@ mod read;
 mod sections;
 
 pub use identity::Identity;
-pub use problem::{Invalid, Named, Problem, Warning};
+pub use problem::{Examined, Invalid, Named, Problem, Warning};
 pub use settings::{Containers, Election, Pipeline, Quorum, Role, ServerConfig, Storage};
 
 #[cfg(test)]

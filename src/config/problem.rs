@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::settings::ServerConfig;
+
 /// Something to say once at start: the file works, but not quite as its writer may think.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
@@ -36,6 +38,15 @@ pub struct Problem {
 /// All that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub Vec<Problem>);
+
+/// A file as it was read, good or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// With defaults in the place of what is wrong.
+    pub config: ServerConfig,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Warning>,
+}
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
