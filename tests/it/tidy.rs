@@ -55,7 +55,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "apply",
             "config",
-            "ensemble",
             "fleet",
             "host",
             "inventory",
