@@ -18,8 +18,9 @@ impl ServerConfig {
     /// `dataDir/myid` holds; needed in an ensemble only.
     pub fn identity(&self, myid: Option<ServerId>) -> Result<Identity, Invalid> {
         let at = self.data_dir.join("myid").display().to_string();
-        let fail =
-            |what: String, advice: String| Err(Invalid(vec![Problem { at: at.clone(), what, advice }]));
+        let fail = |what: String, advice: String| {
+            Err(Invalid(vec![Problem { at: at.clone(), key: None, what, advice }]))
+        };
         let Role::Quorum(quorum) = &self.role else {
             let me = myid.unwrap_or(ServerId(1));
             return Ok(Identity { me, role: MemberRole::Participant, client: self.client.clone() });
@@ -55,10 +56,11 @@ impl ServerConfig {
     pub fn peer_type_warning(&self, identity: &Identity) -> Option<Warning> {
         let Role::Quorum(quorum) = &self.role else { return None };
         quorum.peer_type.filter(|&peer_type| peer_type != identity.role).map(|peer_type| {
-            Warning(format!(
+            let text = format!(
                 "peerType={peer_type}, but the server lines make server.{} a {}: the server lines win",
                 identity.me, identity.role
-            ))
+            );
+            Warning::Said { key: Some("peerType".to_owned()), text }
         })
     }
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::problem::{Invalid, Problem, Warning};
+use super::known;
+use super::problem::{Named, Problem, Warning};
 use crate::formats::properties::{self, Property};
 
 /// The keys of a zoo.cfg with the overrides laid over them.
@@ -41,12 +42,12 @@ impl Keys {
             Err((line, what)) => {
                 let at = format!("{}:{line}", keys.file);
                 let advice = "write a plain backslash as two".to_owned();
-                keys.problems.push(Problem { at, what, advice });
+                keys.problems.push(Problem { at, key: None, what, advice });
             }
         }
         for (key, text) in overrides {
             let value = Value { text: text.trim().to_owned(), at: format!("-D{key}") };
-            keys.values.insert(short(key).to_owned(), value);
+            keys.values.insert(known::short(key).to_owned(), value);
         }
         keys
     }
@@ -58,16 +59,26 @@ impl Keys {
             return;
         }
         let value = Value { text: property.value, at: at.clone() };
-        let key = short(&property.key).to_owned();
+        let key = known::short(&property.key).to_owned();
         if let Some(before) = self.values.insert(key.clone(), value) {
-            self.warnings
-                .push(Warning(format!("{at}: {key} is set again ({} had it): this line wins", before.at)));
+            let text = format!("{at}: {key} is set again ({} had it): this line wins", before.at);
+            self.warnings.push(Warning::Said { key: Some(key), text });
         }
     }
 
     /// `zoo.cfg:12`.
     pub(super) fn line(&self, line: usize) -> String {
         format!("{}:{line}", self.file)
+    }
+
+    /// Whether the file, or an override, has it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// All that were asked for.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &'static str> {
+        self.asked.iter().copied()
     }
 
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
@@ -80,10 +91,13 @@ impl Keys {
         if path.as_os_str().is_empty() {
             self.problem(key, format!("{key} is empty"), "write a path, best an absolute one");
         } else if path.is_relative() {
-            self.warn(&format!(
-                "{key}={} is relative to wherever the server is started: use an absolute path",
-                path.display()
-            ));
+            self.warn(
+                Some(key),
+                &format!(
+                    "{key}={} is relative to wherever the server is started: use an absolute path",
+                    path.display()
+                ),
+            );
         }
         Some(path)
     }
@@ -189,19 +203,20 @@ impl Keys {
                 None => self.file.clone(),
             },
         };
-        self.problems.push(Problem { at, what, advice: advice.to_owned() });
+        self.problems.push(Problem { at, key: Some(key.to_owned()), what, advice: advice.to_owned() });
     }
 
-    pub(super) fn problem_at(&mut self, at: String, what: String, advice: &str) {
-        self.problems.push(Problem { at, what, advice: advice.to_owned() });
+    pub(super) fn problem_at(&mut self, at: String, key: &str, what: String, advice: &str) {
+        self.problems.push(Problem { at, key: Some(key.to_owned()), what, advice: advice.to_owned() });
     }
 
     pub(super) fn missing(&mut self, key: &'static str, advice: &str) {
         self.problem(key, format!("{key} is missing"), advice);
     }
 
-    pub(super) fn warn(&mut self, text: &str) {
-        self.warnings.push(Warning(format!("{}: {text}", self.file)));
+    pub(super) fn warn(&mut self, key: Option<&str>, text: &str) {
+        let text = format!("{}: {text}", self.file);
+        self.warnings.push(Warning::Said { key: key.map(str::to_owned), text });
     }
 
     /// Names a key among those without effect, when it `matters` that it has none.
@@ -211,78 +226,22 @@ impl Keys {
         }
     }
 
-    /// The warnings, or the problems if there are any.
-    pub(super) fn finish(mut self) -> Result<Vec<Warning>, Invalid> {
-        if !self.problems.is_empty() {
-            return Err(Invalid(self.problems));
-        }
+    /// All that is wrong, and all that is worth a word.
+    pub(super) fn finish(mut self) -> (Vec<Problem>, Vec<Warning>) {
         let (mut unknown, mut ignored) = (Vec::new(), Vec::new());
         for (key, value) in &self.values {
             let idle = self.idle.contains(key.as_str());
             if idle || !self.asked.contains(key.as_str()) {
-                let list = if idle || is_known(key) { &mut ignored } else { &mut unknown };
-                list.push(format!("{key} ({})", value.at));
+                let list = if idle || known::is_known(key) { &mut ignored } else { &mut unknown };
+                list.push(Named { key: key.clone(), at: value.at.clone() });
             }
         }
         if !unknown.is_empty() {
-            let what = format!("unknown keys are ignored, check their spelling: {}", unknown.join(", "));
-            self.warnings.push(Warning(what));
+            self.warnings.push(Warning::Unknown(unknown));
         }
         if !ignored.is_empty() {
-            let what = format!("keys of Apache ZooKeeper without effect here: {}", ignored.join(", "));
-            self.warnings.push(Warning(what));
+            self.warnings.push(Warning::WithoutEffect(ignored));
         }
-        Ok(self.warnings)
+        (self.problems, self.warnings)
     }
-}
-
-/// The reference sets `zookeeper.X` from a line `X`, and takes the long form too.
-fn short(key: &str) -> &str {
-    key.strip_prefix("zookeeper.").unwrap_or(key)
-}
-
-/// Keys of the reference that are right to have in a file although nothing here reads them.
-fn is_known(key: &str) -> bool {
-    const PREFIXES: [&str; 14] = [
-        "admin.",
-        "metricsProvider.",
-        "ssl.",
-        "authProvider.",
-        "quorum.",
-        "X509AuthenticationProvider.",
-        "connection_throttle_",
-        "nio.",
-        "commitProcessor.",
-        "jvm.pause.",
-        "multiAddress.",
-        "audit.",
-        "enforce.auth.",
-        "leader.",
-    ];
-    const KEYS: [&str; 23] = [
-        "autopurge.purgeInterval",
-        "client.certReload",
-        "emulate353TTLNodes",
-        "enableEagerACLCheck",
-        "fips-mode",
-        "follower.nodelay",
-        "forceSnapshotSync",
-        "java.security.auth.login.config",
-        "localSessionsEnabled",
-        "localSessionsUpgradingEnabled",
-        "maxGetChildrenResponseCacheSize",
-        "maxResponseCacheSize",
-        "observer.election.DelayMs",
-        "observer.reconnectDelayMs",
-        "observer.syncEnabled",
-        "quorumCnxnTimeoutMs",
-        "secureClientPortAddress",
-        "serializeLastProcessedZxid.enabled",
-        "serverCnxnFactory",
-        "snapshotSizeFactor",
-        "sslQuorumReloadCertFiles",
-        "syncEnabled",
-        "watchManagerName",
-    ];
-    KEYS.contains(&key) || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }

@@ -79,16 +79,19 @@ fn collect(keys: &mut Keys, file: &str, lines: &[Property]) -> Listed {
             Some(("server", id)) => member(keys, &mut listed, at, id, line),
             Some(("group" | "weight", _)) => keys.problem_at(
                 at,
+                &line.key,
                 format!("{} asks for hierarchical quorums", line.key),
                 "this server counts every voter once; remove the group and weight lines on all servers",
             ),
             _ if line.key == "version" => keys.problem_at(
                 at,
+                &line.key,
                 "a version line does not belong here".to_owned(),
                 "remove it: the version is the suffix of the file's name",
             ),
             _ => keys.problem_at(
                 at,
+                &line.key,
                 format!("{} does not belong among the server lines", line.key),
                 "move it to zoo.cfg",
             ),
@@ -101,34 +104,36 @@ fn collect(keys: &mut Keys, file: &str, lines: &[Property]) -> Listed {
 fn member(keys: &mut Keys, listed: &mut Listed, at: String, id: &str, line: &Property) {
     let Some(id) = grammar::parse_id(id) else {
         let advice = "write server.N=… with a number from 0 on";
-        return keys.problem_at(at, format!("{id:?} is not a server's number"), advice);
+        return keys.problem_at(at, &line.key, format!("{id:?} is not a server's number"), advice);
     };
     match Member::parse(id, &line.value) {
         Ok(member) if member.secure_client.is_some() => keys.problem_at(
             at,
+            &line.key,
             format!("server.{id} has a secure client port"),
             "this server speaks no TLS yet; remove the third part of the line",
         ),
         Ok(member) => add(keys, listed, at, member, line.value.clone()),
         Err(fault) => {
             let at = format!("{at}:{}", line.column + fault.column - 1);
-            keys.problem_at(at, format!("server.{id}: {fault}"), fault.advice());
+            keys.problem_at(at, &line.key, format!("server.{id}: {fault}"), fault.advice());
         }
     }
 }
 
 fn add(keys: &mut Keys, listed: &mut Listed, at: String, member: Member, text: String) {
+    let key = format!("server.{}", member.id);
     let same = listed.members.iter().map(|(other, _)| other).find(|other| {
         other.id == member.id || other.addresses.iter().any(|address| member.addresses.contains(address))
     });
     match same {
         Some(other) if other.id == member.id => {
             let what = format!("server.{} is listed twice", member.id);
-            keys.problem_at(at, what, "give every server its own number");
+            keys.problem_at(at, &key, what, "give every server its own number");
         }
         Some(other) => {
             let what = format!("server.{} has the address of server.{}", member.id, other.id);
-            keys.problem_at(at, what, "give every server its own address or its own ports");
+            keys.problem_at(at, &key, what, "give every server its own address or its own ports");
         }
         None => listed.members.push((member, text)),
     }

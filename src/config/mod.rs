@@ -6,6 +6,7 @@
 //! | [`settings`] | what a zoo.cfg comes to |
 //! | `read`, `sections` | which key becomes which setting, with default and bounds |
 //! | `keys` | typed values with their places |
+//! | `known` | what the reference has and nothing here reads |
 //! | `members` | the server lines |
 //! | [`identity`] | which member a server is |
 //! | [`problem`] | what is wrong, or worth a word |
@@ -21,12 +22,13 @@ pub mod problem;
 pub mod settings;
 
 mod keys;
+mod known;
 mod members;
 mod read;
 mod sections;
 
 pub use identity::Identity;
-pub use problem::{Invalid, Problem, Warning};
+pub use problem::{Examined, Invalid, Named, Problem, Warning};
 pub use settings::{Containers, Election, Pipeline, Quorum, Role, ServerConfig, Storage};
 
 #[cfg(test)]

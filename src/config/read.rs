@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::keys::Keys;
-use super::problem::{Invalid, Warning};
+use super::known;
+use super::problem::{Examined, Invalid, Warning};
 use super::sections;
 use super::settings::ServerConfig;
 
@@ -18,9 +19,29 @@ impl ServerConfig {
         overrides: &[(String, String)],
         read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<(ServerConfig, Vec<Warning>), Invalid> {
+        let read = ServerConfig::examine(file, text, overrides, read);
+        if read.problems.is_empty() { Ok((read.config, read.warnings)) } else { Err(Invalid(read.problems)) }
+    }
+
+    /// As [`ServerConfig::parse`], for whoever wants to know everything that can be said of a file.
+    pub fn examine(
+        file: &Path,
+        text: &[u8],
+        overrides: &[(String, String)],
+        read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Examined {
         let mut keys = Keys::parse(file, text, overrides);
         let config = ServerConfig::from_keys(&mut keys, file, read);
-        keys.finish().map(|warnings| (config, warnings))
+        let (problems, warnings) = keys.finish();
+        Examined { config, problems, warnings }
+    }
+
+    /// Every key that has a name of its own: those that are read, and those of the reference beside them. For a
+    /// did-you-mean.
+    pub fn known_keys() -> Vec<&'static str> {
+        let mut keys = Keys::parse(Path::new(""), b"", &[]);
+        ServerConfig::from_keys(&mut keys, Path::new(""), &|_| Err(io::ErrorKind::NotFound.into()));
+        keys.asked().chain(known::KEYS).collect()
     }
 
     fn from_keys(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> ServerConfig {

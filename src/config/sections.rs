@@ -19,7 +19,10 @@ pub(super) fn session_timeouts(keys: &mut Keys, tick_ms: u64) -> (u64, u64) {
     let (min, max) = (bound("minSessionTimeout", 2), bound("maxSessionTimeout", 20));
     if min > max {
         let what = format!("minSessionTimeout ({min} ms) is above maxSessionTimeout ({max} ms)");
-        keys.problem("minSessionTimeout", what, "raise maxSessionTimeout or lower minSessionTimeout");
+        // Where one of them is derived, the other is to blame.
+        let blamed = ["minSessionTimeout", "maxSessionTimeout"].into_iter().find(|key| keys.has(key));
+        let advice = "raise maxSessionTimeout or lower minSessionTimeout";
+        keys.problem(blamed.unwrap_or("tickTime"), what, advice);
     }
     (min, max)
 }
@@ -55,14 +58,23 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
     for (key, ticks) in [("initLimit", init_limit_ticks), ("syncLimit", sync_limit_ticks)] {
         if ticks == 0 {
             let example = if key == "initLimit" { 10 } else { 5 };
-            keys.missing(key, &format!("an ensemble needs it: add {key}={example}"));
+            let advice = format!("an ensemble needs it: add {key}={example}");
+            match keys.has(key) {
+                // What is no number was named already.
+                true if keys.text(key).is_some_and(|text| text.parse::<i64>() != Ok(0)) => {}
+                true => keys.problem(key, format!("{key} is 0"), &format!("write {key}={example}")),
+                false => keys.missing(key, &advice),
+            }
         }
     }
     if voters > 0 && voters.is_multiple_of(2) {
-        keys.warn(&format!(
-            "{voters} participants survive no more failures than {} would: an odd number is better",
-            voters - 1
-        ));
+        keys.warn(
+            None,
+            &format!(
+                "{voters} participants survive no more failures than {} would: an odd number is better",
+                voters - 1
+            ),
+        );
     }
     let lines = listed.text();
     let members = listed.members.into_iter().map(|(member, _)| member);
@@ -87,7 +99,7 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
 fn alone(keys: &mut Keys, voters: usize, observers: usize) {
     match (voters, observers) {
         (0, 0) => {}
-        (1, 0) => keys.warn("one server line alone: running standalone, the line is ignored"),
+        (1, 0) => keys.warn(None, "one server line alone: running standalone, the line is ignored"),
         _ => keys.problem(
             "server.",
             format!("{voters} participants with {observers} observers cannot form an ensemble"),
@@ -113,7 +125,10 @@ pub(super) fn storage(keys: &mut Keys) -> Storage {
     };
     let retain = keys.number("autopurge.snapRetainCount", 3, i32::MIN as i64, i32::MAX as i64);
     if retain < 3 {
-        keys.warn(&format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"));
+        keys.warn(
+            Some("autopurge.snapRetainCount"),
+            &format!("autopurge.snapRetainCount={retain} is raised to 3, the least that is kept"),
+        );
     }
     Storage {
         snap_count: keys.number("snapCount", 100_000, i32::MIN as i64, i32::MAX as i64).max(2) as u32,

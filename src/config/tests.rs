@@ -80,7 +80,7 @@ fn its_sample_alone_is_a_standalone_server() {
 fn keys_that_change_nothing_here_are_named_when_they_are_set() {
     let named = |line: &str| {
         let (_, warnings) = parse(&format!("dataDir=/d\n{line}"));
-        warnings.iter().any(|Warning(text)| text.contains("without effect here"))
+        warnings.iter().any(|warning| matches!(warning, Warning::WithoutEffect(_)))
     };
     for line in [
         "clientTcpKeepAlive=true",
@@ -206,12 +206,42 @@ fn the_role_follows_the_number_of_voters() {
     assert!(role("server.1=a:1:2\nserver.2=b:1:2:observer").is_err());
     assert!(role("server.2=b:1:2:observer").is_err());
     assert!(role("standaloneEnabled=false").is_err());
+    let zero =
+        problems("dataDir=/d\ninitLimit=x\nsyncLimit=0\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2");
+    assert_eq!(
+        zero,
+        "/etc/zoo.cfg:2: initLimit is \"x\", not a whole number; write decimal digits only\n\
+         /etc/zoo.cfg:3: syncLimit is 0; write syncLimit=5"
+    );
     let missing = problems("dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2");
     assert_eq!(
         missing,
         "/etc/zoo.cfg: initLimit is missing; an ensemble needs it: add initLimit=10\n\
          /etc/zoo.cfg: syncLimit is missing; an ensemble needs it: add syncLimit=5"
     );
+}
+
+/// The operator puts a problem at the key of its inventory that caused it.
+#[test]
+fn a_problem_names_its_key() {
+    let keys = |text: &str| -> Vec<Option<String>> {
+        let Invalid(problems) = parse_with(text, &[]).expect_err("it must not pass");
+        problems.into_iter().map(|problem| problem.key).collect()
+    };
+    for (line, key) in [
+        ("zookeeper.snapCount=10k", "snapCount"),
+        ("maxSessionTimeout=1000", "maxSessionTimeout"),
+        ("minSessionTimeout=90000", "minSessionTimeout"),
+        ("group.1=1:2", "group.1"),
+        ("oraclePath=/x", "oraclePath"),
+        ("server.3=z:5:6", "server.3"),
+    ] {
+        assert_eq!(keys(&format!("{THREE}{line}")), [Some(key.to_owned())], "{line}");
+    }
+    let known = ServerConfig::known_keys();
+    for key in ["tickTime", "snapCount", "dynamicConfigFile", "watchManagerName", "leaderServes"] {
+        assert!(known.contains(&key), "{key}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What goes wrong before anything is changed: exit code, message, nothing half-done.
 
 use crate::lab::Lab;
+use crate::run::{Ended, ZKOPS, run};
 
 /// Nothing of ours is on the host.
 #[track_caller]
@@ -22,6 +23,49 @@ fn a_bad_inventory_is_refused_before_any_host_is_asked() {
     untouched(&lab, 1);
 }
 
+/// Three hosts that nobody has: whoever asked them would not end with 2.
+#[test]
+fn settings_that_the_server_would_refuse_reach_no_host() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let at = home.path().display().to_string();
+    let path = home.path().join("orders.yml");
+    let zkops = |verb: &[&str], zoo: &str| -> Ended {
+        let text = format!("zoo: {{ {zoo} }}\nnodes: [192.0.2.1, 192.0.2.2, 192.0.2.3]\n");
+        std::fs::write(&path, text).expect("the home is writable");
+        let shown = path.display().to_string();
+        run(ZKOPS, &[verb, &[shown.as_str()]].concat(), &[("HOME", &at), ("XDG_STATE_HOME", &at)])
+    };
+    for (zoo, place, what) in [
+        ("snapCount: 10k", "1:19", "not a whole number"),
+        ("jute.maxbuffer: 0x9fffff", "1:24", "not a whole number"),
+        ("maxSessionTimeout: 1000", "1:27", "above maxSessionTimeout (1000 ms)"),
+        ("tickTime: 0", "1:18", "tickTime is 0"),
+        ("syncLimit: 0", "1:19", "syncLimit is 0"),
+        ("electionAlg: 0", "1:21", "gone since 3.6"),
+        ("sslQuorum: true", "1:19", "asks for TLS"),
+        ("oraclePath: /x", "1:20", "cannot do it yet"),
+        ("observerMasterPort: 2190", "1:28", "cannot do it yet"),
+        ("group.1: 1:2", "1:17", "hierarchical quorums"),
+        ("quorumListenOnAllIPs: 'yes'", "1:30", "write true or false"),
+        ("cnxTimeout: 5s", "1:20", "not a whole number"),
+        ("leaderServes: no", "1:22", "to spare the leader"),
+        ("zookeeper.standaloneEnabled: no", "1:8", "written by deploy itself"),
+        ("zookeeper.dataDir: /x", "1:8", "written by deploy itself"),
+        ("zookeeper.clientPort: 2181", "1:8", "written by deploy itself"),
+        ("ticktime: 2000", "1:8", "did you mean `tickTime`?"),
+        ("tickTimee: 2000", "1:8", "did you mean `tickTime`?"),
+    ] {
+        let refused = zkops(&["plan"], zoo).expect(2);
+        refused.says(&format!("orders.yml:{place}")).says(what).says("no host was contacted");
+    }
+    for verb in [&["deploy"][..], &["plan"], &["check"], &["destroy", "--yes"]] {
+        let refused = zkops(verb, "snapCount: 10k, cnxTimeout: 5s, ticktime: 1").expect(2);
+        for place in ["1:19", "1:36", "1:40"] {
+            refused.says(&format!("orders.yml:{place}"));
+        }
+    }
+}
+
 #[test]
 fn keys_and_host_keys_that_do_not_fit_stop_the_deploy() {
     let lab = Lab::up(1);
@@ -30,7 +74,7 @@ fn keys_and_host_keys_that_do_not_fit_stop_the_deploy() {
         lab.write("one.yml", &format!("cluster: orders\nssh: {{ user: root, {ssh} }}\nnodes:\n  node-1: {{ id: 1, ip: 10.77.0.11 }}\n"))
     };
     let key = lab.home().join("stranger").display().to_string();
-    crate::run::run("ssh-keygen", &["-qt", "ed25519", "-N", "", "-f", &key], &[]).ok();
+    run("ssh-keygen", &["-qt", "ed25519", "-N", "", "-f", &key], &[]).ok();
 
     let wrong_key = inventory(&format!("key: {key}, known_hosts: {dir}/known_hosts"));
     lab.zkops(&["deploy", &wrong_key]).expect(7).says("node-1").says("key");

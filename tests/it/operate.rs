@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zkops::operator::fleet::visit::Push;
+use zkops::operator::observe::look::Depth;
 use zkops::operator::operate::ask::{Answer, Ask, Question};
 use zkops::operator::operate::caller::{Caller, Terms};
 use zkops::operator::operate::session::{HOST_PATIENCE, Session, Source};
 use zkops::operator::operate::{check, deploy, destroy, lifecycle, plan, repair, status};
+use zkops::operator::plan::Goal;
 use zkops::operator::transport::{self, LocalBinary, Secret};
 use zkops::report::{Event, Exit, Failure, Sink};
+use zkops::wire::ids::ServerId;
 
 use crate::ensemble::{Ports, SOON};
 use crate::run::{ZKOPS, block_on};
@@ -237,5 +240,35 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
         assert_eq!(trial.asked(), asked, "it was agreed to beforehand");
         assert!(Session::load(caller, &Source::LastDeployed).is_err(), "it is forgotten");
         agents_end(trial.dir.path()).await;
+    });
+}
+
+/// As if the operator's own reading had let it through: the host has the last word.
+#[test]
+fn a_zoo_cfg_that_its_server_would_refuse_stops_the_step_on_its_host() {
+    let trial = Trial::new();
+    block_on(async {
+        deploy::run(&trial.caller, &trial.deploy()).await.unwrap();
+        let path = trial.dir.path().join("node-2/conf/zoo.cfg");
+        let before = std::fs::read_to_string(&path).expect("deploy wrote it");
+        let mut session = Session::load(&trial.caller, &trial.source()).unwrap();
+        let planted =
+            Arc::make_mut(&mut session.desired).members.get_mut(&ServerId(2)).expect("it has three");
+        planted.config += "snapCount=10k\n";
+        let stopped = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
+            let mut facts = session.facts(fleet, Depth::Preflight).await;
+            let plan = session.plan(&facts, &Goal::Deploy)?;
+            session.apply(fleet, &plan, &mut facts, "again".to_owned()).await
+        });
+        let failure = stopped.await.expect_err("its server would not start");
+        let line = before.lines().count();
+        for part in
+            ["node-2: file", "zoo.cfg", &format!("line {line}: snapCount is \"10k\""), "decimal digits"]
+        {
+            assert!(failure.what.contains(part), "{part:?} is not in: {failure}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).expect("it is there"), before);
+        let session = Session::load(&trial.caller, &trial.source()).unwrap();
+        assert_eq!(status::run(&session).await.unwrap().exit(), Exit::Done, "nothing was restarted");
     });
 }

@@ -45,12 +45,26 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
-    ("host", &["formats"]),
+    ("host", &["config", "formats"]),
     ("report", &[]),
     ("fleet", &["client", "host", "plan", "transport"]),
     ("observe", &["client", "fleet", "host", "plan", "proto"]),
     ("apply", &["fleet", "formats", "host", "observe", "plan", "report"]),
-    ("operate", &["apply", "fleet", "host", "inventory", "observe", "plan", "render", "report", "transport"]),
+    (
+        "operate",
+        &[
+            "apply",
+            "config",
+            "fleet",
+            "host",
+            "inventory",
+            "observe",
+            "plan",
+            "render",
+            "report",
+            "transport",
+        ],
+    ),
     // Top.
     ("cli", &["host", "operate", "plan", "process", "report", "shell", "transport"]),
     ("main.rs", &["cli"]),

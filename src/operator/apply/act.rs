@@ -11,7 +11,7 @@ use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
 use crate::operator::host::data::WriteMarker;
-use crate::operator::host::files::{EnsureDir, Expect, PutFile, Remove, Rename};
+use crate::operator::host::files::{EnsureDir, Expect, PutFile, Reader, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
 use crate::operator::host::{Kind, Link};
@@ -102,10 +102,11 @@ pub(super) async fn act(
 }
 
 /// Files of ours are overwritten, others are not: except `myid`, which carries no header and
-/// whose directory was proven to be ours.
+/// whose directory was proven to be ours. A zoo.cfg is tried by the binary that will run it.
 async fn put(member: &DesiredMember, link: &Link, path: &str, mode: u32, content: &str) -> Result<Done> {
     let expect = if path == member.myid_path() { Expect::Any } else { Expect::Ours };
-    let request = PutFile { mode, expect, ..PutFile::ours(path, content) };
+    let must_read = if path == member.config_path { Reader::Server } else { Reader::Anybody };
+    let request = PutFile { mode, expect, must_read, ..PutFile::ours(path, content) };
     Ok(Done::changed(link.put_file(request).await?.changed))
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::fields::{Fields, word};
 use super::finding::{Findings, shorten};
 use super::model::{Jump, Role};
+use super::placed::Setting;
 use super::rules;
 use super::suggest;
 use super::yaml::{Data, Entry, Spanned, Value};
@@ -27,7 +28,7 @@ pub(super) struct Layer {
     pub(super) known_hosts: Option<String>,
     pub(super) jump: Option<Jump>,
     pub(super) sudo: Option<Spanned<Option<String>>>,
-    pub(super) zoo: BTreeMap<String, String>,
+    pub(super) zoo: BTreeMap<String, Setting>,
 }
 
 impl Layer {
@@ -61,6 +62,7 @@ impl Layer {
     /// This layer where it says something, `below` elsewhere.
     pub(super) fn over(self, below: &Layer) -> Layer {
         let mut zoo = below.zoo.clone();
+        zoo.retain(|key, _| !self.zoo.keys().any(|own| short(own) == short(key)));
         zoo.extend(self.zoo);
         Layer {
             local: self.local.or_else(|| below.local.clone()),
@@ -109,17 +111,35 @@ impl Layer {
             return;
         };
         for entry in entries {
-            if let Some((key, value)) = zoo_entry(entry, findings) {
-                self.zoo.insert(key, value);
+            let Some(value) = zoo_entry(entry, findings) else { continue };
+            let key = entry.key.value.as_str();
+            let twin = self.zoo.iter().find(|(other, _)| short(other) == short(key));
+            if let Some((other, first)) = twin {
+                findings
+                    .error(
+                        "duplicate-key",
+                        entry.key.span,
+                        format!("`{key}` is `{other}` again"),
+                        "again here",
+                    )
+                    .and(first.key, "first here")
+                    .help("keep one of the two");
             }
+            self.zoo.insert(key.to_owned(), Setting { key: entry.key.span, value });
         }
     }
 }
 
-fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<(String, String)> {
+/// The server takes every key with `zookeeper.` before it, too.
+pub(super) fn short(key: &str) -> &str {
+    key.strip_prefix("zookeeper.").unwrap_or(key)
+}
+
+/// What the values mean is the server's to say; here only what deploy itself writes is refused.
+fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<Spanned<String>> {
     let key = entry.key.value.as_str();
-    let owned = OWNED.iter().find(|(owned, _)| *owned == key);
-    if owned.is_some() || key.starts_with("server.") {
+    let owned = OWNED.iter().find(|(owned, _)| *owned == short(key));
+    if owned.is_some() || short(key).starts_with("server.") {
         let instead = owned.map_or("a member under `nodes:`", |(_, instead)| instead);
         findings
             .error("owned-key", entry.key.span, format!("`{key}` is written by deploy itself"), "not here")
@@ -135,15 +155,7 @@ fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<(String, Stri
         );
         return None;
     }
-    let value = word(&entry.value, &format!("`{key}`"), findings)?;
-    let numeric =
-        ["tickTime", "initLimit", "syncLimit", "maxClientCnxns", "minSessionTimeout", "maxSessionTimeout"];
-    if numeric.contains(&key) && !value.value.parse::<i32>().is_ok_and(|number| number >= 0) {
-        let message = format!("`{key}` is `{}`", shorten(&value.value));
-        findings.error("zoo-value", value.span, message, "must be a whole number");
-        return None;
-    }
-    Some((key.to_owned(), value.value))
+    word(&entry.value, &format!("`{key}`"), findings)
 }
 
 fn parse_role(role: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Role> {

@@ -12,10 +12,12 @@
 //! | `placed` | a member and where its parts were written |
 //! | `read` | the file's own shape: cluster, ssh, defaults, nodes |
 //! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
+//! | `complaint` | what others find wrong with it, put at its place |
 //! | `finding`, `suggest` | problems with their places; did-you-mean |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod complaint;
 mod fields;
 mod finding;
 mod layer;
@@ -26,18 +28,26 @@ mod rules;
 mod suggest;
 mod yaml;
 
+pub use complaint::{About, Complaint};
 pub use finding::{Finding, Place, Severity};
 pub use model::{Cluster, Connection, Jump, Member, Ports, Role, SshSettings};
+pub use suggest::nearest;
 
 use finding::Findings;
 
-/// Reads an inventory. `file` is the name as the user typed it, for the findings.
+/// Reads an inventory. `file` is the name as the user typed it, for the findings; `judge` says what else is wrong with
+/// the members that were read, which is shown with all that is found here.
 ///
 /// # Errors
 /// All findings, at least one of them an error. With a cluster come the warnings.
-pub fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
+pub fn parse(
+    file: &str,
+    text: &str,
+    judge: &dyn Fn(&Cluster) -> Vec<Complaint>,
+) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
     let mut findings = Findings::new(file, text);
-    let cluster = yaml::load(text, &mut findings).and_then(|value| read::cluster(&value, &mut findings));
+    let cluster =
+        yaml::load(text, &mut findings).and_then(|value| read::cluster(&value, judge, &mut findings));
     match cluster {
         Some(cluster) if !findings.has_errors() => Ok((cluster, findings.finish())),
         _ => Err(findings.finish()),

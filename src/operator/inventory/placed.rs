@@ -1,7 +1,10 @@
 //! A member with the places of its parts in the file, for findings about several members.
 
+use std::collections::BTreeMap;
+
 use super::finding::Span;
 use super::model::Member;
+use super::yaml::Spanned;
 
 /// A member and where its parts were written, for findings about several members.
 pub(super) struct Placed {
@@ -17,4 +20,12 @@ pub(super) struct Places {
     pub(super) ports: [Span; 3],
     pub(super) data_dir: Span,
     pub(super) install_dir: Span,
+    pub(super) zoo: BTreeMap<String, Setting>,
+}
+
+/// A zoo.cfg key and its value.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) key: Span,
+    pub(super) value: Spanned<String>,
 }

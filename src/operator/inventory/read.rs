@@ -1,5 +1,6 @@
 //! The file's own shape: cluster, ssh, connection, defaults, zoo, nodes (a map, or a list of addresses).
 
+use super::complaint::{self, Complaint};
 use super::fields::{Fields, word};
 use super::finding::{Findings, Span, shorten};
 use super::layer::Layer;
@@ -9,8 +10,13 @@ use super::rules;
 use super::yaml::{Data, Spanned, Value};
 use crate::wire::ids::ServerId;
 
-/// The cluster that the file describes, as far as it can be read; findings say what is wrong.
-pub(super) fn cluster(value: &Value, findings: &mut Findings<'_>) -> Option<Cluster> {
+/// The cluster that the file describes, as far as it can be read; findings say what is wrong, those of `judge` among
+/// them.
+pub(super) fn cluster(
+    value: &Value,
+    judge: &dyn Fn(&Cluster) -> Vec<Complaint>,
+    findings: &mut Findings<'_>,
+) -> Option<Cluster> {
     let mut fields = Fields::of(value, "an inventory", findings)?;
     let name = cluster_name(&mut fields, findings);
     let mut defaults = match fields.take("defaults") {
@@ -36,7 +42,11 @@ pub(super) fn cluster(value: &Value, findings: &mut Findings<'_>) -> Option<Clus
     let mut placed = read_nodes(&name, &nodes.value, &defaults, findings);
     rules::check(&placed, nodes.key.span, findings);
     placed.sort_by_key(|placed| placed.member.id);
-    Some(Cluster { name, members: placed.into_iter().map(|placed| placed.member).collect() })
+    let (members, places): (_, Vec<Places>) =
+        placed.into_iter().map(|placed| (placed.member, placed.at)).unzip();
+    let cluster = Cluster { name, members };
+    complaint::place(&cluster, &places, judge(&cluster), findings);
+    Some(cluster)
 }
 
 fn cluster_name(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> String {
@@ -153,6 +163,7 @@ fn finish_node(
         ports: [port_span(&layer.client), port_span(&layer.quorum), port_span(&layer.election)],
         data_dir: dirs[1].2,
         install_dir: dirs[0].2,
+        zoo: std::mem::take(&mut layer.zoo),
     };
     let ports = Ports {
         client: port(&layer.client, CLIENT_PORT),
@@ -168,7 +179,7 @@ fn finish_node(
         install_dir,
         data_dir,
         data_log_dir,
-        zoo: std::mem::take(&mut layer.zoo),
+        zoo: at.zoo.iter().map(|(key, setting)| (key.clone(), setting.value.value.clone())).collect(),
         connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };
     Some(Placed { member, at })

@@ -2,7 +2,7 @@
 
 /// The candidate that `typed` is most likely meant to be; `None` when nothing is near.
 /// Letter case, `-` and `_` do not count; a swap of neighbours counts once.
-pub(super) fn nearest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let typed: Vec<char> = fold(typed);
     if typed.is_empty() || typed.len() > WORD_CHARS_MAX {
         return None;

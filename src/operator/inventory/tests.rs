@@ -1,6 +1,10 @@
 //! YAML in; a cluster, or findings with their places, out.
 
-use super::{Cluster, Connection, Role, Severity, parse};
+use super::{About, Cluster, Complaint, Connection, Finding, Role, Severity};
+
+fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
+    super::parse(file, text, &|_| Vec::new())
+}
 
 /// What the findings of `text` say, one line each: `line:column code offending-text`.
 fn findings(text: &str) -> Vec<String> {
@@ -138,7 +142,21 @@ fn every_mistake_is_found_where_it_was_made() {
         (&format!("zoo: {{ dataDir: /x }}\n{THREE}"), &["1:8 owned-key dataDir"]),
         (&format!("zoo: {{ zkops.uuid: x }}\n{THREE}"), &["1:8 owned-key zkops.uuid"]),
         (&format!("zoo: {{ server.1: x }}\n{THREE}"), &["1:8 owned-key server.1"]),
-        (&format!("zoo: {{ tickTime: fast }}\n{THREE}"), &["1:18 zoo-value fast"]),
+        (&format!("zoo: {{ zookeeper.dataDir: /x }}\n{THREE}"), &["1:8 owned-key zookeeper.dataDir"]),
+        (
+            &format!(
+                "zoo: {{ zookeeper.clientPort: 1, zookeeper.standaloneEnabled: no, zookeeper.server.1: x }}\n{THREE}"
+            ),
+            &[
+                "1:8 owned-key zookeeper.clientPort",
+                "1:33 owned-key zookeeper.standaloneEnabled",
+                "1:66 owned-key zookeeper.server.1",
+            ],
+        ),
+        (
+            &format!("zoo: {{ snapCount: 1, zookeeper.snapCount: 2 }}\n{THREE}"),
+            &["1:22 duplicate-key zookeeper.snapCount"],
+        ),
         (&format!("zoo: [a]\n{THREE}"), &["1:6 type [a"]),
         (&format!("cluster: &x orders\n{THREE}zoo: {{ a: *x }}\n"), &["3:11 alias *x"]),
         (
@@ -174,6 +192,41 @@ fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
         assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
     }
     assert_eq!(found.iter().filter(|finding| finding.severity == Severity::Error).count(), 4);
+}
+
+#[test]
+fn a_complaint_stands_at_the_value_that_caused_it() {
+    let text = "zoo: { zookeeper.snapCount: 10k, syncLimit: 0 }\nnodes:\n  a: { id: 1, ip: 10.0.0.1, zoo: { syncLimit: x } }\n  b: { id: 2, ip: 10.0.0.2 }\n  c: { id: 3, ip: 10.0.0.3 }\n";
+    let complain = |about: fn(&str) -> About, cluster: &Cluster, key: &str| -> Vec<Complaint> {
+        let one = |member: &super::Member| Complaint {
+            member: member.name.clone(),
+            about: about(key),
+            severity: Severity::Error,
+            code: "zoo-value",
+            message: String::new(),
+            label: String::new(),
+            help: None,
+        };
+        cluster.members.iter().map(one).collect()
+    };
+    let places = |text: &str, judge: &dyn Fn(&Cluster) -> Vec<Complaint>| -> Vec<String> {
+        let found = super::parse("test.yml", text, judge).expect_err("it is wrong");
+        let at = |finding: &Finding| {
+            format!("{}:{} {}", finding.places[0].line, finding.places[0].column, finding.places[0].text)
+        };
+        found.iter().map(at).collect()
+    };
+    let value = |key: &str| About::Value(key.to_owned());
+    let key = |key: &str| About::Key(key.to_owned());
+    // What three members take from one place is one finding; what a member says itself is another.
+    assert_eq!(places(text, &|cluster| complain(value, cluster, "snapCount")), ["1:29 10k"]);
+    assert_eq!(places(text, &|cluster| complain(key, cluster, "snapCount")), ["1:8 zookeeper.snapCount"]);
+    assert_eq!(places(text, &|cluster| complain(value, cluster, "syncLimit")), ["1:45 0", "3:47 x"]);
+    assert_eq!(places(text, &|cluster| complain(value, cluster, "initLimit")), ["3:3 a", "4:3 b", "5:3 c"]);
+    // Beside other mistakes, only what can be pointed at: the member list may be wrong.
+    let broken = text.replace("id: 3", "id: 2");
+    assert_eq!(places(&broken, &|cluster| complain(value, cluster, "initLimit")), ["5:12 2"]);
+    assert_eq!(places(&broken, &|cluster| complain(value, cluster, "snapCount")), ["1:29 10k", "5:12 2"]);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! From the inventory's text to what is worked with: every member's desired state, rendered, and
-//! the way to its host. The one place where `~` gets its meaning.
+//! the way to its host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::caller::Caller;
+use super::paths::{self, at_home};
+use super::settings;
 use crate::operator::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
 use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
-use crate::operator::render::{self, Paths};
+use crate::operator::render;
 use crate::operator::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 use crate::report::{Evidence, Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -21,8 +23,8 @@ pub(super) fn read(
     shown: &str,
     text: &str,
 ) -> Result<(Desired, BTreeMap<ServerId, Target>), Failure> {
-    let (cluster, warnings) =
-        inventory::parse(shown, text).map_err(|findings| invalid(shown, text, &findings))?;
+    let (cluster, warnings) = inventory::parse(shown, text, &settings::judge)
+        .map_err(|findings| invalid(shown, text, &findings))?;
     for warning in &warnings {
         caller.events.note(warning.summary());
     }
@@ -49,14 +51,9 @@ fn invalid(shown: &str, text: &str, findings: &[Finding]) -> Failure {
 
 fn desired(cluster: &Cluster, member: &Member) -> Result<DesiredMember, Failure> {
     let install = at_home(&member.install_dir);
-    let data = at_home(&member.data_dir);
-    let data_log = member.data_log_dir.as_deref().map(at_home);
-    let paths = Paths {
-        binary: format!("{install}/bin/zkops"),
-        config: format!("{install}/conf/zoo.cfg"),
-        data_dir: data.clone(),
-        data_log_dir: data_log.clone(),
-    };
+    let paths = paths::of(member);
+    let data = paths.data_dir.clone();
+    let data_log = paths.data_log_dir.clone();
     let broken = |why: render::Error| Failure::new(Exit::Failed, format!("{}: {why}", member.name));
     Ok(DesiredMember {
         id: member.id,
@@ -113,12 +110,5 @@ fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget
         host_key_policy,
         escalation: ssh.sudo.clone().map_or(Escalation::None, |path| Escalation::Sudo { path }),
         ..SshTarget::new(&member.name, &member.host)
-    }
-}
-
-fn at_home(path: &str) -> String {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => format!("{}/{rest}", home.display()),
-        _ => path.to_owned(),
     }
 }

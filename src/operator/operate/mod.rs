@@ -13,6 +13,7 @@
 //! | [`session`] | an ensemble that can be worked on; its hosts are lent to the work and always let go |
 //! | [`caller`], [`ask`] | who calls: whom to ask, whom to tell, how patient to be; the one way to a person |
 //! | [`planned`] | a plan that is shown instead of carried out |
+//! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
 
@@ -25,12 +26,14 @@ pub mod destroy;
 mod holder;
 pub mod lifecycle;
 mod look;
+mod paths;
 pub mod plan;
 pub mod planned;
 pub mod record;
 mod refusal;
 pub mod repair;
 pub mod session;
+mod settings;
 pub mod ssh_setup;
 pub mod status;
 

@@ -67,6 +67,9 @@ pub fn zoo_cfg(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<Stri
     if member.role == Role::Observer {
         settings.insert("peerType".into(), "observer".into());
     }
+    for key in member.zoo.keys().filter_map(|key| key.strip_prefix("zookeeper.")) {
+        settings.remove(key);
+    }
     settings.extend(member.zoo.iter().map(|(key, value)| (key.clone(), value.clone())));
     let settings: Vec<Setting> =
         settings.into_iter().map(|(key, value)| Setting { key, value: escaped(&value) }).collect();

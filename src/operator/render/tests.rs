@@ -1,7 +1,11 @@
 //! The files of a member, letter by letter.
 
 use super::{Paths, unit, unit_name, zoo_cfg};
-use crate::operator::inventory::parse;
+use crate::operator::inventory::{self, Cluster, Finding};
+
+fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
+    inventory::parse(file, text, &|_| Vec::new())
+}
 
 fn paths(log: Option<&str>) -> Paths {
     Paths {
@@ -37,6 +41,14 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
          server.3=192.168.17.132:2888:3888:participant\n\
          server.9=[fd00::9]:2888:3888:observer\n"
     );
+}
+
+#[test]
+fn a_key_with_its_long_name_takes_the_place_of_the_default() {
+    let text = "zoo: { zookeeper.tickTime: 1000 }\nnodes: [10.0.0.1]";
+    let (cluster, _) = parse("one.yml", text).expect("it is valid");
+    let text = zoo_cfg(&cluster, &cluster.members[0], &paths(None)).expect("right");
+    assert!(text.contains("\nzookeeper.tickTime=1000\n") && !text.contains("\ntickTime="), "{text}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
 use super::word_text::{Conf, Context, QuorumConf};
 use super::{ask, clients, sockets};
-use crate::config::{Identity, Invalid, Quorum, Role, ServerConfig, Warning};
+use crate::config::{Identity, Invalid, Quorum, Role, ServerConfig};
 use crate::ensemble::{Listen, Member, MemberRole};
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
@@ -62,10 +62,10 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
     let read = |path: &Path| std::fs::read(path);
     let (config, warnings) = ServerConfig::parse(&file, &text, &overrides, &read)?;
-    warnings.iter().for_each(|Warning(warning)| tracing::warn!("{warning}"));
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let myid = store::identify(&RealDisk, &config.data_dir, &config.owner)?;
     let identity = config.identity(myid)?;
-    if let Some(Warning(warning)) = config.peer_type_warning(&identity) {
+    if let Some(warning) = config.peer_type_warning(&identity) {
         tracing::warn!("{warning}");
     }
     let runtime = Builder::new_multi_thread()

@@ -137,7 +137,7 @@ pub enum Response {
 }
 
 /// Raised with every change of what travels.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 /// The host says this before its first frame. Whatever a login shell prints before it (a banner,
 /// an `echo` in .bashrc) is skipped, and shown when this never comes.
 pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";

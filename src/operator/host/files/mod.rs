@@ -5,6 +5,7 @@
 //! | `records`, `content` | what is asked and answered: all that an operator imports |
 //! | `look` | stat, list, read, hash |
 //! | `put` | writing one file, if it is ours to write |
+//! | `verify` | whether who reads a file will take it |
 //! | `dirs` | making directories |
 //! | `remove` | removal below named roots, and the rename that sets data aside |
 //! | `disk` | room, mount flags, and whether a directory is really writable |
@@ -22,6 +23,7 @@ pub(super) mod paths;
 pub(super) mod put;
 mod records;
 pub(super) mod remove;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -29,5 +31,5 @@ mod tests;
 pub use content::Content;
 pub use records::{
     DirEntry, EnsureDir, EnsuredDir, Expect, FileContent, FileHash, FileKind, Found, Listing, Owner,
-    PathSpace, PathStat, Put, PutFile, Remove, Removed, Rename, Space, Writable,
+    PathSpace, PathStat, Put, PutFile, Reader, Remove, Removed, Rename, Space, Writable,
 };

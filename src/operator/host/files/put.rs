@@ -7,11 +7,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::records::{Expect, Owner, Put, PutFile};
-use super::{content, dirs, durable, look, paths};
+use super::{content, dirs, durable, look, paths, verify};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// # Errors
-/// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256;
+/// `Foreign` when something is there that `expect` does not allow; `Invalid` for a wrong sha256, and
+/// for what its reader would refuse;
 /// else the input/output error. In each case the file is as it was.
 pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
     paths::absolute(&request.path)?;
@@ -23,6 +24,7 @@ pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
         let why = format!("its SHA-256 is {}, not {want}: damaged on the way", content::sha256(&bytes));
         return Err(Failure::invalid("write", path.display(), why));
     }
+    verify::verify(&request.path, &bytes, request.must_read)?;
     let parent = paths::parent(&path)?;
     let previous = previous(&path)?;
     let same = previous.as_ref().is_some_and(|(old, _)| *old == bytes);

@@ -127,6 +127,19 @@ pub struct PutFile {
     pub expect: Expect,
     /// With [`Expect::Any`]: keep a copy of what was there and was not ours, beside it.
     pub backup: bool,
+    /// What the content must be good for; else nothing is written.
+    pub must_read: Reader,
+}
+
+/// Who has to be able to read a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    /// Nobody in particular.
+    #[default]
+    Anybody,
+    /// `zkops server`, as its zoo.cfg: tried by the very binary that answers.
+    Server,
 }
 
 impl PutFile {
@@ -140,6 +153,7 @@ impl PutFile {
             sha256: None,
             expect: Expect::Ours,
             backup: false,
+            must_read: Reader::Anybody,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::content::{Content, sha256};
 use super::disk;
-use super::records::{EnsureDir, Expect, FileKind, PutFile, Remove, Rename};
+use super::records::{EnsureDir, Expect, FileKind, PutFile, Reader, Remove, Rename};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
@@ -59,6 +59,31 @@ async fn put_leaves_what_is_not_ours_alone() {
     // Now it carries our header.
     let put = link.put_file(PutFile::ours(&path, "# Managed by zkops, again\n")).await.unwrap();
     assert!(put.changed && put.backup.is_none());
+}
+
+#[tokio::test]
+async fn a_zoo_cfg_that_its_server_would_refuse_is_not_put_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, path) = (host(dir.path()), dir.path().join("conf/zoo.cfg"));
+    let zoo_cfg = |text: &str| PutFile { must_read: Reader::Server, ..PutFile::ours(&path, text) };
+    let bad = "# managed by zkops\ndataDir=/d\ntickTime=0\nsnapCount=10k\n";
+    let error = link.put_file(zoo_cfg(bad)).await.unwrap_err();
+    assert_eq!(error.kind(), Some(Kind::Invalid));
+    assert!(!path.parent().unwrap().exists(), "not even its directory");
+    let good = "# managed by zkops\ndataDir=/d\ntickTime=2000\n";
+    assert!(link.put_file(zoo_cfg(good)).await.unwrap().changed);
+    let error = link.put_file(zoo_cfg(bad)).await.unwrap_err().to_string();
+    for part in ["conf/zoo.cfg", "line 3: tickTime is 0", "line 4: snapCount is \"10k\"", "left as it is"] {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), good);
+    assert_eq!(names(path.parent().unwrap()), ["zoo.cfg"], "no temporary file is left");
+    // Planted by hand, header and all: the same bytes are no reason to be content with them.
+    fs::write(&path, bad).unwrap();
+    assert_eq!(link.put_file(zoo_cfg(bad)).await.unwrap_err().kind(), Some(Kind::Invalid));
+    assert!(link.put_file(zoo_cfg(good)).await.unwrap().changed);
+    // What nobody reads as a zoo.cfg may say anything.
+    assert!(link.put_file(PutFile::ours(&path, bad)).await.unwrap().changed);
 }
 
 #[tokio::test]

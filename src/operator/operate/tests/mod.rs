@@ -4,6 +4,7 @@
 mod ask;
 mod documents;
 mod record;
+mod settings;
 mod undeployed;
 
 use std::collections::VecDeque;
