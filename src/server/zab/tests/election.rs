@@ -91,6 +91,39 @@ fn rounds_are_joined_forwards_only() {
 }
 
 #[test]
+fn a_round_of_the_last_stretch_is_joined_only_from_within() {
+    const STRETCH: i64 = (1 << 62) - (1 << 20);
+    for round in [1 << 62, (1 << 62) - 1, STRETCH] {
+        let mut solo = looker(disk(0, 0, &[]));
+        assert!(notifications(&solo.hear(TWO, &looking(2, Zxid(0), round, 0))).is_empty(), "{round}");
+        assert_eq!(solo.zab.core.round, 1);
+        // Nor is the leader that two say they have a reason to go there.
+        let n = vote(State::Following, 3, Zxid(0), round, 4);
+        solo.hear(TWO, &n);
+        solo.hear(THREE, &Notification { state: State::Leading, ..n });
+        assert_eq!((role(&solo), solo.zab.core.round), (FOLLOWING_3, 1));
+    }
+    let mut solo = looker(disk(0, 0, &[]));
+    solo.hear(TWO, &looking(2, Zxid(0), STRETCH - 1, 0));
+    assert_eq!(solo.zab.core.round, STRETCH - 1, "any other is believed");
+    solo.zab.core.round = STRETCH;
+    solo.hear(TWO, &looking(2, Zxid(0), STRETCH + 3, 0));
+    assert_eq!(solo.zab.core.round, STRETCH + 3, "those who are there go on together");
+    solo.hear(TWO, &looking(2, Zxid(0), 1 << 62, 0));
+    assert_eq!(solo.zab.core.round, STRETCH + 3, "but nobody takes them to the end");
+}
+
+#[test]
+fn a_forged_round_keeps_nobody_from_a_leader() {
+    let mut solo = looker(disk(0, 0, &[]));
+    solo.hear(TWO, &looking(2, Zxid(0), 1 << 62, 0));
+    for conn in [TWO, THREE] {
+        solo.hear(conn, &looking(3, Zxid(0), 1, 0));
+    }
+    assert_eq!(role(&solo), FOLLOWING_3);
+}
+
+#[test]
 fn a_vote_is_repeated_at_growing_intervals() {
     let mut solo = looker(disk(0, 0, &[]));
     let mut times = Vec::new();
