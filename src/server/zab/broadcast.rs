@@ -54,7 +54,6 @@ impl Leader {
         }
         if let Some(sid) = &link.sid {
             t.core.uncut.remove(sid);
-            t.core.yields.remove(sid);
         }
         link.stage = learner_link::Stage::Synced;
         link.expect_packet(t.now_ms, &t.core.config);

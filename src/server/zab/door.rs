@@ -73,8 +73,8 @@ impl Leader {
     }
 
     /// A voter has promised an epoch after ours, and no link of it lives: the next election takes that into account.
-    /// Whoever claims again and again under the id of a voter that is down gets that less and less often; a voter
-    /// that came in since has its turn at once.
+    /// Whoever claims again and again under the id of a voter that is down gets that less and less often. Coming in
+    /// would be no excuse: anybody can do that under such an id.
     pub(super) fn yield_to(&mut self, t: &mut Turn, conn: ConnId, sid: ServerId) {
         let first_ms = t.core.config.init_ms();
         let yielded = t.core.yields.entry(sid).or_insert(Yielded { again_ms: 0, pause_ms: first_ms });
@@ -85,8 +85,12 @@ impl Leader {
                 "has promised a later epoch again, shortly after an election because of that",
             );
         }
+        let longest_ms = first_ms * YIELD_PAUSES_MAX;
+        if t.now_ms - yielded.again_ms >= longest_ms {
+            yielded.pause_ms = first_ms;
+        }
         yielded.again_ms = t.now_ms + yielded.pause_ms;
-        yielded.pause_ms = (yielded.pause_ms * 2).min(first_ms * YIELD_PAUSES_MAX);
+        yielded.pause_ms = (yielded.pause_ms * 2).min(longest_ms);
         self.outbid_by = Some(sid);
     }
 
