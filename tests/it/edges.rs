@@ -84,6 +84,39 @@ fn sessions_that_end_here_and_are_not_read_there_leave_nothing_behind() {
 }
 
 #[test]
+fn who_does_not_ask_for_a_session_in_time_is_closed_however_much_it_has_said() {
+    let ensemble = Ensemble::started(1);
+    let length = 44_i32.to_be_bytes();
+    let slow = [&[][..], &length, &[&length[..], &[0; 20]].concat()].map(|said| {
+        let mut stream = TcpStream::connect(ensemble.address(1)).expect("the server listens");
+        stream.set_read_timeout(Some(SOON)).expect("a socket has timeouts");
+        stream.write_all(said).expect("the server reads");
+        (said.len(), stream)
+    });
+    for (len, mut stream) in slow {
+        assert_eq!(stream.read(&mut [0]).ok(), Some(0), "{len} bytes and then silence");
+    }
+}
+
+#[test]
+fn nothing_is_outstanding_once_those_who_asked_are_gone() {
+    let ensemble = Ensemble::started(1);
+    for _ in 0..20 {
+        let mut raw = Raw::session(&ensemble.address(1), 4000);
+        let write = framed(&request(5, &[&framed(b"/none")[..], &framed(b"x"), &[0xff; 4]].concat()));
+        raw.stream.write_all(&write.repeat(500)).expect("it is read");
+    }
+    eventually("nothing is outstanding", SOON, || {
+        let text = ensemble.ask(1, "srvr").unwrap_or_default();
+        if text.contains("Outstanding: 0\n") && text.contains("Connections: 0\n") {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    });
+}
+
+#[test]
 fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
     let ensemble = Ensemble::started(3);
     let leader = ensemble.leader();
