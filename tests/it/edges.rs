@@ -51,6 +51,17 @@ fn open_files(ensemble: &Ensemble, n: usize) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its process is ours").count()
 }
 
+/// Makes a node of a megabyte; who made it, and its path as requests have it.
+fn big_node(addr: &str) -> (Raw, Vec<u8>) {
+    let mut owner = Raw::session(addr, 60_000);
+    let path = framed(b"/big");
+    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
+    let create = [&path, &framed(&[b'x'; 1_000_000]), &open_acl.concat(), &[0; 4][..]].concat();
+    owner.send(&request(1, &create));
+    owner.reply();
+    (owner, path)
+}
+
 fn await_open_files(ensemble: &Ensemble, n: usize, most: usize) {
     eventually(&format!("server {n} has no more than {most} files open"), SOON, || {
         let open = open_files(ensemble, n);
@@ -62,12 +73,7 @@ fn await_open_files(ensemble: &Ensemble, n: usize, most: usize) {
 fn sessions_that_end_here_and_are_not_read_there_leave_nothing_behind() {
     let ensemble = Ensemble::started(1);
     let addr = ensemble.address(1);
-    let mut owner = Raw::session(&addr, 60_000);
-    let path = framed(b"/big");
-    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
-    let create = [&path, &framed(&[b'x'; 1_000_000]), &open_acl.concat(), &[0; 4][..]].concat();
-    owner.send(&request(1, &create));
-    owner.reply();
+    let (_owner, path) = big_node(&addr);
     let before = open_files(&ensemble, 1);
     // Each asks for far more than the sockets between hold, and then neither reads nor pings.
     let get = framed(&request(4, &[&path[..], &[0]].concat()));
@@ -117,6 +123,42 @@ fn nothing_is_outstanding_once_those_who_asked_are_gone() {
 }
 
 #[test]
+fn answers_that_are_not_read_cost_no_memory_and_all_come_when_they_are() {
+    let ensemble = Ensemble::started(1);
+    let addr = ensemble.address(1);
+    let (_owner, path) = big_node(&addr);
+    let before = peak_mib(&ensemble, 1);
+    let get = framed(&request(4, &[&path[..], &[0]].concat()));
+    let mut greedy: Vec<Raw> = (0..4).map(|_| Raw::session(&addr, 30_000)).collect();
+    for raw in &mut greedy {
+        raw.stream.write_all(&get.repeat(500)).expect("500 requests are a few kilobytes");
+    }
+    // It is served beside them.
+    Raw::session(&addr, 4000);
+    for _ in 0..500 {
+        assert_eq!(greedy[0].reply().len(), 16 + 4 + 1_000_000 + 68, "header, data, stat");
+    }
+    let after = peak_mib(&ensemble, 1);
+    assert!(after < before + 60, "two gigabytes of answers: from {before} to {after} MiB");
+}
+
+#[test]
+fn a_multi_read_of_gigabytes_is_refused_and_costs_no_memory() {
+    let ensemble = Ensemble::started(1);
+    let addr = ensemble.address(1);
+    let (_owner, path) = big_node(&addr);
+    let before = peak_mib(&ensemble, 1);
+    let get = [&4_i32.to_be_bytes()[..], &[0], &[0xff; 4], &path, &[0]].concat();
+    let end = [&[0xff; 4][..], &[1], &[0xff; 4]].concat();
+    let mut raw = Raw::session(&addr, 30_000);
+    raw.send(&request(22, &[get.repeat(40_000), end].concat()));
+    let reply = raw.reply();
+    assert_eq!((reply.len(), &reply[12..]), (16, &(-5_i32).to_be_bytes()[..]), "a header that says no");
+    let after = peak_mib(&ensemble, 1);
+    assert!(after < before + 60, "from {before} to {after} MiB");
+}
+
+#[test]
 fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
     let ensemble = Ensemble::started(3);
     let leader = ensemble.leader();
@@ -152,9 +194,18 @@ fn a_stranger_that_asks_the_election_port_and_reads_nothing_costs_no_memory() {
 }
 
 fn resident_mib(ensemble: &Ensemble, n: usize) -> u64 {
+    memory_mib(ensemble, n, "VmRSS:")
+}
+
+/// The most that a server has ever held.
+fn peak_mib(ensemble: &Ensemble, n: usize) -> u64 {
+    memory_mib(ensemble, n, "VmHWM:")
+}
+
+fn memory_mib(ensemble: &Ensemble, n: usize, figure: &str) -> u64 {
     let pid = ensemble.pid(n).expect("it runs");
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its process is ours");
     let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
+        status.lines().find_map(|line| line.strip_prefix(figure)?.strip_suffix("kB")?.trim().parse().ok());
     kib.unwrap_or(0_u64) / 1024
 }

@@ -287,5 +287,5 @@ const PEER_CHANNEL_LEN: usize = 256;
 /// What the log and snapshot threads have told: they wait when the state thread is behind.
 const LOG_CHANNEL_LEN: usize = 1024;
 
-/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
+/// A connection that has not said all of its first frame in this time is closed (`sessionlessCnxnTimeout`).
 const SILENCE_MAX: Duration = Duration::from_millis(10_000);
