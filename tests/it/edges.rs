@@ -2,9 +2,9 @@
 //! goes or stays, the server is no worse for it.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
-use crate::ensemble::{Ensemble, SOON};
+use crate::ensemble::{Ensemble, Place, SOON};
 use crate::run::eventually;
 
 /// A client that speaks without understanding: frames out, and none in unless it is asked to.
@@ -191,6 +191,77 @@ fn a_stranger_that_asks_the_election_port_and_reads_nothing_costs_no_memory() {
     }
     let after = resident_mib(&ensemble, 1);
     assert!(after < before + 40, "half a million questions: from {before} to {after} MiB");
+}
+
+#[test]
+fn without_an_address_clients_of_both_families_are_served() {
+    let mut ensemble = Ensemble::new(1, 0, "");
+    let config = std::fs::read_to_string(ensemble.config(1)).expect("it is written");
+    let lines = config.lines().filter(|line| !line.starts_with("clientPortAddress"));
+    std::fs::write(ensemble.config(1), lines.collect::<Vec<_>>().join("\n")).expect("the directory is ours");
+    ensemble.start(1);
+    ensemble.await_serving();
+    let port = ensemble.client_port(1);
+    let _kept = Raw::session(&format!("[::1]:{port}"), 30_000);
+    let _too = Raw::session(&format!("127.0.0.1:{port}"), 30_000);
+    let clients = ensemble.ask(1, "cons").expect("it serves");
+    assert!(clients.contains("/127.0.0.1:") && !clients.contains("ffff:"), "IPv4 is called so: {clients}");
+}
+
+#[test]
+fn an_ensemble_of_ipv6_addresses_forms_also_when_it_listens_everywhere() {
+    let ports = Ensemble::new(3, 0, "");
+    let places = [1, 2, 3].map(|n| {
+        let port = |addr: String| addr.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        Place {
+            host: "[::1]".to_owned(),
+            client_port: ports.client_port(n),
+            quorum_port: port(ports.quorum_address(n)).expect("a port"),
+            election_port: port(ports.election_address(n)).expect("a port"),
+        }
+    });
+    for everywhere in [false, true] {
+        let settings = format!("tickTime=500\ninitLimit=20\nsyncLimit=10\nquorumListenOnAllIPs={everywhere}");
+        let mut ensemble = Ensemble::at(&places, 0, &settings);
+        (1..=3).for_each(|n| ensemble.start(n));
+        ensemble.await_serving();
+    }
+}
+
+#[test]
+fn ports_that_others_hold_are_told_of_and_taken_when_they_are_free() {
+    let mut ensemble = Ensemble::new(3, 0, "");
+    let held = [ensemble.election_address(3), ensemble.quorum_address(3), ensemble.address(2)]
+        .map(|addr| TcpListener::bind(addr).expect("nobody has it"));
+    ensemble.start(3);
+    await_line(&ensemble, 3, "cannot open the election port");
+    await_line(&ensemble, 3, "is not reached");
+    ensemble.start(2);
+    await_line(&ensemble, 2, "cannot open the client port");
+    await_line(&ensemble, 3, "cannot open the quorum port");
+    drop(held);
+    ensemble.await_serving();
+    await_line(&ensemble, 2, "the client port is open now");
+    ensemble.start(1);
+    ensemble.await_serving();
+}
+
+#[test]
+fn a_server_waits_for_its_own_name_and_says_so() {
+    let mut ensemble = Ensemble::new(1, 0, "");
+    let config = std::fs::read_to_string(ensemble.config(1)).expect("it is written");
+    let config = config.replace("clientPortAddress=127.0.0.1", "clientPortAddress=zk-of-later.invalid");
+    std::fs::write(ensemble.config(1), config).expect("the directory is ours");
+    ensemble.start(1);
+    await_line(&ensemble, 1, "zk-of-later.invalid of zoo.cfg has no address here");
+    assert!(ensemble.ended(1).is_none(), "it goes on waiting");
+}
+
+fn await_line(ensemble: &Ensemble, n: usize, text: &str) {
+    eventually(&format!("server {n} says {text:?}"), SOON, || {
+        let log = std::fs::read_to_string(ensemble.log(n)).unwrap_or_default();
+        if log.contains(text) { Ok(()) } else { Err(log) }
+    });
 }
 
 fn resident_mib(ensemble: &Ensemble, n: usize) -> u64 {
