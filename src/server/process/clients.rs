@@ -23,9 +23,22 @@ use crate::server::replica::ClientId;
 /// What connections tell the state thread.
 #[derive(Debug)]
 pub(super) enum FromClient {
-    Up { client: ClientId, addr: SocketAddr, outlet: Outlet },
-    Frames { client: ClientId, frames: Vec<Bytes> },
-    Down { client: ClientId },
+    Up {
+        client: ClientId,
+        addr: SocketAddr,
+        outlet: Outlet,
+    },
+    Frames {
+        client: ClientId,
+        frames: Vec<Bytes>,
+    },
+    /// There is room in its outlet again; the state thread had asked for that.
+    Room {
+        client: ClientId,
+    },
+    Down {
+        client: ClientId,
+    },
 }
 
 /// Accepts clients until `stop` says so.
@@ -60,9 +73,10 @@ async fn serve(
     let outlet = Outlet::new(WhenFull::Close { len_max: OWED_LEN_MAX });
     outlet.connect(&write);
     let is_word = |bytes: &[u8]| Word::from_bytes(bytes).is_some();
-    // A connection that says nothing is closed (operations §10.4, sessionlessCnxnTimeout).
+    // A connection that has not asked for a session by then is closed (operations §10.4, sessionlessCnxnTimeout).
     let silence_ms_max = limits.silence_max.as_millis() as u64;
-    let mut inbox = Inbox::new(Openings { is_word }, outlet.clock().now_ms(), silence_ms_max);
+    let openings = Openings { is_word, len_max: limits.frame_len_max };
+    let mut inbox = Inbox::new(openings, outlet.clock().now_ms(), silence_ms_max);
     let closed = match driver::first(&mut read, &mut inbox, outlet.clock()).await {
         Err(closed) => closed,
         Ok(Opening::Word(word)) => answer(&word, write, &outlet, words).await,
@@ -96,6 +110,11 @@ impl Port for Client {
         let frames = FromClient::Frames { client: self.client, frames };
         self.state.send(frames).await.map_err(|_| Closed::Stopping)
     }
+
+    async fn room(&self) {
+        // A state thread that is gone needs none.
+        let _ = self.state.send(FromClient::Room { client: self.client }).await;
+    }
 }
 
 /// The answer to a four-letter word, behind which the connection ends.
@@ -107,8 +126,8 @@ async fn answer(word: &[u8], write: PlainWriter, outlet: &Outlet, words: &Arc<Wo
 }
 
 /// A client that does not read is cut off when this many bytes wait for it: the largest answer a
-/// reader is expected to take, and then some.
+/// reader is expected to take, and then some. What it asks for stops at far less, events do not.
 const OWED_LEN_MAX: usize = 256 * 1024 * 1024;
 
-/// Requests are not taken while more than this waits to be read.
-const OWED_LEN_PAUSE: usize = 1024 * 1024;
+/// Requests are neither taken nor carried out while more than this waits to be read.
+pub(super) const OWED_LEN_PAUSE: usize = 1024 * 1024;

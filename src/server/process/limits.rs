@@ -18,7 +18,7 @@ pub(super) struct Limits {
     pub(super) clients_per_ip_max: usize,
     /// `maxCnxns`, over all addresses; 0 is no limit.
     pub(super) clients_max: usize,
-    /// How long a connection may stay silent before its first four bytes.
+    /// How long a connection may take to ask for a session: its whole first frame, or a four-letter word.
     pub(super) silence_max: Duration,
     next_client: AtomicU64,
     seats: Seats,

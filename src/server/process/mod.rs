@@ -10,7 +10,7 @@
 //! | `clients`, `limits` | the client port |
 //! | `peers`, `peer_link` | the election and quorum ports |
 //! | [`stream`] | one connection of any port: the machine, its driver, how it comes in |
-//! | `sockets` | how a port is opened |
+//! | `sockets`, `told` | how a port is opened, and what is said when it cannot be |
 //! | `ask` | what others may know of the replica, as plain data |
 //! | `four_letter`, `word_text`, `environment` | status words, their texts, and what is measured for them |
 
@@ -28,6 +28,7 @@ mod sockets;
 pub mod start;
 mod state;
 pub mod stream;
+mod told;
 mod word_text;
 
 pub use run::{Failure, run};

@@ -1,13 +1,16 @@
 //! One connection between servers: how it comes up, what its task does with the frames, what the state thread
 //! holds of it. What a frame means is `zab`'s business.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{mpsc, watch};
 
 use super::stream::accept::{self, Arrival};
@@ -19,6 +22,7 @@ use super::stream::machine::outbox::WhenFull;
 use super::stream::machine::quorum::{Frame, Packets};
 use super::stream::outlet::Outlet;
 use super::stream::plain;
+use super::told::Told;
 use crate::server::tree::{self, snapshot};
 use crate::server::zab::{self, ConnId};
 
@@ -48,6 +52,13 @@ pub(super) struct Acceptor {
     /// How long a peer may take to answer a call, or to say who it is.
     pub(super) patience: Duration,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) silent: Silent,
+}
+
+/// The ports of peers that cannot be reached, and since when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Silent {
+    ports: Arc<Mutex<BTreeMap<(String, u16), (Instant, Told)>>>,
 }
 
 impl Link {
@@ -134,8 +145,9 @@ pub(super) async fn dial(
     outlet: Outlet,
     acceptor: Acceptor,
 ) {
-    let connecting = tokio::time::timeout(acceptor.patience, TcpStream::connect((host.as_str(), number)));
-    let Ok(Ok(stream)) = connecting.await else {
+    let connected = connect(&host, number, acceptor.patience).await;
+    acceptor.silent.tell(port, host, number, connected.as_ref().err());
+    let Ok(stream) = connected else {
         let _ = acceptor.inputs.send(vec![zab::Input::Down { conn }]).await;
         return;
     };
@@ -147,6 +159,53 @@ pub(super) async fn dial(
             let inbox = Inbox::new(Notifications, 0, u64::MAX);
             acceptor.elect(conn, zab::Input::ElectionUp { conn }, halves, inbox, &outlet).await;
         }
+    }
+}
+
+/// Tries all addresses of a name in turn, each with its share of the time.
+async fn connect(host: &str, port: u16, patience: Duration) -> io::Result<TcpStream> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let addrs: Vec<_> =
+        tokio::time::timeout(patience, lookup_host((host, port))).await.map_err(late)??.collect();
+    let share = patience / u32::try_from(addrs.len()).unwrap_or(u32::MAX).max(1);
+    let mut failed = io::Error::from(io::ErrorKind::NotFound);
+    for addr in addrs {
+        match tokio::time::timeout(share, TcpStream::connect(addr)).await.map_err(late).flatten() {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+impl Silent {
+    /// Says what is in the way of a peer when it begins and every minute, and when it is there again.
+    fn tell(&self, port: Port, host: String, number: u16, error: Option<&io::Error>) {
+        let now = Instant::now();
+        let mut ports = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(error) = error else {
+            if let Some((since, _)) = ports.remove(&(host.clone(), number)) {
+                let silent_s = since.elapsed().as_secs();
+                tracing::info!("the {port} port of {host}:{number} is reached again, after {silent_s} s");
+            }
+            return;
+        };
+        let (since, told) = ports.entry((host.clone(), number)).or_insert_with(|| (now, Told::default()));
+        if told.is_news(&error.to_string(), now) {
+            let silent_s = since.elapsed().as_secs();
+            tracing::warn!(
+                "the {port} port of {host}:{number} is not reached, for {silent_s} s now: {error}"
+            );
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Port::Election => "election",
+            Port::Quorum => "quorum",
+        })
     }
 }
 

@@ -1,8 +1,6 @@
 //! Connections between servers: the election port and the quorum port, as the state thread holds them. What goes
 //! over them is `zab`'s business (quorum §1.1, §2.1); their tasks are in `peer_link`.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -10,13 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::peer_link::{self, Acceptor, Link, Port};
-use super::sockets;
+use super::peer_link::{self, Acceptor, Link, Port, Silent};
+use super::sockets::Door;
 use crate::server::zab::{self, ConnId};
 
 /// All connections to other servers, by the numbers `zab` and this module give them.
@@ -30,17 +27,16 @@ pub(super) struct Peers {
     /// Connections accepted by the listeners, not yet in `links`.
     accepted: mpsc::UnboundedReceiver<(ConnId, Link)>,
     acceptor: Acceptor,
-    quorum_addr: SocketAddr,
+    quorum: Door,
     quorum_listener: Option<JoinHandle<()>>,
     /// Where the connections' tasks run: not on the state thread.
     tasks: Handle,
 }
 
 impl Peers {
-    /// Starts listening on the election port; the quorum port opens when this server leads.
+    /// Opens the election port, the first of both; the quorum port opens when this server leads.
     pub(super) fn start(
-        election: TcpListener,
-        quorum_addr: SocketAddr,
+        [election, quorum]: [Door; 2],
         connect_timeout: Duration,
         inputs: mpsc::Sender<Vec<zab::Input>>,
         stop: watch::Receiver<bool>,
@@ -49,15 +45,22 @@ impl Peers {
         let (sender, accepted) = mpsc::unbounded_channel();
         // Ids of accepted connections are even.
         let next = Arc::new(AtomicU64::new(2));
-        let acceptor = Acceptor { inputs, accepted: sender, next, patience: connect_timeout, stop };
-        tasks.spawn(peer_link::listen(election, Port::Election, acceptor.clone()));
+        let acceptor = Acceptor {
+            inputs,
+            accepted: sender,
+            next,
+            patience: connect_timeout,
+            stop,
+            silent: Silent::default(),
+        };
+        tasks.spawn(open(election, Port::Election, acceptor.clone()));
         Peers {
             links: HashMap::default(),
             leader: None,
             dirty: Vec::new(),
             accepted,
             acceptor,
-            quorum_addr,
+            quorum,
             quorum_listener: None,
             tasks,
         }
@@ -146,33 +149,13 @@ impl Peers {
         if !listen_now {
             return;
         }
-        let (addr, acceptor) = (self.quorum_addr, self.acceptor.clone());
-        self.quorum_listener = Some(self.tasks.spawn(async move {
-            match bind_retrying(addr).await {
-                Ok(listener) => peer_link::listen(listener, Port::Quorum, acceptor).await,
-                // The followers' connects fail, the leader gives up after initLimit, and this line says why.
-                Err(error) => tracing::error!(
-                    %addr, %error,
-                    "the quorum port cannot be opened: no follower can join this leader. \
-                     Find what holds the port (ss -ltnp) and stop it"
-                ),
-            }
-        }));
+        self.quorum_listener =
+            Some(self.tasks.spawn(open(self.quorum.clone(), Port::Quorum, self.acceptor.clone())));
     }
 }
 
-/// A port that a previous listener of ours is just leaving is free in a moment.
-async fn bind_retrying(addr: SocketAddr) -> io::Result<TcpListener> {
-    let mut tries = 0;
-    loop {
-        match sockets::listen(addr, None) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 50 => {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            done => return done,
-        }
-    }
+async fn open(door: Door, port: Port, acceptor: Acceptor) {
+    door.open(|listener| peer_link::listen(listener, port, acceptor.clone())).await;
 }
 
 /// What may wait for the leader before clients do: far below what ends the link, and a second of a slow one.
@@ -181,6 +164,7 @@ const FORWARDED_LEN_PAUSE: usize = 8 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -188,14 +172,15 @@ mod tests {
 
     #[tokio::test]
     async fn clients_wait_while_the_leader_does_not_read_and_a_connection_that_ended_is_forgotten() {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let election = sockets::listen(any, None).expect("loopback has ports");
-        let leader = sockets::listen(any, None).expect("loopback has ports");
+        let host = Some("127.0.0.1".to_owned());
+        let doors =
+            ["election", "quorum"].map(|what| Door { what, host: host.clone(), port: 0, backlog: None });
+        let leader = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
         let port = leader.local_addr().expect("it is bound").port();
         let (inputs, mut events) = mpsc::channel(64);
         let (_running, stop) = watch::channel(false);
         let patience = Duration::from_secs(20);
-        let mut peers = Peers::start(election, any, patience, inputs, stop, Handle::current());
+        let mut peers = Peers::start(doors, patience, inputs, stop, Handle::current());
         peers.act(zab::Output::DialLeader { conn: CONN, host: "127.0.0.1".to_owned(), port });
         let (mut stream, _) = leader.accept().await.expect("it is dialled");
         let up = events.recv().await.expect("a report");

@@ -1,7 +1,6 @@
 //! A server from its zoo.cfg to its end: everything is read and checked, then opened, then started; SIGTERM
 //! ends it in order.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +13,11 @@ use super::four_letter::{Whitelist, Words};
 use super::limits::Limits;
 use super::log::LogThread;
 use super::peers::Peers;
+use super::sockets::Door;
 use super::start::{self, Settings, Started};
 use super::state::{self, Clock, Parts, State, Stopped};
 use super::word_text::{Conf, Context, QuorumConf};
-use super::{ask, clients, sockets};
+use super::{ask, clients};
 use crate::config::{Identity, Invalid, Quorum, Role, ServerConfig};
 use crate::ensemble::{Listen, Member, MemberRole};
 use crate::server::store::{self, RealDisk, Refusal};
@@ -124,7 +124,6 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
 
     let whitelist = Whitelist::new(&config.four_letter_words.join(","));
     let words = Words::new(asker, whitelist, words(config, identity, clock));
-    let client_listener = identity.client.as_ref().map(|at| listen(at, config)).transpose()?;
     let peers = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
@@ -144,13 +143,16 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
     };
     let state = State { parts, from_clients, from_peers, from_log, asks, stop: stop.clone() };
-    if let Some(listener) = client_listener {
+    if let Some(at) = &identity.client {
         let limits = Limits::new(
             config.pipeline.frame_bytes_max,
             [config.max_client_cnxns, config.max_cnxns].map(|max| max.unwrap_or(0) as usize),
             SILENCE_MAX,
         );
-        runtime.spawn(clients::accept(listener, to_state, Arc::new(words), Arc::new(limits), stop));
+        let (words, limits) = (Arc::new(words), Arc::new(limits));
+        runtime.spawn(client_door(at, config).open(move |listener| {
+            clients::accept(listener, to_state.clone(), words.clone(), limits.clone(), stop.clone())
+        }));
     }
     runtime.spawn(stop_on_signal(stop_sender));
     run_state(state).map_err(|failure| match (failure, wound) {
@@ -204,38 +206,16 @@ fn open_peers(
     let Some(own) = quorum.membership.get(identity.me).map(Member::address) else {
         return Err(Failure::Other(format!("server.{} has no address in zoo.cfg", identity.me)));
     };
-    let host = (!quorum.listen_on_all_ips).then_some(own.host.as_str());
-    let election_addr = resolve(host, own.election_port)?;
-    let quorum_addr = resolve(host, own.quorum_port)?;
-    let election = bind(election_addr, None, "election")?;
+    let host = (!quorum.listen_on_all_ips).then(|| own.host.clone());
+    let door = |what, port| Door { what, host: host.clone(), port, backlog: None };
+    let doors = [door("election", own.election_port), door("quorum", own.quorum_port)];
     let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
-    Ok(Peers::start(election, quorum_addr, timeout, inputs, stop.clone(), tasks.clone()))
+    Ok(Peers::start(doors, timeout, inputs, stop.clone(), tasks.clone()))
 }
 
-fn listen(at: &Listen, config: &ServerConfig) -> Result<tokio::net::TcpListener, Failure> {
+fn client_door(at: &Listen, config: &ServerConfig) -> Door {
     let backlog = config.client_port_listen_backlog.and_then(|backlog| i32::try_from(backlog).ok());
-    bind(resolve(at.host.as_deref(), at.port)?, backlog, "client")
-}
-
-fn bind(addr: SocketAddr, backlog: Option<i32>, what: &str) -> Result<tokio::net::TcpListener, Failure> {
-    sockets::listen(addr, backlog).map_err(|error| {
-        Failure::Other(format!(
-            "cannot open the {what} port {addr}: {error}. Is another server running there (ss -ltnp), \
-             and is the address one of this host's?"
-        ))
-    })
-}
-
-/// The address to listen on; without a host all of them.
-fn resolve(host: Option<&str>, port: u16) -> Result<SocketAddr, Failure> {
-    let Some(host) = host else {
-        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
-    };
-    (host, port).to_socket_addrs().ok().and_then(|mut addrs| addrs.next()).ok_or_else(|| {
-        Failure::Other(format!(
-            "the host name {host} of zoo.cfg has no address here: check /etc/hosts and DNS"
-        ))
-    })
+    Door { what: "client", host: at.host.clone(), port: at.port, backlog }
 }
 
 fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
@@ -287,5 +267,5 @@ const PEER_CHANNEL_LEN: usize = 256;
 /// What the log and snapshot threads have told: they wait when the state thread is behind.
 const LOG_CHANNEL_LEN: usize = 1024;
 
-/// A connection that says nothing for this long is closed (`sessionlessCnxnTimeout`).
+/// A connection that has not said all of its first frame in this time is closed (`sessionlessCnxnTimeout`).
 const SILENCE_MAX: Duration = Duration::from_millis(10_000);

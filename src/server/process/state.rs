@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::ask::Ask;
 use super::batch::Written;
-use super::clients::FromClient;
+use super::clients::{FromClient, OWED_LEN_PAUSE};
 use super::log::{self, FromLog, LogThread, Piece, SnapshotJob, ToLog};
 use super::peers::Peers;
 use super::stream::outlet::Outlet;
@@ -79,6 +79,10 @@ struct Snapshotting {
 struct Loop {
     state: Parts,
     outlets: HashMap<ClientId, Outlet, FixedState>,
+    /// Clients for whom too much waits to be read; told to the replica at the end of the batch.
+    full: Vec<ClientId>,
+    /// Clients whose requests have waited for room, and that have it now.
+    roomy: Vec<ClientId>,
     /// What the batch at hand has come to, not yet carried out.
     outputs: Vec<Output>,
     undurable: usize,
@@ -122,6 +126,8 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
     let mut this = Loop {
         state: parts,
         outlets: HashMap::default(),
+        full: Vec::new(),
+        roomy: Vec::new(),
         outputs: Vec::new(),
         undurable: 0,
         snapshotting: None,
@@ -142,6 +148,7 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
         let clients_may = this.clients_may();
         let peers_may = this.undurable < UNDURABLE_OF_PEERS_MAX;
         let snapshot_turn = this.snapshot_turn();
+        let may_resume = clients_may && !this.roomy.is_empty();
         let snapshotting = this.snapshotting.as_ref().is_some_and(|current| current.job.is_some());
         tokio::select! {
             biased;
@@ -150,6 +157,7 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
             1.. = from_peers.recv_many(&mut arrived.peers, BATCH_MAX), if peers_may => {}
             1.. = from_clients.recv_many(&mut arrived.clients, BATCH_MAX), if clients_may => {}
             1.. = asks.recv_many(&mut arrived.asks, ASKS_MAX) => {}
+            () = std::future::ready(()), if may_resume => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = snapshot_turn, if snapshotting => this.write_chunk(),
         }
@@ -162,6 +170,9 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
             drain(&mut arrived.clients, BATCH_MAX, || from_clients.try_recv().ok());
         }
         drain(&mut arrived.asks, ASKS_MAX, || asks.try_recv().ok());
+        if may_resume {
+            this.resume_clients();
+        }
         this.take(&mut arrived, deadline);
     }
     drop(from_log);
@@ -228,7 +239,7 @@ impl Loop {
     /// batch, and one write per socket for everything it is owed.
     fn finish_batch(&mut self) {
         self.act_on_outputs();
-        let outlets = &mut self.outlets;
+        let (outlets, full) = (&mut self.outlets, &mut self.full);
         self.state.replica.drain_clients(|client, bytes, closing| {
             if let Some(outlet) = outlets.get(&client) {
                 if !bytes.is_empty() {
@@ -237,9 +248,38 @@ impl Loop {
                 if closing {
                     outlet.finish();
                     outlets.remove(&client);
+                } else if outlet.held() > OWED_LEN_PAUSE {
+                    full.push(client);
                 }
             }
         });
+        self.pace_clients();
+    }
+
+    /// Who is owed too much is neither read from nor answered before it has taken enough of that.
+    fn pace_clients(&mut self) {
+        if !self.full.is_empty() {
+            let now = self.state.clock.now();
+            for client in std::mem::take(&mut self.full) {
+                self.step(now, Input::ClientFull { client });
+            }
+        }
+        let (outlets, roomy) = (&self.outlets, &mut self.roomy);
+        self.state.replica.drain_held_back(|client, is_held_back| {
+            let Some(outlet) = outlets.get(&client) else { return };
+            outlet.hold_back(is_held_back);
+            if is_held_back && outlet.ask_for_room(OWED_LEN_PAUSE) {
+                roomy.push(client);
+            }
+        });
+    }
+
+    /// One turn for everybody who has waited for room: what they come to in a batch is bounded.
+    fn resume_clients(&mut self) {
+        let now = self.state.clock.now();
+        for client in std::mem::take(&mut self.roomy) {
+            self.step(now, Input::ClientRoom { client });
+        }
     }
 
     fn act_on_outputs(&mut self) {
@@ -286,6 +326,7 @@ impl Loop {
                     self.step(now, Input::ClientFrame { client, frame });
                 }
             }
+            FromClient::Room { client } => self.step(now, Input::ClientRoom { client }),
             FromClient::Down { client } => {
                 self.outlets.remove(&client);
                 self.step(now, Input::ClientDown { client });

@@ -28,6 +28,10 @@ pub(super) struct Clients {
     by_session: HashMap<SessionId, ClientId, FixedState>,
     /// Those that are owed something, or their end.
     dirty: Vec<ClientId>,
+    /// Connections whose requests wait outside now, or do so no longer, for the driver to know.
+    paced: Vec<(ClientId, bool)>,
+    /// Connections whose queue has become shorter while requests waited outside.
+    resumed: Vec<ClientId>,
     traffic: Traffic,
 }
 
@@ -38,14 +42,15 @@ pub(super) enum Said {
     Connect(ConnectRequest),
     /// A request of an open connection. `body` stands behind the header, `op` may be no op at all.
     Request { session: SessionId, timeout_ms: i32, xid: i32, op: i32, body: Reader },
+    /// A frame of an open connection that waits outside: it is not looked at yet.
+    Later { session: SessionId, timeout_ms: i32 },
 }
 
-/// A connection whose session is set up, and what it said before it knew.
+/// A connection whose session is set up. What it said before it knew is heard by [`Clients::hear_later`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
     pub(super) session: SessionId,
     pub(super) timeout_ms: i32,
-    pub(super) early: VecDeque<Bytes>,
 }
 
 /// One connection as the status words show it.
@@ -67,6 +72,12 @@ struct Client {
     identities: Vec<Id>,
     /// Requests not yet answered, in order; reads stand here only behind a write or a sync.
     queue: Queue,
+    /// Frames that wait outside, until there is room for their answers.
+    later: VecDeque<Bytes>,
+    /// The driver has been told that some do, and reads no more.
+    is_held_back: bool,
+    /// The driver has said that too much waits to be read there.
+    is_full: bool,
     stats: ClientStats,
     out: BytesMut,
     dirty: bool,
@@ -96,6 +107,9 @@ impl Clients {
             timeout_ms: 0,
             identities: vec![identity::of_address(addr.ip())],
             queue: Queue::default(),
+            later: VecDeque::new(),
+            is_held_back: false,
+            is_full: false,
             stats: ClientStats::new(now),
             out: BytesMut::new(),
             dirty: false,
@@ -104,13 +118,21 @@ impl Clients {
         self.by_id.insert(id, client);
     }
 
-    /// Takes a frame. One that cannot be read ends its connection; one that comes before the session is set up waits.
+    /// Takes a frame. One that cannot be read ends its connection; one that comes before the session is set up, or
+    /// whose answer has no room, waits.
     pub(super) fn hear(&mut self, id: ClientId, frame: Bytes) -> Option<Said> {
         self.traffic.received += 1;
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
         client.stats.received += 1;
+        let may_come_in = client.later.is_empty() && client.has_room();
         let said = match &mut client.phase {
-            Phase::Open => client.request(frame),
+            Phase::Open if may_come_in => client.request(frame),
+            Phase::Open => {
+                client.later.push_back(frame);
+                let (session, timeout_ms) = (client.session, client.timeout_ms);
+                self.hold_back(id);
+                return Some(Said::Later { session, timeout_ms });
+            }
             Phase::Greeting => ConnectRequest::decode(frame).ok().map(Said::Connect),
             Phase::Opening { early, .. } if early.len() < EARLY_FRAMES_MAX => {
                 early.push_back(frame);
@@ -124,14 +146,54 @@ impl Clients {
         said
     }
 
-    /// Takes a frame that has waited for the session.
-    pub(super) fn hear_early(&mut self, id: ClientId, frame: Bytes) -> Option<Said> {
+    /// The next of the frames that have waited outside, if there is room for it now. It is asked for until there is
+    /// none: then the driver is to know what became of the rest.
+    pub(super) fn hear_later(&mut self, id: ClientId) -> Option<Said> {
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
-        let said = client.request(frame);
+        if client.later.is_empty() {
+            if std::mem::take(&mut client.is_held_back) {
+                self.paced.push((id, false));
+            }
+            return None;
+        }
+        if !client.has_room() {
+            // A queue that becomes shorter says so itself.
+            if !client.queue.is_long() {
+                client.is_held_back = false;
+                self.hold_back(id);
+            }
+            return None;
+        }
+        let said = client.later.pop_front().and_then(|frame| client.request(frame));
         if said.is_none() {
             self.close(id);
         }
         said
+    }
+
+    /// Lets the driver know, once, that frames wait outside.
+    fn hold_back(&mut self, id: ClientId) {
+        let Some(client) = self.by_id.get_mut(&id) else { return };
+        if !std::mem::replace(&mut client.is_held_back, true) {
+            self.paced.push((id, true));
+        }
+    }
+
+    /// Whether more may be owed to a connection, as the driver sees it.
+    pub(super) fn set_full(&mut self, id: ClientId, is_full: bool) {
+        if let Some(client) = self.by_id.get_mut(&id) {
+            client.is_full = is_full;
+        }
+    }
+
+    /// A connection whose frames may have waited long enough.
+    pub(super) fn next_resumed(&mut self) -> Option<ClientId> {
+        self.resumed.pop()
+    }
+
+    /// Hands out which connections have frames that wait outside, and which no longer.
+    pub(super) fn drain_paced(&mut self, mut each: impl FnMut(ClientId, bool)) {
+        self.paced.drain(..).for_each(|(id, is_held_back)| each(id, is_held_back));
     }
 
     /// A ConnectRequest was taken: its session is being set up.
@@ -167,10 +229,10 @@ impl Clients {
             password: session_password(client.session),
             read_only: with_read_only.then_some(false),
         };
-        let early = std::mem::take(early);
+        client.later = std::mem::take(early);
         client.phase = Phase::Open;
         client.stats.last_zxid = Zxid::ZERO;
-        let opened = Opened { session: client.session, timeout_ms: client.timeout_ms, early };
+        let opened = Opened { session: client.session, timeout_ms: client.timeout_ms };
         served.send(|w| response.encode(w));
         Some(opened)
     }
@@ -178,7 +240,13 @@ impl Clients {
     /// A connection that is not being closed, to be asked and answered.
     pub(super) fn live(&mut self, id: ClientId) -> Option<Served<'_>> {
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
-        Some(Served { id, client, dirty: &mut self.dirty, traffic: &mut self.traffic })
+        Some(Served {
+            id,
+            client,
+            dirty: &mut self.dirty,
+            resumed: &mut self.resumed,
+            traffic: &mut self.traffic,
+        })
     }
 
     /// A connection's session and identities, for a write of its.
@@ -230,7 +298,8 @@ impl Clients {
     pub(super) fn close(&mut self, id: ClientId) {
         let Some(client) = self.by_id.get_mut(&id) else { return };
         client.closing = true;
-        client.queue.clear();
+        client.later.clear();
+        self.traffic.forget(client.queue.clear());
         if !client.dirty {
             client.dirty = true;
             self.dirty.push(id);
@@ -247,6 +316,7 @@ impl Clients {
     /// The connection is no more.
     pub(super) fn remove(&mut self, id: ClientId) {
         let Some(client) = self.by_id.remove(&id) else { return };
+        self.traffic.forget(client.queue.len());
         if self.by_session.get(&client.session) == Some(&id) {
             self.by_session.remove(&client.session);
         }
@@ -287,7 +357,7 @@ impl Clients {
             addr: client.addr,
             session: client.session,
             timeout_ms: client.timeout_ms,
-            queued: client.queue.len(),
+            queued: client.queue.len() + client.later.len(),
             stats: client.stats.clone(),
         };
         self.sorted().into_iter().filter_map(|id| self.by_id.get(&id)).map(line).collect()
@@ -301,6 +371,11 @@ impl Clients {
 }
 
 impl Client {
+    /// Whether one more request may be taken: its answer is at most what comes on top of the bounds.
+    fn has_room(&self) -> bool {
+        !self.is_full && self.out.len() < REPLIES_LEN_MAX && !self.queue.is_long()
+    }
+
     /// A request's header; `None` when there is none.
     fn request(&mut self, frame: Bytes) -> Option<Said> {
         let mut body = Reader::new(frame);
@@ -315,6 +390,7 @@ pub(super) struct Served<'a> {
     id: ClientId,
     client: &'a mut Client,
     dirty: &'a mut Vec<ClientId>,
+    resumed: &'a mut Vec<ClientId>,
     traffic: &'a mut Traffic,
 }
 
@@ -345,7 +421,11 @@ impl Served<'_> {
     }
 
     pub(super) fn next_turn(&mut self) -> Option<Pending> {
-        self.client.queue.next_turn()
+        let next = self.client.queue.next_turn();
+        if next.is_none() && !self.client.later.is_empty() {
+            self.resumed.push(self.id);
+        }
+        next
     }
 
     pub(super) fn committed(&mut self, xid: i32) -> Option<Pending> {
@@ -391,7 +471,7 @@ impl Served<'_> {
     /// A request has its answer: it is counted.
     pub(super) fn answered(&mut self, now: Now, pending: &Pending, zxid: Zxid) {
         let latency_ms = now.ms.saturating_sub(pending.since_ms);
-        self.traffic.outstanding = self.traffic.outstanding.saturating_sub(1);
+        self.traffic.forget(1);
         self.traffic.sent += 1;
         self.traffic.latency.record(latency_ms);
         self.client.stats.answered(now, pending.op, zxid, latency_ms);
@@ -399,10 +479,14 @@ impl Served<'_> {
 
     /// A request will never have its answer.
     pub(super) fn unanswered(&mut self) {
-        self.traffic.outstanding = self.traffic.outstanding.saturating_sub(1);
+        self.traffic.forget(1);
     }
 }
 
 /// Frames taken from a connection before its session is set up. A client waits for the answer, so more
 /// than a few is misuse.
 const EARLY_FRAMES_MAX: usize = 64;
+
+/// Bytes that may gather for one connection in one batch before its next requests wait: together with what the driver
+/// lets wait in its outbox, and one answer, all that a client which asks and does not read can make this server hold.
+const REPLIES_LEN_MAX: usize = 1024 * 1024;

@@ -55,6 +55,11 @@ pub enum Input {
     ClientUp { client: ClientId, addr: SocketAddr },
     /// One frame body arrived from it.
     ClientFrame { client: ClientId, frame: Bytes },
+    /// More waits to be read there than may: its requests wait, too, until there is room.
+    ClientFull { client: ClientId },
+    /// What it was owed has been taken from here, and there is room for more: asked for by
+    /// [`super::Replica::drain_held_back`].
+    ClientRoom { client: ClientId },
     /// Its connection ended, for whatever reason.
     ClientDown { client: ClientId },
     /// A peer's message or connection event.

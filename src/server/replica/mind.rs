@@ -75,11 +75,15 @@ impl Replica {
             Input::Tick => self.tick(),
             Input::ClientUp { client, addr } => self.desk.up(now, client, addr, self.serving()),
             Input::ClientFrame { client, frame } => self.client_frame(client, frame),
+            Input::ClientFull { client } => self.client_full(client, true),
+            Input::ClientRoom { client } => self.client_full(client, false),
             Input::ClientDown { client } => self.desk.down(client),
             Input::Peer(input) => self.agreement.step(now.ms, input),
             Input::Persisted { id } => self.agreement.persisted(now.ms, id),
             Input::Reloaded { id, tree, tail } => self.reloaded(id, *tree, tail),
         }
+        self.act();
+        self.hear_resumed();
         self.act();
         out.append(&mut self.out);
     }
@@ -88,6 +92,12 @@ impl Replica {
     /// the connection ends behind these bytes.
     pub fn drain_clients(&mut self, each: impl FnMut(ClientId, Bytes, bool)) {
         self.desk.drain(each);
+    }
+
+    /// Hands out whose requests wait outside, because their answers have no room, since the last call: nothing more is
+    /// to be read from these, and [`Input::ClientRoom`] is wanted once there is room. `false`: they wait no longer.
+    pub fn drain_held_back(&mut self, each: impl FnMut(ClientId, bool)) {
+        self.desk.clients_mut().drain_paced(each);
     }
 
     /// When `Input::Tick` is wanted next.

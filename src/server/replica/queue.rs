@@ -33,6 +33,8 @@ pub(super) enum Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pending: VecDeque<Pending>,
+    /// How many of them wait for those before them only: they are answered all at once.
+    turns: usize,
 }
 
 impl Queue {
@@ -42,6 +44,7 @@ impl Queue {
             return Some(pending);
         }
         self.pending.push_back(pending);
+        self.turns += 1;
         None
     }
 
@@ -53,6 +56,7 @@ impl Queue {
     /// The head, if nothing else stands before its answer.
     pub(super) fn next_turn(&mut self) -> Option<Pending> {
         let is_next = matches!(self.pending.front()?.what, Waiting::Turn(_) | Waiting::Refusal(_));
+        self.turns -= usize::from(is_next);
         is_next.then(|| self.pending.pop_front())?
     }
 
@@ -71,16 +75,22 @@ impl Queue {
             && let Waiting::Sync { path } = &pending.what
         {
             pending.what = Waiting::Turn(Request::Sync { path: path.clone() });
+            self.turns += 1;
         }
+    }
+
+    /// Whether so many requests stand here already that those behind must wait outside.
+    pub(super) fn is_long(&self) -> bool {
+        self.turns >= TURNS_MAX
     }
 
     pub(super) fn len(&self) -> usize {
         self.pending.len()
     }
 
-    /// Nobody is there any more to be answered.
-    pub(super) fn clear(&mut self) {
-        self.pending.clear();
+    /// Nobody is there any more to be answered; how many were not.
+    pub(super) fn clear(&mut self) -> usize {
+        std::mem::take(self).len()
     }
 
     /// Whether a request that comes now has nothing before it.
@@ -91,6 +101,9 @@ impl Queue {
         self.pending.is_empty()
     }
 }
+
+/// Requests that may stand behind a write and be answered with it: what they come to at most is owed at once.
+const TURNS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -129,6 +142,18 @@ mod tests {
         assert_eq!(drained(&mut queue), [2, 3]);
         assert_eq!(queue.committed(4).map(|pending| pending.xid), Some(4));
         assert_eq!(drained(&mut queue), [5]);
+    }
+
+    #[test]
+    fn a_queue_is_long_by_what_is_answered_at_once() {
+        let mut queue = Queue::default();
+        (0..100).for_each(|xid| queue.hold(pending(xid, Waiting::Commit(None))));
+        assert!(!queue.is_long(), "writes are answered one by one");
+        (0..32).for_each(|xid| assert!(queue.take_turn(turn(xid)).is_none()));
+        assert!(queue.is_long());
+        (0..100).for_each(|xid| assert!(queue.committed(xid).is_some()));
+        assert!(queue.next_turn().is_some() && !queue.is_long());
+        assert_eq!((queue.clear(), queue.is_long()), (31, false));
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(super) fn answer(tree: &Tree, asker: &mut Served<'_>, xid: i32, request: &Re
         }
         Request::MultiRead(reads) => {
             let who = asker.identities();
-            let results = reads.iter().map(|read| read_one(tree, who, read)).collect();
-            reply(tree, asker, xid, Ok(Response::Multi(results)));
+            let results = read_all(tree, who, reads);
+            reply(tree, asker, xid, results.map(Response::Multi));
         }
         Request::WhoAmI => {
             let users = asker.identities().iter().map(|id| (id.scheme.as_str().into(), user(id))).collect();
@@ -103,6 +103,26 @@ fn reply_header(xid: i32, zxid: Zxid, error: Option<&ErrorCode>) -> ReplyHeader 
     ReplyHeader { xid, zxid, err: error.map_or(0, |code| code.code()) }
 }
 
+/// All results, or an error if they are too much for one answer: the reference makes it, of any length, and its
+/// clients drop the connection for it (client-protocol §1.10).
+fn read_all(tree: &Tree, who: &[Id], reads: &[Request]) -> Result<Vec<MultiResult>, ErrorCode> {
+    let mut results = Vec::new();
+    let mut len = 0;
+    for read in reads {
+        if len > MULTI_READ_LEN_MAX {
+            return Err(ErrorCode::MarshallingError);
+        }
+        let result = read_one(tree, who, read);
+        len += match &result {
+            MultiResult::Data { data, .. } => data.as_ref().map_or(0, Bytes::len),
+            MultiResult::Children(names) => names.iter().map(|name| name.len() + size_of::<Str>()).sum(),
+            _ => 0,
+        } + size_of::<MultiResult>();
+        results.push(result);
+    }
+    Ok(results)
+}
+
 fn read_one(tree: &Tree, who: &[Id], read: &Request) -> MultiResult {
     let result = match read {
         Request::GetData { path, .. } => tree
@@ -128,3 +148,7 @@ fn user(id: &Id) -> Str {
         _ => id.id.as_str().into(),
     }
 }
+
+/// Bytes of a multiRead's results behind which no further one is read: four times what a client takes that has set
+/// nothing.
+const MULTI_READ_LEN_MAX: usize = 4 * 1024 * 1024;

@@ -26,6 +26,7 @@ impl Replica {
     fn heard(&mut self, id: ClientId, said: Said) {
         match said {
             Said::Connect(request) => self.connect(id, &request),
+            Said::Later { session, timeout_ms } => self.duty.touch(self.now.ms, session, timeout_ms),
             Said::Request { session, timeout_ms, xid, op, body } => {
                 self.duty.touch(self.now.ms, session, timeout_ms);
                 match OpCode::from_code(op).filter(|op| is_acceptable(*op)) {
@@ -90,10 +91,28 @@ impl Replica {
     pub(super) fn finish_connect(&mut self, id: ClientId, valid: bool) {
         let Some(opened) = self.desk.clients_mut().settle(id, valid) else { return };
         self.duty.touch(self.now.ms, opened.session, opened.timeout_ms);
-        for frame in opened.early {
-            if let Some(said) = self.desk.clients_mut().hear_early(id, frame) {
-                self.heard(id, said);
-            }
+        self.hear_later(id);
+    }
+
+    /// Takes what has waited outside, as far as there is room.
+    pub(super) fn hear_later(&mut self, id: ClientId) {
+        while let Some(said) = self.desk.clients_mut().hear_later(id) {
+            self.heard(id, said);
+        }
+    }
+
+    /// The same for those whose queue has become shorter in this step.
+    pub(super) fn hear_resumed(&mut self) {
+        while let Some(id) = self.desk.clients_mut().next_resumed() {
+            self.hear_later(id);
+        }
+    }
+
+    /// The driver's word: no more is to be owed to a connection, or more may be.
+    pub(super) fn client_full(&mut self, id: ClientId, is_full: bool) {
+        self.desk.clients_mut().set_full(id, is_full);
+        if !is_full {
+            self.hear_later(id);
         }
     }
 

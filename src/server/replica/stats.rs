@@ -61,6 +61,13 @@ impl Default for ProposalSizes {
     }
 }
 
+impl Traffic {
+    /// So many requests will have no answer any more, or have had it.
+    pub(super) fn forget(&mut self, requests: usize) {
+        self.outstanding = self.outstanding.saturating_sub(requests as u64);
+    }
+}
+
 impl ProposalSizes {
     pub(super) fn record(&mut self, len: usize) {
         let len = len as i64;

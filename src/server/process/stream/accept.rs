@@ -44,6 +44,8 @@ pub(crate) async fn accept<S, F>(
         };
         match accepted {
             Ok((stream, addr)) => {
+                // On a socket of both families an IPv4 address comes in IPv6 clothes: rules are made for the former.
+                let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
                 let Some(seat) = admit(addr.ip()) else { continue };
                 let (read, write) = plain::halves(stream);
                 let caller = Caller { addr, identities: Vec::new() };

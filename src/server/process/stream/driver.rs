@@ -30,6 +30,11 @@ pub(crate) trait Port {
     fn progress(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
+
+    /// There is the room in the outlet that [`Outlet::ask_for_room`] asked for.
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 }
 
 /// Reads up to the first frame, no longer than the inbox allows.
@@ -66,7 +71,7 @@ pub(crate) async fn converse<P: Port>(
     let closed = tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => Closed::Stopping,
-        closed = write_out(&mut write, outlet, || port.progress()) => closed,
+        closed = write_out(&mut write, outlet, |news| tell(port, news)) => closed,
         closed = read_in(read, inbox, outlet, port) => closed,
     };
     end(write, outlet, closed).await
@@ -75,7 +80,7 @@ pub(crate) async fn converse<P: Port>(
 /// Writes what is owed, reads nothing, and ends.
 pub(crate) async fn part(mut write: impl AsyncWrite + Unpin, outlet: &Outlet) -> Closed {
     outlet.finish();
-    let closed = write_out(&mut write, outlet, || ready(())).await;
+    let closed = write_out(&mut write, outlet, |_| ready(())).await;
     end(write, outlet, closed).await
 }
 
@@ -130,12 +135,25 @@ async fn read_more<F: Framing>(
     }
 }
 
-/// Empties the outbox, and waits for more. Of every [`PROGRESS_LEN`] bytes `progress` is told: who takes a long
-/// snapshot is alive although it answers nothing.
+/// What becomes known while bytes are written.
+enum News {
+    Progress,
+    Room,
+}
+
+async fn tell<P: Port>(port: &P, news: News) {
+    match news {
+        News::Progress => port.progress().await,
+        News::Room => port.room().await,
+    }
+}
+
+/// Empties the outbox, and waits for more. Of every [`PROGRESS_LEN`] bytes is told: who takes a long snapshot is
+/// alive although it answers nothing.
 async fn write_out<F: Future<Output = ()>>(
     write: &mut (impl AsyncWrite + Unpin),
     outlet: &Outlet,
-    progress: impl Fn() -> F,
+    tell: impl Fn(News) -> F,
 ) -> Closed {
     let mut is_flushed = true;
     let mut untold = 0;
@@ -168,7 +186,10 @@ async fn write_out<F: Future<Output = ()>>(
         }
         if untold >= PROGRESS_LEN {
             untold = 0;
-            progress().await;
+            tell(News::Progress).await;
+        }
+        if outlet.take_room() {
+            tell(News::Room).await;
         }
     }
 }

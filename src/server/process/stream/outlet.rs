@@ -32,6 +32,10 @@ struct Line {
     outbox: Mutex<Outbox>,
     /// What the outbox holds, to be seen without the lock.
     held: AtomicUsize,
+    /// Somebody waits for the outbox to hold less than this; 0 is nobody.
+    room_below: AtomicUsize,
+    /// Nothing more is to be read from the other side.
+    is_held_back: AtomicBool,
     /// The task that empties the outbox is to look at it.
     is_changed: AtomicBool,
     emptier: AtomicWaker,
@@ -46,6 +50,8 @@ impl Outlet {
             socket: OnceLock::new(),
             outbox: Mutex::new(Outbox::new(when_full)),
             held: AtomicUsize::new(0),
+            room_below: AtomicUsize::new(0),
+            is_held_back: AtomicBool::new(false),
             is_changed: AtomicBool::new(false),
             emptier: AtomicWaker::new(),
             reader: AtomicWaker::new(),
@@ -94,6 +100,23 @@ impl Outlet {
         self.change(|outbox| outbox.close(closed));
     }
 
+    /// Whether no more than `len` bytes wait. If more do, the task tells its port once that is so no longer.
+    pub(crate) fn ask_for_room(&self, len: usize) -> bool {
+        self.with(|outbox| {
+            let has_room = outbox.held() <= len;
+            self.line.room_below.store(if has_room { 0 } else { len + 1 }, Ordering::Release);
+            has_room
+        })
+    }
+
+    /// Whether the other side is to be read from, once it has taken enough of what it is owed.
+    pub(crate) fn hold_back(&self, is_held_back: bool) {
+        self.line.is_held_back.store(is_held_back, Ordering::Release);
+        if !is_held_back {
+            self.line.reader.wake();
+        }
+    }
+
     fn write_or(&self, mut bytes: Bytes, keep: impl FnOnce(&mut Outbox, Bytes, bool)) {
         let mut is_begun = false;
         if self.held() == 0
@@ -136,6 +159,12 @@ impl Outlet {
         self.line.reader.wake();
     }
 
+    /// Whether there is the room now that was asked for; said once.
+    pub(super) fn take_room(&self) -> bool {
+        self.held() < self.line.room_below.load(Ordering::Acquire)
+            && self.line.room_below.swap(0, Ordering::AcqRel) > 0
+    }
+
     pub(super) fn on_time(&self) {
         let now_ms = self.line.clock.now_ms();
         self.with(|outbox| outbox.on_time(now_ms));
@@ -153,12 +182,13 @@ impl Outlet {
         .await;
     }
 
-    /// Comes when no more than `len` bytes wait.
+    /// Comes when no more than `len` bytes wait and the other side is not held back.
     pub(super) async fn at_most(&self, len: usize) {
         std::future::poll_fn(|cx| {
-            if self.held() > len {
+            let waits = || self.held() > len || self.line.is_held_back.load(Ordering::Acquire);
+            if waits() {
                 self.line.reader.register(cx.waker());
-                if self.held() > len {
+                if waits() {
                     return Poll::Pending;
                 }
             }

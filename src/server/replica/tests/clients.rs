@@ -39,10 +39,11 @@ fn what_is_said_before_the_session_stands_is_heard_behind_it() {
     assert!(clients.hear(ID, request_frame(1, &Request::Ping)).is_none());
     assert_eq!(drained(&mut clients), [], "nothing is answered yet");
     let opened = clients.settle(ID, true).unwrap();
-    assert_eq!((opened.session, opened.timeout_ms, opened.early.len()), (SESSION, 4000, 1));
+    assert_eq!((opened.session, opened.timeout_ms), (SESSION, 4000));
     assert_eq!(drained(&mut clients), [(1, 1, false)]);
-    let said = clients.hear_early(ID, opened.early[0].clone());
+    let said = clients.hear_later(ID);
     assert!(matches!(said, Some(Said::Request { session: SESSION, xid: 1, .. })), "{said:?}");
+    assert!(clients.hear_later(ID).is_none());
     assert!(clients.settle(ID, true).is_none(), "it stands already");
 }
 
@@ -118,6 +119,25 @@ fn requests_are_counted_until_they_are_answered() {
     assert_eq!((lines[0].queued, lines[0].stats.last_zxid, lines[0].session), (1, Zxid(5), SESSION));
     let traffic = clients.traffic();
     assert_eq!((traffic.outstanding, traffic.sent, traffic.latency.max_ms), (1, 1, NOW.ms - 2));
+}
+
+#[test]
+fn what_a_closed_connection_has_asked_for_is_not_outstanding() {
+    let mut clients = Clients::default();
+    for id in [ID, ClientId(2)] {
+        open(&mut clients, id, SessionId(id.0.cast_signed()));
+        let mut served = clients.live(id).unwrap();
+        for _ in 0..3 {
+            served.hold(Pending { xid: 1, op: OpCode::Ping, since_ms: 2, what: Waiting::Commit(None) });
+        }
+    }
+    assert_eq!(clients.traffic().outstanding, 6);
+    clients.remove(ID);
+    assert_eq!(clients.traffic().outstanding, 3, "it went away by itself");
+    clients.close(ClientId(2));
+    assert_eq!(clients.traffic().outstanding, 0, "it was closed here");
+    drained(&mut clients);
+    assert_eq!((clients.traffic().outstanding, clients.len()), (0, 0));
 }
 
 #[test]

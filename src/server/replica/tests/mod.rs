@@ -5,6 +5,7 @@ mod desk;
 mod leader;
 mod leading;
 mod learner;
+mod room;
 mod sessions;
 mod status;
 mod watches;

@@ -157,17 +157,31 @@ fn is_ruok(bytes: &[u8]) -> bool {
     bytes == b"ruok"
 }
 
+fn opening(bytes: &[u8]) -> Inbox<Openings> {
+    let mut inbox = Inbox::new(Openings { is_word: is_ruok, len_max: 10 }, 0, 1000);
+    inbox.room().extend_from_slice(bytes);
+    inbox
+}
+
 #[test]
-fn the_first_four_bytes_are_a_word_or_a_length_which_stays() {
-    let first = |bytes: &[u8]| {
-        let mut inbox = Inbox::new(Openings { is_word: is_ruok }, 0, 1000);
-        inbox.room().extend_from_slice(bytes);
-        let opening = inbox.next_frame().expect("an opening is never wrong");
-        (opening, inbox.followed_by(Requests { len_max: 10 }).next_frame())
-    };
-    assert_eq!(first(b"ruo").0, None);
-    assert_eq!(first(b"ruok\n").0, Some(Opening::Word(*b"ruok")));
-    assert_eq!(first(b"\0\0\0\x01x"), (Some(Opening::Session), Ok(Some(Bytes::from_static(b"x")))));
+fn an_opening_is_a_word_or_a_whole_frame_which_stays() {
+    let first = |bytes: &[u8]| opening(bytes).next_frame().expect("no opening of these is wrong");
+    assert_eq!(first(b"ruo"), None);
+    assert_eq!(first(b"ruok\n"), Some(Opening::Word(*b"ruok")));
+    assert_eq!(first(b"\0\0\0\x02x"), None, "half a request for a session is none");
+    let mut whole = opening(b"\0\0\0\x02xy");
+    assert_eq!(whole.next_frame(), Ok(Some(Opening::Session)));
+    assert_eq!(whole.followed_by(Requests { len_max: 10 }).next_frame(), Ok(Some(Bytes::from_static(b"xy"))));
+    let long = opening(b"\0\0\0\x0b").next_frame();
+    assert_eq!(long, Err(Closed::Frame(FrameError::Length { what: "request", len: 11 })));
+}
+
+#[test]
+fn a_length_alone_does_not_move_the_deadline_of_an_introduction() {
+    let mut inbox = opening(b"\0\0\0\x02x");
+    assert_eq!(inbox.next_frame(), Ok(None));
+    assert_eq!((inbox.deadline_ms(), inbox.on_time(999)), (1000, Ok(())));
+    assert_eq!(inbox.on_time(1000), Err(Closed::Silent { waited_ms: 1000 }));
 }
 
 #[test]
