@@ -86,8 +86,10 @@ impl Door {
         let Some(host) = &self.host else {
             return Ok(vec![SocketAddr::new(everywhere(), self.port)]);
         };
+        // As the reference takes it, an IPv6 address may stand in brackets here, too.
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let unknown = "has no address here: check /etc/hosts and DNS";
-        match lookup_host((host.as_str(), self.port)).await.map(Iterator::collect::<Vec<_>>) {
+        match lookup_host((host, self.port)).await.map(Iterator::collect::<Vec<_>>) {
             Ok(addrs) if !addrs.is_empty() => Ok(addrs),
             Ok(_) => Err(format!("the host name {host} of zoo.cfg {unknown}.")),
             Err(error) => Err(format!("the host name {host} of zoo.cfg {unknown} ({error}).")),
