@@ -58,8 +58,11 @@ pub(super) struct Acceptor {
 /// The ports of peers that cannot be reached, and since when.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Silent {
-    ports: Arc<Mutex<BTreeMap<(String, u16), (Instant, Told)>>>,
+    ports: Arc<Mutex<SilentPorts>>,
 }
+
+/// By host and port: since when, and what has been said.
+type SilentPorts = BTreeMap<(String, u16), (Instant, Told)>;
 
 impl Link {
     pub(super) fn new(port: Port) -> Link {
