@@ -32,6 +32,9 @@ fn a_server_starts_on_its_own_data_only() {
     server(&local, &data[0]).expect(3).says("(00ff)").says(&uuid);
     fs::write(&marker, "{").expect("it is ours");
     server(&local, &data[0]).expect(3).says("does not say whose data this is");
+    // The operator sees it as the server does.
+    local.zkops(&["start"]).expect(4).says("does not say whose data this is").says("zkops repair");
+    local.zkops(&["deploy", &inventory]).expect(3).says("does not say whose data this is");
 
     // Apache's data has none, and repair moves it away.
     fs::remove_file(&marker).expect("it is there");

@@ -105,6 +105,7 @@ fn damage(seen: &found::Damage) -> Option<Damage> {
         }
         found::Damage::LogsWithoutSnapshot => Damage::LogsWithoutSnapshot,
         found::Damage::BadLog(log) => Damage::BadLog(odd(log)),
+        found::Damage::BadMarker(marker) => Damage::BadMarker(odd(marker)),
     })
 }
 

@@ -26,6 +26,8 @@ pub enum Damage {
     },
     LogsWithoutSnapshot,
     BadLog(OddFile),
+    /// The file that says whose data this is does not.
+    BadMarker(OddFile),
 }
 
 /// A file that does not look like what its name says.
@@ -55,7 +57,7 @@ impl fmt::Display for Damage {
                 format!("no snapshot can be loaded: {}", each.join(", "))
             }
             Damage::LogsWithoutSnapshot => "there are logs but no snapshot".to_owned(),
-            Damage::BadLog(odd) => odd.to_string(),
+            Damage::BadLog(odd) | Damage::BadMarker(odd) => odd.to_string(),
         };
         f.write_str(&legible(&text))
     }

@@ -28,7 +28,13 @@ pub(crate) fn inspect(request: &InspectData) -> Inspection {
     };
     match marker::read(data_dir) {
         Ok(marker) => seen.marker = marker,
-        Err(failure) => seen.unreadable.push(failure),
+        Err(failure) => {
+            if failure.kind == Kind::Foreign {
+                let how = "does not say whose data this is";
+                seen.damage.push(Damage::BadMarker(odd(&data_dir.join(FILE), how)));
+            }
+            seen.unreadable.push(failure);
+        }
     }
     seen.myid = number(&data_dir.join(MYID), &mut seen.unreadable);
     let version_2 = data_dir.join(VERSION_2);

@@ -68,6 +68,8 @@ pub enum Damage {
     LogsWithoutSnapshot,
     /// One of the logs that are replayed at a start.
     BadLog(OddFile),
+    /// The file that says whose data this is does not.
+    BadMarker(OddFile),
 }
 
 /// The files that hold one decimal number each.

@@ -202,7 +202,8 @@ async fn the_marker_guards_against_another_identity() {
     assert!(write(2, true).await.unwrap());
     assert_eq!(inspect(dir.path(), None).await.marker, Some(marker(2)));
     fs::write(data.join("zkops.json"), "{").unwrap();
-    let unreadable = inspect(dir.path(), None).await.unreadable;
+    let Inspection { unreadable, damage, .. } = inspect(dir.path(), None).await;
+    assert!(matches!(&damage[..], [Damage::BadMarker(_)]), "no server starts on it: {damage:?}");
     assert_eq!(unreadable.iter().map(|failure| failure.kind).collect::<Vec<_>>(), [Kind::Foreign]);
 }
 
