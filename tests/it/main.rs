@@ -26,7 +26,6 @@ mod repair;
 mod run;
 mod server;
 mod setup;
-mod strangers;
 mod terminal;
 mod tidy;
 mod transcript;

@@ -4,7 +4,6 @@ mod cluster;
 mod codec;
 mod confirm;
 mod disk;
-mod door;
 mod election;
 mod follower;
 mod healing;
