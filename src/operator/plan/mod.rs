@@ -5,6 +5,7 @@
 //! - [`facts`]: what was seen of hosts and servers; [`damage`]: what is wrong with a member's files
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
+//! - `identity`: the ensemble that is there is the one the inventory describes
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
@@ -20,6 +21,7 @@ pub mod diagnosis;
 pub mod ensemble;
 pub mod facts;
 pub mod gate;
+mod identity;
 pub mod install;
 pub mod lifecycle;
 pub mod preflight;
