@@ -27,7 +27,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     let stopped: BTreeSet<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(member, _)| member.id).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
@@ -94,7 +94,7 @@ fn same_membership(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         return Ok(());
     }
     for member in desired.members.values() {
-        let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.as_deref()) else {
+        let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.is()) else {
             continue;
         };
         let (now, wanted) = (membership(installed, member.id), membership(&member.config, member.id));
