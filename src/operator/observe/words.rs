@@ -175,6 +175,8 @@ pub(super) fn ended(state: &ServiceState) -> String {
     let mut how = match (state.exit_signal, state.exit_status) {
         (Some(signal), _) => format!("killed by signal {signal}"),
         (None, Some(status)) => format!("exit status {status}"),
+        // Nobody saw it end: it went with its supervisor, or with the host.
+        (None, None) if state.result == "success" => "it is gone since its host was restarted".to_owned(),
         (None, None) => state.result.clone(),
     };
     if state.restarts > 0 {

@@ -31,7 +31,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
     plan.push(start_wave(desired, facts, &hosts, &stopped));
-    for wave in replace_waves(desired, facts, &hosts, &stopped) {
+    for wave in replace_waves(desired, facts, &hosts, &stopped)? {
         plan.push(wave);
     }
     if plan.waves.iter().any(|wave| wave.steps.iter().any(touches_server)) || !ready(desired, facts) {
@@ -42,6 +42,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
             ..Wave::default()
         });
     }
+    plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
         plan.warnings.push(preflight::warning(desired, finding));
     }
@@ -64,7 +65,10 @@ pub fn gate(condition: Condition) -> Gate {
 
 /// True when law 4 holds in the facts: everyone in sync, a canary committed through each.
 pub fn ready(desired: &Desired, facts: &Facts) -> bool {
-    !desired.members.is_empty() && ensemble::in_sync(desired, facts).len() == desired.members.len()
+    !desired.members.is_empty()
+        && ensemble::in_sync(desired, facts).len() == desired.members.len()
+        && ensemble::missed_by_leader(desired, facts).is_none()
+        && ensemble::disagreements(desired, facts).is_empty()
 }
 
 fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
@@ -141,7 +145,7 @@ fn replace_waves(
     facts: &Facts,
     hosts: &[(&DesiredMember, &HostFacts)],
     stopped: &BTreeSet<ServerId>,
-) -> Vec<Wave> {
+) -> Result<Vec<Wave>, Stop> {
     let stale: BTreeSet<ServerId> = hosts
         .iter()
         .filter(|(member, host)| install::stale(desired, facts, member, host).is_some())
@@ -153,15 +157,21 @@ fn replace_waves(
         let risk = if member.voter { Risk::Voter } else { Risk::Clients };
         Some(step(member, Action::Service(Service::Restarted), why).risk(risk))
     };
-    if !ensemble::serves(desired, facts) && stopped.is_empty() {
-        let steps: Vec<Step> = stale.iter().filter_map(restart).collect();
-        let proof = if steps.is_empty() { Wave::default() } else { idle() };
-        return vec![
-            proof,
-            Wave { title: "restart: nothing serves yet".to_owned(), steps, ..Wave::default() },
-        ];
+    if stale.is_empty() {
+        return Ok(Vec::new());
     }
-    roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)
+    match ensemble::service(desired, facts) {
+        ensemble::Service::ProvenNot if stopped.is_empty() => {
+            let steps = stale.iter().filter_map(restart).collect();
+            let title = "restart: nothing serves yet".to_owned();
+            Ok(vec![idle(), Wave { title, steps, ..Wave::default() }])
+        }
+        // Nobody new is started whom the proof before each restart could wait for.
+        ensemble::Service::Unknown(_) if stopped.is_empty() => {
+            Err(ensemble::not_proven_idle(desired, facts, "a restart is needed"))
+        }
+        _ => Ok(roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)),
+    }
 }
 
 /// Goes before a restart of all at once in an ensemble that did not serve when it was looked at: a
@@ -185,13 +195,7 @@ pub fn roll(desired: &Desired, order: &[ServerId], step_of: impl Fn(&ServerId) -
         // there is no way around it.
         let sparing = !desired.members[id].voter || desired.voters().count() > desired.majority();
         if sparing {
-            let without = Some(*id);
-            waves.push(Wave {
-                title: format!("prove that the others serve without {name}"),
-                steps: Vec::new(),
-                gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
-                ..Wave::default()
-            });
+            waves.push(prove_without(desired, Some(*id)));
         }
         waves.push(Wave {
             title: format!("replace the server of {name}"),
@@ -201,6 +205,16 @@ pub fn roll(desired: &Desired, order: &[ServerId], step_of: impl Fn(&ServerId) -
         });
     }
     waves
+}
+
+/// The others hold a quorum; asked just before the member is taken down.
+pub fn prove_without(desired: &Desired, without: Option<ServerId>) -> Wave {
+    Wave {
+        title: format!("prove that the others serve without {}", desired.names(&without)),
+        steps: Vec::new(),
+        gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
+        ..Wave::default()
+    }
 }
 
 fn touches_server(step: &Step) -> bool {

@@ -143,6 +143,8 @@ pub enum ReadBack {
     #[default]
     Untried,
     Everywhere,
+    /// Members are seen by their own hosts alone, and no session of ours reaches them: why.
+    NoWay(String),
     /// Where it failed, in words.
     Failed(String),
 }

@@ -90,7 +90,8 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
 fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
     let mut others = ensemble::voters_in_sync(desired, facts);
     others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
+    let proven = ensemble::voters_proven(desired, facts, &[member.id].into());
+    if proven >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
         return Ok(());
     }
     let missing: Vec<ServerId> = desired

@@ -144,7 +144,8 @@ impl World {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
                     && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .is_empty()
+                        .iter()
+                        .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -161,15 +162,11 @@ impl World {
         let ids: Vec<ServerId> = self.desired.members.keys().copied().collect();
         for id in ids {
             let voter = self.desired.members[&id].voter;
-            let view = if !up.contains(&id) {
-                match self.facts.host(id).is_some_and(|host| host.unit.runs()) {
-                    true => ServerView::blind(BlindCause::Timeout, "timed out"),
-                    false => ServerView::blind(BlindCause::Refused, "connection refused"),
-                }
-            } else if !quorum {
-                ServerView::NotServing {
-                    words: "This ZooKeeper instance is not currently serving requests".into(),
-                }
+            let runs = self.facts.host(id).is_some_and(|host| host.unit.runs());
+            let view = if !runs {
+                ServerView::blind(BlindCause::Refused, "connection refused")
+            } else if !up.contains(&id) || !quorum {
+                ServerView::NotServing { words: "not currently serving requests".into() }
             } else {
                 let mode = match () {
                     () if voters.last() == Some(&id) => Mode::Leader,
@@ -184,9 +181,24 @@ impl World {
                 data.empty = false;
                 data.initialize = false;
                 data.current_epoch = Some(Epoch(1));
-                serving(mode, Zxid::new(Epoch(1), 7))
+                let mut view = serving(mode, Zxid::new(Epoch(1), 7));
+                if let (Mode::Leader, ServerView::Serving(server)) = (mode, &mut view) {
+                    let followers = up.iter().filter(|id| self.desired.members[id].voter).count() - 1;
+                    server.synced_followers = Seen::Is(u32::try_from(followers).expect("few"));
+                    let observers = up.len() - followers - 1;
+                    server.synced_observers = Seen::Is(u32::try_from(observers).expect("few"));
+                }
+                view
             };
-            self.server(id.0, view);
+            // Its own host sees it as it is; whether clients do, its firewall decides.
+            let open = self.facts.host(id).is_none_or(|host| {
+                let member = &self.desired.members[&id];
+                !crate::operator::plan::preflight::closed_ports(member, host).contains(&member.ports.client)
+            });
+            let from_here =
+                if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
+            let on_host = if open && from_here.serving().is_some() { ServerView::Unasked } else { view };
+            self.facts.members.get_mut(&id).expect("member").server = Server { from_here, on_host };
         }
     }
 }
@@ -199,6 +211,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         connections: 2,
         uptime_ms: Some(61_000),
         synced_followers: Seen::Absent,
+        synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
     }))
 }
