@@ -47,7 +47,8 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
 fn no_word_that_deploy_lets_through_tells_a_sessions_id() {
     let (cluster, _) = parse("one.yml", "nodes: [10.0.0.1]").expect("it is valid");
     let text = zoo_cfg(&cluster, &cluster.members[0], &paths(None)).expect("right");
-    let words = text.lines().find_map(|line| line.strip_prefix("4lw.commands.whitelist=")).expect("it is set");
+    let words =
+        text.lines().find_map(|line| line.strip_prefix("4lw.commands.whitelist=")).expect("it is set");
     let told = ["cons", "dump", "wchp", "wchc", "*"];
     assert!(words.split(',').all(|word| !told.contains(&word)), "{words}");
 }
