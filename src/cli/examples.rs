@@ -76,6 +76,8 @@ Examples:
   zkops ssh-setup orders.yml
   zkops ssh-setup orders.yml --accept-new-host-keys";
 
+/// Where arguments are not ours, our options are none.
+pub(super) const APACHE_TEMPLATE: &str = "{about-with-newline}\nUsage: {usage}\n{after-help}";
 pub(super) const SERVER_USAGE: &str = "zkops server <zoo.cfg> [-Dkey=value …]";
 pub(super) const SERVER_ABOUT: &str = "\
 Run a coordination server in the foreground, from an ordinary zoo.cfg.
@@ -83,8 +85,8 @@ Run a coordination server in the foreground, from an ordinary zoo.cfg.
 -Dkey=value sets what is a Java system property of Apache ZooKeeper, as its start script takes it.
 RUST_LOG sets what is logged (info; debug; zkops::server=debug).
 
-It ends with 0 on TERM and INT. Exit codes: 1 it stopped by itself, 2 bad arguments or a zoo.cfg that cannot be used,
-3 damaged or foreign data.";
+It ends with 0 on TERM and INT. Exit codes: 1 it stopped by itself, 2 bad arguments or a zoo.cfg
+that cannot be used, 3 damaged or foreign data.";
 pub(super) const SERVER: &str = "\
 Examples:
   zkops server zoo.cfg
@@ -93,14 +95,16 @@ Examples:
 pub(super) const CLI_USAGE: &str =
     "zkops cli [-server host:port[,…][/chroot]] [-timeout MS] [-r] [-waitforconnection] [command …]";
 pub(super) const CLI_ABOUT: &str = "\
-The shell: what zkCli.sh is. With a command it runs that one and ends with its exit code; without, it reads commands.
+The shell: what zkCli.sh is. With a command it runs that one and ends with its exit code;
+without, it reads commands.
 
   -server host:port[,…][/chroot]   the servers (localhost:2181)
   -timeout MS                      the session's timeout (30000)
   -r                               a server without a quorum will do, to read from
   -waitforconnection               wait for the session before the first command
 
-Type help there for the commands. Exit codes: 0, 1 failed or no server reached, 2 bad options, 127 no such command.";
+Type help there for the commands. Exit codes: 0, 1 failed or no server reached, 2 bad options,
+127 no such command.";
 pub(super) const CLI: &str = "\
 Examples:
   zkops cli -server 127.0.0.1:2181

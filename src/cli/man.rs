@@ -34,7 +34,12 @@ pub(super) fn run(opts: &Man, env: &Env) -> Result<Exit, Failure> {
     let verbs: Vec<Command> = program
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
-        .map(|verb| verb.clone().name(format!("zkops-{}", verb.get_name())))
+        .map(|verb| {
+            let verb = verb.clone().name(format!("zkops-{}", verb.get_name()));
+            // Where arguments are not ours, our options are none.
+            let apache = verb.get_name() == "zkops-server" || verb.get_name() == "zkops-cli";
+            verb.mut_args(|arg| arg.hide(apache))
+        })
         .collect();
     let mut files = Vec::new();
     for command in [program].into_iter().chain(verbs) {

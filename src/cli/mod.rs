@@ -76,9 +76,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// `server` and `cli` take their arguments in Apache's style (`-server`, `-Dkey=value`): what
 /// follows them is marked as not ours, so that clap reads none of it but a cry for help.
 fn apache_style(mut args: Vec<OsString>) -> Vec<OsString> {
-    let help = args.get(2).is_some_and(|word| word == "--help" || word == "-h");
-    if !help && args.get(1).is_some_and(|verb| verb == "server" || verb == "cli") {
-        args.insert(2, OsString::from("--"));
+    if args.get(1).is_some_and(|verb| verb == "server" || verb == "cli") {
+        match args.get_mut(2) {
+            Some(word) if word == "--help" => {}
+            Some(word) if word == "-h" => *word = OsString::from("--help"),
+            _ => args.insert(2, OsString::from("--")),
+        }
     }
     args
 }

@@ -21,6 +21,7 @@ pub(super) struct Opts {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
 pub(super) struct Global {
     /// Results, progress and errors as one JSON document a line on stdout
     #[arg(long, global = true)]
@@ -75,10 +76,20 @@ pub(super) enum Verb {
     #[command(after_help = examples::SSH_SETUP)]
     SshSetup(Inventory),
     /// Run a coordination server in the foreground: zkops server zoo.cfg [-Dkey=value …]
-    #[command(long_about = examples::SERVER_ABOUT, after_help = examples::SERVER, override_usage = examples::SERVER_USAGE)]
+    #[command(
+        long_about = examples::SERVER_ABOUT,
+        override_usage = examples::SERVER_USAGE,
+        after_help = examples::SERVER,
+        help_template = examples::APACHE_TEMPLATE
+    )]
     Server(Raw),
     /// The shell: zkops cli [-server host:port[,…][/chroot]] [command …]
-    #[command(long_about = examples::CLI_ABOUT, after_help = examples::CLI, override_usage = examples::CLI_USAGE)]
+    #[command(
+        long_about = examples::CLI_ABOUT,
+        override_usage = examples::CLI_USAGE,
+        after_help = examples::CLI,
+        help_template = examples::APACHE_TEMPLATE
+    )]
     Cli(Raw),
     /// Answer an operator's questions on stdin (what deploy runs on the hosts)
     #[command(hide = true)]

@@ -29,3 +29,4 @@ mod setup;
 mod terminal;
 mod tidy;
 mod transcript;
+mod words;

@@ -204,23 +204,29 @@ fn text(wanted: &Wanted, local: bool) -> Result<String, Failure> {
     for (at, host) in wanted.hosts.iter().enumerate() {
         text += &node(wanted, local, at, host, user.as_deref())?;
     }
-    text += "\n# What may be left out, with its defaults; a member may say otherwise, with the same keys.\n";
-    let Ports { client, quorum, election } = wanted.ports;
-    let own_ports = !local && wanted.ports != Ports::default();
-    let mark = |own: bool| if own { "" } else { "# " };
-    let any = own_ports || wanted.data_dir.is_some();
-    text += &format!("{}defaults:\n", mark(any));
-    text += &format!(
-        "{}  ports: {{ client: {client}, quorum: {quorum}, election: {election} }}\n",
-        mark(own_ports)
-    );
-    let data_dir =
-        wanted.data_dir.as_deref().unwrap_or(if local { "~/.zkops/{name}/data" } else { DATA_DIR });
-    text +=
-        &format!("{}  data_dir: {}   # snapshots, myid\n", mark(wanted.data_dir.is_some()), quoted(data_dir));
-    text += "#   data_log_dir: /export/log/zklog   # the transaction log, if it has a disk of its own\n";
-    text += "# zoo:                                # any zoo.cfg key\n#   maxClientCnxns: 60\n";
+    text += &defaults(wanted, local);
     Ok(text)
+}
+
+/// What may be left out: as comments, but for what was asked for.
+fn defaults(wanted: &Wanted, local: bool) -> String {
+    let mut text =
+        "\n# What may be left out, with its defaults; a member may say otherwise, with the same keys.\n"
+            .to_owned();
+    if !local {
+        let Ports { client, quorum, election } = wanted.ports;
+        let own_ports = wanted.ports != Ports::default();
+        let mark = |own: bool| if own { "" } else { "# " };
+        text += &format!("{}defaults:\n", mark(own_ports || wanted.data_dir.is_some()));
+        text += &format!(
+            "{}  ports: {{ client: {client}, quorum: {quorum}, election: {election} }}\n",
+            mark(own_ports)
+        );
+        let data_dir = quoted(wanted.data_dir.as_deref().unwrap_or(DATA_DIR));
+        text += &format!("{}  data_dir: {data_dir}   # snapshots, myid\n", mark(wanted.data_dir.is_some()));
+        text += "#   data_log_dir: /export/log/zklog   # the transaction log, if it has a disk of its own\n";
+    }
+    text + "# zoo:                  # any zoo.cfg key\n#   maxClientCnxns: 60\n"
 }
 
 /// The user that most lines need not repeat.
