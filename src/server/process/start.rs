@@ -103,6 +103,7 @@ fn zab_config(config: &ServerConfig, quorum: &Quorum, identity: &Identity) -> za
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
         counter_max: zab::COUNTER_MAX,
+        unlisted_learners: quorum.unlisted_learners,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ballot::{NO_VOTE, NOTIFICATION_VERSION, Notification, State};
+use super::ballot::{self, NO_VOTE, NOTIFICATION_VERSION, Notification, State};
 use super::mesh::Mesh;
 use super::{Core, Next, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -179,6 +179,9 @@ impl Election {
         if vote.round < t.core.round || bent::ignores_round(vote.round, t.core.round) {
             return;
         }
+        if !ballot::is_believable(vote.round, t.core.round) {
+            return;
+        }
         if vote.round > t.core.round {
             t.core.round = vote.round;
             self.received.clear();
@@ -214,7 +217,10 @@ impl Election {
         // TRAP Q10: joining an established ensemble takes a quorum and the leader's own word.
         self.settled.insert(from, vote);
         if has_quorum(t.core, &self.settled, &vote) && leads(t.core, &self.settled, &vote) {
-            t.core.round = vote.round;
+            // The leader is a leader, whatever number its round has.
+            if ballot::is_believable(vote.round, t.core.round) {
+                t.core.round = vote.round;
+            }
             return Some(vote);
         }
         None

@@ -4,6 +4,7 @@ mod cluster;
 mod codec;
 mod confirm;
 mod disk;
+mod door;
 mod election;
 mod follower;
 mod healing;
