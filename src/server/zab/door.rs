@@ -150,8 +150,12 @@ fn read(core: &Core, packet: &Packet) -> Result<Claim, String> {
     if info.protocol_version < PROTOCOL_VERSION {
         return Err("speaks a protocol older than 3.4".to_owned());
     }
-    if info.config_version > core.config.membership.version() {
+    // The version alone says little: members that may be reconfigured give every epoch one (§2.3).
+    if info.config_version > core.config.membership.version() && !core.rolls.is_same(info.sid) {
         return Err("has a newer config than this leader".to_owned());
+    }
+    if let Some(why) = core.rolls.why_foreign(info.sid) {
+        return Err(format!("is server {} and is not counted: {why}", info.sid));
     }
     if info.sid == core.config.me {
         return Err("uses the id of this leader: two servers have the same myid".to_owned());

@@ -136,6 +136,10 @@ impl Election {
         if !membership.is_voter(from) || !membership.is_voter(n.leader) {
             return Next::Stay;
         }
+        // Whoever could not be followed is not voted for either, whoever proposes it.
+        if t.core.rolls.why_foreign(n.leader).is_some() {
+            return self.disregard(t, mesh, from);
+        }
         match n.state {
             State::Looking => {
                 // It has no leader any more: what it said of one is no evidence.
@@ -149,6 +153,13 @@ impl Election {
             }
             State::Observing => {}
         }
+        self.count(t, mesh)
+    }
+
+    /// What a server said counts no more.
+    pub(super) fn disregard(&mut self, t: &mut Turn, mesh: &Mesh, from: ServerId) -> Next {
+        self.received.remove(&from);
+        self.settled.remove(&from);
         self.count(t, mesh)
     }
 

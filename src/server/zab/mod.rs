@@ -12,13 +12,14 @@
 //! | `learner`, `learner_sync` | following: finding the leader, epoch, sync, then the stream |
 //! | `leader`, `discovery`, `learner_link` | leading: stages, epoch agreement, one link per learner |
 //! | `door`, `strangers` | who may come in at the quorum port; what is told of those who may not |
+//! | `rolls` | who goes by another list of voters, and counts for nothing |
 //! | `sync`, `broadcast`, `ping` | leading: bringing a learner up to date, proposals, liveness |
 //! | `confirm`, `proof` | leading: whether a quorum still follows, asked before SYNC is answered |
 //! | `bent` | the rules as they must not be, for the simulator to find |
 //!
 //! What it deliberately does not do: it opens no socket and no file, reads no clock, knows neither
-//! what a transaction means nor what a session is, and never reconfigures itself (configs of other
-//! versions are ignored, quorum-protocol §2.11).
+//! what a transaction means nor what a session is, and never reconfigures itself (quorum-protocol §2.11): it refuses
+//! to (`rolls`).
 //!
 //! An ack, a vote or an epoch promise leaves only after [`Input::Persisted`] covered it.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -42,6 +43,7 @@ mod mesh;
 mod ping;
 mod proof;
 mod roles;
+mod rolls;
 mod strangers;
 mod sync;
 mod terms;
@@ -64,7 +66,8 @@ use self::leader::Leader;
 use self::learner::Learner;
 use self::ledger::Ledger;
 use self::mesh::Mesh;
-use self::strangers::Strangers;
+use self::rolls::Rolls;
+use self::strangers::{Parted, Strangers};
 use self::terms::Terms;
 use crate::ensemble::Membership;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -169,6 +172,9 @@ struct Core {
     /// Leader: voters that made it yield.
     yields: BTreeMap<ServerId, Yielded>,
     strangers: Strangers,
+    rolls: Rolls,
+    /// Why the last role was left, if that is to be said once a minute only.
+    parted: Parted,
     healing: Option<Healing>,
 }
 
@@ -243,6 +249,7 @@ impl Zab {
     /// A server that has not looked at anybody yet: the first election starts with the first step.
     pub fn new(config: Config, durable: Durable, seed: u64, now_ms: u64) -> Zab {
         let mesh = Mesh::new(config.me, &config.membership, config.cnx_timeout_ms);
+        let rolls = Rolls::new(&config.membership);
         let config = Terms::new(config);
         let healing = durable.wounded.then(|| Healing::new(&config, now_ms));
         let ledger = Ledger::new(durable, &config);
@@ -270,6 +277,8 @@ impl Zab {
             uncut: BTreeSet::new(),
             yields: BTreeMap::new(),
             strangers: Strangers::default(),
+            rolls,
+            parted: Parted::default(),
             healing,
         };
         let phase = Phase::Resting { until_ms: now_ms };

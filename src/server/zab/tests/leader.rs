@@ -465,7 +465,7 @@ fn a_hostile_leader_cannot_make_a_follower_panic() {
         for _ in 0..20 {
             solo.packet(conn, strange_packet(&mut random));
             if random.one_in(8) {
-                solo.step(Input::SnapshotReceived { conn, body: Bytes::new() });
+                solo.step(Input::SnapshotReceived { conn, body: Bytes::new(), config: None });
             }
             if random.one_in(4) && !solo.ops().iter().any(|op| matches!(op, PersistOp::Truncate { .. })) {
                 solo.persist();

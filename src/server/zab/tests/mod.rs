@@ -12,5 +12,6 @@ mod leader;
 mod network;
 mod observer;
 mod oracle;
+mod rolls;
 mod sim;
 mod solo;
