@@ -22,6 +22,7 @@ mod local;
 mod mistakes;
 mod operate;
 mod person;
+mod reconfigured;
 mod repair;
 mod run;
 mod server;

@@ -183,7 +183,10 @@ pub enum Refusal {
 
     /// The ensemble went on by another list of voters than this server would.
     #[error(
-        "the data in {} is of an ensemble that was reconfigured while it ran: /zookeeper/config there names the voters          {found}, zoo.cfg names {expected}. Voting by the older list could lose what the newer one has acknowledged. Write          all servers of /zookeeper/config into zoo.cfg, here and on the others, and start again, or go on with Apache          ZooKeeper, which can reconfigure",
+        "the data in {} is of an ensemble that was reconfigured while it ran: /zookeeper/config there names the voters \
+         {found}, zoo.cfg names {expected}. Voting by the older list could lose what the newer one has acknowledged. \
+         Write all servers of /zookeeper/config into zoo.cfg, here and on the others, and start again, or go on with \
+         Apache ZooKeeper, which can reconfigure",
         dir.display()
     )]
     Reconfigured { dir: PathBuf, found: String, expected: String },
