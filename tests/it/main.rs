@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod blind;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
