@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::words;
+use super::{installed, words};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Entry;
 use crate::operator::fleet::unit;
@@ -16,6 +16,7 @@ use crate::operator::host::data::InspectData;
 use crate::operator::host::files::PathSpace;
 use crate::operator::host::net::Expected;
 use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceCall, ServiceState, Verb};
+use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{
     Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
@@ -48,9 +49,10 @@ pub async fn host(
     let manager = host.manager(member);
     let dirs: Vec<PathBuf> = member.directories().into_iter().map(PathBuf::from).collect();
     let definition = unit::definition_path(&manager, member);
-    let files = vec![PathBuf::from(&member.config_path), definition.clone()];
+    let configs = [&member.config_path, &member.legacy_config()].map(PathBuf::from);
+    let mut files = installed::paths(member);
+    files.extend(configs.iter().cloned().chain([definition.clone()]));
     let parts = words::parts(member);
-    let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
     let state = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
 
     let (spaces, stats, seen, ports, state, servers, config, written, quarantined, journal) = tokio::join!(
@@ -59,16 +61,17 @@ pub async fn host(
         link.inspect_data(inspected(member)),
         link.ports_in_use(member.ports.all().to_vec()),
         link.service(state),
-        link.find_server(find),
-        link.read_file(PathBuf::from(&member.config_path), CONFIG_BYTES_MAX),
+        link.find_server(FindServer::default()),
+        config(host, configs, deadline),
         link.read_file(definition, CONFIG_BYTES_MAX),
         quarantined(member, host, deadline),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
-    let (clock, names, obstacles) = tokio::join!(
+    let (clock, names, obstacles, owners) = tokio::join!(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
+        installed::owners(member, host, depth == Depth::Preflight, deadline),
     );
     let stats = stats.unwrap_or_default();
     let there = |path: &str| {
@@ -80,30 +83,45 @@ pub async fn host(
         other => other.map(|report| report.state),
     };
     let servers = servers.unwrap_or_default();
-    let config = config.ok().map(|file| file.content.into_text());
     let written = written.ok().map(|file| file.content.into_text());
-    let unit = unit_facts(member, host, state.ok().as_ref(), &servers, written.as_deref(), deadline).await;
     let lines = journal.map(|tail| tail.lines).unwrap_or_default();
     let journal: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
     let mut data = seen.map(|seen| words::data(&seen, member)).unwrap_or_default();
     data.parts = parts.into_iter().filter(|path| there(path).is_some()).collect();
     data.quarantined = quarantined;
-    Ok(HostFacts {
+    let mut facts = HostFacts {
+        layout: installed::layout(member, &stats),
+        owners,
+        made_users: words::made_users(&journal),
         clock,
         dirs: dir_facts(&spaces.unwrap_or_default(), |path| there(path).is_some(), &obstacles),
         data,
         files: words::files(member, config.as_deref(), there(&member.config_path)),
         installed_config: config,
-        ports: words::ports(&ports.unwrap_or_default(), member, unit.state.running()),
         // Asked last, when it is known how the member is.
         firewall: FirewallFacts::default(),
         opened_zone: words::opened_zone(&journal),
         last_entry: lines.last().cloned(),
         opened_ports: words::opened_ports(&journal),
         names,
-        unit,
         ..machine_facts(member, host)
-    })
+    };
+    // It names whom the server runs as, which the rest tells.
+    facts.unit =
+        unit_facts(member, host, &facts, state.ok().as_ref(), &servers, written.as_deref(), deadline).await;
+    facts.ports = words::ports(&ports.unwrap_or_default(), member, facts.unit.state.running());
+    Ok(facts)
+}
+
+/// The text of the zoo.cfg that counts: the first one that is there.
+async fn config(host: &Host, paths: [PathBuf; 2], deadline: Duration) -> Option<String> {
+    let link = host.link.within(deadline);
+    for path in paths {
+        if let Ok(file) = link.read_file(path, CONFIG_BYTES_MAX).await {
+            return Some(file.content.into_text());
+        }
+    }
+    None
 }
 
 fn inspected(member: &DesiredMember) -> InspectData {
@@ -132,6 +150,7 @@ fn machine_facts(member: &DesiredMember, host: &Host) -> HostFacts {
 async fn unit_facts(
     member: &DesiredMember,
     host: &Host,
+    seen: &HostFacts,
     state: Option<&ServiceState>,
     servers: &[RunningServer],
     written: Option<&str>,
@@ -140,9 +159,9 @@ async fn unit_facts(
     let manager = host.manager(member);
     let stands = state.is_some_and(|state| state.active != Active::Running);
     UnitFacts {
-        installed: unit::installed(&manager, member, written),
+        installed: unit::installed(&manager, member, account::of(member, seen).as_ref(), written),
         enabled: state.is_some_and(|state| state.enabled) || unit::needs_no_enabling(&manager),
-        state: state.map_or(UnitState::Absent, |state| words::unit_state(state, servers, member, host)),
+        state: state.map_or(UnitState::Absent, |state| words::unit_state(state, servers, host, &seen.layout)),
         log: if stands { log(member, host, deadline).await } else { Vec::new() },
     }
 }
@@ -183,10 +202,11 @@ pub async fn service(
     let manager = host.manager(member);
     let call = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
     let state = link.service(call).await.ok()?.state;
-    let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
-    let servers = link.find_server(find).await.unwrap_or_default();
+    let servers = link.find_server(FindServer::default()).await.unwrap_or_default();
     let log = log(member, host, deadline).await;
-    Some((words::unit_state(&state, &servers, member, host), log))
+    let stats = link.stat(installed::paths(member)).await.unwrap_or_default();
+    let layout = installed::layout(member, &stats);
+    Some((words::unit_state(&state, &servers, host, &layout), log))
 }
 
 /// The last lines of the member's log, oldest first.

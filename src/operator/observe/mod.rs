@@ -3,6 +3,7 @@
 //!
 //! - [`facts`]: everybody, all at once
 //! - [`look`]: one host's account of itself, in `words` that planners understand
+//! - `installed`: which slot counts, what an older layout left, whose the directories are
 //! - `firewall`: what becomes of connections to a member's ports
 //! - [`servers`]: every member's client port, with a canary through each
 //! - [`canary`]: written through the leader, read back through everybody
@@ -12,6 +13,7 @@
 pub mod canary;
 pub mod facts;
 mod firewall;
+mod installed;
 pub mod look;
 pub mod reach;
 pub mod servers;

@@ -17,6 +17,7 @@ use crate::operator::plan::facts::{
     UnitState,
 };
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
 use crate::wire::ids::{Epoch, ServerId};
 
 pub(super) fn is_address(text: &str) -> bool {
@@ -125,12 +126,12 @@ pub(super) fn files(
 pub(super) fn unit_state(
     state: &ServiceState,
     servers: &[RunningServer],
-    member: &DesiredMember,
     host: &Host,
+    layout: &LayoutFacts,
 ) -> UnitState {
     match state.active {
         _ if !state.installed => UnitState::Absent,
-        Active::Running | Active::Starting => UnitState::Running(process(state, servers, member, host)),
+        Active::Running | Active::Starting => UnitState::Running(process(state, servers, host, layout)),
         Active::Stopping | Active::Stopped => UnitState::Stopped,
         Active::Failed => UnitState::Failed {
             how: ended(state),
@@ -156,23 +157,31 @@ pub(super) fn ended(state: &ServiceState) -> String {
     how
 }
 
-fn process(state: &ServiceState, servers: &[RunningServer], member: &DesiredMember, host: &Host) -> Process {
+fn process(state: &ServiceState, servers: &[RunningServer], host: &Host, layout: &LayoutFacts) -> Process {
     let pid = state.main_pid.unwrap_or_default();
     let server = servers.iter().find(|server| server.process.pid == pid).map(|server| &server.process);
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
+    let is_current = exe.as_ref().and_then(|exe| match layout.current {
+        // As the kernel shows it: links resolved, and with a word behind it when the file was replaced since.
+        Current::Is(slot) => Some(exe.ends_with(&format!("/{slot}/zkops"))),
+        Current::Absent => Some(false),
+        Current::NotSeen | Current::Odd(_) => None,
+    });
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
         started_ms: server.and_then(|process| process.started_ms),
         exe_sha256: match exe {
-            Some(exe) if exe == member.binary_path => host.binary.installed_sha256.clone(),
+            Some(_) if is_current == Some(true) => host.binary.installed_sha256.clone(),
             // Replaced since it started, or started from elsewhere.
             Some(exe) => Some(format!("of {exe}")),
             None => None,
         },
+        is_current,
     }
 }
 
 pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> BTreeMap<u16, PortUser> {
+    let configs = [member.config_path.clone(), member.legacy_config()];
     uses.iter()
         .filter_map(|used| {
             let listener = used.listeners.first()?;
@@ -180,7 +189,7 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
                 Some(process) => PortUser {
                     pid: u32::try_from(process.pid).ok(),
                     program: process.comm.clone(),
-                    ours: listener.ours && process.cmdline.contains(&member.config_path),
+                    ours: listener.ours && configs.iter().any(|config| process.cmdline.contains(config)),
                 },
                 // Somebody else's process: only ours if ours runs here at all.
                 None => PortUser {
@@ -248,6 +257,13 @@ pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
         }
     }
     opened.into_iter().collect()
+}
+
+/// Users that our own steps made, from the journal.
+pub(super) fn made_users(journal: &[Entry]) -> Vec<String> {
+    let made: BTreeSet<&String> =
+        journal.iter().filter_map(|entry| entry.effects()?.made_user.as_ref()).collect();
+    made.into_iter().cloned().collect()
 }
 
 /// The firewalld zone in which our steps last opened ports, from the journal.

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::account::OwnersFacts;
 use super::damage::Damage;
+use super::layout::LayoutFacts;
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
@@ -128,6 +130,12 @@ pub struct HostFacts {
     /// A running systemd manages services here.
     pub systemd: bool,
     pub binary: BinaryFacts,
+    /// Which of its slots counts, and what the layout before them left.
+    pub layout: LayoutFacts,
+    /// Whose the directories are; `None`: nobody could look.
+    pub owners: Option<OwnersFacts>,
+    /// Users that a deployment of ours made, from the journal on the host.
+    pub made_users: Vec<String>,
     pub clock: Option<Clock>,
     /// By path of the directory asked about.
     pub dirs: BTreeMap<String, DirFacts>,
@@ -152,7 +160,7 @@ pub struct HostFacts {
 /// The pushed binary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BinaryFacts {
-    /// SHA-256 (hex) of `bin/zkops`, when it is there.
+    /// SHA-256 (hex) of the program that counts, when it is there.
     pub installed_sha256: Option<String>,
     /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place.
     pub staged_sha256: Option<String>,
@@ -279,6 +287,8 @@ pub struct Process {
     pub started_ms: Option<i64>,
     /// SHA-256 (hex) of the executable it runs; `None`: unknown.
     pub exe_sha256: Option<String>,
+    /// It runs the program of the slot that counts; `None`: unknown.
+    pub is_current: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::account::{Account, Known, OwnerFacts, OwnersFacts};
+use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
@@ -14,6 +16,8 @@ use crate::wire::ids::{Epoch, ServerId, Zxid};
 pub(super) struct World {
     pub(super) desired: Desired,
     pub(super) facts: Facts,
+    /// What stands in the zoo.cfg of each slot, by host.
+    texts: BTreeMap<ServerId, BTreeMap<String, String>>,
 }
 
 /// A line a member, so that a counterexample can be read.
@@ -52,6 +56,7 @@ impl World {
                 wall_ms: 1_795_404_671_000,
                 fresh_uuid: "11111111-2222".into(),
             },
+            texts: BTreeMap::new(),
         }
     }
 
@@ -98,7 +103,9 @@ impl World {
                 let member = self.desired.members[&step.member].clone();
                 self.facts.wall_ms += 10;
                 let now = self.facts.wall_ms;
-                act(self.host(step.member.0), &member, &step.action, now, BINARY);
+                let mut texts = self.texts.remove(&step.member).unwrap_or_default();
+                act(self.host(step.member.0), &member, &step.action, now, &mut texts);
+                self.texts.insert(step.member, texts);
             }
             self.settle();
             let open =
@@ -175,21 +182,86 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
     }))
 }
 
-fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, sha: &str) {
+/// As the older zkops left it: no slots, everything root's, whom its server runs as unsaid.
+pub(super) fn as_older_layout(world: &mut World, id: i64) {
+    let member = world.desired.members[&ServerId(id)].clone();
+    let host = world.host(id);
+    host.layout.current = Current::Absent;
+    host.layout.legacy = vec![member.legacy_binary(), member.legacy_config()];
+    host.files.retain(|path, _| !path.contains("/current/") && !path.contains("/slots/"));
+    host.unit.installed = Installed::Differs;
+    host.made_users.clear();
+    let owners = host.owners.as_mut().expect("seen");
+    owners.account = Known::Missing { can_make: true };
+    owners.dirs.remove(&member.dynamic_dir());
+    for dir in owners.dirs.values_mut() {
+        (dir.owner, dir.mode) = (root(), 0o750);
+    }
+    if let UnitState::Running(process) = &mut host.unit.state {
+        process.is_current = Some(false);
+    }
+}
+
+fn root() -> Account {
+    Account { user: "root".into(), group: "root".into() }
+}
+
+fn owned(host: &mut HostFacts, path: &str, owner: Account, mode: u32) {
+    let owner = OwnerFacts { owner, mode, target: None, stranger: None };
+    host.owners.as_mut().expect("seen").dirs.insert(path.to_owned(), owner);
+}
+
+fn act(
+    host: &mut HostFacts,
+    member: &DesiredMember,
+    action: &Action,
+    now: i64,
+    texts: &mut BTreeMap<String, String>,
+) {
     match action {
-        Action::EnsureDir { path, .. } => {
+        Action::EnsureDir { path, owner, mode } => {
             host.dirs.entry(path.clone()).or_default().exists = true;
             host.data.exists |= *path == member.dirs.data;
+            owned(host, path, owner.clone().unwrap_or_else(root), *mode);
         }
-        Action::InstallBinary { sha256, .. } => host.binary.installed_sha256 = Some(sha256.clone()),
-        Action::PutFile { path, mode, content } => {
+        // What it comes to shows when the slot is switched.
+        Action::InstallBinary { path, sha256, .. } => {
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, mtime_ms: now };
+            host.files.insert(path.clone(), file);
+        }
+        Action::PutFile { path, mode, content, .. } => {
             let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
             host.files.insert(path.clone(), file);
             if *path == member.myid_path() {
                 host.data.myid = Myid::Is(member.id);
             }
-            if *path == member.config_path {
-                host.installed_config = Some(content.clone());
+            if member.is_config(path) {
+                texts.insert(path.clone(), content.clone());
+            }
+        }
+        Action::SwitchSlot { to, .. } => {
+            host.layout.current = Current::Is(*to);
+            host.binary.installed_sha256 =
+                host.files.get(&member.slot_binary(*to)).map(|file| file.sha256.clone());
+            let config = member.slot_config(*to);
+            let file = host.files[&config].clone();
+            host.files.insert(member.config_path.clone(), file);
+            host.installed_config = texts.get(&config).cloned();
+        }
+        Action::RemoveLegacy { .. } => host.layout.legacy.clear(),
+        Action::EnsureUser { user } => {
+            let account = Account { user: user.clone(), group: user.clone() };
+            host.owners.as_mut().expect("seen").account = Known::Is(account);
+            host.made_users.push(user.clone());
+        }
+        Action::RemoveUser { user } => {
+            host.owners.as_mut().expect("seen").account = Known::Missing { can_make: true };
+            host.made_users.retain(|made| made != user);
+        }
+        Action::Own { paths, owner } => {
+            assert!(!host.unit.state.running(), "data changes hands under a server");
+            for path in paths {
+                owned(host, path, owner.clone(), 0o700);
             }
         }
         Action::OpenPorts { ports } => {
@@ -221,8 +293,9 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
             }
         }
         Action::Service(Service::Started | Service::Restarted) => {
-            let exe_sha256 = Some(sha.to_owned());
-            host.unit.state = UnitState::Running(Process { pid: 100, started_ms: Some(now), exe_sha256 });
+            let (exe_sha256, is_current) = (host.binary.installed_sha256.clone(), Some(true));
+            let started_ms = Some(now);
+            host.unit.state = UnitState::Running(Process { pid: 100, started_ms, exe_sha256, is_current });
         }
         Action::Service(Service::Stopped) => host.unit.state = UnitState::Stopped,
         Action::Service(Service::Removed) => host.unit = UnitFacts::default(),
@@ -230,11 +303,16 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
             host.files.remove(path);
             if let Some(dir) = host.dirs.get_mut(path) {
                 dir.exists = false;
+                host.owners.as_mut().expect("seen").dirs.remove(path);
             }
             host.data.quarantined.retain(|old| old != path);
         }
         Action::Uninstall { dir } => {
             host.binary = BinaryFacts::default();
+            host.layout = LayoutFacts { current: Current::Absent, legacy: Vec::new() };
+            host.files.clear();
+            host.owners.as_mut().expect("seen").dirs.retain(|path, _| !path.starts_with(dir));
+            host.made_users.clear();
             host.opened_ports.clear();
             host.dirs.entry(dir.clone()).or_default().exists = false;
         }
@@ -256,11 +334,12 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
             data: "/export/data/zkdata".into(),
             data_log: "/export/data/zkdata".into(),
         },
-        binary_path: "/export/server/zkops/bin/zkops".into(),
-        staged_path: "/export/server/zkops/bin/zkops.next".into(),
-        config_path: "/export/server/zkops/conf/zoo.cfg".into(),
+        binary_path: "/export/server/zkops/current/zkops".into(),
+        staged_path: "/export/server/zkops/slots/zkops.next".into(),
+        config_path: "/export/server/zkops/current/zoo.cfg".into(),
         config: format!("tickTime=2000\n{servers}"),
-        unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into(), own_supervisor: false },
+        unit: Unit { name: "zkops-orders".into(), text: "[Service]\n".into(), own_supervisor: false },
+        run_as: Some(RunAs { user: "zkops".into(), named: false }),
     }
 }
 
@@ -276,6 +355,11 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             hostname: member.name.clone(),
             root: true,
             systemd: true,
+            layout: LayoutFacts { current: Current::Absent, legacy: Vec::new() },
+            owners: Some(OwnersFacts {
+                account: Known::Missing { can_make: true },
+                ..OwnersFacts::default()
+            }),
             clock: Some(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
             dirs: member.directories().into_iter().map(|path| (path.to_owned(), dir.clone())).collect(),
             data: DataFacts { empty: true, ..DataFacts::default() },
