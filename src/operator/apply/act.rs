@@ -156,7 +156,8 @@ async fn switch(host: &mut Host, name: &str, to: Slot, deadline: Duration) -> Re
     let link = host.link.within(deadline);
     let changed = link.switch_link(SwitchLink { link: name.into(), to: to.target().into() }).await?;
     // The agent was started from that slot when its binary was put there.
-    host.switched(Some(link.binary().await?.sha256));
+    let sha256 = link.binary().await?.sha256;
+    host.switched(sha256);
     Ok(Done::changed(changed))
 }
 

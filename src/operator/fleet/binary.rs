@@ -14,7 +14,8 @@ use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::host::files::{PlaceProgram, Remove};
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::facts::{BinaryFacts, NoWayIn, Unreachable};
+use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::seen::Seen;
 use crate::operator::transport::{Connection, Error, Install, LocalBinary, quote};
 
 impl Host {
@@ -43,8 +44,8 @@ impl Host {
     }
 
     /// The program of the slot that was just switched to counts from now on.
-    pub fn switched(&mut self, sha256: Option<String>) {
-        self.binary.installed_sha256 = sha256.or(self.binary.installed_sha256.take());
+    pub fn switched(&mut self, sha256: String) {
+        self.binary.installed_sha256 = Seen::Is(sha256);
     }
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn bring(
 ) -> Result<Host, Unreachable> {
     let there = match installed {
         Ok(agent) if agent.sha256 == binary.sha256() => return Ok(Host::new(connection, agent)),
-        Ok(older) => Some(older.sha256),
+        Ok(older) => Seen::Is(older.sha256),
         // Too old to say so, or not there: the difference does not matter, it will be replaced.
         Err(CallError::Gone(_)) => installed_sha256(&connection, member, Instant::now() + deadline).await,
         Err(why) => return Err(Unreachable { kind: NoWayIn::Binary, text: why.to_string() }),
@@ -76,7 +77,8 @@ pub(super) async fn bring(
         .map_err(|why| Unreachable { kind: NoWayIn::Binary, text: why.to_string() })?;
     let mut host = Host::new(connection, agent);
     host.uploaded = sent.uploaded;
-    host.binary = BinaryFacts { installed_sha256: there, staged_sha256: host.binary.installed_sha256.take() };
+    let staged_sha256 = std::mem::replace(&mut host.binary.installed_sha256, there).is().cloned();
+    host.binary.staged_sha256 = staged_sha256;
     Ok(host)
 }
 
@@ -99,13 +101,26 @@ pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
 }
 
 /// Which binary is there, when it does not talk to us.
-async fn installed_sha256(connection: &Connection, member: &DesiredMember, until: Instant) -> Option<String> {
-    let quoted = |path: &String| quote(connection.label(), [path.as_str()]).ok();
-    let paths: Vec<String> = visit::installed(member).iter().filter_map(quoted).collect();
-    let script = format!("for f in {}; do sha256sum < \"$f\" && exit; done 2>/dev/null", paths.join(" "));
-    let output = connection.exec(&script, Bytes::new(), until).await.ok()?;
-    let sha256 = output.stdout_text().split_whitespace().next()?.to_owned();
-    (sha256.len() == 64).then_some(sha256)
+async fn installed_sha256(connection: &Connection, member: &DesiredMember, until: Instant) -> Seen<String> {
+    let paths = visit::installed(member);
+    let asked = async {
+        let words = paths.iter().map(|path| quote(connection.label(), [path.as_str()]));
+        let words: Vec<String> = words.collect::<Result<_, _>>()?;
+        let script = format!(
+            "for f in {}; do if [ -e \"$f\" ]; then sha256sum < \"$f\"; exit; fi; done; echo absent",
+            words.join(" ")
+        );
+        connection.exec(&script, Bytes::new(), until).await
+    };
+    let said = match asked.await {
+        Ok(output) => output.stdout_text().split_whitespace().next().unwrap_or("nothing").to_owned(),
+        Err(why) => return Seen::unseen(why.to_string(), 0),
+    };
+    match said.as_str() {
+        "absent" => Seen::Absent,
+        sha256 if sha256.len() == 64 => Seen::Is(said),
+        other => Seen::unseen(format!("sha256sum of {} said {other}", paths[0]), 0),
+    }
 }
 
 fn no_binary(error: Error) -> Unreachable {

@@ -55,9 +55,8 @@ pub fn installed(
     manager: &Manager,
     member: &DesiredMember,
     account: Option<&Account>,
-    written: Option<&str>,
+    written: &str,
 ) -> Installed {
-    let Some(written) = written else { return Installed::No };
     let same = match manager {
         Manager::Systemd => written == member.unit.definition(account),
         Manager::Daemon { .. } => {
@@ -66,7 +65,7 @@ pub fn installed(
             found.is_some_and(|found: DaemonSpec| found == daemon(member, account))
         }
     };
-    if same { Installed::Yes } else { Installed::Differs }
+    if same { Installed::AsWanted } else { Installed::Differs }
 }
 
 pub fn log_source(manager: &Manager, member: &DesiredMember) -> LogSource {

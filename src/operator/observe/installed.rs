@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::answer::{seen, wall_ms};
 use crate::operator::fleet::hosts::Host;
-use crate::operator::host::files::{AccountRecord, FileKind, LookOwners, OwnersReport, PathStat};
+use crate::operator::host::files::{AccountRecord, FileKind, Found, LookOwners, OwnersReport};
 use crate::operator::plan::account::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::layout::{Current, LayoutFacts, Slot};
+use crate::operator::plan::seen::Seen;
 
 /// What must be looked at for [`layout`].
 pub(super) fn paths(member: &DesiredMember) -> Vec<PathBuf> {
@@ -16,47 +18,52 @@ pub(super) fn paths(member: &DesiredMember) -> Vec<PathBuf> {
     [member.link_path()].into_iter().chain(legacy).map(PathBuf::from).collect()
 }
 
-/// `stats` is what was found at [`paths`], among other things.
-pub(super) fn layout(member: &DesiredMember, stats: &[PathStat]) -> LayoutFacts {
-    let at = |path: &str| stats.iter().find(|stat| stat.path.as_os_str() == path);
-    let legacy = member.legacy_files().into_iter();
-    let legacy = legacy.filter(|path| at(path).is_some_and(|stat| stat.found.is_some())).collect();
-    LayoutFacts { current: current(at(&member.link_path())), legacy }
+/// `found` is what stands at [`paths`].
+pub(super) fn layout<'a>(member: &DesiredMember, found: impl Fn(&str) -> Seen<&'a Found>) -> LayoutFacts {
+    let mut legacy = Seen::Is(Vec::new());
+    for path in member.legacy_files() {
+        match (found(&path), &mut legacy) {
+            (Seen::Is(_), Seen::Is(all)) => all.push(path),
+            (Seen::Unseen(why), _) => legacy = Seen::Unseen(why),
+            _ => {}
+        }
+    }
+    if legacy.is_and(Vec::is_empty) {
+        legacy = Seen::Absent;
+    }
+    LayoutFacts { current: found(&member.link_path()).map(current), legacy }
 }
 
-fn current(stat: Option<&PathStat>) -> Current {
-    let Some(stat) = stat.filter(|stat| stat.problem.is_none()) else { return Current::NotSeen };
-    let Some(found) = &stat.found else { return Current::Absent };
+fn current(found: &Found) -> Current {
     if found.kind != FileKind::Symlink {
         return Current::Odd("no link".to_owned());
     }
-    match found.link_target.as_ref().map(|target| target.to_string_lossy()) {
-        None => Current::NotSeen,
-        Some(target) => {
-            Slot::of_target(&target).map_or_else(|| Current::Odd(format!("a link to {target}")), Current::Is)
-        }
-    }
+    let target = found.link_target.as_ref().map_or_else(String::new, |to| to.to_string_lossy().into_owned());
+    Slot::of_target(&target).map_or_else(|| Current::Odd(format!("a link to {target:?}")), Current::Slot)
 }
 
-/// Whose the directories of the member are; `deep`: and what is in them. `None`: nobody could look.
+/// Whose the directories of the member are; `deep`: and what is in them.
 pub(super) async fn owners(
     member: &DesiredMember,
     host: &Host,
     deep: bool,
     deadline: Duration,
-) -> Option<OwnersFacts> {
+) -> Seen<OwnersFacts> {
     let (var, dynamic) = (member.var_dir(), member.dynamic_dir());
     let dirs = [&member.dirs.data, &member.dirs.data_log, &dynamic, &var].map(PathBuf::from);
     let ways = [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from);
     let user = member.run_as.as_ref().filter(|_| host.machine().uid == 0).map(|run_as| run_as.user.clone());
     let asked = user.is_some();
     let request = LookOwners { user, dirs: dirs.to_vec(), ways: ways.to_vec(), deep };
-    let report = host.link.within(deadline).look_owners(request).await.ok()?;
-    told(*report, asked)
+    match seen(host.link.within(deadline).look_owners(request).await) {
+        Seen::Is(report) => told(*report, asked),
+        Seen::Absent => Seen::default(),
+        Seen::Unseen(why) => Seen::Unseen(why),
+    }
 }
 
 /// One directory that could not be looked at, and nothing is known.
-fn told(report: OwnersReport, asked: bool) -> Option<OwnersFacts> {
+fn told(report: OwnersReport, asked: bool) -> Seen<OwnersFacts> {
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let named = |AccountRecord { user, group }| Account { user, group };
     let mut facts = OwnersFacts {
@@ -69,8 +76,8 @@ fn told(report: OwnersReport, asked: bool) -> Option<OwnersFacts> {
         ..OwnersFacts::default()
     };
     for dir in report.dirs {
-        if dir.problem.is_some() {
-            return None;
+        if let Some(problem) = dir.problem {
+            return Seen::unseen(problem.to_string(), wall_ms());
         }
         let Some(found) = dir.found else { continue };
         let facts_of = OwnerFacts {
@@ -81,5 +88,5 @@ fn told(report: OwnersReport, asked: bool) -> Option<OwnersFacts> {
         };
         facts.dirs.insert(text(dir.path), facts_of);
     }
-    Some(facts)
+    Seen::Is(facts)
 }

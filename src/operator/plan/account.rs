@@ -6,7 +6,6 @@ use std::fmt;
 
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
-use super::layout::Current;
 use super::{Refused, Stop};
 
 /// A user and a group of a host, by name, or by number where there is no name.
@@ -54,7 +53,7 @@ pub struct OwnerFacts {
 /// Whom the member's server runs as on that host; `None`: whoever deploys.
 pub fn of(member: &DesiredMember, host: &HostFacts) -> Option<Account> {
     let wanted = member.run_as.as_ref().filter(|_| host.root)?;
-    let owners = host.owners.as_ref();
+    let owners = host.owners.is();
     let kept = || data_dirs(member).into_iter().find_map(|dir| kept(owners?.dirs.get(dir)?, &wanted.user));
     if !wanted.named
         && let Some(kept) = kept()
@@ -72,19 +71,18 @@ pub fn of(member: &DesiredMember, host: &HostFacts) -> Option<Account> {
 pub fn missing(member: &DesiredMember, host: &HostFacts) -> Option<String> {
     let account = of(member, host)?;
     let wanted = member.run_as.as_ref().filter(|wanted| wanted.user == account.user)?;
-    matches!(host.owners.as_ref()?.account, Known::Missing { .. }).then(|| wanted.user.clone())
+    matches!(host.owners.is()?.account, Known::Missing { .. }).then(|| wanted.user.clone())
 }
 
 /// Data directories that are not, or not wholly, the server's own.
 pub fn to_give(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
-    let (Some(account), Some(owners)) = (of(member, host), host.owners.as_ref()) else { return Vec::new() };
-    let running = host.unit.state.running();
-    let taken_over = matches!(host.layout.current, Current::Absent) && !host.layout.legacy.is_empty();
+    let (Some(account), Some(owners)) = (of(member, host), host.owners.is()) else { return Vec::new() };
+    let down = host.unit.is_down();
     let wrong = |seen: &OwnerFacts| {
         seen.owner.user != account.user
             // Its server can write where it is, whatever an old file beside it says.
-            || (seen.stranger.is_some() && !running)
-            || (taken_over && seen.mode & 0o077 != 0)
+            || (seen.stranger.is_some() && down)
+            || (host.layout.is_older() && seen.mode & 0o077 != 0)
     };
     let dirs = data_dirs(member).into_iter().filter(|dir| owners.dirs.get(*dir).is_some_and(wrong));
     dirs.map(str::to_owned).collect()
@@ -100,8 +98,9 @@ pub fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     for member in desired.members.values() {
         let Some(host) = facts.host(member.id) else { continue };
         let Some(account) = of(member, host) else { continue };
-        let Some(owners) = &host.owners else {
-            evidence.push(format!("{}: whose its directories are could not be seen", member.name));
+        let Some(owners) = host.owners.is() else {
+            let why = host.owners.why_unseen().map_or_else(String::new, |why| format!(" ({why})"));
+            evidence.push(format!("{}: whose its directories are could not be seen{why}", member.name));
             next.push(format!("zkops deploy {}", desired.inventory));
             continue;
         };

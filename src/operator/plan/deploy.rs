@@ -11,6 +11,7 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::install::{self, Data, step};
 use super::layout::Current;
 use super::preflight::{self, Level};
+use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
 use super::{Refused, Stop, account, ensemble, identity};
 use crate::wire::ids::ServerId;
@@ -29,7 +30,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     let stopped: BTreeSet<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(member, _)| member.id).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
@@ -120,7 +121,7 @@ fn install_wave(desired: &Desired, facts: &Facts, hosts: &[(&DesiredMember, &Hos
 
 /// What the layout before the slots left, once nothing runs from there any more.
 fn tidy_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
-    let left = hosts.iter().filter(|(_, host)| !host.layout.legacy.is_empty());
+    let left = hosts.iter().filter(|(_, host)| host.layout.legacy.is().is_some());
     let steps = left.map(|(member, _)| {
         step(member, Action::RemoveLegacy { dir: member.dirs.install.clone() }, "left by the older layout")
     });
@@ -129,9 +130,8 @@ fn tidy_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
 
 /// A deployment of an older zkops is taken over as it stands: said before anybody agrees to it.
 fn taken_over(desired: &Desired, hosts: &[(&DesiredMember, &HostFacts)]) -> Option<String> {
-    let older = |host: &HostFacts| host.layout.current == Current::Absent && !host.layout.legacy.is_empty();
     let ids: Vec<ServerId> =
-        hosts.iter().filter(|(_, host)| older(host)).map(|(member, _)| member.id).collect();
+        hosts.iter().filter(|(_, host)| host.layout.is_older()).map(|(member, _)| member.id).collect();
     (!ids.is_empty()).then(|| {
         format!(
             "{} stand as an older zkops deployed them: each gets the layout with two slots, and its server its own \
@@ -147,11 +147,11 @@ fn slots_told(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         desired.members.values().filter_map(|member| Some((member, &facts.host(member.id)?.layout.current)));
     let evidence: Vec<String> = told
         .filter_map(|(member, current)| match current {
-            Current::Absent | Current::Is(_) => None,
-            Current::NotSeen => {
-                Some(format!("{}: {} could not be looked at", member.name, member.link_path()))
+            Seen::Absent | Seen::Is(Current::Slot(_)) => None,
+            Seen::Unseen(why) => Some(format!("{}: {}: {why}", member.name, member.link_path())),
+            Seen::Is(Current::Odd(what)) => {
+                Some(format!("{}: {} is {what}", member.name, member.link_path()))
             }
-            Current::Odd(what) => Some(format!("{}: {} is {what}", member.name, member.link_path())),
         })
         .collect();
     if evidence.is_empty() {

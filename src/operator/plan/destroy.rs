@@ -1,7 +1,7 @@
 //! Destroy: what deploy put on the hosts goes, and nothing else. Data stays unless asked for.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Installed, NoWayIn, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
 use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
 use super::{Refused, Stop, account, deploy};
@@ -37,7 +37,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
 
 /// Data of another cluster in our place: nothing on this host is ours to remove.
 fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
-    match &host.data.marker {
+    match host.data.is().and_then(|data| data.marker.as_ref()) {
         Some(marker) if marker.cluster != desired.cluster => Err(Stop::Refused(Refused {
             what: format!(
                 "{} holds data of cluster {:?}, not of {:?}",
@@ -56,7 +56,7 @@ fn staying(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
     let mut said: Vec<String> = links
         .map(|(dir, target)| format!("{}: {dir} is a link to {target}: both stay", member.name))
         .collect();
-    said.extend(host.made_users.iter().map(|user| {
+    said.extend(host.made_users().iter().map(|user| {
         format!("{}: the user {user}, which deploy made, stays: the data is theirs", member.name)
     }));
     said
@@ -64,12 +64,12 @@ fn staying(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
 
 /// Where the directory really is, when its name is a link.
 fn link_target<'a>(host: &'a HostFacts, dir: &str) -> Option<&'a str> {
-    host.owners.as_ref()?.dirs.get(dir)?.target.as_deref()
+    host.owners.is()?.dirs.get(dir)?.target.as_deref()
 }
 
 fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
     let up: Vec<&DesiredMember> =
-        hosts.iter().filter(|(_, host)| host.unit.state.running()).map(|(member, _)| *member).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.is_down()).map(|(member, _)| *member).collect();
     Wave {
         title: "stop".to_owned(),
         steps: up
@@ -93,7 +93,7 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
     };
     if data {
         for dir in account::data_dirs(member) {
-            if !host.dirs.get(dir).is_some_and(|dir| dir.exists) {
+            if host.dir(dir).exists.is_absent() {
                 continue;
             }
             match link_target(host, dir) {
@@ -104,24 +104,24 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
                 None => remove(dir, true, "data, its removal was asked for"),
             }
         }
-        for dir in &host.data.quarantined {
+        for dir in host.data.is().map_or(&[][..], |data| &data.quarantined) {
             remove(dir, true, "old data, its removal was asked for");
         }
     }
     let mut service = Vec::new();
-    if host.unit.installed != Installed::No || !matches!(host.unit.state, UnitState::Absent) {
+    if !host.unit.installed.is_absent() || !host.unit.state.is_absent() {
         service.push(step(member, Action::Service(Service::Removed), "deploy put it there"));
     }
-    if !host.opened_ports.is_empty() {
-        let action = Action::ClosePorts { ports: host.opened_ports.clone() };
+    if !host.opened_ports().is_empty() {
+        let action = Action::ClosePorts { ports: host.opened_ports().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
     service.extend(steps);
     if data {
-        let users = host.made_users.iter().cloned();
+        let users = host.made_users().iter().cloned();
         service.extend(users.map(|user| step(member, Action::RemoveUser { user }, "deploy made it")));
     }
-    if host.binary.installed_sha256.is_some() {
+    if !host.binary.installed_sha256.is_absent() {
         // The last one: it takes the binary, its state and, when empty, the directory.
         service.push(step(
             member,

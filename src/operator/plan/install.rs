@@ -4,8 +4,9 @@
 use super::account::{self, Account};
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
-use super::layout::{Current, Slot};
+use super::layout::Slot;
 use super::preflight;
+use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
 use crate::wire::ids::ServerId;
 
@@ -21,7 +22,7 @@ pub enum Data {
 /// Ports that the member's own firewall does not let through yet.
 pub fn open_ports(member: &DesiredMember, host: &HostFacts) -> Option<Step> {
     let ports = preflight::closed_ports(member, host);
-    let kind = host.firewall.kind.as_deref().unwrap_or("no firewall");
+    let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
     (!ports.is_empty()).then(|| {
         step(member, Action::OpenPorts { ports }, &format!("{kind} does not let them through for good"))
             .undo("close them again with the same tool; zkops destroy does it")
@@ -45,7 +46,8 @@ pub fn steps(
         .into_iter()
         .collect();
     steps.extend(directories(member, host, owner.as_ref()));
-    if data == Data::MovedAside || host.data.myid != Myid::Is(member.id) {
+    let seen = host.data.is();
+    if data == Data::MovedAside || seen.is_some_and(|data| data.myid != Myid::Is(member.id)) {
         let action = Action::PutFile {
             path: member.myid_path(),
             mode: 0o600,
@@ -56,15 +58,16 @@ pub fn steps(
     }
     let marker =
         Marker { cluster: desired.cluster.clone(), uuid: facts.uuid_of(&desired.cluster), id: member.id };
-    if data == Data::MovedAside || host.data.marker.as_ref() != Some(&marker) {
+    if data == Data::MovedAside || seen.is_some_and(|data| data.marker.as_ref() != Some(&marker)) {
         let action = Action::WriteMarker { data_dir: member.dirs.data.clone(), marker, owner: owner.clone() };
         steps.push(step(member, action, "says whose data this is"));
     }
-    if first_start && host.data.empty && !host.data.initialize && !host.unit.state.running() {
+    let empty = seen.is_some_and(|data| data.empty && !data.initialize);
+    if first_start && empty && host.unit.is_down() {
         let action = Action::AllowEmptyDatabase { path: member.initialize_path(), owner: owner.clone() };
         steps.push(step(member, action, "first deployment: there is nothing to forget"));
     }
-    if host.unit.installed == Installed::Yes && !host.unit.enabled {
+    if host.unit.installed == Seen::Is(Installed::AsWanted) && host.unit.enabled.is().is_none() {
         steps.push(service(member, owner, "would not start at boot"));
     }
     steps
@@ -75,7 +78,7 @@ pub fn steps(
 pub fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
     let Some((why, slot)) = new_slot(desired, facts, member, host) else { return Vec::new() };
-    let running = host.binary.installed_sha256.as_ref();
+    let running = host.binary.installed_sha256.is();
     let wanted = desired.binary.as_ref().map(|binary| &binary.sha256).or(running);
     let binary = wanted.map(|sha256| {
         let action = Action::InstallBinary {
@@ -107,7 +110,7 @@ pub fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Ho
     let owner = account::of(member, host);
     let paths = account::to_give(member, host);
     if let Some(owner) = owner.clone().filter(|_| !paths.is_empty()) {
-        if !matches!(host.unit.state, UnitState::Absent | UnitState::Stopped) {
+        if !matches!(host.unit.state, Seen::Absent | Seen::Is(UnitState::Stopped)) {
             let stop = step(member, Action::Service(Service::Stopped), "its data changes hands");
             steps.push(stop.undo(format!("zkops start {}", member.name)));
         }
@@ -118,9 +121,10 @@ pub fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Ho
         steps.push(step(member, Action::SwitchSlot { link: member.link_path(), to }, why));
     }
     let why = match host.unit.installed {
-        Installed::No => "not installed",
-        Installed::Differs => "differs from the inventory",
-        Installed::Yes => return steps,
+        Seen::Absent => "not installed",
+        Seen::Is(Installed::Differs) => "differs from the inventory",
+        Seen::Is(Installed::AsWanted) => return steps,
+        Seen::Unseen(_) => "could not be compared with the inventory",
     };
     steps.push(service(member, owner, why));
     steps
@@ -133,11 +137,12 @@ fn new_slot(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Option<(&'static str, Slot)> {
-    let slot = host.layout.current.free()?;
-    let installed = host.binary.installed_sha256.as_deref();
-    let why = if host.layout.current == Current::Absent {
-        if host.layout.legacy.is_empty() { "not installed" } else { "deployed in the older layout" }
-    } else if !desired.accepts_binary(installed) {
+    let slot = host.layout.free()?;
+    let why = if host.layout.is_older() {
+        "deployed in the older layout"
+    } else if host.layout.current.is_absent() {
+        "not installed"
+    } else if !desired.accepts_binary(&host.binary.installed_sha256) {
         "another version is installed"
     } else if !same_file(host, &member.config_path, &member.zoo_cfg(&facts.uuid_of(&desired.cluster))) {
         "differs from the inventory"
@@ -154,23 +159,28 @@ pub fn stale(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Option<&'static str> {
-    let UnitState::Running(process) = &host.unit.state else { return None };
-    let config = host.files.get(&member.config_path);
+    let Seen::Is(UnitState::Running(process)) = &host.unit.state else { return None };
+    let config = host.file(&member.config_path);
     let changed_since = config
+        .is()
         .zip(process.started_ms)
         .is_some_and(|(file, started)| file.mtime_ms > started + CLOCK_GRAIN_MS);
     let wanted = member.zoo_cfg(&facts.uuid_of(&desired.cluster));
-    if host.layout.current == Current::Absent && !host.layout.legacy.is_empty() {
+    if host.layout.is_older() {
         Some("it runs in the older layout")
     } else if !same_file(host, &member.config_path, &wanted) || changed_since {
         Some("it runs with an older zoo.cfg")
-    } else if process.exe_sha256.as_deref().is_some_and(|sha| !desired.accepts_binary(Some(sha))) {
+    } else if process
+        .exe_sha256
+        .as_deref()
+        .is_some_and(|sha| !desired.accepts_binary(&Seen::Is(sha.to_owned())))
+    {
         Some("it runs an older binary")
     } else if process.is_current == Some(false) {
         Some("it runs what counted before")
     } else if !account::to_give(member, host).is_empty() {
         Some("its data belongs to another user")
-    } else if host.unit.installed != Installed::Yes {
+    } else if matches!(host.unit.installed, Seen::Is(Installed::Differs) | Seen::Absent) {
         Some("its service definition changed")
     } else {
         None
@@ -213,8 +223,7 @@ pub fn targets(desired: &Desired, named: &[ServerId]) -> Vec<ServerId> {
 }
 
 fn directories(member: &DesiredMember, host: &HostFacts, owner: Option<&Account>) -> Vec<Step> {
-    let made =
-        member.directories().into_iter().filter(|path| !host.dirs.get(*path).is_some_and(|dir| dir.exists));
+    let made = member.directories().into_iter().filter(|path| host.dir(path).exists.is().is_none());
     let mut steps: Vec<Step> = made
         .map(|path| {
             // What clients store is for no other login on the host.
@@ -224,7 +233,7 @@ fn directories(member: &DesiredMember, host: &HostFacts, owner: Option<&Account>
             step(member, Action::EnsureDir { path: path.to_owned(), mode, owner }, "missing")
         })
         .collect();
-    let Some(seen) = &host.owners else { return steps };
+    let Some(seen) = host.owners.is() else { return steps };
     let (var, dynamic) = (member.var_dir(), member.dynamic_dir());
     let why = match seen.dirs.get(&var) {
         None => Some("missing"),
@@ -246,7 +255,7 @@ fn service(member: &DesiredMember, account: Option<Account>, why: &str) -> Step 
 
 /// What is said of data that changes hands: whose it was, and where it is if its name is a link.
 fn given(host: &HostFacts, paths: &[String]) -> String {
-    let dirs = host.owners.as_ref().map(|owners| &owners.dirs);
+    let dirs = host.owners.is().map(|owners| &owners.dirs);
     let mut said: Vec<String> = Vec::new();
     for (path, seen) in paths.iter().filter_map(|path| Some((path, dirs?.get(path)?))) {
         said.push(match (&seen.target, &seen.stranger) {
@@ -260,7 +269,7 @@ fn given(host: &HostFacts, paths: &[String]) -> String {
 }
 
 fn same_file(host: &HostFacts, path: &str, content: &str) -> bool {
-    host.files.get(path).is_some_and(|file| file.sha256 == sha256_hex(content))
+    host.file(path).is_and(|file| file.sha256 == sha256_hex(content))
 }
 
 /// A process's start is known to clock ticks of ten milliseconds and through an uptime.

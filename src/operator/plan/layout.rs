@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::desired::DesiredMember;
+use super::seen::Seen;
 
 /// One of the two places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,24 +15,20 @@ pub enum Slot {
 }
 
 /// Where the link points.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Current {
-    /// Nobody could look.
-    #[default]
-    NotSeen,
-    /// There is no link: nothing of ours is installed, or it is the layout that had none.
-    Absent,
-    Is(Slot),
+    Slot(Slot),
     /// Something is in its place that deploy never puts there; what, in words.
     Odd(String),
 }
 
 /// What a host shows of the layout.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayoutFacts {
-    pub current: Current,
+    /// Absent: nothing of ours is installed, or in the layout that had no slots.
+    pub current: Seen<Current>,
     /// Files of the layout before the slots (`bin/zkops`, `conf/zoo.cfg`) that are still there.
-    pub legacy: Vec<String>,
+    pub legacy: Seen<Vec<String>>,
 }
 
 impl Slot {
@@ -56,14 +53,19 @@ impl Slot {
     }
 }
 
-impl Current {
+impl LayoutFacts {
     /// The slot that new files go into: never the one that counts. `None`: not to be told.
     pub fn free(&self) -> Option<Slot> {
-        match self {
-            Current::Absent => Some(Slot::A),
-            Current::Is(slot) => Some(slot.other()),
-            Current::NotSeen | Current::Odd(_) => None,
+        match &self.current {
+            Seen::Absent => Some(Slot::A),
+            Seen::Is(Current::Slot(slot)) => Some(slot.other()),
+            Seen::Is(Current::Odd(_)) | Seen::Unseen(_) => None,
         }
+    }
+
+    /// Deployed by a zkops that knew no slots.
+    pub fn is_older(&self) -> bool {
+        self.current.is_absent() && self.legacy.is().is_some()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::operator::host::files::{
     EnsureDir, EnsuredDir, FileContent, FileHash, Listing, LookOwners, Own, Owned, OwnersReport, PathSpace,
     PathStat, PlaceProgram, Put, PutFile, Remove, Removed, Rename, SwitchLink, Writable,
 };
-use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
     Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
@@ -91,6 +91,9 @@ pub enum Request {
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
     ExplainPorts(FirewallPorts),
+    Fence(Fence),
+    Unfence(Fence),
+    Fences,
 
     InstallService(InstallService),
     Service(ServiceCall),
@@ -136,6 +139,7 @@ pub enum Response {
     Names(Box<NamesReport>),
 
     Firewall(Box<FirewallReport>),
+    Fences(Vec<Fence>),
 
     Service(Box<ServiceReport>),
     Servers(Vec<RunningServer>),

@@ -7,6 +7,7 @@ use crate::operator::plan::account::{Account, Known, OwnerFacts};
 use crate::operator::plan::desired::RunAs;
 use crate::operator::plan::facts::{FileFacts, Installed, UnitState};
 use crate::operator::plan::layout::{Current, Slot};
+use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Plan, Risk, Service};
 use crate::operator::plan::{Goal, Stop, plan};
 use crate::wire::ids::ServerId;
@@ -30,11 +31,11 @@ fn holds(world: &World, plan: &Plan) {
     for wave in &plan.waves {
         for (at, step) in wave.steps.iter().enumerate() {
             let member = &world.desired.members[&step.member];
-            let current = now.host(step.member.0).layout.current.clone();
+            let current = now.host(step.member.0).layout.current.is().cloned();
             if let Action::PutFile { path, .. } | Action::InstallBinary { path, .. } = &step.action {
                 let counts = [Slot::A, Slot::B].into_iter().find(|slot| path.contains(slot.target()));
                 assert!(
-                    counts.is_none_or(|slot| current != Current::Is(slot)),
+                    counts.is_none_or(|slot| current != Some(Current::Slot(slot))),
                     "{step} while it counts: {plan}"
                 );
             }
@@ -66,7 +67,7 @@ fn a_slot_is_switched_right_before_its_members_start() {
     binary.desired.binary.as_mut().unwrap().sha256 = "an0ther0000".into();
     holds(&binary, &planned(&binary));
     let mut stopped = config.clone();
-    stopped.host(2).unit.state = UnitState::Stopped;
+    stopped.host(2).unit.state = Seen::Is(UnitState::Stopped);
     stopped.settle();
     holds(&stopped, &planned(&stopped));
     let mut older = World::deployed(3, 1);
@@ -77,7 +78,7 @@ fn a_slot_is_switched_right_before_its_members_start() {
 #[test]
 fn who_was_switched_and_not_restarted_is_restarted_by_the_next_deploy() {
     let mut world = World::deployed(3, 0);
-    let UnitState::Running(process) = &mut world.host(2).unit.state else { panic!("it runs") };
+    let Seen::Is(UnitState::Running(process)) = &mut world.host(2).unit.state else { panic!("it runs") };
     process.is_current = Some(false);
     let text = show(&world, &Goal::Deploy);
     assert!(text.contains("node-2: server restarted [it runs what counted before]"), "{text}");
@@ -126,7 +127,7 @@ fn a_deployment_of_the_older_layout_is_taken_over_as_a_roll() {
 
 #[test]
 fn which_slot_counts_must_be_told() {
-    for current in [Current::NotSeen, Current::Odd("a link to /tmp".into())] {
+    for current in [Seen::unseen("no answer", 7), Seen::Is(Current::Odd("a link to /tmp".into()))] {
         let mut world = World::deployed(3, 0);
         changed_config(&mut world);
         world.host(2).layout.current = current;
@@ -140,7 +141,7 @@ fn which_slot_counts_must_be_told() {
 
 fn data_of(world: &mut World, id: i64, user: &str) {
     let account = Account { user: user.into(), group: "staff".into() };
-    let dirs = &mut world.host(id).owners.as_mut().unwrap().dirs;
+    let dirs = &mut world.host(id).owners.is_mut().unwrap().dirs;
     let seen = OwnerFacts { owner: account, mode: 0o750, target: None, stranger: None };
     dirs.insert("/export/data/zkdata".into(), seen);
 }
@@ -186,9 +187,9 @@ fn another_user_is_a_roll_in_which_data_changes_hands_while_its_server_is_down()
         member.run_as = Some(RunAs { user: "alice".into(), named: true });
     }
     for id in 1..=3 {
-        world.host(id).owners.as_mut().unwrap().account =
+        world.host(id).owners.is_mut().unwrap().account =
             Known::Is(Account { user: "alice".into(), group: "alice".into() });
-        world.host(id).unit.installed = Installed::Differs;
+        world.host(id).unit.installed = Seen::Is(Installed::Differs);
     }
     let plan = planned(&world);
     let risky = |step: &&crate::operator::plan::step::Step| step.risk == Risk::Voter;
@@ -201,8 +202,8 @@ fn another_user_is_a_roll_in_which_data_changes_hands_while_its_server_is_down()
 #[test]
 fn a_host_that_cannot_have_the_user_is_refused_before_anything_is_done() {
     let mut world = World::bare(3, 0);
-    world.host(2).owners.as_mut().unwrap().account = Known::Missing { can_make: false };
-    world.host(3).owners.as_mut().unwrap().barred = Some("/export".into());
+    world.host(2).owners.is_mut().unwrap().account = Known::Missing { can_make: false };
+    world.host(3).owners.is_mut().unwrap().barred = Some("/export".into());
     check(
         &world,
         &Goal::Deploy,
@@ -212,14 +213,14 @@ fn a_host_that_cannot_have_the_user_is_refused_before_anything_is_done() {
          next: make the user zkops on node-2, or name another one (`user:`)
          next: on node-3: chmod o+x /export, or name other directories, or `user: root`",
     );
-    world.host(1).owners = None;
+    world.host(1).owners = Seen::default();
     assert!(matches!(plan(&world.desired, &world.facts, &Goal::Deploy), Err(Stop::Refused(_))));
 }
 
 #[test]
 fn destroy_says_what_becomes_of_a_link_and_of_the_user() {
     let mut world = World::deployed(1, 0);
-    let dirs = &mut world.host(1).owners.as_mut().unwrap().dirs;
+    let dirs = &mut world.host(1).owners.is_mut().unwrap().dirs;
     dirs.get_mut("/export/data/zkdata").unwrap().target = Some("/big/zk".into());
     let text = show(&world, &Goal::Destroy { data: true });
     for line in [
@@ -243,7 +244,7 @@ fn repair_changes_no_slot_under_a_server_that_it_does_not_restart() {
     let mut world = World::deployed(3, 0);
     let path = world.desired.members[&ServerId(1)].config_path.clone();
     let odd = FileFacts { sha256: "0".into(), mode: 0o640, mtime_ms: 0 };
-    world.host(1).files.insert(path, odd);
+    world.host(1).files.insert(path, Seen::Is(odd));
     let goal = Goal::Repair {
         member: ServerId(1),
         wipe: crate::operator::plan::repair::Wipe::IfNeeded,
