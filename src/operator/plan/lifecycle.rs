@@ -159,7 +159,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         let restart = |id: &ServerId| {
             let member = &desired.members[id];
             let risk = if member.voter { Risk::Voter } else { Risk::Clients };
-            Some(step(member, Action::Service(Service::Restarted), "asked for").risk(risk))
+            vec![step(member, Action::Service(Service::Restarted), "asked for").risk(risk)]
         };
         for wave in deploy::roll(desired, &order, restart) {
             plan.push(wave);
