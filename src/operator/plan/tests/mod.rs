@@ -7,6 +7,7 @@ mod lifecycle;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};
