@@ -9,8 +9,10 @@ fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>
 
 fn paths(log: Option<&str>) -> Paths {
     Paths {
-        binary: "/export/server/zkops/bin/zkops".into(),
-        config: "/export/server/zkops/conf/zoo.cfg".into(),
+        install_dir: "/export/server/zkops".into(),
+        binary: "/export/server/zkops/current/zkops".into(),
+        config: "/export/server/zkops/current/zoo.cfg".into(),
+        dynamic_dir: "/export/server/zkops/dynamic".into(),
         data_dir: "/export/data/zkdata".into(),
         data_log_dir: log.map(str::to_owned),
     }
@@ -82,7 +84,9 @@ fn the_unit_starts_the_pushed_binary_with_the_rendered_file() {
     let text = unit(&cluster, &cluster.members[0], &paths(None)).expect("right");
     assert!(text.starts_with("# managed by zkops: node-1 of cluster orders\n"), "{text}");
     assert!(
-        text.contains("ExecStart=/export/server/zkops/bin/zkops server /export/server/zkops/conf/zoo.cfg\n"),
+        text.contains(
+            "ExecStart=/export/server/zkops/current/zkops server /export/server/zkops/current/zoo.cfg\n"
+        ),
         "{text}"
     );
     assert_eq!(unit_name(&cluster, &cluster.members[0]), "zkops-orders");
