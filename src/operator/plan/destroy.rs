@@ -13,6 +13,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         .filter_map(|member| match &facts.member(member.id).host {
             // Nothing of ours is there, so nothing of ours is left there.
             HostView::Unreachable(why) if why.kind == NoWayIn::NotInstalled => None,
+            HostView::Unreachable(why) if why.kind == NoWayIn::LeftOut => None,
             HostView::Unreachable(why) => Some(Refused { what: why.text.clone(), ..Refused::default() }),
             HostView::Seen(_) | HostView::Unasked => None,
         })

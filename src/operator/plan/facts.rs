@@ -186,6 +186,8 @@ pub enum NoWayIn {
     Binary,
     /// Connected, but zkops was never installed there and this verb does not install.
     NotInstalled,
+    /// A person said that the run is to go without it; nobody asked.
+    LeftOut,
 }
 
 /// One host as `zkops host` describes it.

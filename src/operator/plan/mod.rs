@@ -11,6 +11,7 @@
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -35,6 +36,7 @@ pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+pub mod without;
 
 #[cfg(test)]
 mod tests;
