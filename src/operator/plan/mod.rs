@@ -4,7 +4,8 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
-//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
@@ -30,6 +31,7 @@ mod identity;
 pub mod install;
 pub mod layout;
 pub mod lifecycle;
+pub mod owners;
 pub mod preflight;
 pub mod repair;
 pub mod seen;
