@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::formats::marker::Marker;
+use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
@@ -53,29 +54,29 @@ pub(super) async fn act(
             Ok(Done::changed(true))
         }
         Action::PutFile { path, mode, content } => put(member, &link, path, *mode, content).await,
-        Action::OpenPorts { ports } => {
-            let report = link.open_ports(firewall(member, ports)).await?;
+        Action::OpenPorts { openings } => {
+            let report = link.open_ports(firewall(member, openings)).await?;
             let mut done = Done::changed(report.changed);
             if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
                 done.effects.zone = Some(zone.clone());
             }
             if report.changed {
-                done.effects.opened_ports.clone_from(ports);
+                done.effects.opened.clone_from(openings);
                 done.effects.commands = report.commands;
             }
             let closed: Vec<String> = report
                 .ports
                 .iter()
                 .filter(|state| state.verdict.blocked())
-                .map(|state| format!("{}: {:?}", state.port, state.verdict))
+                .map(|state| format!("{}: {:?}", state.opening, state.verdict))
                 .collect();
             anyhow::ensure!(closed.is_empty(), "still closed after opening them: {}", closed.join(", "));
             Ok(done)
         }
-        Action::ClosePorts { ports } => {
-            let report = link.close_ports(firewall(member, ports)).await?;
+        Action::ClosePorts { openings } => {
+            let report = link.close_ports(firewall(member, openings)).await?;
             let mut done = Done::changed(report.changed);
-            done.effects.closed_ports.clone_from(ports);
+            done.effects.closed.clone_from(openings);
             Ok(done)
         }
         Action::WriteMarker { data_dir, marker } => {
@@ -110,8 +111,8 @@ async fn put(member: &DesiredMember, link: &Link, path: &str, mode: u32, content
     Ok(Done::changed(link.put_file(request).await?.changed))
 }
 
-fn firewall(member: &DesiredMember, ports: &[u16]) -> FirewallPorts {
-    FirewallPorts { ports: ports.to_vec(), address: member.address.parse().ok() }
+fn firewall(member: &DesiredMember, openings: &[Opening]) -> FirewallPorts {
+    FirewallPorts { openings: openings.to_vec(), address: member.address.parse().ok() }
 }
 
 async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: Duration) -> Result<Done> {

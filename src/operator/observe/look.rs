@@ -88,6 +88,7 @@ pub async fn host(
         ports: seen(ports).map(|ports| words::ports(&ports, member, unit.runs())),
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
+        sources: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
         processes: servers.map(|servers| servers.iter().map(words::process_facts).collect()),

@@ -7,6 +7,7 @@
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
+//! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
@@ -26,6 +27,8 @@ pub mod gate;
 mod identity;
 pub mod install;
 pub mod lifecycle;
+mod names;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
 pub mod seen;

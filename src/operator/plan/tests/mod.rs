@@ -4,6 +4,7 @@
 mod deploy;
 mod laws;
 mod lifecycle;
+mod ports;
 mod preflight;
 mod repair;
 mod status;

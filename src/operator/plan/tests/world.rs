@@ -47,6 +47,7 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
@@ -85,7 +86,10 @@ impl World {
 
     /// The firewall of `id` does that with `port`.
     pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
-        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
@@ -143,8 +147,13 @@ impl World {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .is_empty()
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .is_empty()
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -220,19 +229,33 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
                 host.installed_config = Seen::Is(content.clone());
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::OpenPorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            let journal = JournalFacts { opened_ports: ports.clone(), ..JournalFacts::default() };
+            let mut journal = host.journal.is().cloned().unwrap_or_default();
+            journal.opened.extend(openings);
             host.journal = Seen::Is(journal);
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            host.journal = Seen::Absent;
+            let journal = host.journal.is().cloned().unwrap_or_default();
+            let opened: Vec<_> =
+                journal.opened.iter().copied().filter(|one| !openings.contains(one)).collect();
+            let left = (!opened.is_empty()).then_some(JournalFacts { opened, ..journal });
+            host.journal = Seen::answered(left);
         }
         Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
@@ -334,7 +357,9 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             firewall: Seen::Is(FirewallFacts {
                 kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
+                ..FirewallFacts::default()
             }),
+            sources: Seen::Is(SourceFacts::default()),
             journal: Seen::Absent,
             names: Seen::Is(Vec::new()),
             ..HostFacts::default()
