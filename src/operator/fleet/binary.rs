@@ -30,6 +30,7 @@ impl Host {
         output.checked(label, "putting the binary in place")?;
         // What runs for us was started under the old name, by which nothing can be found now.
         let agent = Agent::start(&self.connection, path, deadline).await?;
+        agent.link.hold(self.link.held());
         self.link = agent.link;
         self.binary = BinaryFacts { installed_sha256: Some(agent.sha256), staged_sha256: None };
         self.uploaded = false;

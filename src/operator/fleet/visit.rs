@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::agent::{self, Agent};
 use super::binary;
 use super::hosts::{Fleet, Host};
+use super::stop::Stop;
 use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
@@ -36,6 +37,8 @@ pub struct Visit<'a> {
     pub dialer: &'a Dialer,
     pub push: &'a Push,
     pub watch: &'a Watcher,
+    /// Asked to, a visit reaches nobody any more; `work` is the caller's to end.
+    pub stop: &'a Stop,
     /// For reaching one host; all are reached at once.
     pub deadline: Duration,
 }
@@ -46,8 +49,9 @@ impl Visit<'_> {
     pub async fn with<T>(&self, work: impl AsyncFnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = self.open().await;
         let result = work(&mut fleet).await;
-        binary::take_back(&fleet, GOODBYE).await;
-        close(fleet).await;
+        let goodbye = if self.stop.is_asked() { HASTE } else { GOODBYE };
+        binary::take_back(&fleet, goodbye).await;
+        close(fleet, goodbye).await;
         result
     }
 
@@ -55,7 +59,7 @@ impl Visit<'_> {
         let behind = behind_jump(self.targets, self.dialer);
         let dialled = join_all(self.targets.iter().filter_map(|(id, target)| {
             let member = self.desired.members.get(id)?;
-            Some(async move { (member, self.dial(member, target).await) })
+            Some(async move { (member, self.unless_stopped(self.dial(member, target)).await) })
         }))
         .await;
         let all = dialled.iter().all(|(_, dialled)| dialled.is_ok());
@@ -68,7 +72,9 @@ impl Visit<'_> {
             let host = match (dialled, binary) {
                 (Err(why), _) => Err(why),
                 (Ok(Dialled { connection, installed }), Some(binary)) => {
-                    binary::bring(member, connection, installed, binary, self.watch, self.deadline).await
+                    let brought =
+                        binary::bring(member, connection, installed, binary, self.watch, self.deadline);
+                    self.unless_stopped(brought).await
                 }
                 (Ok(dialled), None) => dialled.unchanged(),
             };
@@ -78,12 +84,28 @@ impl Visit<'_> {
         Fleet { desired: self.desired.clone(), hosts, behind }
     }
 
+    async fn unless_stopped<T>(
+        &self,
+        reaching: impl Future<Output = Result<T, Unreachable>>,
+    ) -> Result<T, Unreachable> {
+        tokio::select! {
+            biased;
+            reached = reaching => reached,
+            () = self.stop.asked() => {
+                Err(Unreachable { kind: NoWayIn::Connection, text: "the run was stopped".to_owned() })
+            }
+        }
+    }
+
     async fn dial(&self, member: &DesiredMember, target: &Target) -> Result<Dialled, Unreachable> {
         (self.watch)(&member.name, Doing::Connecting);
-        let connection = self.dialer.open(target, Instant::now() + self.deadline).await;
+        // One deadline for all of it: a host that says nothing more half-way costs no second one.
+        let until = Instant::now() + self.deadline;
+        let connection = self.dialer.open(target, until).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let installed = Agent::start(&connection, &member.binary_path, self.deadline).await;
+        let left = until.saturating_duration_since(Instant::now());
+        let installed = Agent::start(&connection, &member.binary_path, left).await;
         Ok(Dialled { connection, installed })
     }
 }
@@ -109,13 +131,15 @@ impl Dialled {
 }
 
 /// Says goodbye to every host.
-async fn close(fleet: Fleet) {
+async fn close(fleet: Fleet, patience: Duration) {
     let goodbyes = fleet.hosts.into_values().flatten().map(|host| async move {
         drop(host.link);
         host.connection.close().await;
     });
-    let _late = tokio::time::timeout(GOODBYE, join_all(goodbyes)).await;
+    let _late = tokio::time::timeout(patience, join_all(goodbyes)).await;
 }
 
 /// For what nobody should wait for.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// The same, when somebody waits for the end.
+const HASTE: Duration = Duration::from_millis(500);

@@ -2,8 +2,9 @@
 //! desired state, the hosts lent to the work, the facts seen.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::caller::Caller;
@@ -39,6 +40,8 @@ pub struct Session<'a> {
     pub desired: Arc<Desired>,
     pub targets: BTreeMap<ServerId, Target>,
     record: Record,
+    /// What a plan came to that was told to stop.
+    stopped: Mutex<Option<Failure>>,
 }
 
 impl<'a> Session<'a> {
@@ -53,7 +56,7 @@ impl<'a> Session<'a> {
         };
         let (desired, targets) = desired::read(caller, &shown, &text)?;
         let record = Record { cluster: desired.cluster.clone(), path, text };
-        Ok(Session { caller, desired: Arc::new(desired), targets, record })
+        Ok(Session { caller, desired: Arc::new(desired), targets, record, stopped: Mutex::default() })
     }
 
     /// Asks for this very binary on every host.
@@ -68,7 +71,8 @@ impl<'a> Session<'a> {
     /// not put in place is taken back.
     ///
     /// # Errors
-    /// Those of `work`; its own concern no single host: ~/.ssh/config.
+    /// Those of `work`; its own concern no single host: ~/.ssh/config. Exit code 5 where the run was to stop: `work` is
+    /// then dropped where it is, but never while something is being changed.
     pub async fn with_fleet<T>(
         &self,
         push: &Push,
@@ -81,9 +85,39 @@ impl<'a> Session<'a> {
             dialer: &self.caller.dialer()?,
             push,
             watch: &self.caller.watcher(),
+            stop: &self.caller.stop,
             deadline: self.caller.at_most(patience),
         };
-        visit.with(work).await
+        let work = async |fleet: &mut Fleet| self.unless_stopped(work(fleet)).await;
+        self.caller.in_time(visit.with(work)).await
+    }
+
+    /// What `work` comes to, unless the run is to stop before.
+    ///
+    /// # Errors
+    /// As [`Session::with_fleet`].
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.caller.stop.cut() => Err(self.cut_off()),
+            result = work => result,
+        }
+    }
+
+    /// The failure of a run that was to stop: that of its plan, or of a look that was dropped.
+    fn cut_off(&self) -> Failure {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stopped.unwrap_or_else(|| {
+            let stop = &self.caller.stop;
+            let what = stop.why().map_or_else(|| "stopped".to_owned(), |why| why.words());
+            Failure::new(Exit::Halfway, what).state(match stop.changes() {
+                0 => "nothing was changed on any host".to_owned(),
+                done => format!("{done} steps changed something before; nothing is half done"),
+            })
+        })
     }
 
     /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be read are told
@@ -119,7 +153,21 @@ impl<'a> Session<'a> {
         for text in &plan.warnings {
             self.caller.events.note(text);
         }
-        waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        let stop = &self.caller.stop;
+        let applied = {
+            let _changing = stop.changing();
+            waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        };
+        match applied {
+            Ok(applied) => stop.changed(applied.changed),
+            // Whatever would be done next is not: this is the end of the run.
+            Err(failure) if stop.is_asked() => {
+                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                return pending().await;
+            }
+            Err(_) => {}
+        }
+        applied
     }
 
     /// Members by name or id.

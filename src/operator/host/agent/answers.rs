@@ -84,6 +84,12 @@ impl Agent {
                 .map(|report| R::Service(Box::new(report))),
             Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
             Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => self.firewall(request, deadline).await,
+            Q::TakeLock(request) => {
+                blocking(move || lock::take(&request, deadline.into_std()).map(R::Taken)).await
+            }
+            Q::ReleaseLock { path, id } => {
+                blocking(move || lock::release(&path, &id, deadline.into_std()).map(R::Changed)).await
+            }
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -143,8 +149,7 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
-        Q::TakeLock(request) => R::Taken(lock::take(&request)?),
-        Q::ReleaseLock { path, id } => R::Changed(lock::release(&path, &id)?),
+        Q::RenewLock(request) => R::Changed(lock::renew(&request)?),
         Q::ReadLock { path } => R::Lock(lock::read(&path)?),
         Q::AppendJournal(request) => {
             journal::append(&request.path, &request.line)?;
@@ -159,6 +164,8 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::InstallService(_)
         | Q::Service(_)
         | Q::LogTail { .. }
+        | Q::TakeLock(_)
+        | Q::ReleaseLock { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
         | Q::ExplainPorts(_) => return Err(misplaced(&request)),

@@ -17,9 +17,11 @@ use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
     Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
 };
-use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::runs::{
+    AppendJournal, Held, JournalTail, LockToken, RenewLock, StaleLock, TakeLock, Taken,
+};
 use crate::operator::host::service::{
-    FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
+    FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport, Verb,
 };
 
 /// One question of the operator.
@@ -30,6 +32,9 @@ pub(crate) struct Ask {
     /// The host gives up after this long.
     pub(crate) limit_ms: u64,
     pub(crate) request: Request,
+    /// Under which lock; for what changes something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lock: Option<LockToken>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,10 +96,54 @@ pub enum Request {
     LogTail { source: LogSource, lines: usize },
 
     TakeLock(TakeLock),
+    RenewLock(RenewLock),
     ReleaseLock { path: PathBuf, id: String },
     ReadLock { path: PathBuf },
     AppendJournal(AppendJournal),
     ReadJournal { path: PathBuf, max: usize },
+}
+
+impl Request {
+    /// It changes something that outlives the connection, so it is looked at only under the run's lock. Of what
+    /// does not count, some write all the same, and why that needs no lock stands with it.
+    pub(super) fn mutates(&self) -> bool {
+        match self {
+            Request::EnsureDir(_)
+            | Request::PutFile(_)
+            | Request::Remove(_)
+            | Request::Rename(_)
+            | Request::WriteMarker(_)
+            | Request::OpenPorts(_)
+            | Request::ClosePorts(_)
+            | Request::InstallService(_)
+            | Request::RenewLock(_)
+            | Request::AppendJournal(_) => true,
+            Request::Service(call) => call.verb != Verb::State,
+            // These end with the connection at the latest, and whoever only looks uses them.
+            Request::Listen(_) | Request::StopListening { .. } => false,
+            // A file that is gone when it answers; asked before there is a plan, and so before a lock.
+            Request::CheckWritable { .. } => false,
+            // The lock itself: who may is judged by what stands in it.
+            Request::TakeLock(_) | Request::ReleaseLock { .. } => false,
+            Request::Facts
+            | Request::Binary
+            | Request::DiskSpace { .. }
+            | Request::Stat { .. }
+            | Request::ListDir { .. }
+            | Request::ReadFile { .. }
+            | Request::FileSha256 { .. }
+            | Request::InspectData(_)
+            | Request::PortsInUse { .. }
+            | Request::Connect(_)
+            | Request::FourLetter(_)
+            | Request::Names { .. }
+            | Request::ExplainPorts(_)
+            | Request::FindServer(_)
+            | Request::LogTail { .. }
+            | Request::ReadLock { .. }
+            | Request::ReadJournal { .. } => false,
+        }
+    }
 }
 
 /// What a host answers when it did not fail.
@@ -133,11 +182,13 @@ pub enum Response {
 
     Taken(Taken),
     Lock(Option<Held>),
+    /// The request was not looked at. [`crate::operator::host::Link`] makes an error of it.
+    StaleLock(StaleLock),
     Journal(JournalTail),
 }
 
 /// Raised with every change of what travels.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 /// The host says this before its first frame. Whatever a login shell prints before it (a banner,
 /// an `echo` in .bashrc) is skipped, and shown when this never comes.
 pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";
