@@ -26,6 +26,7 @@ mod repair;
 mod run;
 mod server;
 mod setup;
+mod signals;
 mod terminal;
 mod tidy;
 mod transcript;

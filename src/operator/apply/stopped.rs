@@ -35,7 +35,7 @@ pub(super) fn told(why: &Why, plan: &Plan, progress: &Progress, gate: Option<&Ga
     match why {
         Why::Signal(_) => failure.next(run.again.clone()),
         Why::TimeUp => failure.next(format!("{} --timeout 30m", run.again)),
-        Why::TakenOver { .. } => failure.next(format!("when that run is over: {}", run.again)),
+        Why::TakenOver { .. } => failure.next(format!("see what that run did, then: {}", run.again)),
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     fn a_run_that_was_replaced_says_by_whom_and_whether_it_changed_anything() {
         let holder = Holder { id: "b".into(), who: "bob@den".into(), pid: 9, command: "zkops stop".into() };
         let now = Some(Held { holder, since_ms: 0, until_ms: 1, fence: 2, released: false });
-        let stale = StaleLock { path: "/x".into(), now };
+        let stale = Box::new(StaleLock { path: "/x".into(), now });
         let why = Why::TakenOver { member: "node-1".into(), stale };
         let failure = told(&why, &plan(), &Progress::default(), None, &run());
         assert_eq!(failure.exit, Exit::Locked);

@@ -29,7 +29,7 @@ pub enum Why {
     /// The time allowed for the whole run is over.
     TimeUp,
     /// Somebody else holds the lock of this member now.
-    TakenOver { member: String, stale: StaleLock },
+    TakenOver { member: String, stale: Box<StaleLock> },
 }
 
 impl Why {

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::agent::{self, Agent};
@@ -57,31 +59,44 @@ impl Visit<'_> {
 
     async fn open(&self) -> Fleet {
         let behind = behind_jump(self.targets, self.dialer);
-        let dialled = join_all(self.targets.iter().filter_map(|(id, target)| {
-            let member = self.desired.members.get(id)?;
-            Some(async move { (member, self.unless_stopped(self.dial(member, target)).await) })
-        }))
-        .await;
-        let all = dialled.iter().all(|(_, dialled)| dialled.is_ok());
-        let binary = match self.push {
-            Push::Never => None,
-            Push::Beside(binary) => Some(binary),
-            Push::BesideIfAll(binary) => all.then_some(binary),
+        let members: Vec<(&DesiredMember, &Target)> = self
+            .targets
+            .iter()
+            .filter_map(|(id, target)| Some((self.desired.members.get(id)?, target)))
+            .collect();
+        // Who must wait for all others before anything is sent; otherwise a slow host delays nobody.
+        let all = match self.push {
+            Push::BesideIfAll(_) => Some(AllReached::new(members.len())),
+            Push::Never | Push::Beside(_) => None,
         };
-        let opened = dialled.into_iter().map(|(member, dialled)| async move {
-            let host = match (dialled, binary) {
-                (Err(why), _) => Err(why),
-                (Ok(Dialled { connection, installed }), Some(binary)) => {
-                    let brought =
-                        binary::bring(member, connection, installed, binary, self.watch, self.deadline);
-                    self.unless_stopped(brought).await
-                }
-                (Ok(dialled), None) => dialled.unchanged(),
-            };
-            (member.id, host)
-        });
-        let hosts = join_all(opened).await.into_iter().collect();
+        let opened = join_all(members.into_iter().map(|(member, target)| {
+            let opening = self.open_one(member, target, all.as_ref());
+            async move { (member.id, self.unless_stopped(opening).await) }
+        }));
+        let hosts = opened.await.into_iter().collect();
         Fleet { desired: self.desired.clone(), hosts, behind }
+    }
+
+    async fn open_one(
+        &self,
+        member: &DesiredMember,
+        target: &Target,
+        all: Option<&AllReached>,
+    ) -> Result<Host, Unreachable> {
+        let dialled = self.dial(member, target).await;
+        let everybody = match all {
+            Some(all) => all.wait(dialled.is_ok()).await,
+            None => true,
+        };
+        let Dialled { connection, installed } = dialled?;
+        match self.push {
+            Push::Beside(binary) | Push::BesideIfAll(binary) if everybody => {
+                binary::bring(member, connection, installed, binary, self.watch, self.deadline).await
+            }
+            Push::Never | Push::Beside(_) | Push::BesideIfAll(_) => {
+                Dialled { connection, installed }.unchanged()
+            }
+        }
     }
 
     async fn unless_stopped<T>(
@@ -115,6 +130,30 @@ impl Visit<'_> {
 pub fn behind_jump(targets: &BTreeMap<ServerId, Target>, dialer: &Dialer) -> BTreeSet<ServerId> {
     let behind = targets.iter().filter(|(_, target)| dialer.is_behind_jump(target).unwrap_or(false));
     behind.map(|(id, _)| *id).collect()
+}
+
+/// Who waits until it is known whether every host was reached.
+struct AllReached {
+    open: AtomicUsize,
+    failed: AtomicBool,
+    known: Semaphore,
+}
+
+impl AllReached {
+    fn new(hosts: usize) -> AllReached {
+        AllReached { open: AtomicUsize::new(hosts), failed: AtomicBool::new(false), known: Semaphore::new(0) }
+    }
+
+    /// Says what became of one host; once all have said so, whether all were reached.
+    async fn wait(&self, reached: bool) -> bool {
+        self.failed.fetch_or(!reached, Ordering::SeqCst);
+        if self.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.known.close();
+        }
+        // Closed is what is waited for.
+        let _closed = self.known.acquire().await;
+        !self.failed.load(Ordering::SeqCst)
+    }
 }
 
 /// A host that was reached, and what is installed there.

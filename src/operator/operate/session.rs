@@ -14,6 +14,7 @@ use super::refusal;
 use crate::operator::apply::run::Applied;
 use crate::operator::apply::waves;
 use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::stop::Why;
 use crate::operator::fleet::visit::{self, Push, Visit};
 use crate::operator::observe;
 use crate::operator::observe::look::Depth;
@@ -88,7 +89,10 @@ impl<'a> Session<'a> {
             stop: &self.caller.stop,
             deadline: self.caller.at_most(patience),
         };
-        let work = async |fleet: &mut Fleet| self.unless_stopped(work(fleet)).await;
+        let work = async |fleet: &mut Fleet| {
+            let done = self.unless_stopped(work(&mut *fleet)).await;
+            done.map_err(|failure| self.with_missing(fleet, failure))
+        };
         self.caller.in_time(visit.with(work)).await
     }
 
@@ -105,6 +109,20 @@ impl<'a> Session<'a> {
             () = self.caller.stop.cut() => Err(self.cut_off()),
             result = work => result,
         }
+    }
+
+    /// Where the time was over, the hosts that took it.
+    fn with_missing(&self, fleet: &Fleet, mut failure: Failure) -> Failure {
+        if self.caller.stop.why() != Some(Why::TimeUp) {
+            return failure;
+        }
+        for member in fleet.desired.members.values() {
+            if let Some(missing) = fleet.unreachable(member.id) {
+                failure.exit = Exit::Unreachable;
+                failure = failure.evidence(member.name.clone(), vec![missing.text.clone()]);
+            }
+        }
+        failure
     }
 
     /// The failure of a run that was to stop: that of its plan, or of a look that was dropped.

@@ -51,7 +51,7 @@ pub enum CallError {
     Deadline { what: String, limit: Duration },
     /// The host did not look at it: whoever holds the lock now is in its words.
     #[error("{0}")]
-    StaleLock(StaleLock),
+    StaleLock(Box<StaleLock>),
     /// The link is of no use any more.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -154,7 +154,7 @@ impl Link {
             answer.await.unwrap_or_else(|_| Err(Gone::Broken { why: "it was closed".into() }.into()))
         };
         match timeout(limit, exchange).await {
-            Ok(Ok(Response::StaleLock(stale))) => Err(CallError::StaleLock(stale)),
+            Ok(Ok(Response::StaleLock(stale))) => Err(CallError::StaleLock(Box::new(stale))),
             Ok(result) => result,
             Err(_) => Err(CallError::Deadline { what, limit }),
         }

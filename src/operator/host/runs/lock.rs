@@ -95,7 +95,7 @@ pub(crate) fn at_hand(token: &LockToken) -> Result<Result<AtHand, StaleLock>, Fa
     let guard = guard(&token.path, FlockOperation::LockShared)?;
     Ok(match written(&token.path)? {
         Some(held) if held.is_of(token) => Ok(AtHand { _guard: guard }),
-        now => Err(stale(now.filter(|held| !held.released))),
+        now => Err(stale(now)),
     })
 }
 

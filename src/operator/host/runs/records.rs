@@ -45,6 +45,7 @@ pub struct LockToken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaleLock {
     pub path: PathBuf,
+    /// Who holds it, or was the last to give it back; `None`: the file is gone.
     pub now: Option<Held>,
 }
 
@@ -91,8 +92,9 @@ impl Held {
 impl fmt::Display for StaleLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.now {
-            Some(Held { holder, .. }) => {
-                write!(f, "{} (pid {}) took the lock over: {}", holder.who, holder.pid, holder.command)
+            Some(Held { holder, released, .. }) => {
+                let back = if *released { " and gave it back since" } else { "" };
+                write!(f, "{} (pid {}) took the lock over{back}: {}", holder.who, holder.pid, holder.command)
             }
             None => write!(f, "the lock {} was taken away by somebody else", self.path.display()),
         }
