@@ -18,6 +18,7 @@ use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::seen::Stamp;
 use crate::operator::transport::{Connection, Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -74,7 +75,7 @@ impl Visit<'_> {
             async move { (member.id, self.unless_stopped(opening).await) }
         }));
         let hosts = opened.await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind }
+        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default() }
     }
 
     async fn open_one(

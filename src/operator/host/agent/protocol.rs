@@ -12,7 +12,7 @@ use crate::operator::host::files::{
     EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
     Removed, Rename, Writable,
 };
-use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
     Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
@@ -89,6 +89,9 @@ pub enum Request {
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
     ExplainPorts(FirewallPorts),
+    Fence(Fence),
+    Unfence(Fence),
+    Fences,
 
     InstallService(InstallService),
     Service(ServiceCall),
@@ -115,6 +118,8 @@ impl Request {
             | Request::WriteMarker(_)
             | Request::OpenPorts(_)
             | Request::ClosePorts(_)
+            | Request::Fence(_)
+            | Request::Unfence(_)
             | Request::InstallService(_)
             | Request::RenewLock(_)
             | Request::AppendJournal(_) => true,
@@ -138,6 +143,7 @@ impl Request {
             | Request::FourLetter(_)
             | Request::Names { .. }
             | Request::ExplainPorts(_)
+            | Request::Fences
             | Request::FindServer(_)
             | Request::LogTail { .. }
             | Request::ReadLock { .. }
@@ -175,6 +181,7 @@ pub enum Response {
     Names(Box<NamesReport>),
 
     Firewall(Box<FirewallReport>),
+    Fences(Vec<Fence>),
 
     Service(Box<ServiceReport>),
     Servers(Vec<RunningServer>),
