@@ -74,12 +74,14 @@ impl Trial {
                 timeout: Duration::from_secs(120),
                 accept_new_host_keys: false,
                 break_lock: false,
+                without: Vec::new(),
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),
             events: Sink::new(move |event| events.lock().expect("no test thread panics with it").push(event)),
             state_dir: dir.path().join("state"),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Trial { caller, script, told, inventory, ports, dir }
     }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::hosts::{Fleet, Host};
-use super::visit;
 use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::host::files::{PlaceProgram, Remove};
@@ -35,6 +34,7 @@ impl Host {
         let changed = link.place_program(request).await?;
         // From now on the one in the slot answers: it supervises what it starts.
         let agent = Agent::start(&self.connection, &[path], deadline).await?;
+        agent.link.hold(self.link.held());
         self.link = agent.link;
         self.binary.staged_sha256 = None;
         let roots = vec![parent(staged).into()];
@@ -102,7 +102,7 @@ pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
 
 /// Which binary is there, when it does not talk to us.
 async fn installed_sha256(connection: &Connection, member: &DesiredMember, until: Instant) -> Seen<String> {
-    let paths = visit::installed(member);
+    let paths = member.binaries();
     let asked = async {
         let words = paths.iter().map(|path| quote(connection.label(), [path.as_str()]));
         let words: Vec<String> = words.collect::<Result<_, _>>()?;

@@ -7,9 +7,11 @@ mod fresh;
 mod laws;
 mod layout;
 mod lifecycle;
+mod ports;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};
