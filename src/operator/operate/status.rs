@@ -1,7 +1,7 @@
 //! Status: the servers are asked first, directly and all at once; hosts only when a server does not answer as it
 //! should, to say why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -62,7 +62,7 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
 /// What the servers say, and what that alone proves.
 async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
-    let seen = servers::servers(&session.desired, ways, patience).await;
+    let seen = servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await;
     let alone = |server: &ServerView| MemberFacts {
         server: Server::from_here(server.clone()),
         ..MemberFacts::default()
