@@ -9,7 +9,7 @@
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
 //! - [`preflight`]: everything that would make a deployment fail, found at once
-//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
+//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
 //!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
@@ -22,6 +22,7 @@ pub mod deploy;
 pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
+mod disk;
 pub mod ensemble;
 pub mod facts;
 pub mod fresh;
