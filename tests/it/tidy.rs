@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
     ("plan", &["ensemble", "formats"]),
     // Operator shell.

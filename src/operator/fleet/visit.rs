@@ -91,9 +91,9 @@ impl Visit<'_> {
         let connection = self.dialer.open(target, Instant::now() + self.deadline).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let installed =
-            Agent::start(&connection, &installed(member).each_ref().map(|path| path.as_str()), self.deadline)
-                .await;
+        let paths = member.binaries();
+        let paths = paths.each_ref().map(String::as_str);
+        let installed = Agent::start(&connection, &paths, self.deadline).await;
         Ok(Dialled { connection, installed })
     }
 }
@@ -116,11 +116,6 @@ impl Dialled {
         let agent = self.installed.map_err(|why| agent::missing(&self.connection, why))?;
         Ok(Host::new(self.connection, agent))
     }
-}
-
-/// Where an installed binary is: the one that counts, or that of the layout before the slots.
-pub(super) fn installed(member: &DesiredMember) -> [String; 2] {
-    [member.binary_path.clone(), member.legacy_binary()]
 }
 
 /// Says goodbye to every host.

@@ -103,7 +103,8 @@ async fn servers_alone(
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
-    facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)
 }
 

@@ -57,7 +57,7 @@ fn staying(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
     let mut said: Vec<String> = links
         .map(|(dir, target)| format!("{}: {dir} is a link to {target}: both stay", member.name))
         .collect();
-    said.extend(host.made_users().iter().map(|user| {
+    said.extend(account::made_users(host).iter().map(|user| {
         format!("{}: the user {user}, which deploy made, stays: the data is theirs", member.name)
     }));
     said
@@ -113,13 +113,13 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
     if !host.unit.installed.is_absent() || !host.unit.state.is_absent() {
         service.push(step(member, Action::Service(Service::Removed), "deploy put it there"));
     }
-    if !host.opened_ports().is_empty() {
-        let action = Action::ClosePorts { ports: host.opened_ports().to_vec() };
+    if !host.opened().is_empty() {
+        let action = Action::ClosePorts { openings: host.opened().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
     service.extend(steps);
     if data {
-        let users = host.made_users().iter().cloned();
+        let users = account::made_users(host).iter().cloned();
         service.extend(users.map(|user| step(member, Action::RemoveUser { user }, "deploy made it")));
     }
     if !host.binary.installed_sha256.is_absent() {

@@ -1,11 +1,11 @@
 //! The steps that bring one member's files, ports and service to what the inventory asks:
 //! shared by deploy and repair. Each is emitted only where the facts show that it is missing.
 
-use super::account::{self, Account};
+use super::account;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
 use super::layout::Slot;
-use super::preflight;
+use super::owners::Account;
 use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
 use crate::wire::ids::ServerId;
@@ -17,16 +17,6 @@ pub enum Data {
     AsSeen,
     /// Moved aside by an earlier wave of the same plan: nothing is there any more.
     MovedAside,
-}
-
-/// Ports that the member's own firewall does not let through yet.
-pub fn open_ports(member: &DesiredMember, host: &HostFacts) -> Option<Step> {
-    let ports = preflight::closed_ports(member, host);
-    let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
-    (!ports.is_empty()).then(|| {
-        step(member, Action::OpenPorts { ports }, &format!("{kind} does not let them through for good"))
-            .undo("close them again with the same tool; zkops destroy does it")
-    })
 }
 
 /// Directories, the user, myid and marker: what may be written while the server runs. `first_start` says that an empty
@@ -75,7 +65,7 @@ pub fn steps(
 
 /// What the member's next process is to run, put into the slot that does not count: whatever restarts meanwhile runs
 /// what it ran before.
-pub fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Vec<Step> {
+pub(super) fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
     let Some((why, slot)) = new_slot(desired, facts, member, host) else { return Vec::new() };
     let running = host.binary.installed_sha256.is();
@@ -105,7 +95,7 @@ pub fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Ve
 
 /// Right before the member's own start: its data given to its user, the slot switched, the service defined. With data
 /// to be given its server is stopped first; the caller starts it.
-pub fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
+pub(super) fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
     let mut steps = Vec::new();
     let owner = account::of(member, host);
     let paths = account::to_give(member, host);

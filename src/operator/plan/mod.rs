@@ -4,10 +4,12 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
-//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
+//! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
@@ -31,6 +33,9 @@ mod identity;
 pub mod install;
 pub mod layout;
 pub mod lifecycle;
+mod names;
+pub mod owners;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
 pub mod seen;

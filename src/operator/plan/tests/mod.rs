@@ -5,6 +5,7 @@ mod deploy;
 mod laws;
 mod layout;
 mod lifecycle;
+mod ports;
 mod preflight;
 mod repair;
 mod status;

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::plan::account::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
@@ -51,6 +51,7 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
@@ -90,7 +91,10 @@ impl World {
 
     /// The firewall of `id` does that with `port`.
     pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
-        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
@@ -150,9 +154,14 @@ impl World {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .iter()
-                        .all(|port| *port == world.desired.members[id].ports.client)
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .iter()
+                    .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -200,7 +209,8 @@ impl World {
             // Its own host sees it as it is; whether clients do, its firewall decides.
             let open = self.facts.host(id).is_none_or(|host| {
                 let member = &self.desired.members[&id];
-                !crate::operator::plan::preflight::closed_ports(member, host).contains(&member.ports.client)
+                !crate::operator::plan::preflight::closed_ports(&self.desired, &self.facts, member, host)
+                    .contains(&member.ports.client)
             });
             let from_here =
                 if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
@@ -229,7 +239,7 @@ pub(super) fn as_older_layout(world: &mut World, id: i64) {
     let member = world.desired.members[&ServerId(id)].clone();
     let host = world.host(id);
     host.layout.current = Seen::Absent;
-    host.layout.legacy = Seen::Is(vec![member.legacy_binary(), member.legacy_config()]);
+    host.layout.legacy = Seen::Is(vec![member.legacy_config()]);
     host.files = [(member.config_path.clone(), Seen::Absent)].into();
     host.unit.installed = Seen::Is(Installed::Differs);
     journal(host).made_users.clear();
@@ -313,18 +323,27 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::OpenPorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            journal(host).opened_ports.clone_from(ports);
+            journal(host).opened.extend(openings);
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            journal(host).opened_ports.clear();
+            journal(host).opened.retain(|one| !openings.contains(one));
         }
         Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
@@ -436,7 +455,9 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             firewall: Seen::Is(FirewallFacts {
                 kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
+                ..FirewallFacts::default()
             }),
+            sources: Seen::Is(SourceFacts::default()),
             journal: Seen::Absent,
             names: Seen::Is(Vec::new()),
             ..HostFacts::default()
