@@ -6,10 +6,11 @@
 //! - `act`: one step on one host; `files`: what it does to files there
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
-//! - `aftermath`: what a failed run says
+//! - `aftermath`: what a failed run says; `excerpt`: which lines of a log are its story
 
 mod act;
 mod aftermath;
+mod excerpt;
 mod files;
 mod gates;
 mod journal;

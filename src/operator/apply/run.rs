@@ -15,6 +15,8 @@ pub struct Run {
     pub break_lock: bool,
     /// The command that resumes this run, as one would type it.
     pub again: String,
+    /// When it began, by this machine's clock, milliseconds since 1970: what logs say before is not its story.
+    pub since_ms: i64,
     /// Everything must be over by then.
     pub until: Instant,
 }

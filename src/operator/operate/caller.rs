@@ -99,6 +99,7 @@ impl Caller {
             holder: holder::of_this_process(command.clone()),
             break_lock: self.terms.break_lock,
             again: command,
+            since_ms: jiff::Timestamp::now().as_millisecond(),
             until: self.started + self.terms.timeout,
         }
     }
