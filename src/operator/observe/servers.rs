@@ -35,6 +35,33 @@ pub async fn servers(
     join_all(asked).await.into_iter().collect()
 }
 
+/// As [`servers`], with a look that leaves no transaction behind: nothing is sent through anybody. What is committed
+/// then shows in the leader's own count of those who follow it.
+pub async fn quietly(desired: &Desired, ways: &Ways, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
+    let asked =
+        desired.members.values().map(|member| async { (member.id, quiet(member, ways, deadline).await) });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn quiet(member: &DesiredMember, ways: &Ways, deadline: Duration) -> ServerView {
+    let route = match ways.to(member) {
+        Ok(route) => route,
+        Err(why) => return ServerView::blind(BlindCause::HostAway, why),
+    };
+    let server = client_port(member);
+    let (srvr, mntr) = tokio::join!(
+        four_letter::srvr(&route, &server, deadline),
+        four_letter::mntr(&route, &server, deadline)
+    );
+    match srvr {
+        Err(error) => said(&error),
+        Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
+            ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() }
+        }
+        Ok(srvr) => ServerView::Serving(Box::new(facts(&srvr, mntr))),
+    }
+}
+
 async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadline: Duration) -> ServerView {
     let started = Instant::now();
     let view = match ways.to(member) {
@@ -126,6 +153,7 @@ pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> Serv
         zxid: srvr.zxid,
         version: version(&srvr.version),
         connections: srvr.connections,
+        disk_free_bytes: mntr.as_ref().ok().and_then(|mntr| mntr.values.get("disk_free_bytes")?.parse().ok()),
         uptime_ms: uptime.map(|uptime| millis(uptime.as_millis())),
         synced_followers: count(&mntr, |mntr| mntr.synced_followers),
         synced_observers: count(&mntr, |mntr| mntr.synced_observers),

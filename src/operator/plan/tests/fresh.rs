@@ -63,7 +63,10 @@ fn a_member_that_died_before_the_step_and_lives_now_is_judged_by_now() {
     mixed.facts.read_back = ReadBack::Everywhere;
     for condition in conditions() {
         let answer = asked(&mixed, &condition);
-        assert!(!matches!(&answer, Gatekeeper::Hopeless(why) if why.contains("signal 9")), "{condition}: {answer:?}");
+        assert!(
+            !matches!(&answer, Gatekeeper::Hopeless(why) if why.contains("signal 9")),
+            "{condition}: {answer:?}"
+        );
     }
     assert_eq!(asked(&mixed, &Condition::Synced { member: LAST }), Gatekeeper::Open);
     assert_eq!(asked(&mixed, &Condition::Ready), Gatekeeper::Open);
@@ -76,7 +79,8 @@ fn a_member_that_died_before_the_step_and_lives_now_is_judged_by_now() {
 fn a_member_that_lived_before_the_step_and_is_dead_now_is_judged_by_now() {
     let before = World::deployed(3, 0);
     let now = before.facts.renewed(before.facts.stamp.next());
-    let nothing = World { desired: before.desired.clone(), facts: now };
+    let mut nothing = before.clone();
+    nothing.facts = now;
     // Nothing was looked at again: no gate but the one without connections to judge is open.
     for condition in conditions().into_iter().skip(1) {
         let answer = asked(&nothing, &condition);
@@ -114,5 +118,8 @@ fn an_end_is_believed_when_neither_a_service_nor_a_stray_process_is_left() {
     assert!(matches!(asked(&world, &Condition::Down { member: LAST }), Gatekeeper::Waiting(_)));
     world.host(3).processes = Seen::Is(Vec::new());
     world.host(3).unit.state = Seen::Is(UnitState::Failed { how: "exit status 1".into(), again: true });
-    assert!(matches!(asked(&world, &Condition::Down { member: LAST }), Gatekeeper::Waiting(_)), "it comes back");
+    assert!(
+        matches!(asked(&world, &Condition::Down { member: LAST }), Gatekeeper::Waiting(_)),
+        "it comes back"
+    );
 }

@@ -227,6 +227,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
+        disk_free_bytes: Some(9 << 30),
         synced_followers: Seen::Absent,
         synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
