@@ -117,7 +117,7 @@ fn firewalld_keeps_the_ports_over_a_reload_and_everybody_elses_rules() {
     lab.on(1, "firewall-cmd -q --remove-port=2181/tcp").ok();
     lab.zkops(&["deploy", &lab.inventory("")]).ok().says("open tcp");
     assert!(open("").contains("2181/tcp"));
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    lab.zkops(&["destroy", "--cluster", "orders", "--data"]).ok();
     assert_eq!((open("").trim(), open("--permanent").trim()), ("", ""), "destroy closes what deploy opened");
 }
 
@@ -145,7 +145,7 @@ fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
         lab.on(node, "test -d /export/data/zkdata/version-2").ok();
     }
     lab.zkops(&["deploy", &inventory]).ok();
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    lab.zkops(&["destroy", "--cluster", "orders", "--data"]).ok();
     for node in 1..=3 {
         lab.on(node, "test ! -e /export/data/zkdata/version-2").ok();
     }

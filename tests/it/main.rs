@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod blind;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
@@ -25,10 +26,13 @@ mod mistakes;
 mod operate;
 mod person;
 mod privilege;
+mod reconfigured;
 mod repair;
 mod run;
 mod server;
 mod setup;
+mod strangers;
 mod terminal;
 mod tidy;
 mod transcript;
+mod words;

@@ -74,6 +74,7 @@ impl Trial {
                 timeout: Duration::from_secs(120),
                 accept_new_host_keys: false,
                 break_lock: false,
+                without: Vec::new(),
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),
@@ -113,7 +114,13 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        let request = destroy::Request { inventory: self.source(), data: true, yes: true, dry_run: false };
+        let request = destroy::Request {
+            inventory: self.source(),
+            data: true,
+            yes: false,
+            cluster: Some("trial".to_owned()),
+            dry_run: false,
+        };
         let gone = block_on(destroy::run(&self.caller, &request));
         if let Err(failure) = gone
             && !std::thread::panicking()
@@ -202,6 +209,7 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
             verb: lifecycle::Verb::Stop,
             inventory: Source::LastDeployed,
             members: vec!["node-3".into()],
+            agreed: false,
             dry_run: false,
         };
         lifecycle::run(caller, &stop).await.unwrap();
@@ -227,8 +235,13 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
         assert!(shown.starts_with("repair node-3\n") && shown.ends_with("carry this out?"), "{shown}");
         assert_eq!(status::run(&session).await.unwrap().exit(), Exit::Done);
 
-        let mut end =
-            destroy::Request { inventory: Source::LastDeployed, data: false, yes: false, dry_run: false };
+        let mut end = destroy::Request {
+            inventory: Source::LastDeployed,
+            data: false,
+            yes: false,
+            cluster: None,
+            dry_run: false,
+        };
         trial.answer(Answer::No);
         let failure = destroy::run(caller, &end).await.unwrap_err();
         assert_eq!(failure.what, "\"trial\" was not typed");

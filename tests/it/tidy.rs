@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
@@ -117,6 +117,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("base64", &["host", "proto", "shell"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy-table", &["report"]),
     ("crc32fast", &["tree"]),
     ("dialoguer", &["cli"]),
@@ -126,7 +128,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("hashbrown", &["replica", "process", "tree"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
-    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
+    ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
     ("rustix", &["host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),

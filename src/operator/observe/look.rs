@@ -90,6 +90,7 @@ pub async fn host(
         installed_config: config,
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
+        sources: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
         ..machine_facts(member, host)

@@ -34,7 +34,13 @@ pub(super) fn read(
         members.insert(member.id, desired(&cluster, member)?);
         targets.insert(member.id, target(member, caller.terms.accept_new_host_keys));
     }
-    let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
+    let desired = Desired {
+        cluster: cluster.name,
+        inventory: shown.to_owned(),
+        binary: None,
+        members,
+        clients: cluster.clients,
+    };
     Ok((desired, targets))
 }
 

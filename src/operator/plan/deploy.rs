@@ -13,7 +13,7 @@ use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, ensemble, identity};
+use super::{Refused, Stop, account, ensemble, identity, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
@@ -32,10 +32,10 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     let stopped: BTreeSet<ServerId> =
         hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
-    plan.push(open_wave(desired, &hosts, &stopped));
+    plan.push(open_wave(desired, facts, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
     plan.push(start_wave(desired, facts, &hosts, &stopped));
-    for wave in replace_waves(desired, facts, &hosts, &stopped) {
+    for wave in replace_waves(desired, facts, &hosts, &stopped)? {
         plan.push(wave);
     }
     if plan.waves.iter().any(|wave| wave.steps.iter().any(touches_server)) || !ready(desired, facts) {
@@ -46,6 +46,10 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
             ..Wave::default()
         });
     }
+    for wave in ports::close_needless(desired, facts) {
+        plan.push(wave);
+    }
+    plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     plan.push(tidy_wave(&hosts));
     plan.warnings.extend(taken_over(desired, &hosts));
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
@@ -70,7 +74,10 @@ pub fn gate(condition: Condition) -> Gate {
 
 /// True when law 4 holds in the facts: everyone in sync, a canary committed through each.
 pub fn ready(desired: &Desired, facts: &Facts) -> bool {
-    !desired.members.is_empty() && ensemble::in_sync(desired, facts).len() == desired.members.len()
+    !desired.members.is_empty()
+        && ensemble::in_sync(desired, facts).len() == desired.members.len()
+        && ensemble::missed_by_leader(desired, facts).is_none()
+        && ensemble::disagreements(desired, facts).is_empty()
 }
 
 fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
@@ -94,11 +101,12 @@ fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
 
 fn open_wave(
     desired: &Desired,
+    facts: &Facts,
     hosts: &[(&DesiredMember, &HostFacts)],
     stopped: &BTreeSet<ServerId>,
 ) -> Wave {
     let steps: Vec<Step> =
-        hosts.iter().filter_map(|(member, host)| install::open_ports(member, host)).collect();
+        hosts.iter().filter_map(|(member, host)| ports::open(desired, facts, member, host)).collect();
     let prove = !steps.is_empty() || !stopped.is_empty();
     let members = desired.members.keys().copied().collect();
     let gates = if prove { vec![gate(Condition::Reachable { members })] } else { Vec::new() };
@@ -200,7 +208,7 @@ fn replace_waves(
     facts: &Facts,
     hosts: &[(&DesiredMember, &HostFacts)],
     stopped: &BTreeSet<ServerId>,
-) -> Vec<Wave> {
+) -> Result<Vec<Wave>, Stop> {
     let stale: BTreeSet<ServerId> = hosts
         .iter()
         .filter(|(member, host)| install::stale(desired, facts, member, host).is_some())
@@ -210,15 +218,21 @@ fn replace_waves(
         let found = hosts.iter().find(|(member, _)| member.id == *id);
         found.map_or_else(Vec::new, |(member, host)| renew(desired, facts, member, host))
     };
-    if !ensemble::serves(desired, facts) && stopped.is_empty() {
-        let steps: Vec<Step> = stale.iter().flat_map(restart).collect();
-        let proof = if steps.is_empty() { Wave::default() } else { idle() };
-        return vec![
-            proof,
-            Wave { title: "restart: nothing serves yet".to_owned(), steps, ..Wave::default() },
-        ];
+    if stale.is_empty() {
+        return Ok(Vec::new());
     }
-    roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)
+    match ensemble::service(desired, facts) {
+        ensemble::Service::ProvenNot if stopped.is_empty() => {
+            let steps = stale.iter().flat_map(restart).collect();
+            let title = "restart: nothing serves yet".to_owned();
+            Ok(vec![idle(), Wave { title, steps, ..Wave::default() }])
+        }
+        // Nobody new is started whom the proof before each restart could wait for.
+        ensemble::Service::Unknown(_) if stopped.is_empty() => {
+            Err(ensemble::not_proven_idle(desired, facts, "a restart is needed"))
+        }
+        _ => Ok(roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)),
+    }
 }
 
 /// A stale server as a new process: what it is to run is switched right before that.
@@ -259,13 +273,7 @@ pub fn roll(desired: &Desired, order: &[ServerId], steps_of: impl Fn(&ServerId) 
         // there is no way around it.
         let sparing = !desired.members[id].voter || desired.voters().count() > desired.majority();
         if sparing {
-            let without = Some(*id);
-            waves.push(Wave {
-                title: format!("prove that the others serve without {name}"),
-                steps: Vec::new(),
-                gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
-                ..Wave::default()
-            });
+            waves.push(prove_without(desired, Some(*id)));
         }
         waves.push(Wave {
             title: format!("replace the server of {name}"),
@@ -275,6 +283,16 @@ pub fn roll(desired: &Desired, order: &[ServerId], steps_of: impl Fn(&ServerId) 
         });
     }
     waves
+}
+
+/// The others hold a quorum; asked just before the member is taken down.
+pub fn prove_without(desired: &Desired, without: Option<ServerId>) -> Wave {
+    Wave {
+        title: format!("prove that the others serve without {}", desired.names(&without)),
+        steps: Vec::new(),
+        gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
+        ..Wave::default()
+    }
 }
 
 /// The same step where nobody serves meanwhile.

@@ -6,7 +6,6 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
 use super::layout::Slot;
 use super::owners::Account;
-use super::preflight;
 use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
 use crate::wire::ids::ServerId;
@@ -18,16 +17,6 @@ pub enum Data {
     AsSeen,
     /// Moved aside by an earlier wave of the same plan: nothing is there any more.
     MovedAside,
-}
-
-/// Ports that the member's own firewall does not let through yet.
-pub fn open_ports(member: &DesiredMember, host: &HostFacts) -> Option<Step> {
-    let ports = preflight::closed_ports(member, host);
-    let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
-    (!ports.is_empty()).then(|| {
-        step(member, Action::OpenPorts { ports }, &format!("{kind} does not let them through for good"))
-            .undo("close them again with the same tool; zkops destroy does it")
-    })
 }
 
 /// Directories, the user, myid and marker: what may be written while the server runs. `first_start` says that an empty

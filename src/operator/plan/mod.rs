@@ -9,9 +9,11 @@
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
+//! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -30,13 +32,16 @@ mod identity;
 pub mod install;
 pub mod layout;
 pub mod lifecycle;
+mod names;
 pub mod owners;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
 pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+pub mod without;
 
 #[cfg(test)]
 mod tests;

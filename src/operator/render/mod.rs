@@ -167,8 +167,9 @@ fn escaped(value: &str) -> String {
 const ZOO_CFG: &str = include_str!("../../../templates/zoo.cfg.tera");
 const UNIT: &str = include_str!("../../../templates/zkops.service.tera");
 
-/// Words that status and repair ask for, and those that people expect to work.
-const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs";
+/// Words that status and repair ask for, and those that people expect to work. None that answers with a session's
+/// id (`cons`, `dump`, `wchp`, `wchc`): from the id the password follows, and the session can be taken over.
+const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,envi,isro,wchs";
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@ use crate::operator::host::files::{
 use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
-    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Sources,
 };
 use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
 use crate::operator::host::service::{
@@ -87,6 +88,7 @@ pub enum Request {
     Connect(Connect),
     FourLetter(FourLetter),
     Names { names: Vec<Expected> },
+    Sources { hosts: Vec<String> },
 
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
@@ -134,7 +136,9 @@ pub enum Response {
 
     Ports(Vec<PortUse>),
     Listening(Vec<Listening>),
+    Heard(Vec<Caller>),
     Reached(Vec<Reach>),
+    Sources(Sources),
     FourLetter(FourLetterReply),
     Names(Box<NamesReport>),
 

@@ -51,6 +51,7 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
@@ -90,7 +91,10 @@ impl World {
 
     /// The firewall of `id` does that with `port`.
     pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
-        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
@@ -150,8 +154,14 @@ impl World {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .is_empty()
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .iter()
+                    .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -168,15 +178,11 @@ impl World {
         let ids: Vec<ServerId> = self.desired.members.keys().copied().collect();
         for id in ids {
             let voter = self.desired.members[&id].voter;
-            let view = if !up.contains(&id) {
-                match self.facts.host(id).is_some_and(|host| host.unit.runs()) {
-                    true => ServerView::blind(BlindCause::Timeout, "timed out"),
-                    false => ServerView::blind(BlindCause::Refused, "connection refused"),
-                }
-            } else if !quorum {
-                ServerView::NotServing {
-                    words: "This ZooKeeper instance is not currently serving requests".into(),
-                }
+            let runs = self.facts.host(id).is_some_and(|host| host.unit.runs());
+            let view = if !runs {
+                ServerView::blind(BlindCause::Refused, "connection refused")
+            } else if !up.contains(&id) || !quorum {
+                ServerView::NotServing { words: "not currently serving requests".into() }
             } else {
                 let mode = match () {
                     () if voters.last() == Some(&id) => Mode::Leader,
@@ -191,9 +197,25 @@ impl World {
                 data.empty = false;
                 data.initialize = false;
                 data.current_epoch = Some(Epoch(1));
-                serving(mode, Zxid::new(Epoch(1), 7))
+                let mut view = serving(mode, Zxid::new(Epoch(1), 7));
+                if let (Mode::Leader, ServerView::Serving(server)) = (mode, &mut view) {
+                    let followers = up.iter().filter(|id| self.desired.members[id].voter).count() - 1;
+                    server.synced_followers = Seen::Is(u32::try_from(followers).expect("few"));
+                    let observers = up.len() - followers - 1;
+                    server.synced_observers = Seen::Is(u32::try_from(observers).expect("few"));
+                }
+                view
             };
-            self.server(id.0, view);
+            // Its own host sees it as it is; whether clients do, its firewall decides.
+            let open = self.facts.host(id).is_none_or(|host| {
+                let member = &self.desired.members[&id];
+                !crate::operator::plan::preflight::closed_ports(&self.desired, &self.facts, member, host)
+                    .contains(&member.ports.client)
+            });
+            let from_here =
+                if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
+            let on_host = if open && from_here.serving().is_some() { ServerView::Unasked } else { view };
+            self.facts.members.get_mut(&id).expect("member").server = Server { from_here, on_host };
         }
     }
 }
@@ -206,6 +228,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         connections: 2,
         uptime_ms: Some(61_000),
         synced_followers: Seen::Absent,
+        synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
     }))
 }
@@ -300,18 +323,27 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::OpenPorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            journal(host).opened_ports.clone_from(ports);
+            journal(host).opened.extend(openings);
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            journal(host).opened_ports.clear();
+            journal(host).opened.retain(|one| !openings.contains(one));
         }
         Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
@@ -423,7 +455,9 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             firewall: Seen::Is(FirewallFacts {
                 kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
+                ..FirewallFacts::default()
             }),
+            sources: Seen::Is(SourceFacts::default()),
             journal: Seen::Absent,
             names: Seen::Is(Vec::new()),
             ..HostFacts::default()
