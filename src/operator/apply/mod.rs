@@ -6,7 +6,7 @@
 //! - `act`: one step on one host; `files`: what it does to files there
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
-//! - `aftermath`: what a failed run says
+//! - `aftermath`, `stopped`: what a run says that failed, or was told to stop
 
 mod act;
 mod aftermath;
@@ -16,4 +16,5 @@ mod journal;
 mod lock;
 pub mod run;
 mod steps;
+mod stopped;
 pub mod waves;
