@@ -53,7 +53,8 @@ pub(super) enum Verb {
     Stop(Members),
     /// Restart servers, one at a time while the ensemble serves
     Restart(Members),
-    /// Bring one member back; its data is moved aside only if nothing milder helps
+    /// Bring one member back; its data stays unless you agree to more
+    #[command(after_help = REPAIR)]
     Repair(Repair),
     /// Stop the ensemble and remove what deploy put on the hosts
     Destroy(Destroy),
@@ -141,10 +142,16 @@ pub(super) struct Repair {
     /// The inventory; without it, that of the last deployment
     #[arg(long, short, value_name = "FILE")]
     pub(super) inventory: Option<PathBuf>,
-    /// Do not ask
+    /// Do not ask before the mild cure, which leaves the data where it is
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// Take all data anew from the others, whatever the diagnosis says
+    /// Agree beforehand: damaged data goes aside if starting the server did not heal it
+    #[arg(long)]
+    pub(super) move_data_aside: bool,
+    /// Agree beforehand: data of the cluster of this name, in this member's place, goes aside
+    #[arg(long, value_name = "CLUSTER")]
+    pub(super) foreign_data: Option<String>,
+    /// Move all data aside and take it anew from the others, whatever is found
     #[arg(long)]
     pub(super) wipe: bool,
     /// Remove what this and earlier repairs moved aside
@@ -202,6 +209,16 @@ fn source(inventory: Option<&PathBuf>) -> Source {
     inventory.map_or(Source::LastDeployed, |path| Source::File(path.clone()))
 }
 
+const REPAIR: &str = "\
+Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid,
+zoo.cfg or service written again. Damaged or lost data stays where it is: the server takes the data of the others by
+itself and keeps the damage. Data is moved aside (renamed to zkops.old-*, never deleted at once) only when you agree,
+and only while the others are proven to hold all of it:
+  zkops repair node-3                         shows what it found and would do, and asks
+  zkops repair node-3 --yes                   does that without asking, and nothing beyond it
+  zkops repair node-3 --yes --move-data-aside also moves damaged data aside, if starting did not heal it
+  zkops repair node-3 --foreign-data billing  moves data of the cluster billing aside
+  zkops repair node-3 --purge-old             removes what repairs moved aside";
 const EXIT_CODES: &str = "\
 Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed, 4 refused as unsafe,
 5 stopped half-way (run again to resume), 6 locked by another operator, 7 hosts unreachable,

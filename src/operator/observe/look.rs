@@ -20,7 +20,7 @@ use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{
     Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
 };
-use crate::operator::plan::repair::OLD;
+use crate::operator::plan::wipe::OLD;
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

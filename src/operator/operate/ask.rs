@@ -24,6 +24,10 @@ pub enum Question<'a> {
     CarryOut { plan: &'a Plan },
     /// The end of an ensemble: its name is to be typed.
     Destroy { plan: &'a Plan, cluster: &'a str, data: bool },
+    /// A milder cure did not help: the member's data goes aside; a yes is enough.
+    MoveAside { plan: &'a Plan, member: &'a str },
+    /// Data of another cluster goes aside: that cluster's name is to be typed.
+    ForeignData { plan: &'a Plan, cluster: &'a str },
 }
 
 /// What the person said.
@@ -41,14 +45,24 @@ impl<'a> Question<'a> {
     pub fn plan(&self) -> &'a Plan {
         match self {
             Question::CarryOut { plan } | Question::Destroy { plan, .. } => plan,
+            Question::MoveAside { plan, .. } | Question::ForeignData { plan, .. } => plan,
         }
     }
 
     /// The word that must be typed letter by letter; `None`: a yes will do.
     pub fn word(&self) -> Option<&'a str> {
         match self {
-            Question::CarryOut { .. } => None,
-            Question::Destroy { cluster, .. } => Some(cluster),
+            Question::CarryOut { .. } | Question::MoveAside { .. } => None,
+            Question::Destroy { cluster, .. } | Question::ForeignData { cluster, .. } => Some(cluster),
+        }
+    }
+
+    /// What says yes beforehand.
+    fn flag(&self) -> String {
+        match self {
+            Question::CarryOut { .. } | Question::Destroy { .. } => "--yes".to_owned(),
+            Question::MoveAside { .. } => "--move-data-aside".to_owned(),
+            Question::ForeignData { cluster, .. } => format!("--foreign-data {cluster}"),
         }
     }
 }
@@ -62,6 +76,12 @@ impl fmt::Display for Question<'_> {
             }
             Question::Destroy { cluster, data: false, .. } => {
                 write!(f, "type {cluster} to destroy it (data stays)")
+            }
+            Question::MoveAside { member, .. } => {
+                write!(f, "move the data of {member} aside and take all of it anew from the others?")
+            }
+            Question::ForeignData { cluster, .. } => {
+                write!(f, "type {cluster} to move the data of that cluster aside")
             }
         }
     }
@@ -77,7 +97,7 @@ pub(super) fn agreed(ask: &dyn Ask, question: &Question<'_>) -> Result<(), Failu
         (Answer::No, None) => Failure::new(Exit::Failed, "not confirmed"),
         (Answer::No, Some(word)) => Failure::new(Exit::Failed, format!("{word:?} was not typed")),
         (Answer::Nobody, _) => Failure::new(Exit::Usage, format!("there is nobody to ask: {question}"))
-            .next("say yes beforehand: --yes"),
+            .next(format!("say yes beforehand: {}", question.flag())),
     };
     Err(failure.state("nothing was changed"))
 }

@@ -48,9 +48,9 @@ fn a_changed_config_is_rolled_out_leader_last() {
         &Goal::Deploy,
         "deploy orders
          1. install
-         node-1: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-2: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-3: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
+         node-1: file /export/server/zkops/conf/zoo.cfg (228 bytes) [differs from the inventory]
+         node-2: file /export/server/zkops/conf/zoo.cfg (228 bytes) [differs from the inventory]
+         node-3: file /export/server/zkops/conf/zoo.cfg (228 bytes) [differs from the inventory]
          2. prove that the others serve without node-1
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1

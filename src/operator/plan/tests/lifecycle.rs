@@ -63,7 +63,8 @@ fn a_member_never_starts_on_data_of_another() {
         &world,
         &Goal::Start { members: vec![] },
         "REFUSED /export/data/zkdata holds data of cluster \"orders\", server 1
-         next: zkops repair node-2",
+         /export/data/zkdata/zkops.json says so
+         next: zkops repair node-2 --foreign-data orders",
     );
 }
 

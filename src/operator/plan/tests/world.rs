@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::operator::plan::damage::Damage;
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::gate::{self, Gatekeeper};
@@ -116,7 +117,7 @@ impl World {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.state.running()
-                    && host.data.damage.is_empty()
+                    && host.data.damage.iter().all(Damage::heals)
                     && host.data.myid == Myid::Is(*id)
                     && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
                         .is_empty()
@@ -127,7 +128,8 @@ impl World {
             .iter()
             .filter(|id| {
                 let host = self.facts.host(**id).expect("up");
-                self.desired.members[id].voter && (host.data.has_database || host.data.initialize)
+                let whole = host.data.damage.is_empty() && (host.data.has_database || host.data.initialize);
+                self.desired.members[id].voter && whole
             })
             .copied()
             .collect();
@@ -150,6 +152,7 @@ impl World {
                 };
                 let data = &mut self.host(id.0).data;
                 data.has_database = true;
+                data.damage.clear();
                 data.parts = ["version-2", "myid", "zkops.json"]
                     .map(|name| format!("/export/data/zkdata/{name}"))
                     .into();
@@ -207,6 +210,11 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
         }
         Action::WriteMarker { marker, .. } => host.data.marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => host.data.initialize = true,
+        // A zoo.cfg that somebody wrote by hand.
+        Action::Quarantine { path, .. } if *path == member.config_path => {
+            host.files.remove(path);
+            host.installed_config = None;
+        }
         Action::Quarantine { path, to } => {
             host.dirs.entry(path.clone()).or_default().exists = false;
             host.data =
@@ -259,7 +267,10 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
         binary_path: "/export/server/zkops/bin/zkops".into(),
         staged_path: "/export/server/zkops/bin/zkops.next".into(),
         config_path: "/export/server/zkops/conf/zoo.cfg".into(),
-        config: format!("tickTime=2000\n{servers}"),
+        config: format!(
+            "tickTime=2000\ndataDir=/export/data/zkdata\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n{servers}\
+             zkops.cluster=orders\nzkops.member={n}\n"
+        ),
         unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into(), own_supervisor: false },
     }
 }

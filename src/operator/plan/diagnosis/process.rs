@@ -1,0 +1,73 @@
+//! What the service and the process of a member that does not take part show.
+
+use super::{Diagnosis, silent_words};
+use crate::operator::plan::cures::Cause;
+use crate::operator::plan::desired::{Desired, DesiredMember};
+use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
+use crate::operator::plan::{ensemble, install};
+
+/// `alone`: nothing else explains the member's state.
+pub(super) fn cause(
+    desired: &Desired,
+    facts: &Facts,
+    member: &DesiredMember,
+    host: &HostFacts,
+    alone: bool,
+) -> Option<Diagnosis> {
+    let name = &member.name;
+    let log: Vec<String> = host.unit.log.iter().rev().take(LOG_LINES).rev().cloned().collect();
+    let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(log.clone());
+    let start = vec![format!("zkops start {name}")];
+    match &host.unit.state {
+        UnitState::Absent => {
+            let next = vec![format!("zkops repair {name}")];
+            Some(
+                Diagnosis::new(member, Cause::UnitMissing, format!("{name} has no zkops service")).then(next),
+            )
+        }
+        UnitState::Stopped => Some(ended(Cause::ProcessDead, format!("{name} was stopped")).then(start)),
+        UnitState::Failed { how, .. } => {
+            let cause = if how.contains(LIMIT) { Cause::StartLimit } else { Cause::ProcessDead };
+            Some(ended(cause, format!("the server of {name} ended: {how}")).then(start))
+        }
+        UnitState::Running(_) if !alone => None,
+        UnitState::Running(_) => Some(runs(desired, facts, member, host, log)),
+    }
+}
+
+fn runs(
+    desired: &Desired,
+    facts: &Facts,
+    member: &DesiredMember,
+    host: &HostFacts,
+    log: Vec<String>,
+) -> Diagnosis {
+    let name = &member.name;
+    let repair = vec![format!("zkops repair {name}")];
+    if let Some(why) = install::stale(desired, facts, member, host) {
+        let what = format!("{name} runs with other settings than the inventory's");
+        let evidence = vec![format!("{why}: {}", member.config_path)];
+        return Diagnosis::new(member, Cause::ConfigDiffers, what).shown(evidence).then(repair);
+    }
+    let mut evidence = silent_words(facts, member.id);
+    if ensemble::serves(desired, facts) {
+        evidence.extend(log);
+        let what = format!("{name} runs but is not in sync");
+        return Diagnosis::new(member, Cause::Stuck, what).shown(evidence).then(repair);
+    }
+    let running = ensemble::running(desired, facts);
+    let up = desired.voters().filter(|voter| running.contains(&voter.id)).count();
+    let (all, needed) = (desired.voters().count(), desired.majority());
+    let what = format!("{name} waits for a quorum: {up} of {all} voters run, {needed} are needed");
+    if up >= needed {
+        evidence.extend(log);
+    }
+    // When enough run, the reasons of the others say what to do.
+    let next = if up < needed { vec!["zkops start".to_owned()] } else { Vec::new() };
+    Diagnosis::new(member, Cause::NoQuorum, what).shown(evidence).then(next)
+}
+
+/// What a manager says of a server that it starts no more.
+const LIMIT: &str = "start limit";
+/// The end of a log beside everything else that a status shows; a failed run shows more.
+const LOG_LINES: usize = 10;
