@@ -253,7 +253,7 @@ impl Cure<'_> {
             .evidence(format!("{name}: what its server said since"), log.unwrap_or_default())
             .state(format!("the data of {name} is where it was"))
             .state(status::judge(desired, facts).verdict.to_string());
-        let runs = facts.host(*member).is_some_and(|now| now.unit.state.running());
+        let runs = facts.host(*member).is_some_and(|now| now.unit.runs());
         let next = diagnosis::advice(&causes).filter(|next| !next.starts_with(&request.command()));
         failure.next(next.unwrap_or_else(|| match runs {
             true => format!("{name} runs and may still be taking the data of the others: zkops status"),
@@ -268,7 +268,10 @@ impl Cure<'_> {
     fn repaired(&self, facts: &Facts, back: Option<Back>) -> Repaired {
         Repaired {
             member: self.session.desired.name(self.member),
-            old_data: facts.host(self.member).map(|host| host.data.quarantined.clone()).unwrap_or_default(),
+            old_data: facts
+                .host(self.member)
+                .and_then(|host| host.data.is())
+                .map_or_else(Vec::new, |data| data.quarantined.clone()),
             back,
         }
     }

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::desired::{Desired, DesiredMember, membership};
+use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::install::{self, Data, step};
 use super::preflight::{self, Level};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, ensemble};
+use super::{Refused, Stop, ensemble, identity};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
@@ -20,14 +20,13 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     if preflight::worst(&findings) == Level::Fail {
         return Err(Stop::Preflight(findings));
     }
-    same_membership(desired, facts)?;
-    enough_memory(desired, facts)?;
+    identity::check(desired, facts)?;
 
     let mut plan = Plan { title: format!("deploy {}", desired.cluster), ..Plan::default() };
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     let stopped: BTreeSet<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(member, _)| member.id).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));
@@ -85,73 +84,6 @@ fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     // Hosts that nobody looked at, because others could not be reached, are not to blame.
     let blamed = if away.is_empty() { unasked } else { away };
     if blamed.is_empty() { Ok(()) } else { Err(Stop::Unreachable(blamed)) }
-}
-
-/// Rewriting the server list of a living ensemble can elect a leader that cannot commit
-/// (apache/zookeeper#1370); that needs reconfiguration, not deployment.
-fn same_membership(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
-    if !ensemble::has_history(desired, facts) {
-        return Ok(());
-    }
-    for member in desired.members.values() {
-        let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.as_deref()) else {
-            continue;
-        };
-        let (now, wanted) = (membership(installed, member.id), membership(&member.config, member.id));
-        if now == wanted {
-            continue;
-        }
-        let text = |members: &std::collections::BTreeMap<i64, bool>| {
-            let ids: Vec<String> = members
-                .iter()
-                .map(|(id, voter)| format!("{id}{}", if *voter { "" } else { " (observer)" }))
-                .collect();
-            ids.join(", ")
-        };
-        return Err(Stop::Refused(Refused {
-            what: "the inventory changes the members of an ensemble that already holds data".to_owned(),
-            evidence: vec![format!(
-                "{} runs with servers {}; the inventory lists {}",
-                member.name,
-                text(&now),
-                text(&wanted)
-            )],
-            next: vec![
-                "put the members back as they were; changing them safely is not part of deploy".to_owned(),
-            ],
-        }));
-    }
-    Ok(())
-}
-
-/// Voters that lost their databases cannot vote until they have synced. If they are the
-/// majority, nobody can tell any more what was acknowledged.
-fn enough_memory(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
-    let remember: Vec<ServerId> = desired
-        .voters()
-        .map(|voter| voter.id)
-        .filter(|id| ensemble::member_has_history(facts, *id))
-        .collect();
-    if remember.is_empty() || remember.len() >= desired.majority() {
-        return Ok(());
-    }
-    let forgot: Vec<ServerId> =
-        desired.voters().map(|voter| voter.id).filter(|id| !remember.contains(id)).collect();
-    Err(Stop::Refused(Refused {
-        what: format!(
-            "only {} of {} voters still hold a database; what the others had acknowledged may exist nowhere else",
-            remember.len(),
-            desired.voters().count()
-        ),
-        evidence: vec![
-            format!("with a database: {}", desired.names(&remember)),
-            format!("empty: {}", desired.names(&forgot)),
-        ],
-        next: vec![format!(
-            "put the data of {} back (zkops.old-* in their data directories is what repair moved aside)",
-            desired.names(&forgot)
-        )],
-    }))
 }
 
 fn open_wave(

@@ -2,6 +2,7 @@
 //! There is no other way to one than to look before and after.
 
 use super::facts::{HostFacts, UnitState};
+use super::seen::Seen;
 
 /// The server was started on its data, ended by itself, and says again that the data is damaged.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,14 +14,14 @@ pub struct StillDamaged {
 impl StillDamaged {
     /// `before` was seen before this run started it, `now` after it did not come back.
     pub fn proven(before: &HostFacts, now: &HostFacts) -> Option<StillDamaged> {
-        let UnitState::Failed { how, .. } = &now.unit.state else { return None };
+        let Seen::Is(UnitState::Failed { how, .. }) = &now.unit.state else { return None };
         let said = since(&before.unit.log, &now.unit.log);
         let says = |mark: &&str| said.iter().any(|line| line.contains(mark));
         // It found no leader to take the data from: the way to the others is what must be mended.
         if !how.contains(REFUSED) || says(&UNHEALED) {
             return None;
         }
-        let damaged = !now.data.damage.is_empty() || DAMAGE.iter().any(|mark| says(mark));
+        let damaged = now.data.is_and(|data| !data.damage.is_empty()) || DAMAGE.iter().any(|mark| says(mark));
         (damaged && !said.is_empty()).then_some(StillDamaged { said })
     }
 }
@@ -70,21 +71,25 @@ mod tests {
         assert!(joined(include_str!("../../server/process/run.rs")).contains(UNHEALED));
     }
 
+    fn ended(how: &str) -> Seen<UnitState> {
+        Seen::Is(UnitState::Failed { how: how.into(), again: false })
+    }
+
     #[test]
     fn only_what_was_said_after_the_start_counts() {
         let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
         let mut before = HostFacts::default();
         before.unit.log = lines(&["10:01 started", "10:02 txns are missing"]);
         let mut now = before.clone();
-        now.unit.state = UnitState::Failed { how: "exit status 3".into(), again: false };
+        now.unit.state = ended("exit status 3");
         assert_eq!(StillDamaged::proven(&before, &now), None, "nothing was said since");
         now.unit.log.push("10:05 zoo.cfg:3: tickTime is no number".into());
         assert_eq!(StillDamaged::proven(&before, &now), None, "that is no damage");
         now.unit.log.push("10:05 txns are missing".into());
         assert!(StillDamaged::proven(&before, &now).is_some());
-        now.unit.state = UnitState::Failed { how: "killed by signal 9".into(), again: false };
+        now.unit.state = ended("killed by signal 9");
         assert_eq!(StillDamaged::proven(&before, &now), None, "it did not refuse");
-        now.unit.state = UnitState::Failed { how: "exit status 3".into(), again: false };
+        now.unit.state = ended("exit status 3");
         now.unit.log.push(format!("10:06 {UNHEALED}: server 2 cannot be reached"));
         assert_eq!(StillDamaged::proven(&before, &now), None, "the others were out of reach");
     }

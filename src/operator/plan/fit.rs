@@ -25,9 +25,9 @@ pub(super) fn to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result
 
 /// The damage is of a kind that a leader's data makes good, and enough others may have it.
 pub(super) fn heals(desired: &Desired, facts: &Facts, id: ServerId) -> bool {
-    let damage = facts.host(id).map(|host| &host.data.damage[..]).unwrap_or_default();
+    let Some(data) = facts.host(id).and_then(|host| host.data.is()) else { return false };
     let others = intact(desired, facts).into_iter().filter(|other| *other != id).count();
-    damage.iter().all(Damage::heals) && others >= desired.majority()
+    data.damage.iter().all(Damage::heals) && others >= desired.majority()
 }
 
 /// Voters whose data nothing shows to be gone or damaged; what was not seen may be whole.

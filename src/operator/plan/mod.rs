@@ -2,9 +2,11 @@
 //! alone. Pure and total: no planner asks a host, reads a clock or does anything.
 //!
 //! - [`desired`]: what the inventory asks of every member
-//! - [`facts`]: what was seen of hosts and servers; [`damage`]: what is wrong with a member's files
+//! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
+//!   server asked two ways; [`damage`]: what is wrong with a member's files
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
+//! - `identity`: the ensemble that is there is the one the inventory describes
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; [`cures`]: the table of causes and cures;
@@ -25,12 +27,16 @@ pub mod ensemble;
 pub mod escalation;
 pub mod facts;
 pub mod fit;
+pub mod fresh;
 pub mod gate;
+mod identity;
 pub mod install;
 pub mod lifecycle;
 pub mod ownership;
 pub mod preflight;
 pub mod repair;
+pub mod seen;
+pub mod server;
 pub mod status;
 pub mod step;
 pub mod wipe;

@@ -41,7 +41,7 @@ struct Other {
 /// The zoo.cfg that is installed says whose server runs there; where there is none, the data says it.
 fn other(desired: &Desired, member: &DesiredMember, host: &HostFacts, uuid: &str) -> Option<Other> {
     let value = |key: &str| {
-        let config = host.installed_config.as_deref()?;
+        let config = host.installed_config.is()?;
         config.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='))
     };
     let found = |cluster: &str, says: String| {
@@ -58,7 +58,8 @@ fn other(desired: &Desired, member: &DesiredMember, host: &HostFacts, uuid: &str
         }
         (Some(_), _) => None,
         (None, _) => {
-            let marker = host.data.marker.as_ref().filter(|marker| marker.cluster != desired.cluster)?;
+            let marker =
+                host.data.is()?.marker.as_ref().filter(|marker| marker.cluster != desired.cluster)?;
             let says = format!("{}/zkops.json says cluster {:?}", member.dirs.data, marker.cluster);
             found(&marker.cluster, says)
         }

@@ -35,6 +35,13 @@ pub fn plan(
     let member = &desired.members[&id];
     let host = usable(member, facts)?;
     let mut plan = Plan { title: format!("repair {}", member.name), ..Plan::default() };
+    if let Some((what, unseen)) = diagnosis::unlooked(member, host).first() {
+        return Err(Stop::Refused(Refused {
+            what: format!("{what} could not be looked at: nothing is done about what was not seen"),
+            evidence: vec![unseen.to_string()],
+            next: vec![format!("let the ssh user of {} look at that, then ask again", member.name)],
+        }));
+    }
     let causes = diagnosis::diagnose(desired, facts, id);
     plan.warnings.extend(causes.iter().map(|cause| cause.what.clone()));
     if let Wipe::StillDamaged(proof) = wipe {
@@ -76,7 +83,7 @@ pub fn wipes(desired: &Desired, plan: &Plan) -> bool {
 pub fn foreign(desired: &Desired, facts: &Facts, id: ServerId) -> Option<String> {
     let causes = diagnosis::diagnose(desired, facts, id);
     let decides = diagnosis::decisive(&causes)?.cause == Cause::ForeignData;
-    let marker = facts.host(id)?.data.marker.as_ref().filter(|_| decides)?;
+    let marker = facts.host(id)?.data.is()?.marker.as_ref().filter(|_| decides)?;
     Some(marker.cluster.clone())
 }
 
@@ -125,13 +132,13 @@ fn would_not_help(desired: &Desired, cause: &Diagnosis) -> Stop {
 }
 
 fn named(member: &DesiredMember, host: &HostFacts, name: &str) -> Result<(), Stop> {
-    match &host.data.marker {
+    match host.data.is().and_then(|data| data.marker.as_ref()) {
         Some(marker) if marker.cluster == name => Ok(()),
         found => Err(Stop::Refused(Refused {
             what: format!(
                 "{} holds data of cluster {:?}, not of {name:?}",
                 member.dirs.data,
-                found.as_ref().map(|marker| marker.cluster.as_str()).unwrap_or_default()
+                found.map(|marker| marker.cluster.as_str()).unwrap_or_default()
             ),
             ..Refused::default()
         })),
@@ -163,14 +170,14 @@ fn mild(
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
     plan.push(Wave { title: format!("put {} in order", member.name), steps, ..Wave::default() });
 
-    let running = host.unit.state.running();
+    let running = host.unit.runs();
     let service = match (running, cure) {
         (false, _) => Some((Service::Started, "not running")),
         (true, Cure::Restart) if !healthy => Some((Service::Restarted, "runs but is not in sync")),
         (true, _) => None,
     };
     if matches!(service, Some((Service::Restarted, _))) {
-        ensemble::can_spare(desired, facts, id)?;
+        proven_out(desired, facts, member)?;
     }
     let risk = if member.voter && running { Risk::Voter } else { Risk::None };
     let served = service.map(|(service, why)| step(member, Action::Service(service), why).risk(risk));
@@ -180,10 +187,26 @@ fn mild(
     Ok(())
 }
 
+/// Nothing is served through it, or the others are proven to serve without it: a new process interrupts nobody.
+fn proven_out(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
+    let mut others = ensemble::voters_in_sync(desired, facts);
+    others.remove(&member.id);
+    if others.len() >= desired.majority() || facts.member(member.id).server.not_serving().is_some() {
+        return Ok(());
+    }
+    Err(Stop::Refused(Refused {
+        what: format!("whether {} serves was not seen: it is not restarted", member.name),
+        evidence: facts.member(member.id).server.blindness(),
+        next: vec![format!("ask its server on its host: zkops cli -server {}", member.client_address())],
+    }))
+}
+
 /// With this member, enough voters run to make a quorum: else it would wait, and so would whoever repairs it.
 fn enough_run(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
-    let mut running = ensemble::running(desired, facts);
-    running.insert(member.id);
+    // Whoever was not seen may run: starting a member takes nobody down.
+    let down =
+        |id: &ServerId| *id != member.id && facts.host(*id).is_some_and(|host| host.no_process().is_some());
+    let running: Vec<ServerId> = desired.members.keys().copied().filter(|id| !down(id)).collect();
     let voters = desired.voters().filter(|voter| running.contains(&voter.id)).count();
     if voters >= desired.majority() {
         return Ok(());
@@ -204,7 +227,7 @@ fn enough_run(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Resul
 
 /// What somebody wrote into zoo.cfg by hand is kept: it may be all that says what they meant.
 fn keep_config(facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Step> {
-    host.installed_config.as_ref()?;
+    host.installed_config.is()?;
     let path = &member.config_path;
     let action = Action::Quarantine { path: path.clone(), to: wipe::aside(facts.wall_ms, path) };
     Some(step(member, action, "no server starts with it; kept, not deleted"))
@@ -220,9 +243,8 @@ fn moved(plan: &Plan) -> Vec<String> {
 }
 
 fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wave {
-    let steps = host
-        .data
-        .quarantined
+    let old = host.data.is().map_or(&[][..], |data| &data.quarantined);
+    let steps = old
         .iter()
         .chain(moved)
         .map(|path| {

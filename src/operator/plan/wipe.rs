@@ -4,7 +4,7 @@
 //! The server is started without `initialize`, so its empty database cannot vote before it has synced (disk-format §5).
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, UnitState};
+use super::facts::{Facts, HostFacts};
 use super::install::{self, Data, step};
 use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
 use super::{Refused, Stop, deploy, diagnosis, ensemble, fit};
@@ -62,7 +62,7 @@ pub(super) fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMem
 fn put_back(desired: &Desired, facts: &Facts, gone: &[ServerId]) -> String {
     let kept = gone.iter().find_map(|id| {
         let aside =
-            facts.host(*id)?.data.quarantined.iter().rev().find(|path| path.ends_with(".version-2"))?;
+            facts.host(*id)?.data.is()?.quarantined.iter().rev().find(|path| path.ends_with(".version-2"))?;
         let dir = aside.rsplit_once('/').map_or("", |(dir, _)| dir);
         Some(format!("on {}: put {aside} back as {dir}/version-2, then: zkops start", desired.name(*id)))
     });
@@ -87,7 +87,7 @@ pub(super) fn waves(
     plan: &mut Plan,
 ) {
     let id = member.id;
-    let stop = (!matches!(host.unit.state, UnitState::Absent)).then(|| {
+    let stop = (!host.unit.state.is_absent()).then(|| {
         step(member, Action::Service(Service::Stopped), "its data must not change while it is judged")
             .risk(if member.voter { Risk::Voter } else { Risk::Clients })
             .undo(format!("zkops start {}", member.name))
@@ -99,8 +99,7 @@ pub(super) fn waves(
     gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
     let revert = host
         .unit
-        .state
-        .running()
+        .runs()
         .then(|| step(member, Action::Service(Service::Started), "as it was: the proof failed"));
     plan.push(Wave {
         title: format!("stop {} and prove that the others hold everything", member.name),
@@ -145,7 +144,7 @@ fn at_stake(facts: &Facts, member: &DesiredMember, others: &[ServerId]) -> Vec<S
         }
         _ => {}
     }
-    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.current_epoch) {
+    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.is()?.current_epoch) {
         lines.push(format!("the data of {} took part in epoch {epoch}", member.name));
     }
     lines
@@ -154,8 +153,8 @@ fn at_stake(facts: &Facts, member: &DesiredMember, others: &[ServerId]) -> Vec<S
 /// Databases, myid and marker, each renamed beside itself: that works on a mount point and
 /// without rights on the parent directory, and no server looks at such names.
 fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
-    host.data
-        .parts
+    let parts = host.data.is().map_or(&[][..], |data| &data.parts);
+    parts
         .iter()
         .map(|path| {
             let to = aside(wall_ms, path);

@@ -3,7 +3,7 @@
 use super::{Diagnosis, typed};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Facts, HostFacts, Installed, Marker, Myid};
+use crate::operator::plan::facts::{Facts, HostFacts, Marker, Myid};
 use crate::operator::plan::{damage, ensemble};
 
 pub(super) fn causes(
@@ -12,9 +12,10 @@ pub(super) fn causes(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Vec<Diagnosis> {
-    let data = &host.data;
+    // What was not seen explains nothing.
+    let Some(data) = host.data.is() else { return Vec::new() };
     let dir = &member.dirs.data;
-    if host.unit.installed == Installed::No && data.marker.is_none() {
+    if host.unit.installed.is_absent() && data.marker.is_none() {
         return Vec::new();
     }
     let mut found: Vec<Diagnosis> = Vec::new();

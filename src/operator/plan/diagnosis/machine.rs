@@ -7,8 +7,9 @@ use super::Diagnosis;
 use crate::config::{Problem, ServerConfig};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Facts, HostFacts, Installed};
+use crate::operator::plan::facts::{Facts, HostFacts};
 use crate::operator::plan::preflight;
+use crate::operator::plan::seen::Seen;
 
 pub(super) fn causes(
     desired: &Desired,
@@ -23,11 +24,12 @@ pub(super) fn causes(
 }
 
 fn disk(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
-    let full = |path: &&str| {
-        host.dirs.get(*path).filter(|dir| dir.exists && dir.free_bytes < DISK_FULL_BYTES).is_some()
-    };
-    let path = member.directories().into_iter().find(full)?;
-    let free = preflight::bytes(host.dirs[path].free_bytes);
+    let (path, room) = member.directories().into_iter().find_map(|path| {
+        let dir = host.dir(path);
+        let room = dir.room.is().filter(|room| room.free_bytes < DISK_FULL_BYTES)?;
+        dir.exists.is().map(|()| (path, room))
+    })?;
+    let free = preflight::bytes(room.free_bytes);
     let what = format!("the disk of {path} is full: {free} free");
     let next = format!("free space on the file system of {path} on {0}, then: zkops start {0}", member.name);
     Some(Diagnosis::new(member, Cause::DiskFull, what).then(vec![next]))
@@ -35,15 +37,16 @@ fn disk(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
 
 /// In the words of the parser that the server itself reads it with.
 fn config(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
-    if host.unit.installed == Installed::No {
+    if host.unit.installed.is_absent() {
         return None;
     }
     let path = &member.config_path;
-    let (what, evidence) = match host.installed_config.as_deref() {
-        None => (format!("{path} is missing"), Vec::new()),
+    let (what, evidence) = match &host.installed_config {
+        Seen::Unseen(_) => return None,
+        Seen::Absent => (format!("{path} is missing"), Vec::new()),
         // The inventory's was judged when it was read.
-        Some(text) if *text == member.zoo_cfg(&facts.uuid_of(&desired.cluster)) => return None,
-        Some(text) => {
+        Seen::Is(text) if *text == member.zoo_cfg(&facts.uuid_of(&desired.cluster)) => return None,
+        Seen::Is(text) => {
             let problems = problems(path, text);
             if problems.is_empty() {
                 return None;

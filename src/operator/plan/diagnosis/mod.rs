@@ -12,7 +12,8 @@ mod process;
 use super::cures::{Cause, Cure};
 use super::desired::{Desired, DesiredMember};
 use super::ensemble;
-use super::facts::{Facts, HostView, NoWayIn, ServerView};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
+use super::seen::Unseen;
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,8 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
             return vec![unseen_host(desired, facts, member, unseen)];
         }
     };
-    let mut found = data::causes(desired, facts, member, host);
+    let mut found = unread(member, host);
+    found.extend(data::causes(desired, facts, member, host));
     found.extend(machine::causes(desired, facts, member, host));
     found.extend(ports::own(desired, facts, member, host));
     if !ensemble::in_sync(desired, facts).contains(&id) {
@@ -106,6 +108,30 @@ pub(super) fn typed(word: &str) -> String {
     }
 }
 
+/// Parts of a host that a verdict about a member needs, and that could not be looked at; whatever was not asked for is
+/// not among them.
+fn unread(member: &DesiredMember, host: &HostFacts) -> Vec<Diagnosis> {
+    unlooked(member, host)
+        .into_iter()
+        .filter(|(_, unseen)| **unseen != Unseen::nobody_asked())
+        .map(|(what, unseen)| {
+            let next = format!("let the ssh user of {} look at that, then ask again", member.name);
+            let what = format!("{what} could not be looked at");
+            Diagnosis::new(member, Cause::Unreadable, what).shown(vec![unseen.to_string()]).then(vec![next])
+        })
+        .collect()
+}
+
+/// The same, with what nobody asked for.
+pub(super) fn unlooked<'a>(member: &DesiredMember, host: &'a HostFacts) -> Vec<(String, &'a Unseen)> {
+    let parts = [
+        (format!("the data in {}", member.dirs.data), host.data.why_unseen()),
+        (member.config_path.clone(), host.installed_config.why_unseen()),
+        (format!("the service of {}", member.name), host.unit.state.why_unseen()),
+    ];
+    parts.into_iter().filter_map(|(what, unseen)| Some((what, unseen?))).collect()
+}
+
 fn one_advice(found: &mut [Diagnosis]) {
     let Some(keeps) = decisive(found).map(|cause| cause.cause) else { return };
     let mut given = false;
@@ -140,10 +166,10 @@ fn unseen_host(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &
 }
 
 fn silent_words(facts: &Facts, id: ServerId) -> Vec<String> {
-    match &facts.member(id).server {
-        ServerView::Silent { why } => vec![format!("client port: {why}")],
-        ServerView::NotServing { words } => vec![format!("client port says: {}", words.trim())],
-        ServerView::Serving(_) | ServerView::Unasked => Vec::new(),
+    let server = &facts.member(id).server;
+    match server.not_serving() {
+        Some(words) => vec![format!("client port says: {}", words.trim())],
+        None => server.blindness().into_iter().map(|why| format!("client port, {why}")).collect(),
     }
 }
 

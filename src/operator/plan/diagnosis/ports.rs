@@ -31,7 +31,7 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
         let rules: Vec<(u16, String)> = needed
             .iter()
             .filter_map(|(port, role)| {
-                let rule = host.firewall.ports.get(port).filter(|rule| !rule.open)?;
+                let rule = host.firewall.is()?.ports.get(port).filter(|rule| !rule.open)?;
                 Some((*port, format!("tcp {port} ({role} port of {}): {}", other.name, rule.rule)))
             })
             .collect();
@@ -43,7 +43,7 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
             .map(|reach| (reach.port, tried(desired, reach)))
             .collect();
         let (port, _) = rules.first().or(lost.first())?;
-        let by = host.firewall.kind.as_deref().filter(|_| !rules.is_empty());
+        let by = host.firewall.is().map(|firewall| &firewall.kind).filter(|_| !rules.is_empty());
         let (what, next) = match by {
             Some(kind) => (
                 format!("{kind} on {} blocks tcp {port}: {} cannot reach it", other.name, member.name),
@@ -67,7 +67,7 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
 }
 
 fn taken(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
-    let other = |port: &u16| host.ports.get(port).filter(|user| !user.ours);
+    let other = |port: &u16| host.ports.is()?.get(port).filter(|user| !user.ours);
     let port = member.ports.all().into_iter().find(|port| other(port).is_some())?;
     let user = other(&port)?;
     let who = match user.pid {
@@ -85,7 +85,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     let rules: Vec<String> = ports
         .into_iter()
         .filter_map(|port| {
-            let rule = host.firewall.ports.get(&port).filter(|rule| !rule.open)?;
+            let rule = host.firewall.is()?.ports.get(&port).filter(|rule| !rule.open)?;
             Some(format!("tcp {port}: {}", rule.rule))
         })
         .collect();
@@ -94,7 +94,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     if rules.is_empty() && lost.is_empty() {
         return None;
     }
-    let (what, next) = match host.firewall.kind.as_deref().filter(|_| !rules.is_empty()) {
+    let (what, next) = match host.firewall.is().map(|firewall| &firewall.kind).filter(|_| !rules.is_empty()) {
         Some(kind) => {
             (format!("{kind} on {} blocks its ports", member.name), format!("zkops repair {}", member.name))
         }

@@ -4,6 +4,7 @@ use super::{Diagnosis, silent_words};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
+use crate::operator::plan::seen::Seen;
 use crate::operator::plan::{ensemble, install};
 
 /// `alone`: nothing else explains the member's state.
@@ -19,19 +20,22 @@ pub(super) fn cause(
     let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(log.clone());
     let start = vec![format!("zkops start {name}")];
     match &host.unit.state {
-        UnitState::Absent => {
+        Seen::Absent => {
             let next = vec![format!("zkops repair {name}")];
             Some(
                 Diagnosis::new(member, Cause::UnitMissing, format!("{name} has no zkops service")).then(next),
             )
         }
-        UnitState::Stopped => Some(ended(Cause::ProcessDead, format!("{name} was stopped")).then(start)),
-        UnitState::Failed { how, .. } => {
+        Seen::Is(UnitState::Stopped) => {
+            Some(ended(Cause::ProcessDead, format!("{name} was stopped")).then(start))
+        }
+        Seen::Is(UnitState::Failed { how, .. }) => {
             let cause = if how.contains(LIMIT) { Cause::StartLimit } else { Cause::ProcessDead };
             Some(ended(cause, format!("the server of {name} ended: {how}")).then(start))
         }
-        UnitState::Running(_) if !alone => None,
-        UnitState::Running(_) => Some(runs(desired, facts, member, host, log)),
+        Seen::Unseen(_) => None,
+        Seen::Is(UnitState::Running(_)) if !alone => None,
+        Seen::Is(UnitState::Running(_)) => Some(runs(desired, facts, member, host, log)),
     }
 }
 
@@ -50,6 +54,11 @@ fn runs(
         return Diagnosis::new(member, Cause::ConfigDiffers, what).shown(evidence).then(repair);
     }
     let mut evidence = silent_words(facts, member.id);
+    if !ensemble::answers_for_itself(facts, member.id) {
+        let what = format!("{name} runs, and whether it serves was not seen");
+        let next = vec![format!("ask its server on its host: zkops cli -server {}", member.client_address())];
+        return Diagnosis::new(member, Cause::Unreadable, what).shown(evidence).then(next);
+    }
     if ensemble::serves(desired, facts) {
         evidence.extend(log);
         let what = format!("{name} runs but is not in sync");
@@ -58,7 +67,10 @@ fn runs(
     let running = ensemble::running(desired, facts);
     let up = desired.voters().filter(|voter| running.contains(&voter.id)).count();
     let (all, needed) = (desired.voters().count(), desired.majority());
-    let what = format!("{name} waits for a quorum: {up} of {all} voters run, {needed} are needed");
+    // A host that was not seen may well run one.
+    let looked = desired.voters().all(|voter| running.contains(&voter.id) || facts.host(voter.id).is_some());
+    let run = if looked { "run" } else { "are seen to run" };
+    let what = format!("{name} waits for a quorum: {up} of {all} voters {run}, {needed} are needed");
     if up >= needed {
         evidence.extend(log);
     }

@@ -6,9 +6,11 @@ use crate::operator::plan::cures::{Cause, Cure};
 use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::escalation::StillDamaged;
 use crate::operator::plan::facts::{
-    DataFacts, HostView, Myid, PortRule, PortUser, Reach, ReachResult, ServerView, UnitState,
+    DataFacts, HostView, Myid, PortRule, PortUser, Reach, ReachResult, UnitState,
 };
 use crate::operator::plan::repair::{Wipe, wipes};
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::ServerView;
 use crate::operator::plan::{Goal, Stop, diagnosis, plan, repair as planner};
 use crate::wire::ids::ServerId;
 
@@ -24,7 +26,7 @@ fn forced(wipe: Wipe) -> Goal {
 fn garbage() -> World {
     let mut world = World::deployed(3, 0);
     world.dies(3);
-    world.host(3).data.damage = vec![Damage::LogsWithoutSnapshot];
+    world.data(3).damage = vec![Damage::LogsWithoutSnapshot];
     world
 }
 
@@ -32,7 +34,7 @@ fn garbage() -> World {
 fn garbage_still() -> (World, StillDamaged) {
     let before = garbage();
     let mut now = before.clone();
-    now.host(3).unit.state = UnitState::Failed { how: "exit status 3".into(), again: false };
+    now.host(3).unit.state = Seen::Is(UnitState::Failed { how: "exit status 3".into(), again: false });
     now.host(3).unit.log = vec!["10:05 acceptedEpoch holds \"x\", which is no epoch".into()];
     let host = |world: &World| world.facts.host(ServerId(3)).expect("seen").clone();
     let proof = StillDamaged::proven(&host(&before), &host(&now)).expect("it says so");
@@ -52,7 +54,7 @@ const TABLE: [Row; 19] = [
         |world| {
             world.dies(3);
             let how = "killed by signal 9, start limit hit".into();
-            world.host(3).unit.state = UnitState::Failed { how, again: false };
+            world.host(3).unit.state = Seen::Is(UnitState::Failed { how, again: false });
         },
         Cause::StartLimit,
         "zkops start node-3",
@@ -62,7 +64,7 @@ const TABLE: [Row; 19] = [
         |world| {
             world.dies(3);
             let user = PortUser { pid: Some(77), program: "nc".into(), ours: false };
-            world.host(3).ports.insert(3888, user);
+            world.host(3).ports = Seen::Is([(3888, user)].into());
         },
         Cause::PortTaken,
         "stop nc (pid 77) on node-3, then: zkops start node-3",
@@ -70,7 +72,7 @@ const TABLE: [Row; 19] = [
     ),
     (
         |world| {
-            world.host(3).firewall.ports.insert(2888, closed("zone public: REJECT"));
+            world.rule(3, 2888, closed("zone public: REJECT"));
             world.settle();
         },
         Cause::PortBlocked,
@@ -80,7 +82,7 @@ const TABLE: [Row; 19] = [
     (
         |world| {
             out_of_sync(world);
-            world.host(2).firewall.ports.insert(3888, closed("zone public: REJECT"));
+            world.rule(2, 3888, closed("zone public: REJECT"));
         },
         Cause::OthersBlocked,
         "zkops repair node-2",
@@ -98,7 +100,7 @@ const TABLE: [Row; 19] = [
     ),
     (
         |world| {
-            world.host(3).data.myid = Myid::Missing;
+            world.data(3).myid = Myid::Missing;
             world.dies(3);
         },
         Cause::MyidMissing,
@@ -107,7 +109,7 @@ const TABLE: [Row; 19] = [
     ),
     (
         |world| {
-            world.host(3).data.myid = Myid::Is(ServerId(2));
+            world.data(3).myid = Myid::Is(ServerId(2));
             world.dies(3);
         },
         Cause::MyidMissing,
@@ -116,8 +118,8 @@ const TABLE: [Row; 19] = [
     ),
     (
         |world| {
-            world.host(3).data.myid = Myid::Is(ServerId(2));
-            world.host(3).data.marker = None;
+            world.data(3).myid = Myid::Is(ServerId(2));
+            world.data(3).marker = None;
             world.dies(3);
         },
         Cause::MyidWrong,
@@ -135,8 +137,9 @@ const TABLE: [Row; 19] = [
     ),
     (
         |world| {
-            world.host(3).installed_config = None;
-            world.host(3).files.clear();
+            let path = world.desired.members[&ServerId(3)].config_path.clone();
+            world.host(3).installed_config = Seen::Absent;
+            world.host(3).files.insert(path, Seen::Absent);
             world.dies(3);
         },
         Cause::ConfigBroken,
@@ -155,14 +158,14 @@ const TABLE: [Row; 19] = [
     (
         |world| {
             world.dies(3);
-            world.host(3).dirs.get_mut("/export/data/zkdata").expect("dir").free_bytes = 0;
+            world.room(3, 0);
         },
         Cause::DiskFull,
         "free space on the file system of /export/data/zkdata on node-3, then: zkops start node-3",
         false,
     ),
     (
-        |world| world.host(3).clock.as_mut().expect("clock").offset_ms = 90_000.0,
+        |world| world.host(3).clock.is_mut().expect("clock").offset_ms = 90_000.0,
         Cause::ClockOff,
         "set the clock of node-3: systemctl enable --now chronyd (or systemd-timesyncd)",
         false,
@@ -179,7 +182,7 @@ const TABLE: [Row; 19] = [
     (
         |world| {
             world.dies(3);
-            world.host(3).data.damage = vec![Damage::LogsWithoutSnapshot];
+            world.data(3).damage = vec![Damage::LogsWithoutSnapshot];
         },
         Cause::DamagedData,
         "zkops repair node-3",
@@ -188,7 +191,7 @@ const TABLE: [Row; 19] = [
     (
         |world| {
             world.dies(3);
-            world.host(3).data.marker.as_mut().expect("marker").cluster = "billing".into();
+            world.data(3).marker.as_mut().expect("marker").cluster = "billing".into();
         },
         Cause::ForeignData,
         "zkops repair node-3 --foreign-data billing",
@@ -197,7 +200,7 @@ const TABLE: [Row; 19] = [
     (
         |world| {
             world.dies(3);
-            let data = &mut world.host(3).data;
+            let data = world.data(3);
             *data =
                 DataFacts { exists: true, empty: true, marker: data.marker.take(), ..DataFacts::default() };
             data.myid = Myid::Is(ServerId(3));
@@ -213,16 +216,16 @@ const TABLE: [Row; 19] = [
 fn out_of_sync(world: &mut World) {
     world.server(3, ServerView::NotServing { words: "no leader".into() });
     let zxid = crate::wire::ids::Zxid::new(crate::wire::ids::Epoch(1), 7);
-    world.server(2, super::world::serving(crate::operator::plan::facts::Mode::Leader, zxid));
+    world.server(2, super::world::serving(crate::operator::plan::server::Mode::Leader, zxid));
 }
 
 fn write_config(world: &mut World, change: impl FnOnce(String) -> String) {
     let path = world.desired.members[&ServerId(3)].config_path.clone();
     let host = world.host(3);
-    let text = change(host.installed_config.take().expect("deployed"));
+    let text = change(host.installed_config.is().expect("deployed").clone());
     let sha256 = crate::operator::plan::install::sha256_hex(&text);
-    host.files.get_mut(&path).expect("deployed").sha256 = sha256;
-    host.installed_config = Some(text);
+    host.files.get_mut(&path).and_then(Seen::is_mut).expect("deployed").sha256 = sha256;
+    host.installed_config = Seen::Is(text);
 }
 
 /// Whatever is in the way, the cause is named, one thing is to be done, and repair does what its row says: no cause by
@@ -375,9 +378,9 @@ fn data_is_not_taken_anew_from_others_that_are_no_quorum() {
 fn data_that_only_one_of_three_still_holds_is_put_back_by_a_person() {
     let mut world = World::deployed(3, 0);
     for id in [2, 3] {
-        let marker = world.host(id).data.marker.take();
-        world.host(id).data = DataFacts { exists: true, empty: true, marker, ..DataFacts::default() };
-        world.host(id).data.myid = Myid::Is(ServerId(id));
+        let marker = world.data(id).marker.take();
+        *world.data(id) = DataFacts { exists: true, empty: true, marker, ..DataFacts::default() };
+        world.data(id).myid = Myid::Is(ServerId(id));
         world.dies(id);
     }
     for id in [2, 3] {
@@ -392,7 +395,7 @@ fn data_that_only_one_of_three_still_holds_is_put_back_by_a_person() {
         );
     }
     let old = "/export/data/zkdata/zkops.old-20261123T033111Z.version-2";
-    world.host(3).data.quarantined = vec![old.to_owned()];
+    world.data(3).quarantined = vec![old.to_owned()];
     let text = show(&world, &repair(2));
     let way = format!("next: on node-3: put {old} back as /export/data/zkdata/version-2, then: zkops start");
     assert!(text.contains(&way), "{text}");
@@ -417,7 +420,7 @@ fn a_member_that_alone_makes_no_quorum_points_to_the_others() {
 fn a_firewall_of_the_leaders_host_is_named_with_port_and_rule() {
     let mut world = World::deployed(3, 0);
     world.server(1, ServerView::NotServing { words: "no leader".into() });
-    world.host(3).firewall.ports.insert(2888, closed("zone public: default REJECT"));
+    world.rule(3, 2888, closed("zone public: default REJECT"));
     check(
         &world,
         &repair(1),
@@ -463,7 +466,7 @@ fn a_zoo_cfg_spoilt_by_hand_is_written_again_and_nothing_else() {
 fn foreign_data_goes_only_by_its_name() {
     let mut world = World::deployed(3, 0);
     world.dies(3);
-    world.host(3).data.marker.as_mut().expect("marker").cluster = "billing".into();
+    world.data(3).marker.as_mut().expect("marker").cluster = "billing".into();
     assert_eq!(planner::foreign(&world.desired, &world.facts, ServerId(3)).as_deref(), Some("billing"));
     let refused = show(&world, &repair(3));
     assert!(
@@ -491,14 +494,14 @@ fn foreign_data_goes_only_by_its_name() {
 fn another_clusters_inventory_changes_nothing() {
     let mut installed = World::deployed(3, 0);
     for id in 1..=3 {
-        let config = installed.host(id).installed_config.take().expect("deployed");
+        let config = installed.host(id).installed_config.is().expect("deployed").clone();
         installed.host(id).installed_config =
-            Some(config.replace("zkops.cluster=orders", "zkops.cluster=billing"));
+            Seen::Is(config.replace("zkops.cluster=orders", "zkops.cluster=billing"));
     }
     let mut marked = World::deployed(3, 0);
     for id in 1..=3 {
-        marked.host(id).installed_config = None;
-        marked.host(id).data.marker.as_mut().expect("marker").cluster = "billing".into();
+        marked.host(id).installed_config = Seen::Absent;
+        marked.data(id).marker.as_mut().expect("marker").cluster = "billing".into();
     }
     let goals = [
         repair(3),
@@ -533,12 +536,12 @@ fn a_start_on_damage_that_heals_is_a_start() {
     assert!(start(&garbage()).contains("node-3: server started"), "{}", start(&garbage()));
     let mut alone = garbage();
     for id in [1, 2] {
-        alone.host(id).data.damage = vec![Damage::LogsWithoutSnapshot];
+        alone.data(id).damage = vec![Damage::LogsWithoutSnapshot];
     }
     assert!(start(&alone).starts_with("REFUSED the database in"), "nobody is left to heal it");
     let mut marker = garbage();
     let path = "/export/data/zkdata/zkops.json".into();
-    marker.host(3).data.damage = vec![Damage::BadMarker(OddFile { path, how: "says nothing".into() })];
+    marker.data(3).damage = vec![Damage::BadMarker(OddFile { path, how: "says nothing".into() })];
     assert!(start(&marker).starts_with("REFUSED the database in"), "it is nobody's");
 }
 
@@ -565,7 +568,7 @@ fn a_closed_firewall_is_opened_and_the_data_stays() {
     let mut world = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
     for port in [2181, 2888, 3888] {
-        world.host(3).firewall.ports.insert(port, rule.clone());
+        world.rule(3, port, rule.clone());
     }
     world.settle();
     check(
@@ -584,7 +587,7 @@ fn a_closed_firewall_is_opened_and_the_data_stays() {
 #[test]
 fn a_missing_myid_beside_our_own_data_is_written_again() {
     let mut world = World::deployed(3, 0);
-    world.host(3).data.myid = Myid::Missing;
+    world.data(3).myid = Myid::Missing;
     world.dies(3);
     check(
         &world,
@@ -603,7 +606,7 @@ fn a_missing_myid_beside_our_own_data_is_written_again() {
 #[test]
 fn an_emptied_data_directory_is_filled_by_the_others_or_not_at_all() {
     let mut world = World::deployed(3, 0);
-    world.host(3).data = DataFacts { exists: true, empty: true, ..DataFacts::default() };
+    *world.data(3) = DataFacts { exists: true, empty: true, ..DataFacts::default() };
     world.dies(3);
     let text = show(&world, &repair(3));
     assert!(text.contains("node-3: server started") && text.contains("zkdata/myid (2 bytes)"), "{text}");
