@@ -122,9 +122,12 @@ async fn together(
 /// The firewalls, as closely as is needed: members in sync are reachable.
 async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     let in_sync = ensemble::in_sync(&fleet.desired, facts);
+    let runs = |id: ServerId| facts.host(id).is_some_and(|host| host.unit.runs());
+    // What keeps one out that runs may be a rule on the host of one that does not miss it.
+    let apart = fleet.desired.members.keys().any(|id| !in_sync.contains(id) && runs(*id));
     let asked = fleet.hosts().filter_map(|(member, host)| {
         let seen = facts.host(member.id)?;
-        let reachable = in_sync.contains(&member.id);
+        let reachable = !apart && in_sync.contains(&member.id);
         Some(async move {
             let answer = match reachable {
                 true => firewall::drift(member, host, seen, deadline).await,

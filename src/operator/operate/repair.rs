@@ -193,7 +193,7 @@ impl Cure<'_> {
         let before = facts.host(*member).cloned().unwrap_or_default();
         let tried = match session.apply(fleet, plan, facts, request.command()).await {
             Ok(_) => return Ok(()),
-            Err(failure) if repair::wipes(&session.desired, plan) || !is_over(&failure) => {
+            Err(failure) if repair::wipes(plan) || !is_over(&failure) => {
                 return Err(failure);
             }
             Err(failure) => failure,

@@ -28,7 +28,12 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn exit(&self) -> Exit {
-        if self.health.healthy() { Exit::Done } else { Exit::Unhealthy }
+        match &self.health {
+            health if health.healthy() => Exit::Done,
+            // Hosts that could not be asked are what keeps it from being known.
+            health if health.unknown() => Exit::Unreachable,
+            _ => Exit::Unhealthy,
+        }
     }
 }
 
@@ -89,7 +94,9 @@ impl Serialize for Outcome {
             cluster: &health.cluster,
             healthy: health.healthy(),
             verdict: health.verdict.to_string(),
+            known: !health.unknown(),
             nodes: &health.rows,
+            notes: &health.notes,
             reasons: reasons.collect(),
         };
         document.serialize(serializer)
@@ -101,8 +108,11 @@ impl Serialize for Outcome {
 struct Document<'a> {
     cluster: &'a str,
     healthy: bool,
+    /// False: neither health nor its lack is proven.
+    known: bool,
     verdict: String,
     nodes: &'a [Row],
+    notes: &'a [String],
     reasons: Vec<Reason<'a>>,
 }
 

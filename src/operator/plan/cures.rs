@@ -45,6 +45,8 @@ pub enum Cause {
     ConfigDiffers,
     /// It runs and waits: too few other voters do.
     NoQuorum,
+    /// Whether it runs or serves could not be seen, from here or from its host: nothing is proven against it.
+    NotSeen,
     /// It runs, a quorum is there, nothing above was found, and still it does not take part.
     Stuck,
 }
@@ -79,7 +81,7 @@ impl Cause {
             | Cause::StartLimit
             | Cause::ProcessDead => Cure::InOrder,
             Cause::ConfigBroken | Cause::ConfigDiffers | Cause::Stuck => Cure::Restart,
-            Cause::OthersBlocked | Cause::NoQuorum => Cure::Elsewhere,
+            Cause::OthersBlocked | Cause::NoQuorum | Cause::NotSeen => Cure::Elsewhere,
             Cause::ForeignData => Cure::Named,
             Cause::HostUnreachable
             | Cause::NotInstalled

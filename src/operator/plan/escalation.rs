@@ -21,7 +21,10 @@ impl StillDamaged {
         if !how.contains(REFUSED) || says(&UNHEALED) {
             return None;
         }
-        let damaged = now.data.is_and(|data| !data.damage.is_empty()) || DAMAGE.iter().any(|mark| says(mark));
+        // Of a server that ran nobody had read the log: what it says may be older than this start.
+        let is_read = !before.unit.runs() || !before.unit.log.is_empty();
+        let told = is_read && DAMAGE.iter().any(|mark| says(mark));
+        let damaged = told || now.data.is_and(|data| !data.damage.is_empty());
         (damaged && !said.is_empty()).then_some(StillDamaged { said })
     }
 }

@@ -74,9 +74,8 @@ pub fn plan(
 }
 
 /// Whether a plan of repair moves data aside: what a person must agree to.
-pub fn wipes(desired: &Desired, plan: &Plan) -> bool {
-    let conf = |step: &Step, path: &str| desired.members[&step.member].config_path == path;
-    plan.steps().any(|step| matches!(&step.action, Action::Quarantine { path, .. } if !conf(step, path)))
+pub fn wipes(plan: &Plan) -> bool {
+    plan.steps().any(|step| matches!(step.action, Action::Quarantine { .. }))
 }
 
 /// The cluster whose data stands where the member's should: what must be typed before it goes aside.
@@ -128,7 +127,11 @@ fn would_not_help(desired: &Desired, cause: &Diagnosis) -> Stop {
         Cure::Named => format!("{}: it is not {name}'s to move", cause.what),
         _ => format!("repair of {name} would not help: {}", cause.what),
     };
-    Stop::Refused(Refused { what, evidence: cause.evidence.clone(), next: cause.next.clone() })
+    let next = match cause.next.is_empty() {
+        true => vec!["zkops status   (says what could not be seen, and from where)".to_owned()],
+        false => cause.next.clone(),
+    };
+    Stop::Refused(Refused { what, evidence: cause.evidence.clone(), next })
 }
 
 fn named(member: &DesiredMember, host: &HostFacts, name: &str) -> Result<(), Stop> {
@@ -164,41 +167,31 @@ fn mild(
     if !healthy {
         enough_run(desired, facts, member)?;
     }
-    let broken = causes.iter().any(|cause| cause.cause == Cause::ConfigBroken);
     let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
-    steps.extend(broken.then(|| keep_config(facts, member, host)).flatten());
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
     plan.push(Wave { title: format!("put {} in order", member.name), steps, ..Wave::default() });
 
     let running = host.unit.runs();
     let service = match (running, cure) {
         (false, _) => Some((Service::Started, "not running")),
-        (true, Cure::Restart) if !healthy => Some((Service::Restarted, "runs but is not in sync")),
+        (true, Cure::Restart) if healthy => Some((Service::Restarted, "it would not start again")),
+        (true, Cure::Restart) => Some((Service::Restarted, "runs but is not in sync")),
         (true, _) => None,
     };
     if matches!(service, Some((Service::Restarted, _))) {
-        proven_out(desired, facts, member)?;
+        ensemble::can_spare(desired, facts, id)?;
     }
-    let risk = if member.voter && running { Risk::Voter } else { Risk::None };
-    let served = service.map(|(service, why)| step(member, Action::Service(service), why).risk(risk));
-    let steps = served.into_iter().collect();
+    let steps = service.map_or_else(Vec::new, |(service, why)| {
+        let risk = if member.voter && running { Risk::Voter } else { Risk::None };
+        // What somebody wrote into zoo.cfg by hand stays in the slot that counted.
+        let mut steps = install::fill_slot(desired, facts, member);
+        steps.extend(install::enter(desired, facts, member, host));
+        steps.push(step(member, Action::Service(service), why).risk(risk));
+        steps
+    });
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
-}
-
-/// Nothing is served through it, or the others are proven to serve without it: a new process interrupts nobody.
-fn proven_out(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
-    let mut others = ensemble::voters_in_sync(desired, facts);
-    others.remove(&member.id);
-    if others.len() >= desired.majority() || facts.member(member.id).server.not_serving().is_some() {
-        return Ok(());
-    }
-    Err(Stop::Refused(Refused {
-        what: format!("whether {} serves was not seen: it is not restarted", member.name),
-        evidence: facts.member(member.id).server.blindness(),
-        next: vec![format!("ask its server on its host: zkops cli -server {}", member.client_address())],
-    }))
 }
 
 /// With this member, enough voters run to make a quorum: else it would wait, and so would whoever repairs it.
@@ -223,14 +216,6 @@ fn enough_run(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Resul
         evidence: missing.iter().filter_map(|id| diagnosis::said(desired, facts, *id)).collect(),
         next: diagnosis::way_back(desired, facts, &missing),
     }))
-}
-
-/// What somebody wrote into zoo.cfg by hand is kept: it may be all that says what they meant.
-fn keep_config(facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Step> {
-    host.installed_config.is()?;
-    let path = &member.config_path;
-    let action = Action::Quarantine { path: path.clone(), to: wipe::aside(facts.wall_ms, path) };
-    Some(step(member, action, "no server starts with it; kept, not deleted"))
 }
 
 fn moved(plan: &Plan) -> Vec<String> {

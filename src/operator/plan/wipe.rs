@@ -15,7 +15,8 @@ use crate::wire::ids::{ServerId, Zxid};
 pub(super) fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
     let mut others = ensemble::voters_in_sync(desired, facts);
     others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
+    let proven = ensemble::voters_proven(desired, facts, &[member.id].into());
+    if proven >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
         return Ok(());
     }
     let missing: Vec<ServerId> = desired
@@ -50,8 +51,7 @@ pub(super) fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMem
     Err(Stop::Refused(Refused {
         what: format!(
             "the data of {name} must come from the others, and they are no quorum: a synced majority of all voters, \
-             {needed} of {all}, is needed, and only {} are in sync",
-            others.len()
+             {needed} of {all}, is needed, and only {proven} are in sync"
         ),
         evidence,
         next: diagnosis::way_back(desired, facts, &missing),
@@ -115,6 +115,8 @@ pub(super) fn waves(
     });
     let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
+    steps.extend(install::fill_slot(desired, facts, member));
+    steps.extend(install::enter(desired, facts, member, host));
     plan.push(Wave { title: format!("install {} anew", member.name), steps, ..Wave::default() });
     plan.push(Wave {
         title: "start; it cannot vote before it has synced".to_owned(),

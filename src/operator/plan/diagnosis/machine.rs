@@ -37,7 +37,8 @@ fn disk(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
 
 /// In the words of the parser that the server itself reads it with.
 fn config(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
-    if host.unit.installed.is_absent() {
+    // An older layout has its zoo.cfg elsewhere: deploy takes it over.
+    if host.unit.installed.is_absent() || host.layout.is_older() {
         return None;
     }
     let path = &member.config_path;

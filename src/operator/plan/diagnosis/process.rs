@@ -5,7 +5,9 @@ use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::{BlindCause, ServerView, Sight};
 use crate::operator::plan::{ensemble, install};
+use crate::wire::ids::ServerId;
 
 /// `alone`: nothing else explains the member's state.
 pub(super) fn cause(
@@ -33,6 +35,10 @@ pub(super) fn cause(
             let cause = if how.contains(LIMIT) { Cause::StartLimit } else { Cause::ProcessDead };
             Some(ended(cause, format!("the server of {name} ended: {how}")).then(start))
         }
+        Seen::Unseen(why) if alone => {
+            let what = format!("whether {name} runs could not be seen: {why}");
+            Some(Diagnosis::new(member, Cause::NotSeen, what))
+        }
         Seen::Unseen(_) => None,
         Seen::Is(UnitState::Running(_)) if !alone => None,
         Seen::Is(UnitState::Running(_)) => Some(runs(desired, facts, member, host, log)),
@@ -48,17 +54,18 @@ fn runs(
 ) -> Diagnosis {
     let name = &member.name;
     let repair = vec![format!("zkops repair {name}")];
+    if let Sight::Unseen(why) = facts.sight(member.id)
+        && !is_mute(facts, member.id)
+    {
+        let what = format!("{name} runs; whether it serves could not be seen");
+        return Diagnosis::new(member, Cause::NotSeen, what).shown(vec![why]);
+    }
     if let Some(why) = install::stale(desired, facts, member, host) {
         let what = format!("{name} runs with other settings than the inventory's");
         let evidence = vec![format!("{why}: {}", member.config_path)];
         return Diagnosis::new(member, Cause::ConfigDiffers, what).shown(evidence).then(repair);
     }
     let mut evidence = silent_words(facts, member.id);
-    if !ensemble::answers_for_itself(facts, member.id) {
-        let what = format!("{name} runs, and whether it serves was not seen");
-        let next = vec![format!("ask its server on its host: zkops cli -server {}", member.client_address())];
-        return Diagnosis::new(member, Cause::Unreadable, what).shown(evidence).then(next);
-    }
     if ensemble::serves(desired, facts) {
         evidence.extend(log);
         let what = format!("{name} runs but is not in sync");
@@ -77,6 +84,14 @@ fn runs(
     // When enough run, the reasons of the others say what to do.
     let next = if up < needed { vec!["zkops start".to_owned()] } else { Vec::new() };
     Diagnosis::new(member, Cause::NoQuorum, what).shown(evidence).then(next)
+}
+
+/// Not even its own host gets a word out of it.
+fn is_mute(facts: &Facts, id: ServerId) -> bool {
+    match &facts.member(id).server.on_host {
+        ServerView::Blind(blind) => matches!(blind.cause, BlindCause::Timeout | BlindCause::Refused),
+        ServerView::Unasked | ServerView::NotServing { .. } | ServerView::Serving(_) => false,
+    }
 }
 
 /// What a manager says of a server that it starts no more.
