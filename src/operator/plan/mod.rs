@@ -4,7 +4,8 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
-//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
@@ -14,6 +15,7 @@
 //!   [`fit`]: whether its server may be started; [`escalation`]: what allows more than a mild cure;
 //!   [`wipe`]: data moved aside behind its proof
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -35,6 +37,7 @@ mod identity;
 pub mod install;
 pub mod layout;
 pub mod lifecycle;
+pub mod owners;
 pub mod ownership;
 pub mod preflight;
 pub mod repair;
@@ -43,6 +46,7 @@ pub mod server;
 pub mod status;
 pub mod step;
 pub mod wipe;
+pub mod without;
 
 #[cfg(test)]
 mod tests;

@@ -155,6 +155,9 @@ fn unseen_host(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &
     let (cause, what, next) = match why.kind {
         NoWayIn::NotInstalled => (Cause::NotInstalled, format!("zkops is not installed on {name}"), deploy),
         NoWayIn::Binary => (Cause::BinaryUnfit, format!("zkops does not run on the host of {name}"), deploy),
+        NoWayIn::LeftOut => {
+            (Cause::HostUnreachable, format!("{name} is left out by request"), "zkops status".to_owned())
+        }
         NoWayIn::Connection => (
             Cause::HostUnreachable,
             format!("the host of {name} cannot be reached"),

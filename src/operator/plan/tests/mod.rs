@@ -8,6 +8,7 @@ mod lifecycle;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};
