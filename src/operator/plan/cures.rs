@@ -94,7 +94,7 @@ impl Cause {
     }
 
     /// A server that is started in spite of it ends at once, or must not run.
-    pub fn forbids_start(self) -> bool {
+    pub(crate) fn forbids_start(self) -> bool {
         matches!(
             self,
             Cause::Unreadable

@@ -2,10 +2,14 @@
 //! is installed there says whose it is. One member with data of another cluster is `diagnosis`'s; here it is about
 //! naming the wrong inventory.
 
+use std::collections::BTreeMap;
+
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
 use super::{Refused, Stop};
+use crate::ensemble::{Member, grammar};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
+use crate::wire::ids::ServerId;
 
 /// # Errors
 /// Refused where a host that was seen is another cluster's.
@@ -29,6 +33,44 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         evidence: others.iter().map(|other| other.says.clone()).collect(),
         next: vec![format!("name the inventory of cluster {:?}", first.cluster)],
     }))
+}
+
+/// A repair brings one member back as the others know it: an inventory that has members elsewhere, or others, is for
+/// deploy, which moves them safely. Who is listed is told by the zoo.cfg of the other members.
+///
+/// # Errors
+/// Refused where one of the others lists a member differently.
+pub(super) fn same_members(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop> {
+    let member = &desired.members[&id];
+    let wanted = listed(&member.config);
+    for other in desired.members.values().filter(|other| other.id != id) {
+        let Some(config) = facts.host(other.id).and_then(|host| host.installed_config.is()) else { continue };
+        let found = listed(config);
+        let differs = |(id, place): (&i64, &Member)| found.get(id).is_none_or(|found| found != place);
+        let Some((changed, _)) = wanted.iter().find(|(id, place)| !found.is_empty() && differs((id, place)))
+        else {
+            continue;
+        };
+        return Err(Stop::Refused(Refused {
+            what: format!(
+                "{} has server {changed} otherwise than {} knows it: repair brings {} back as it was",
+                desired.inventory, other.name, member.name
+            ),
+            evidence: vec![format!("{} of {} lists the members it knows", other.config_path, other.name)],
+            next: vec![format!("zkops deploy {}", desired.inventory)],
+        }));
+    }
+    Ok(())
+}
+
+/// The members of a zoo.cfg by id, as far as their lines can be read; none where they are in a file of their own.
+fn listed(config: &str) -> BTreeMap<i64, Member> {
+    let member = |line: &str| {
+        let (key, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
+        let id = grammar::parse_id(key.trim())?;
+        Some((id.0, Member::parse(id, value.trim()).ok()?))
+    };
+    config.lines().filter_map(member).collect()
 }
 
 /// A host that is somebody else's, and what says so.

@@ -9,7 +9,7 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble, wipe};
+use super::{Refused, Stop, deploy, ensemble, ownership, wipe};
 use crate::wire::ids::ServerId;
 
 /// Whether a member's data may be moved aside, and why.
@@ -42,6 +42,7 @@ pub fn plan(
             next: vec![format!("let the ssh user of {} look at that, then ask again", member.name)],
         }));
     }
+    ownership::same_members(desired, facts, id)?;
     let causes = diagnosis::diagnose(desired, facts, id);
     plan.warnings.extend(causes.iter().map(|cause| cause.what.clone()));
     if let Wipe::StillDamaged(proof) = wipe {

@@ -1,6 +1,7 @@
 //! Facts and a goal in, the text of a plan out. `world` builds ensembles and carries plans out
 //! over facts, so that every goal is also held to its laws.
 
+mod causes;
 mod deploy;
 mod laws;
 mod layout;
