@@ -188,6 +188,9 @@ pub(super) fn ended(state: &ServiceState) -> String {
     if state.restarts > 0 {
         how += &format!(", {} restarts", state.restarts);
     }
+    if state.result.starts_with("start-limit") {
+        how += ", start limit hit";
+    }
     how
 }
 
