@@ -32,7 +32,8 @@ fn repaired(lab: &Lab) {
 #[test]
 fn a_closed_firewall_is_named_and_opened() {
     let lab = deployed();
-    let close = "for p in 2181 2888 3888; do firewall-cmd -q --permanent --remove-port=$p/tcp; done; firewall-cmd -q --reload; \
+    let close = "firewall-cmd -q --permanent --remove-port=2181/tcp; firewall-cmd --permanent --list-rich-rules | \
+                 while read rule; do firewall-cmd -q --permanent --remove-rich-rule=\"$rule\"; done; firewall-cmd -q --reload; \
                  systemctl restart zkops-orders";
     lab.on(3, close).ok();
     diagnosed(&lab, &["node-3", "firewall"]);

@@ -54,7 +54,7 @@ pub(super) async fn act(
             Ok(Done::changed(true))
         }
         Action::PutFile { path, mode, content } => put(member, &link, path, *mode, content).await,
-        Action::OpenPorts { openings } => {
+        Action::OpenPorts { openings, .. } => {
             let report = link.open_ports(firewall(member, openings)).await?;
             let mut done = Done::changed(report.changed);
             if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {

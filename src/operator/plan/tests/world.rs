@@ -229,7 +229,7 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
                 host.installed_config = Seen::Is(content.clone());
             }
         }
-        Action::OpenPorts { openings } => {
+        Action::OpenPorts { openings, observed } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
             for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
@@ -240,6 +240,7 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
             }
             let mut journal = host.journal.is().cloned().unwrap_or_default();
             journal.opened.extend(openings);
+            journal.observed.extend(observed.clone());
             host.journal = Seen::Is(journal);
         }
         Action::ClosePorts { openings } => {
