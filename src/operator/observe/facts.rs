@@ -123,9 +123,9 @@ async fn together(
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable. First, who needs what: that
-/// takes every host's word.
-async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+/// Adds the firewalls, as closely as is needed: members in sync are reachable. First, who needs what:
+/// that takes every host's word.
+pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     let desired = &fleet.desired;
     let asked = fleet
         .hosts()

@@ -329,7 +329,7 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { openings } => {
+        Action::OpenPorts { openings, observed } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
             for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
@@ -339,6 +339,7 @@ fn act(
                 firewall.ours.push(*opening);
             }
             journal(host).opened.extend(openings);
+            journal(host).observed.extend(observed.clone());
         }
         Action::ClosePorts { openings } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
