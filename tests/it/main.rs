@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod budgets;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
