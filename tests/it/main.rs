@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod blind;
 mod budgets;
 mod causes;
 #[path = "../check/mod.rs"]
@@ -15,20 +16,25 @@ mod edges;
 mod editing;
 mod ensemble;
 mod faults;
+mod fences;
 mod healing;
 mod identity;
 mod jump;
 mod lab;
+mod layout;
 mod local;
 mod mistakes;
 mod operate;
 mod person;
+mod privilege;
 mod reconfigured;
 mod repair;
 mod run;
 mod server;
 mod setup;
+mod signals;
 mod strangers;
 mod terminal;
 mod tidy;
 mod transcript;
+mod words;

@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
@@ -117,6 +117,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("base64", &["host", "proto", "shell"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy-table", &["report"]),
     ("crc32fast", &["tree"]),
     ("dialoguer", &["cli"]),
@@ -126,9 +128,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("hashbrown", &["replica", "process", "tree"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
-    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
+    ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["host", "operate", "process", "store", "transport"]),
+    ("rustix", &["cli", "host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
@@ -251,6 +253,9 @@ const SETTINGS: &[&str] = &["src/config"];
 /// The enum of requests, by folder and name, and those that nobody sends yet, with who will.
 const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
 const REQUESTS_LATER: &[(&str, &str)] = &[
+    ("Fence", "a member that moves while its old host is out of reach"),
+    ("Unfence", "the old unit was seen disabled"),
+    ("Fences", "status tells of them"),
     ("FileSha256", "upgrades compare what is there with what is pushed"),
     ("FourLetter", "the way to a server whose client port only its own host reaches"),
     ("ReadLock", "who holds the lock, shown without taking it"),

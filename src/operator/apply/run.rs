@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::operator::fleet::stop::Stop;
 use crate::operator::host::runs::Holder;
 use crate::report::Sink;
 
@@ -15,6 +16,8 @@ pub struct Run {
     pub break_lock: bool,
     /// The command that resumes this run, as one would type it.
     pub again: String,
+    /// Looked at before every step, and while a gate is waited at.
+    pub stop: Stop,
     /// Everything must be over by then.
     pub until: Instant,
 }

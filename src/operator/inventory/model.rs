@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// One ensemble.
@@ -12,6 +13,8 @@ pub struct Cluster {
     pub name: String,
     /// By id. At least one participant.
     pub members: Vec<Member>,
+    /// Who may reach the client ports, beside the members and the operator. `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// One server of the ensemble and the host it runs on.
@@ -30,6 +33,8 @@ pub struct Member {
     pub data_dir: String,
     /// `None`: the logs stand beside the snapshots.
     pub data_log_dir: Option<String>,
+    /// The user of the host that the server runs as; `None`: none is named.
+    pub user: Option<String>,
     /// zoo.cfg keys, those of the node over those of the file.
     pub zoo: BTreeMap<String, String>,
 }

@@ -4,6 +4,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`init`] | an inventory made of a few words |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
 //! | [`status`] | how every member is, and why |
 //! | [`lifecycle`] | start, stop, restart |
@@ -15,6 +16,7 @@
 //! | [`planned`] | a plan that is shown instead of carried out |
 //! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
+//! | [`owed`] | what waits for hosts that were left out |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
 
 pub mod ask;
@@ -24,8 +26,10 @@ pub mod deploy;
 mod desired;
 pub mod destroy;
 mod holder;
+pub mod init;
 pub mod lifecycle;
 mod look;
+pub mod owed;
 mod paths;
 pub mod plan;
 pub mod planned;

@@ -14,7 +14,8 @@ use crate::operator::observe::look::Depth;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;
 use crate::operator::observe::{facts, servers};
-use crate::operator::plan::facts::{Facts, MemberFacts, ServerView};
+use crate::operator::plan::facts::{Facts, MemberFacts};
+use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::status::{self, Health, Row};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -27,7 +28,12 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn exit(&self) -> Exit {
-        if self.health.healthy() { Exit::Done } else { Exit::Unhealthy }
+        match &self.health {
+            health if health.healthy() => Exit::Done,
+            // Hosts that could not be asked are what keeps it from being known.
+            health if health.unknown() => Exit::Unreachable,
+            _ => Exit::Unhealthy,
+        }
     }
 }
 
@@ -57,7 +63,10 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
 async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
     let seen = servers::servers(&session.desired, ways, patience).await;
-    let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
+    let alone = |server: &ServerView| MemberFacts {
+        server: Server::from_here(server.clone()),
+        ..MemberFacts::default()
+    };
     let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
     (seen, health)
@@ -67,7 +76,8 @@ async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
-    facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)
 }
 
@@ -85,7 +95,9 @@ impl Serialize for Outcome {
             cluster: &health.cluster,
             healthy: health.healthy(),
             verdict: health.verdict.to_string(),
+            known: !health.unknown(),
             nodes: &health.rows,
+            notes: &health.notes,
             reasons: reasons.collect(),
         };
         document.serialize(serializer)
@@ -97,8 +109,11 @@ impl Serialize for Outcome {
 struct Document<'a> {
     cluster: &'a str,
     healthy: bool,
+    /// False: neither health nor its lack is proven.
+    known: bool,
     verdict: String,
     nodes: &'a [Row],
+    notes: &'a [String],
     reasons: Vec<Reason<'a>>,
 }
 

@@ -6,11 +6,11 @@
 
 use super::desired::{Desired, DesiredMember};
 use super::diagnosis::{self, Cure, Diagnosis};
-use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble};
+use super::{Refused, Stop, deploy, ensemble, ports};
 use crate::wire::ids::{ServerId, Zxid};
 
 /// How far repair may go.
@@ -90,7 +90,8 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
 fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
     let mut others = ensemble::voters_in_sync(desired, facts);
     others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
+    let proven = ensemble::voters_proven(desired, facts, &[member.id].into());
+    if proven >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
         return Ok(());
     }
     let missing: Vec<ServerId> = desired
@@ -135,7 +136,7 @@ fn at_stake(facts: &Facts, member: &DesiredMember, others: &[ServerId]) -> Vec<S
         }
         _ => {}
     }
-    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.current_epoch) {
+    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.is()?.current_epoch) {
         lines.push(format!("the data of {} took part in epoch {epoch}", member.name));
     }
     lines
@@ -162,7 +163,7 @@ fn mild_waves(
     plan: &mut Plan,
 ) -> Result<(), Stop> {
     let id = member.id;
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
     plan.push(Wave {
         title: format!("put {} in order", member.name),
@@ -171,7 +172,7 @@ fn mild_waves(
         ..Wave::default()
     });
 
-    let running = host.unit.state.running();
+    let running = host.unit.runs();
     let healthy = ensemble::in_sync(desired, facts).contains(&id);
     let service = match (running, cure) {
         (false, _) => Some((Service::Started, "not running")),
@@ -181,13 +182,13 @@ fn mild_waves(
     if matches!(service, Some((Service::Restarted, _))) {
         ensemble::can_spare(desired, facts, id)?;
     }
-    let steps = service
-        .map(|(service, why)| {
-            let risk = if member.voter && running { Risk::Voter } else { Risk::None };
-            step(member, Action::Service(service), why).risk(risk)
-        })
-        .into_iter()
-        .collect();
+    let steps = service.map_or_else(Vec::new, |(service, why)| {
+        let risk = if member.voter && running { Risk::Voter } else { Risk::None };
+        let mut steps = install::fill_slot(desired, facts, member);
+        steps.extend(install::enter(desired, facts, member, host));
+        steps.push(step(member, Action::Service(service), why).risk(risk));
+        steps
+    });
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
@@ -196,7 +197,7 @@ fn mild_waves(
 fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts, plan: &mut Plan) {
     let id = member.id;
     let start_again = format!("zkops start {}", member.name);
-    let stop = (!matches!(host.unit.state, UnitState::Absent)).then(|| {
+    let stop = (!host.unit.state.is_absent()).then(|| {
         step(member, Action::Service(Service::Stopped), "its data must not change while it is judged")
             .risk(if member.voter { Risk::Voter } else { Risk::Clients })
             .undo(start_again)
@@ -208,8 +209,7 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
     gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
     let revert = host
         .unit
-        .state
-        .running()
+        .runs()
         .then(|| step(member, Action::Service(Service::Started), "as it was: the proof failed"));
     plan.push(Wave {
         title: format!("stop {} and prove that the others hold everything", member.name),
@@ -224,8 +224,10 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         gates: Vec::new(),
         ..Wave::default()
     });
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
+    steps.extend(install::fill_slot(desired, facts, member));
+    steps.extend(install::enter(desired, facts, member, host));
     plan.push(Wave {
         title: format!("install {} anew", member.name),
         steps,
@@ -243,8 +245,8 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
 /// Databases, myid and marker, each renamed beside itself: that works on a mount point and
 /// without rights on the parent directory, and no server looks at such names.
 fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
-    host.data
-        .parts
+    let parts = host.data.is().map_or(&[][..], |data| &data.parts);
+    parts
         .iter()
         .map(|path| {
             let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -256,9 +258,8 @@ fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Ste
 }
 
 fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wave {
-    let steps = host
-        .data
-        .quarantined
+    let old = host.data.is().map_or(&[][..], |data| &data.quarantined);
+    let steps = old
         .iter()
         .chain(moved)
         .map(|path| {
