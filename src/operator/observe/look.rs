@@ -70,7 +70,7 @@ pub async fn host(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
-        installed::owners(member, host, depth == Depth::Preflight, deadline),
+        installed::owners(member, host, depth > Depth::State, deadline),
     );
     // The host is gone if it cannot even say how its service is.
     let state = match state {

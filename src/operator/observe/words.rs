@@ -131,7 +131,9 @@ fn damage(seen: &found::Damage) -> Option<Damage> {
 pub(super) fn file(text: &Seen<String>, found: Seen<&Found>) -> Seen<FileFacts> {
     match (text, found) {
         (Seen::Is(text), Seen::Is(found)) => {
-            Seen::Is(FileFacts { sha256: sha256_hex(text), mode: found.mode, mtime_ms: found.modified_ms })
+            let group = found.group.clone().unwrap_or_else(|| found.gid.to_string());
+            let (sha256, mtime_ms) = (sha256_hex(text), found.modified_ms);
+            Seen::Is(FileFacts { sha256, mode: found.mode, group, mtime_ms })
         }
         (Seen::Unseen(why), _) => Seen::Unseen(why.clone()),
         (_, Seen::Unseen(why)) => Seen::Unseen(why),

@@ -377,6 +377,8 @@ pub struct FileFacts {
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
+    /// Who may read it beside its owner, by name or number.
+    pub group: String,
     /// Last change by the host's clock, milliseconds since 1970.
     pub mtime_ms: i64,
 }

@@ -11,7 +11,7 @@
 //! - `identity`: the ensemble that is there is the one the inventory describes
 //! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
-//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
+//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
 //!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
@@ -24,6 +24,7 @@ pub mod deploy;
 pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
+mod disk;
 pub mod ensemble;
 pub mod facts;
 pub mod fresh;

@@ -227,6 +227,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
+        disk_free_bytes: Some(9 << 30),
         synced_followers: Seen::Absent,
         synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
@@ -284,11 +285,12 @@ fn act(
         }
         // What it comes to shows when the slot is switched.
         Action::InstallBinary { path, sha256, .. } => {
-            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, mtime_ms: now };
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, group: "root".into(), mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
         }
-        Action::PutFile { path, mode, content, .. } => {
-            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
+        Action::PutFile { path, mode, content, owner } => {
+            let group = owner.clone().unwrap_or_else(root).group;
+            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, group, mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
                 data(host).myid = Myid::Is(member.id);
