@@ -6,6 +6,7 @@
 mod apache;
 mod binary;
 mod blind;
+mod budgets;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
