@@ -19,8 +19,9 @@ use tokio::time::Instant;
 use super::auth::{Login, NoLogin, Ways};
 use super::connection::Connection;
 use super::error::Error;
-use super::keyring::{Keyring, Prompt};
+use super::keyring::Keyring;
 use super::patience::Patience;
+use super::question::Prompt;
 use super::session::{Client, ClientError, LastWords, Session, describe, settings};
 use super::ssh_config::{Config, Resolved, bracketed};
 use super::target::{SshTarget, Target};
@@ -114,8 +115,7 @@ impl Dialer {
                 Connection::ssh(ssh, session.0, session.1)
             }
         };
-        connection.prove_escalation(deadline).await?;
-        Ok(connection)
+        connection.escalate(&self.keyring, deadline).await
     }
 
     /// Whether the way to a host leads through a jump host, by the target or by ~/.ssh/config.
@@ -184,7 +184,7 @@ impl Dialer {
     ) -> Result<Session, NoLogin> {
         let lost = LastWords::default();
         let host_keys = to.host_keys.clone();
-        let client = Client { host_keys: host_keys.clone(), lost: lost.clone() };
+        let client = Client { host_keys: host_keys.clone(), asker: self.keyring.asker(), lost: lost.clone() };
         let known = tokio::task::spawn_blocking(move || host_keys.known_algorithms()).await;
         let config =
             Arc::new(settings(preferring(&known.unwrap_or(Ok(Vec::new()))?), self.settings.keepalive));
@@ -256,7 +256,7 @@ impl Dialer {
             _ => {}
         }
         let patience = self.keyring.patience(&resolved.label, deadline);
-        match Box::pin(self.dial(&resolved, &Ways::Keys, &patience, deadline, &chain)).await {
+        match Box::pin(self.dial_jump(&resolved, &patience, deadline, &chain)).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 *state = JumpState::Up(session.clone());
@@ -267,6 +267,44 @@ impl Dialer {
                 Err(e)
             }
         }
+    }
+}
+
+impl Dialer {
+    /// With a key, else with a password that a person gives: there is no other way past it.
+    async fn dial_jump(
+        &self,
+        to: &Resolved,
+        patience: &Patience,
+        deadline: Instant,
+        chain: &[String],
+    ) -> Result<Session, Error> {
+        let mut by_key = match Box::pin(self.dial(to, &Ways::Keys, patience, deadline, chain)).await {
+            Err(Error::AuthFailed { host, user, tried }) => (host, user, tried),
+            other => return other,
+        };
+        match Box::pin(self.dial(to, &Ways::Password, patience, deadline, chain)).await {
+            Err(Error::AuthFailed { tried, .. }) => {
+                by_key.2.extend(tried);
+                Err(Error::AuthFailed { host: by_key.0, user: by_key.1, tried: by_key.2 })
+            }
+            other => other,
+        }
+    }
+
+    /// The jump hosts on the way to a host, the nearest to us first.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when ~/.ssh/config says something unusable about them.
+    pub fn jumps(&self, target: &SshTarget) -> Result<Vec<SshTarget>, Error> {
+        let mut jumps = Vec::new();
+        let mut next = self.config.resolve(target)?.jump;
+        while let Some(jump) = next.filter(|_| jumps.len() < JUMPS_MAX) {
+            next = self.config.resolve(&jump)?.jump;
+            jumps.push(jump);
+        }
+        jumps.reverse();
+        Ok(jumps)
     }
 }
 
@@ -392,3 +430,5 @@ fn backoff(attempt: u32) -> Duration {
 const LOGINS_MAX: usize = 8;
 /// With `backoff` this lasts about ten seconds, if the deadline allows it.
 const ATTEMPTS_MAX: u32 = 7;
+/// Longer chains are loops.
+const JUMPS_MAX: usize = 8;

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::lab::{Agent, Answers, Lab, run, soon, tried};
+use super::lab::{Agent, Answers, Lab, Sshd, run, soon, tried};
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
 use crate::operator::transport::exec::OUTPUT_MAX;
-use crate::operator::transport::keyring::Question;
+use crate::operator::transport::question::Question;
 use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{HostKeyPolicy, SshTarget, Target};
 
@@ -303,6 +303,38 @@ async fn an_unknown_host_key_is_shown_and_refused_before_any_login() {
     assert_eq!(*file, lab.path("home/.ssh/known_hosts"));
     let log = fs::read_to_string(lab.path("node-1.log")).unwrap();
     assert!(!log.contains("publickey"), "{log}");
+}
+
+#[tokio::test]
+async fn an_unknown_host_key_is_asked_for_once_and_recorded_after_a_yes() {
+    let lab = Lab::new();
+    let sshd = lab.stranger("node-1", "");
+    let asking = |sshd: &Sshd| ssh(SshTarget { host_key_policy: HostKeyPolicy::Ask, ..lab.ssh(sshd) });
+    let target = asking(&sshd);
+    let no = Answers::with("no");
+    let error = lab.dialer_asking(&no).open(&target, soon()).await.err().unwrap();
+    assert!(matches!(error, Error::HostKeyUnknown { .. }), "{error}");
+    assert!(!lab.path("home/.ssh/known_hosts").exists());
+    // Two members on one host, reached side by side: one question.
+    let yes = Answers::with("yes");
+    let dialer = lab.dialer_asking(&yes);
+    let (one, two) = tokio::join!(dialer.open(&target, soon()), dialer.open(&target, soon()));
+    (one.unwrap(), two.unwrap());
+    let asked = yes.asked.lock().unwrap().clone();
+    let [Question::HostKey { fingerprint, algorithm, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((fingerprint, algorithm.as_str()), (&sshd.fingerprint(), "ssh-ed25519"));
+    let learnt = fs::read_to_string(lab.path("home/.ssh/known_hosts")).unwrap();
+    assert_eq!(learnt, format!("{}\n", sshd.known_line()));
+    lab.dialer().open(&target, soon()).await.unwrap();
+    // StrictHostKeyChecking yes: nobody is asked; the fingerprint is as good as a yes elsewhere.
+    let other = lab.stranger("node-2", "");
+    let strict = lab.path("home/.ssh/config");
+    fs::write(&strict, "StrictHostKeyChecking yes\n").unwrap();
+    assert!(lab.dialer_asking(&yes).open(&asking(&other), soon()).await.is_err());
+    assert_eq!(yes.count(), 1);
+    fs::remove_file(strict).unwrap();
+    let exact = Answers::with(String::leak(other.fingerprint()));
+    lab.dialer_asking(&exact).open(&asking(&other), soon()).await.unwrap();
 }
 
 #[tokio::test]
