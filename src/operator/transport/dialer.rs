@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use russh::client::{Handle, connect_stream};
 use russh::keys::Algorithm;
 use russh::{ChannelOpenFailure, Preferred};
@@ -327,39 +329,38 @@ impl<P> Exchanged<(Handle<Client>, P)> for (Result<Handle<Client>, ClientError>,
     }
 }
 
-/// The first address that answers with a banner. A name with several addresses splits the time
-/// between those that are left, so that one dead address does not use it up.
+/// The first address that answers with a banner. A name with several addresses has them tried side by side, each one a
+/// little later than the one before: a dead one, or a family that leads nowhere, costs next to nothing.
 async fn connect(to: &Resolved, patience: &Patience) -> Result<TcpStream, NoLogin> {
     let lookup = patience.bound("looking up its name", lookup_host((to.address.as_str(), to.port)));
     let addresses: Vec<SocketAddr> = match lookup.await? {
         Ok(addresses) => addresses.collect(),
         Err(e) => return Err(unreachable(to, format!("its name cannot be resolved: {e}")).into()),
     };
+    let shown: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let doing = format!("connecting to {}", shown.join(" and "));
+    let mut waiting = addresses.into_iter();
+    let mut tried = FuturesUnordered::new();
     let mut last = unreachable(to, "its name has no address".to_string()).into();
-    for (index, address) in addresses.iter().enumerate() {
-        let rest = u32::try_from(addresses.len() - index).unwrap_or(1);
-        let doing = format!("connecting to {address}");
-        let share = patience.left() / rest;
-        let attempt = async {
-            match patience.bound(&doing, connect_one(*address)).await? {
-                Ok(socket) => Ok(socket),
-                Err(e) if hung_up(&e) => Err(NoLogin::Dropped(e.to_string())),
-                Err(e) => Err(unreachable(to, e.to_string()).into()),
+    let any = async {
+        loop {
+            match waiting.next() {
+                Some(address) => tried.push(connect_one(address)),
+                None if tried.is_empty() => return Err(last),
+                None => {}
             }
-        };
-        let result = if rest == 1 {
-            attempt.await
-        } else {
-            tokio::time::timeout(share, attempt)
-                .await
-                .unwrap_or_else(|_| Err(unreachable(to, format!("no answer from {address}")).into()))
-        };
-        match result {
-            Ok(socket) => return Ok(socket),
-            Err(why) => last = why,
+            let more = waiting.len() > 0;
+            tokio::select! {
+                Some(result) = tried.next() => match result {
+                    Ok(socket) => return Ok(socket),
+                    Err(e) if hung_up(&e) => last = NoLogin::Dropped(e.to_string()),
+                    Err(e) => last = unreachable(to, e.to_string()).into(),
+                },
+                () = tokio::time::sleep(STAGGER), if more => {}
+            }
         }
-    }
-    Err(last)
+    };
+    patience.bound(&doing, any).await?
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
@@ -430,5 +431,7 @@ fn backoff(attempt: u32) -> Duration {
 const LOGINS_MAX: usize = 8;
 /// With `backoff` this lasts about ten seconds, if the deadline allows it.
 const ATTEMPTS_MAX: u32 = 7;
+/// As RFC 8305 has it, a name's next address is tried so much later.
+const STAGGER: Duration = Duration::from_millis(250);
 /// Longer chains are loops.
 const JUMPS_MAX: usize = 8;
