@@ -121,16 +121,22 @@ fn a_rule_on_its_own_host(lab: &Lab) {
         "{status}"
     );
     lab.on(3, &format!("firewall-cmd -q --remove-rich-rule='{rule}'")).ok();
-    let close = "for p in 2181 2888 3888; do firewall-cmd -q --permanent --remove-port=$p/tcp; done; \
-                 firewall-cmd -q --reload; systemctl restart zkops-orders";
-    lab.on(3, close).ok();
+    lab.on(3, &format!("{}; {}; systemctl restart zkops-orders", closing(2181), closing(2888))).ok();
     mended(lab, 3);
+}
+
+/// What somebody types who closes a port: the opening for all, and those for single addresses.
+fn closing(port: u16) -> String {
+    format!(
+        "firewall-cmd -q --permanent --remove-port={port}/tcp; firewall-cmd --permanent --list-rich-rules | grep {port} | \
+         while read rule; do firewall-cmd -q --permanent --remove-rich-rule=\"$rule\"; done; firewall-cmd -q --reload"
+    )
 }
 
 /// The rule stands on another host than the member's: it is named there, at once, and opened there.
 fn a_closed_port_on_the_leaders_host(lab: &Lab) {
     let (leader, node) = (lab.node_that_is("leader"), lab.node_that_is("follower"));
-    lab.on(leader, "firewall-cmd -q --permanent --remove-port=2888/tcp; firewall-cmd -q --reload").ok();
+    lab.on(leader, &closing(2888)).ok();
     lab.on(node, "systemctl restart zkops-orders").ok();
     let (blocked, way) = (format!("on node-{leader} blocks tcp 2888"), format!("zkops repair node-{leader}"));
     status_says(lab, "OthersBlocked", &[&blocked, "tcp 2888 (quorum port of", &way]);
