@@ -81,6 +81,7 @@ impl Trial {
             events: Sink::new(move |event| events.lock().expect("no test thread panics with it").push(event)),
             state_dir: dir.path().join("state"),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Trial { caller, script, told, inventory, ports, dir }
     }
@@ -217,6 +218,8 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
             member: "node-3".into(),
             inventory: Source::LastDeployed,
             yes: false,
+            move_data_aside: false,
+            foreign_data: None,
             wipe: false,
             purge_old: false,
             dry_run: false,

@@ -42,7 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Operator core.
     ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
-    ("plan", &["ensemble", "formats"]),
+    ("plan", &["config", "ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
     ("host", &["config", "formats"]),
@@ -130,7 +130,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
     ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["host", "operate", "process", "store", "transport"]),
+    ("rustix", &["cli", "host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),

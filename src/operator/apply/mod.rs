@@ -6,7 +6,8 @@
 //! - `act`: one step on one host; `files`: what it does to files there
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
-//! - `aftermath`: what a failed run says; `excerpt`: which lines of a log are its story
+//! - `aftermath`, `stopped`: what a run says that failed, or was told to stop
+//! - `excerpt`: which lines of a log are a run's story
 
 mod act;
 mod aftermath;
@@ -17,4 +18,5 @@ mod journal;
 mod lock;
 pub mod run;
 mod steps;
+mod stopped;
 pub mod waves;

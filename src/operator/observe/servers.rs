@@ -1,7 +1,7 @@
 //! Servers as a client sees them from here: asked on their client ports, all at once, each within
 //! one deadline. A canary through each server proves that a quorum commits what it is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -19,13 +19,19 @@ use crate::operator::plan::server::{BlindCause, Canary, Mode, ServerFacts, Serve
 use crate::wire::ids::ServerId;
 use crate::wire::proto::ErrorCode;
 
-/// Asks every member; takes as long as the slowest of them, never longer than `deadline`.
-pub async fn servers(desired: &Desired, ways: &Ways, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
+/// Asks every member; takes as long as the slowest of them, never longer than `deadline`. Those who are
+/// known to be `hidden` from here get a short one: their hosts are asked right after.
+pub async fn servers(
+    desired: &Desired,
+    ways: &Ways,
+    hidden: &BTreeSet<ServerId>,
+    deadline: Duration,
+) -> BTreeMap<ServerId, ServerView> {
     let together = Barrier::new(desired.members.len());
-    let asked = desired
-        .members
-        .values()
-        .map(|member| async { (member.id, server(member, ways, &together, deadline).await) });
+    let asked = desired.members.values().map(|member| async {
+        let deadline = if hidden.contains(&member.id) { deadline.min(HIDDEN) } else { deadline };
+        (member.id, server(member, ways, &together, deadline).await)
+    });
     join_all(asked).await.into_iter().collect()
 }
 
@@ -269,6 +275,8 @@ pub(super) const HUNG_UP: &str = "accepted and closed without a word: the server
 const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+/// For members that were not seen from here a moment ago: enough to notice that they are again.
+const HIDDEN: Duration = Duration::from_millis(300);
 /// Longer than a canary's session takes; a member that is down costs this once.
 const TOGETHER: Duration = Duration::from_millis(250);
 /// The last question of a member that used up its time still gets an answer from a live server.

@@ -1,7 +1,7 @@
 //! Status: the servers are asked first, directly and all at once; hosts only when a server does not answer as it
 //! should, to say why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -87,7 +87,7 @@ async fn servers_alone(
 ) -> (BTreeMap<ServerId, ServerView>, Health) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
     let seen = match proof {
-        Proof::Canary => servers::servers(&session.desired, ways, patience).await,
+        Proof::Canary => servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await,
         Proof::Words => servers::quietly(&session.desired, ways, patience).await,
     };
     let alone = |server: &ServerView| MemberFacts {

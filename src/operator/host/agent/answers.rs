@@ -93,6 +93,12 @@ impl Agent {
             | Q::Fence(_)
             | Q::Unfence(_)
             | Q::Fences => self.firewall(request, deadline).await,
+            Q::TakeLock(request) => {
+                blocking(move || lock::take(&request, deadline.into_std()).map(R::Taken)).await
+            }
+            Q::ReleaseLock { path, id } => {
+                blocking(move || lock::release(&path, &id, deadline.into_std()).map(R::Changed)).await
+            }
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -159,8 +165,7 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
-        Q::TakeLock(request) => R::Taken(lock::take(&request)?),
-        Q::ReleaseLock { path, id } => R::Changed(lock::release(&path, &id)?),
+        Q::RenewLock(request) => R::Changed(lock::renew(&request)?),
         Q::ReadLock { path } => R::Lock(lock::read(&path)?),
         Q::AppendJournal(request) => {
             journal::append(&request.path, &request.line)?;
@@ -178,6 +183,8 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::LogTail { .. }
         | Q::EnsureUser { .. }
         | Q::RemoveUser { .. }
+        | Q::TakeLock(_)
+        | Q::ReleaseLock { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
         | Q::ExplainPorts(_)

@@ -16,7 +16,7 @@ use crate::operator::host::net::{
     Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
     Sources,
 };
-use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::runs::{AppendJournal, Held, JournalTail, RenewLock, TakeLock, Taken};
 use crate::operator::host::service::{
     FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
 };
@@ -108,6 +108,7 @@ calls! {
     log_tail(source: LogSource, lines: usize) -> LogTail = Request::LogTail { source, lines } => Log;
 
     take_lock(request: TakeLock) -> Taken = Request::TakeLock(request) => Taken;
+    renew_lock(request: RenewLock) -> bool = Request::RenewLock(request) => Changed;
     /// False when this holder did not hold it.
     release_lock(path: PathBuf, id: String) -> bool = Request::ReleaseLock { path, id } => Changed;
     read_lock(path: PathBuf) -> Option<Held> = Request::ReadLock { path } => Lock;
