@@ -133,7 +133,7 @@ fn pings_do_not_wait_behind_the_reads_of_others_and_watches_have_an_end() {
     let _ = reader.join().expect("no panic");
     let after = peak_mib(&ensemble, 1);
     assert!(after < before + 120, "watches of 200 MB: from {before} to {after} MiB");
-    ping(&mut honest);
+    ping(&mut Raw::session(&addr, 4000));
 }
 
 #[test]

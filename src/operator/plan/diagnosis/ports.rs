@@ -1,6 +1,7 @@
 //! What keeps a member from the others: ports that another process has, and firewalls, its own host's and the others'.
 
 use super::Diagnosis;
+use crate::formats::opening::Opening;
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::ensemble;
@@ -31,7 +32,10 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
         let rules: Vec<(u16, String)> = needed
             .iter()
             .filter_map(|(port, role)| {
-                let rule = host.firewall.is()?.ports.get(port).filter(|rule| !rule.open)?;
+                let firewall = host.firewall.is()?;
+                let to_it = Opening { port: *port, from: member.address.parse().ok() };
+                let rule = firewall.openings.get(&to_it).or_else(|| firewall.ports.get(port));
+                let rule = rule.filter(|rule| !rule.open)?;
                 Some((*port, format!("tcp {port} ({role} port of {}): {}", other.name, rule.rule)))
             })
             .collect();

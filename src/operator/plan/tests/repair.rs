@@ -176,7 +176,7 @@ fn a_firewall_of_the_leaders_host_is_named_with_port_and_rule() {
         &repair(3),
         "repair node-3
          1. put node-3 in order
-         node-3: open tcp 2888 [firewalld does not let them through for good] undo: close them again with the same \
+         node-3: open tcp 2888 from 10.0.0.1 10.0.0.2 [firewalld does not let them through for good] undo: close them again with the same \
          tool; zkops destroy does it
          note: firewalld on node-3 blocks its ports",
     );
