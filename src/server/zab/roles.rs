@@ -119,7 +119,7 @@ impl Zab {
         };
         let listed = self.core.config.membership.get(from).is_some();
         if listed && !self.core.rolls.hear(self.now_ms, from, n.config.as_ref(), out) {
-            return self.heard_foreign(from, out);
+            return self.heard_foreign(from, n.state, out);
         }
         if !self.core.config.membership.is_voter(from) {
             self.tell(from, out);
@@ -155,8 +155,10 @@ impl Zab {
 
     /// A member that goes by another list of voters: it hears how things stand here, and what it says counts for
     /// nothing, nor what it said before.
-    fn heard_foreign(&mut self, from: ServerId, out: &mut Vec<Output>) -> Next {
-        self.tell(from, out);
+    fn heard_foreign(&mut self, from: ServerId, state: State, out: &mut Vec<Output>) -> Next {
+        if state == State::Looking && self.core.rolls.may_answer(self.now_ms, from) {
+            self.tell(from, out);
+        }
         self.early.remove(&from);
         let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
         match &mut self.phase {

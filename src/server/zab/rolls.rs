@@ -24,6 +24,8 @@ pub(super) struct Rolls {
     /// The reconfiguration that was refused last.
     refused: Zxid,
     told: Strangers,
+    /// When members that do not count were answered last.
+    answered: BTreeMap<ServerId, u64>,
 }
 
 /// One member's list beside ours.
@@ -42,6 +44,7 @@ impl Rolls {
             heard: BTreeMap::new(),
             refused: Zxid::NONE,
             told: Strangers::default(),
+            answered: BTreeMap::new(),
         }
     }
 
@@ -62,6 +65,16 @@ impl Rolls {
         let line = format!("server {from} is not counted: {why}");
         self.told.turned_away(now_ms, &line, out);
         false
+    }
+
+    /// Whether a member that does not count is to hear how things stand here. Two servers that take each other for
+    /// outsiders answer whatever the other says (§1.4 rule 3): without a pause they would do so for ever.
+    pub(super) fn may_answer(&mut self, now_ms: u64, sid: ServerId) -> bool {
+        let is_due = self.answered.get(&sid).is_none_or(|at_ms| now_ms >= at_ms + ANSWER_PAUSE_MS);
+        if is_due {
+            self.answered.insert(sid, now_ms);
+        }
+        is_due
     }
 
     /// Why a member does not count, by what it said last.
@@ -130,6 +143,8 @@ fn proposed(txn: &Bytes) -> Option<Voters> {
     Voters::read(&body.buffer().ok()??)
 }
 
+/// Often enough for a server that looks, and wonders why nobody counts it.
+const ANSWER_PAUSE_MS: u64 = 1000;
 /// Behind session, cxid, zxid and time (§3.3).
 const KIND_AT: usize = 28;
 /// The op code of reconfig.
