@@ -1,13 +1,15 @@
 //! What a run that could not be finished says: what happened with the logs of those who failed,
 //! what is true now, what to run next, how to take it back (law 10).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::gates;
 use super::run::{Applied, Run};
 use crate::operator::fleet::hosts::Fleet;
-use crate::operator::observe::look;
-use crate::operator::plan::facts::{Facts, ServerView};
+use crate::operator::fleet::watch::Watcher;
+use crate::operator::observe;
+use crate::operator::observe::look::{self, Depth};
+use crate::operator::plan::facts::Facts;
 use crate::operator::plan::preflight::{self, Expect, Level};
 use crate::operator::plan::step::{Condition, Gate, Plan, Shut, Step};
 use crate::operator::plan::{diagnosis, ensemble, status};
@@ -39,7 +41,7 @@ pub(super) async fn steps_failed(
             failure = failure.evidence(format!("{}: last lines of its server's log", step.name), log);
         }
     }
-    gates::units(fleet, facts, PATIENCE).await;
+    *facts = now(fleet, facts).await;
     closing(fleet, facts, &halt, failure)
 }
 
@@ -64,7 +66,7 @@ pub(super) async fn gate_shut(
             }
         }
     } else {
-        gates::units(fleet, facts, PATIENCE).await;
+        *facts = now(fleet, facts).await;
         for id in suspects(fleet, facts, &gate.condition) {
             for cause in diagnosis::diagnose(&fleet.desired, facts, id) {
                 failure = failure.evidence(cause.what, cause.evidence);
@@ -80,6 +82,13 @@ pub(super) async fn gate_shut(
         failure = failure.state(line);
     }
     closing(fleet, facts, &halt, failure)
+}
+
+/// How everybody is behind the last step: nothing older explains a failure.
+async fn now(fleet: &Fleet, older: &Facts) -> Facts {
+    let quiet: Watcher = Arc::new(|_, _| {});
+    let seen = observe::facts::everybody(fleet, Depth::Diagnosis, &quiet, PATIENCE).await;
+    Facts { wall_ms: older.wall_ms, fresh_uuid: older.fresh_uuid.clone(), ..seen }
 }
 
 /// Those whose logs may explain why a gate stayed shut.
@@ -112,7 +121,7 @@ fn closing(fleet: &Fleet, facts: &Facts, halt: &Halt<'_>, mut failure: Failure) 
         wave + 1,
         plan.waves.len()
     ));
-    if facts.members.values().any(|seen| seen.server != ServerView::Unasked) {
+    if facts.members.values().any(|seen| seen.server.asked()) {
         failure = failure.state(status::judge(&fleet.desired, facts).verdict.to_string());
     }
     failure = failure.next(run.again.clone());

@@ -44,7 +44,7 @@ pub(super) async fn end(
 /// The first member whose journal has a newer line.
 pub(super) async fn unchanged(fleet: &Fleet, facts: &Facts) -> Result<(), String> {
     let asked = fleet.hosts().map(|(member, host)| async move {
-        let seen = facts.host(member.id)?.last_entry.clone();
+        let seen = facts.host(member.id)?.journal.is().map(|journal| journal.last_entry.clone());
         let now = host.link.read_journal(unit::journal_path(member).into(), 1).await.ok()?.lines.pop();
         (now != seen).then(|| member.name.clone())
     });

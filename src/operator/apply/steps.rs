@@ -27,7 +27,12 @@ pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<S
         let mine: Vec<&Step> = steps.iter().filter(|step| step.member == member.id).collect();
         (!mine.is_empty()).then(|| one_member(member, host, mine, run))
     });
-    join_all(work).await
+    let done = join_all(work).await;
+    // Each of them may have changed what was seen before, also one that failed.
+    for _ in steps {
+        fleet.stepped();
+    }
+    done
 }
 
 async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, run: &Run) -> Steps {

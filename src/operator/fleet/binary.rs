@@ -13,6 +13,7 @@ use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{BinaryFacts, NoWayIn, Unreachable};
+use crate::operator::plan::seen::Seen;
 use crate::operator::transport::{Connection, Error, Install, LocalBinary, quote};
 
 impl Host {
@@ -31,7 +32,7 @@ impl Host {
         // What runs for us was started under the old name, by which nothing can be found now.
         let agent = Agent::start(&self.connection, path, deadline).await?;
         self.link = agent.link;
-        self.binary = BinaryFacts { installed_sha256: Some(agent.sha256), staged_sha256: None };
+        self.binary = BinaryFacts { installed_sha256: Seen::Is(agent.sha256), staged_sha256: None };
         self.uploaded = false;
         Ok(())
     }
@@ -49,7 +50,7 @@ pub(super) async fn bring(
 ) -> Result<Host, Unreachable> {
     let there = match installed {
         Ok(agent) if agent.sha256 == binary.sha256() => return Ok(Host::new(connection, agent)),
-        Ok(older) => Some(older.sha256),
+        Ok(older) => Seen::Is(older.sha256),
         // Too old to say so, or not there: the difference does not matter, it will be replaced.
         Err(CallError::Gone(_)) => {
             installed_sha256(&connection, &member.binary_path, Instant::now() + deadline).await
@@ -67,7 +68,8 @@ pub(super) async fn bring(
         .map_err(|why| Unreachable { kind: NoWayIn::Binary, text: why.to_string() })?;
     let mut host = Host::new(connection, agent);
     host.uploaded = sent.uploaded;
-    host.binary = BinaryFacts { installed_sha256: there, staged_sha256: host.binary.installed_sha256.take() };
+    let staged_sha256 = std::mem::replace(&mut host.binary.installed_sha256, there).is().cloned();
+    host.binary.staged_sha256 = staged_sha256;
     Ok(host)
 }
 
@@ -90,12 +92,21 @@ pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
 }
 
 /// Which binary is there, when it does not talk to us.
-async fn installed_sha256(connection: &Connection, path: &str, until: Instant) -> Option<String> {
-    let quoted = quote(connection.label(), [path]).ok()?;
-    let output =
-        connection.exec(&format!("sha256sum < {quoted} 2>/dev/null"), Bytes::new(), until).await.ok()?;
-    let sha256 = output.stdout_text().split_whitespace().next()?.to_owned();
-    (sha256.len() == 64).then_some(sha256)
+async fn installed_sha256(connection: &Connection, path: &str, until: Instant) -> Seen<String> {
+    let asked = async {
+        let quoted = quote(connection.label(), [path])?;
+        let script = format!("if [ -e {quoted} ]; then sha256sum < {quoted}; else echo absent; fi");
+        connection.exec(&script, Bytes::new(), until).await
+    };
+    let said = match asked.await {
+        Ok(output) => output.stdout_text().split_whitespace().next().unwrap_or("nothing").to_owned(),
+        Err(why) => return Seen::unseen(why.to_string(), 0),
+    };
+    match said.as_str() {
+        "absent" => Seen::Absent,
+        sha256 if sha256.len() == 64 => Seen::Is(said),
+        other => Seen::unseen(format!("sha256sum of {path} said {other}"), 0),
+    }
 }
 
 fn no_binary(error: Error) -> Unreachable {

@@ -15,6 +15,7 @@ use crate::operator::host::machine::Facts as Machine;
 use crate::operator::host::service::Manager;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{BinaryFacts, Clock, Unreachable};
+use crate::operator::plan::seen::{Seen, Stamp};
 use crate::operator::transport::Connection;
 use crate::wire::ids::ServerId;
 
@@ -24,6 +25,8 @@ pub struct Fleet {
     pub(super) hosts: BTreeMap<ServerId, Result<Host, Unreachable>>,
     /// Members whose hosts are reached through a jump host.
     pub(super) behind: BTreeSet<ServerId>,
+    /// Steps carried out so far.
+    pub(super) steps: Stamp,
 }
 
 /// One host in use.
@@ -57,6 +60,16 @@ impl Fleet {
         self.hosts.iter_mut().filter_map(|(id, host)| Some((desired.members.get(id)?, host.as_mut().ok()?)))
     }
 
+    /// For a look that begins now.
+    pub fn stamp(&self) -> Stamp {
+        self.steps
+    }
+
+    /// A step was carried out, or tried: whatever was seen before it may be over.
+    pub fn stepped(&mut self) {
+        self.steps = self.steps.next();
+    }
+
     /// The ways to the members' client ports.
     pub fn ways(&self) -> Ways {
         let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
@@ -69,7 +82,7 @@ impl Host {
     pub(super) fn new(connection: Connection, agent: Agent) -> Host {
         Host {
             link: agent.link,
-            binary: BinaryFacts { installed_sha256: Some(agent.sha256), staged_sha256: None },
+            binary: BinaryFacts { installed_sha256: Seen::Is(agent.sha256), staged_sha256: None },
             connection,
             machine: agent.machine,
             uploaded: false,
@@ -85,9 +98,13 @@ impl Host {
         unit::manager(&self.machine, member)
     }
 
-    /// Its clock against ours; `None`: it did not say.
-    pub async fn clock(&self, deadline: Duration) -> Option<Clock> {
-        let measured = self.connection.clock_offset(Instant::now() + deadline).await.ok()?;
-        Some(Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
+    /// Its clock against ours.
+    ///
+    /// # Errors
+    /// Why it did not say.
+    pub async fn clock(&self, deadline: Duration) -> Result<Clock, String> {
+        let measured = self.connection.clock_offset(Instant::now() + deadline).await;
+        let measured = measured.map_err(|why| why.to_string())?;
+        Ok(Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
     }
 }

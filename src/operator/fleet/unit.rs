@@ -46,8 +46,7 @@ pub fn definition_path(manager: &Manager, member: &DesiredMember) -> PathBuf {
 }
 
 /// Compares what is written there with what should be.
-pub fn installed(manager: &Manager, member: &DesiredMember, written: Option<&str>) -> Installed {
-    let Some(written) = written else { return Installed::No };
+pub fn installed(manager: &Manager, member: &DesiredMember, written: &str) -> Installed {
     let same = match manager {
         Manager::Systemd => written == member.unit.definition,
         Manager::Daemon { .. } => {
@@ -56,7 +55,7 @@ pub fn installed(manager: &Manager, member: &DesiredMember, written: Option<&str
             found.is_some_and(|found: DaemonSpec| found == daemon(member))
         }
     };
-    if same { Installed::Yes } else { Installed::Differs }
+    if same { Installed::AsWanted } else { Installed::Differs }
 }
 
 pub fn log_source(manager: &Manager, member: &DesiredMember) -> LogSource {

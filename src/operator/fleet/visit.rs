@@ -15,6 +15,7 @@ use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::seen::Stamp;
 use crate::operator::transport::{Connection, Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -75,7 +76,7 @@ impl Visit<'_> {
             (member.id, host)
         });
         let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind }
+        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default() }
     }
 
     async fn dial(&self, member: &DesiredMember, target: &Target) -> Result<Dialled, Unreachable> {

@@ -5,21 +5,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::answer::seen;
 use super::words;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::host::firewall::FirewallPorts;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{FirewallFacts, HostFacts, PortRule};
+use crate::operator::plan::seen::Seen;
 
 /// Asks the firewall itself. Loopback is nobody's to filter: an ensemble on this machine alone
 /// opens nothing.
-pub(super) async fn ask(member: &DesiredMember, host: &Host, deadline: Duration) -> FirewallFacts {
+pub(super) async fn ask(member: &DesiredMember, host: &Host, deadline: Duration) -> Seen<FirewallFacts> {
     if words::is_loopback(&member.address) {
-        return FirewallFacts::default();
+        return Seen::Absent;
     }
     let asked = FirewallPorts { ports: member.ports.all().to_vec(), address: member.address.parse().ok() };
-    let report = host.link.within(deadline).explain_ports(asked).await;
-    report.map(|report| words::firewall(&report)).unwrap_or_default()
+    match seen(host.link.within(deadline).explain_ports(asked).await) {
+        Seen::Is(report) => words::firewall(&report),
+        Seen::Absent => Seen::Absent,
+        Seen::Unseen(why) => Seen::Unseen(why),
+    }
 }
 
 /// As [`ask`], but where the member is proven to be reachable and its ports were opened by us in
@@ -27,11 +32,13 @@ pub(super) async fn ask(member: &DesiredMember, host: &Host, deadline: Duration)
 pub(super) async fn drift(
     member: &DesiredMember,
     host: &Host,
-    seen: &HostFacts,
+    known: &HostFacts,
     deadline: Duration,
-) -> FirewallFacts {
-    let opened = member.ports.all().iter().all(|port| seen.opened_ports.contains(port));
-    let Some(zone) = seen.opened_zone.as_ref().filter(|_| opened) else {
+) -> Seen<FirewallFacts> {
+    let journal = known.journal.is();
+    let opened = journal
+        .is_some_and(|journal| member.ports.all().iter().all(|port| journal.opened_ports.contains(port)));
+    let Some(zone) = journal.and_then(|journal| journal.opened_zone.as_ref()).filter(|_| opened) else {
         return ask(member, host, deadline).await;
     };
     let path = PathBuf::from(format!("/etc/firewalld/zones/{zone}.xml"));
@@ -40,10 +47,10 @@ pub(super) async fn drift(
         return ask(member, host, deadline).await;
     }
     let open = |port| (port, PortRule { open: true, permanent: true, rule: String::new() });
-    FirewallFacts {
-        kind: Some(format!("firewalld (zone {zone})")),
+    Seen::Is(FirewallFacts {
+        kind: format!("firewalld (zone {zone})"),
         ports: member.ports.all().map(open).into(),
-    }
+    })
 }
 
 /// firewalld.zone(5): `<port port="2181" protocol="tcp"/>`, attributes in either order.

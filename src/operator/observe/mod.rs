@@ -1,18 +1,22 @@
 //! Facts from hosts and live servers, read-only: it looks, puts what it saw into the planners'
 //! words, and judges nothing.
 //!
+//! - `answer`: an answer as something seen
 //! - [`facts`]: everybody, all at once
 //! - [`look`]: one host's account of itself, in `words` that planners understand
 //! - `firewall`: what becomes of connections to a member's ports
-//! - [`servers`]: every member's client port, with a canary through each
+//! - [`servers`]: every member's client port from here, with a canary through each; [`on_hosts`]: the
+//!   same asked on their own hosts
 //! - [`canary`]: written through the leader, read back through everybody
 //! - [`reach`]: who reaches whom, with real listeners
 //! - [`token`]: words that must not repeat
 
+mod answer;
 pub mod canary;
 pub mod facts;
 mod firewall;
 pub mod look;
+pub mod on_hosts;
 pub mod reach;
 pub mod servers;
 pub mod token;

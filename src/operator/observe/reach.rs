@@ -34,7 +34,7 @@ pub async fn matrix(
     timeout: Duration,
 ) -> Vec<Reach> {
     let listening = join_all(fleet.hosts().map(|(member, host)| async move {
-        let running = facts.host(member.id).is_some_and(|seen| seen.unit.state.running());
+        let running = facts.host(member.id).is_some_and(|seen| seen.unit.runs());
         let ports = if running {
             // The client and election ports are open on every running server; a leader alone
             // listens for learners.

@@ -1,17 +1,21 @@
-//! Servers as a client sees them: asked on their client ports, all at once, each within one
-//! deadline. A canary through each server proves that a quorum commits what it is sent.
+//! Servers as a client sees them from here: asked on their client ports, all at once, each within
+//! one deadline. A canary through each server proves that a quorum commits what it is sent.
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::Barrier;
 
-use crate::client::{self, Client, ConnectString, Options, Route, Server, four_letter};
+use super::answer::wall_ms;
+use crate::client::four_letter::{self, Mntr, Srvr};
+use crate::client::{self, Client, ConnectString, Options, Route, Server};
 use crate::operator::fleet::ways::Ways;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Canary, Mode, ServerFacts, ServerView};
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::{BlindCause, Canary, Mode, ServerFacts, ServerView};
 use crate::wire::ids::ServerId;
 use crate::wire::proto::ErrorCode;
 
@@ -29,7 +33,7 @@ async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadlin
     let started = Instant::now();
     let view = match ways.to(member) {
         Ok(route) => canary(member, &route, deadline).await.map(|canary| (route, canary)),
-        Err(why) => Err(ServerView::Silent { why }),
+        Err(why) => Err(ServerView::blind(BlindCause::HostAway, why)),
     };
     // The canaries of all are over before anybody's zxid is read, so that they are no lag; whoever
     // does not answer is not waited for.
@@ -49,10 +53,7 @@ async fn canary(
 ) -> Result<Result<u64, String>, ServerView> {
     let started = Instant::now();
     match four_letter::srvr(route, &client_port(member), deadline).await {
-        Err(four_letter::Error::NotServing) => {
-            Err(ServerView::NotServing { words: "not currently serving requests".to_owned() })
-        }
-        Err(error) => Err(ServerView::Silent { why: plainly(&error) }),
+        Err(error) => Err(said(&error)),
         Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
             Err(ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() })
         }
@@ -78,26 +79,31 @@ async fn describe(
     );
     let srvr = match srvr {
         Ok(srvr) => srvr,
-        Err(four_letter::Error::NotServing) => {
-            return ServerView::NotServing { words: "stopped serving while it was asked".to_owned() };
-        }
-        Err(error) => return ServerView::Silent { why: plainly(&error) },
+        Err(error) => return said(&error),
     };
+    let canary = match canary {
+        Ok(latency_us) => Canary::Committed { zxid: srvr.zxid, latency_us },
+        Err(why) => Canary::Failed { why },
+    };
+    ServerView::Serving(Box::new(ServerFacts { canary: Some(canary), ..facts(&srvr, mntr) }))
+}
+
+/// What `srvr` and `mntr` say; no canary was tried.
+pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> ServerFacts {
     // Often not in the whitelist of a server that somebody else set up: then less is shown.
-    let mntr = mntr.ok();
-    let synced = mntr.as_ref().and_then(|mntr| mntr.synced_followers);
-    ServerView::Serving(Box::new(ServerFacts {
+    let uptime = mntr.as_ref().ok().and_then(|mntr| mntr.uptime);
+    ServerFacts {
         mode: mode(srvr.mode),
         zxid: srvr.zxid,
         version: version(&srvr.version),
         connections: srvr.connections,
-        uptime_ms: mntr.as_ref().and_then(|mntr| mntr.uptime).map(|uptime| millis(uptime.as_millis())),
-        synced_followers: synced.and_then(|count| u32::try_from(count).ok()),
-        canary: Some(match canary {
-            Ok(latency_us) => Canary::Committed { zxid: srvr.zxid, latency_us },
-            Err(why) => Canary::Failed { why },
-        }),
-    }))
+        uptime_ms: uptime.map(|uptime| millis(uptime.as_millis())),
+        synced_followers: match mntr {
+            Ok(mntr) => Seen::answered(mntr.synced_followers.and_then(|count| u32::try_from(count).ok())),
+            Err(why) => Seen::unseen(why.to_string(), wall_ms()),
+        },
+        canary: None,
+    }
 }
 
 /// A transaction that changes nothing, fires no watch and needs no right: deleting what is not
@@ -148,18 +154,27 @@ where
     result
 }
 
-/// What went wrong in the words of somebody who looks at a network.
-fn plainly(error: &four_letter::Error) -> String {
-    match error {
-        four_letter::Error::Connect(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "connection refused".to_owned()
+/// What an answer that is none comes to, in the words of somebody who looks at a network.
+pub(super) fn said(error: &four_letter::Error) -> ServerView {
+    use four_letter::Error;
+    let (cause, why) = match error {
+        Error::NotServing => {
+            return ServerView::NotServing { words: "not currently serving requests".to_owned() };
         }
-        four_letter::Error::Connect(why) if why.kind() == std::io::ErrorKind::HostUnreachable => {
-            "no route to host".to_owned()
-        }
-        four_letter::Error::Timeout { ms, .. } => format!("no answer within {ms} ms"),
-        other => other.to_string(),
-    }
+        Error::Connect(why) => match why.kind() {
+            ErrorKind::ConnectionRefused => (BlindCause::Refused, "connection refused".to_owned()),
+            ErrorKind::HostUnreachable => (BlindCause::NoRoute, "no route to host".to_owned()),
+            ErrorKind::NetworkUnreachable => (BlindCause::NoRoute, "no route to its network".to_owned()),
+            ErrorKind::TimedOut => (BlindCause::Timeout, "the connection timed out".to_owned()),
+            _ => (BlindCause::NoRoute, error.to_string()),
+        },
+        Error::Timeout { ms, .. } => (BlindCause::Timeout, format!("no answer within {ms} ms")),
+        // A server at its limit accepts and hangs up, with what was sent to it unread.
+        Error::Silent(_) | Error::Lost { .. } => (BlindCause::Limit, HUNG_UP.to_owned()),
+        Error::NotWhitelisted(_) => (BlindCause::Whitelist, error.to_string()),
+        Error::TooLong { .. } | Error::Malformed { .. } => (BlindCause::Odd, error.to_string()),
+    };
+    ServerView::blind(cause, why)
 }
 
 /// `3.9.3-<hash>, built on …` → `3.9.3`; what follows a further dash of ours is kept.
@@ -187,6 +202,8 @@ fn millis(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
+pub(super) const HUNG_UP: &str = "accepted and closed without a word: the server's limit of connections from one \
+                                  address (maxClientCnxns) is reached, or this is no server's port";
 /// Nobody creates this: the canary deletes it and is told that it is not there.
 const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.

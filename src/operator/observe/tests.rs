@@ -42,7 +42,7 @@ fn a_wrong_myid_says_nothing_about_the_database() {
         damage: vec![found(NumberFile::Myid, "three"), found(NumberFile::AcceptedEpoch, "x")],
         ..Inspection::default()
     };
-    let facts = words::data(&seen, &member());
+    let facts = words::data(&seen, &member()).unwrap();
     assert_eq!(facts.myid, Myid::Garbage("three".into()));
     assert_eq!(facts.current_epoch, Some(Epoch(4)));
     assert_eq!(
@@ -60,7 +60,7 @@ fn foreign_files_make_a_directory_not_empty() {
         foreign_count: 1,
         ..Inspection::default()
     };
-    let facts = words::data(&seen, &member());
+    let facts = words::data(&seen, &member()).unwrap();
     assert!(!facts.empty && !facts.has_database);
     assert_eq!(facts.entries, ["holiday.jpg"]);
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::answer::wall_ms;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Entry;
+use crate::operator::host::Kind;
 use crate::operator::host::data::{self as found, Inspection, Number, NumberFile};
 use crate::operator::host::files::{Found, PathSpace};
 use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
@@ -13,10 +15,11 @@ use crate::operator::host::service::{Active, RunningServer, ServiceState};
 use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
-    DataFacts, DirFacts, FileFacts, FirewallFacts, Marker, Myid, NameFacts, PortRule, PortUser, Process,
-    UnitState,
+    DataFacts, DirFacts, FileFacts, FirewallFacts, JournalFacts, Marker, Myid, NameFacts, PortRule, PortUser,
+    Process, Room, UnitState,
 };
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};
 
 pub(super) fn is_address(text: &str) -> bool {
@@ -37,29 +40,41 @@ pub(super) fn parts(member: &DesiredMember) -> Vec<String> {
     parts
 }
 
-pub(super) fn dir(space: &PathSpace, exists: bool, obstacle: Option<String>) -> DirFacts {
-    let problem = space.problem.as_ref().map(|failure| failure.why.clone());
-    let read_only = space
-        .space
-        .as_ref()
+pub(super) fn dir(space: Seen<&PathSpace>, exists: Seen<()>, obstacle: Seen<String>) -> DirFacts {
+    let room = match &space {
+        Seen::Is(PathSpace { problem: Some(problem), .. }) => Seen::unseen(problem.to_string(), wall_ms()),
+        Seen::Is(PathSpace { space, .. }) => space.as_ref().map_or_else(Seen::default, Seen::Is),
+        Seen::Absent => Seen::default(),
+        Seen::Unseen(why) => Seen::Unseen(why.clone()),
+    };
+    let read_only = room
+        .is()
         .filter(|space| space.read_only)
         .map(|space| format!("{} is mounted read-only", space.mount_point.display()));
     DirFacts {
         exists,
-        obstacle: obstacle.or(problem).or(read_only),
-        free_bytes: space.space.as_ref().map_or(0, |space| space.available_bytes),
-        total_bytes: space.space.as_ref().map_or(0, |space| space.total_bytes),
+        obstacle: match (obstacle, read_only) {
+            (Seen::Absent | Seen::Unseen(_), Some(read_only)) => Seen::Is(read_only),
+            (obstacle, _) => obstacle,
+        },
+        room: room.map(|space| Room { free_bytes: space.available_bytes, total_bytes: space.total_bytes }),
     }
 }
 
-pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> DataFacts {
+/// # Errors
+/// Why a part of it could not be read: half a look says nothing about the whole.
+pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> Result<DataFacts, String> {
+    // A marker that can be read and is none is damage, told as such.
+    if let Some(failure) = seen.unreadable.iter().find(|failure| failure.kind != Kind::Foreign) {
+        return Err(failure.to_string());
+    }
     let value = |number: &Option<Number>| number.as_ref().and_then(|number| number.value);
     let in_dir = |path: &std::path::PathBuf| {
         let path = path.to_string_lossy();
         let relative = path.strip_prefix(member.dirs.data.as_str()).unwrap_or(&path);
         relative.trim_start_matches('/').to_owned()
     };
-    DataFacts {
+    Ok(DataFacts {
         exists: seen.data_dir_exists,
         empty: seen.empty && seen.foreign_count == 0,
         myid: match &seen.myid {
@@ -80,7 +95,7 @@ pub(super) fn data(seen: &Inspection, member: &DesiredMember) -> DataFacts {
         entries: seen.foreign.iter().take(ENTRIES_SHOWN).map(in_dir).collect(),
         parts: Vec::new(),
         quarantined: Vec::new(),
-    }
+    })
 }
 
 /// A wrong myid has a fact of its own and says nothing about the database.
@@ -109,34 +124,46 @@ fn damage(seen: &found::Damage) -> Option<Damage> {
     })
 }
 
-/// zoo.cfg as a file with its content's hash.
-pub(super) fn files(
-    member: &DesiredMember,
-    config: Option<&str>,
-    found: Option<&Found>,
-) -> BTreeMap<String, FileFacts> {
-    let file = config.zip(found).map(|(text, found)| {
-        let facts = FileFacts { sha256: sha256_hex(text), mode: found.mode, mtime_ms: found.modified_ms };
-        (member.config_path.clone(), facts)
-    });
-    file.into_iter().collect()
+/// A file by its text and by what stands at its path.
+pub(super) fn file(text: &Seen<String>, found: Seen<&Found>) -> Seen<FileFacts> {
+    match (text, found) {
+        (Seen::Is(text), Seen::Is(found)) => {
+            Seen::Is(FileFacts { sha256: sha256_hex(text), mode: found.mode, mtime_ms: found.modified_ms })
+        }
+        (Seen::Unseen(why), _) => Seen::Unseen(why.clone()),
+        (_, Seen::Unseen(why)) => Seen::Unseen(why),
+        (Seen::Absent, _) | (_, Seen::Absent) => Seen::Absent,
+    }
 }
 
 pub(super) fn unit_state(
-    state: &ServiceState,
-    servers: &[RunningServer],
+    state: Seen<ServiceState>,
+    servers: &Seen<Vec<RunningServer>>,
     member: &DesiredMember,
     host: &Host,
-) -> UnitState {
-    match state.active {
-        _ if !state.installed => UnitState::Absent,
-        Active::Running | Active::Starting => UnitState::Running(process(state, servers, member, host)),
+) -> Seen<UnitState> {
+    let state = match state {
+        Seen::Is(state) if state.installed => state,
+        Seen::Is(_) | Seen::Absent => return Seen::Absent,
+        Seen::Unseen(why) => return Seen::Unseen(why),
+    };
+    Seen::Is(match state.active {
+        Active::Running | Active::Starting => UnitState::Running(process(&state, servers, member, host)),
         Active::Stopping | Active::Stopped => UnitState::Stopped,
         Active::Failed => UnitState::Failed {
-            how: ended(state),
+            how: ended(&state),
             // A manager that starts it again and again is not about to succeed.
             again: state.restarts < RESTARTS_HOPEFUL && pending(&state.sub),
         },
+    })
+}
+
+/// A server process as it was found, whoever started it.
+pub(super) fn process_facts(server: &RunningServer) -> Process {
+    Process {
+        pid: u32::try_from(server.process.pid).unwrap_or_default(),
+        started_ms: server.process.started_ms,
+        exe_sha256: None,
     }
 }
 
@@ -156,15 +183,21 @@ pub(super) fn ended(state: &ServiceState) -> String {
     how
 }
 
-fn process(state: &ServiceState, servers: &[RunningServer], member: &DesiredMember, host: &Host) -> Process {
+fn process(
+    state: &ServiceState,
+    servers: &Seen<Vec<RunningServer>>,
+    member: &DesiredMember,
+    host: &Host,
+) -> Process {
     let pid = state.main_pid.unwrap_or_default();
+    let servers = servers.is().map_or(&[][..], Vec::as_slice);
     let server = servers.iter().find(|server| server.process.pid == pid).map(|server| &server.process);
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
         started_ms: server.and_then(|process| process.started_ms),
         exe_sha256: match exe {
-            Some(exe) if exe == member.binary_path => host.binary.installed_sha256.clone(),
+            Some(exe) if exe == member.binary_path => host.binary.installed_sha256.is().cloned(),
             // Replaced since it started, or started from elsewhere.
             Some(exe) => Some(format!("of {exe}")),
             None => None,
@@ -197,13 +230,14 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
         .collect()
 }
 
-pub(super) fn firewall(report: &FirewallReport) -> FirewallFacts {
-    let kind = report.firewalls.first().map(|firewall| match firewall {
-        Firewall::Firewalld { zone } => format!("firewalld (zone {zone})"),
-        Firewall::Ufw => "ufw".to_owned(),
-        Firewall::Nftables { .. } => "nftables".to_owned(),
-        Firewall::Iptables => "iptables".to_owned(),
-    });
+pub(super) fn firewall(report: &FirewallReport) -> Seen<FirewallFacts> {
+    let kind = match report.firewalls.first() {
+        Some(Firewall::Firewalld { zone }) => format!("firewalld (zone {zone})"),
+        Some(Firewall::Ufw) => "ufw".to_owned(),
+        Some(Firewall::Nftables { .. }) => "nftables".to_owned(),
+        Some(Firewall::Iptables) => "iptables".to_owned(),
+        None => return Seen::Absent,
+    };
     let ports = report
         .ports
         .iter()
@@ -222,7 +256,7 @@ pub(super) fn firewall(report: &FirewallReport) -> FirewallFacts {
             (state.port, rule)
         })
         .collect();
-    FirewallFacts { kind, ports }
+    Seen::Is(FirewallFacts { kind, ports })
 }
 
 pub(super) fn names(report: &NamesReport) -> Vec<NameFacts> {
@@ -236,6 +270,21 @@ pub(super) fn names(report: &NamesReport) -> Vec<NameFacts> {
             addresses: resolved.addresses.iter().map(IpAddr::to_string).collect(),
         })
         .collect()
+}
+
+/// What our runs left in the journal; no line at all: no journal.
+pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
+    let lines = match lines {
+        Seen::Is(lines) => lines,
+        Seen::Absent => return Seen::Absent,
+        Seen::Unseen(why) => return Seen::Unseen(why),
+    };
+    let entries: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
+    Seen::answered(lines.last().map(|last| JournalFacts {
+        last_entry: last.clone(),
+        opened_ports: opened_ports(&entries),
+        opened_zone: opened_zone(&entries),
+    }))
 }
 
 /// Ports that our own steps opened, from the journal, less those closed since.

@@ -172,7 +172,10 @@ impl Cure<'_> {
     fn repaired(&self, facts: &Facts, back: Option<Back>) -> Repaired {
         Repaired {
             member: self.session.desired.name(self.member),
-            old_data: facts.host(self.member).map(|host| host.data.quarantined.clone()).unwrap_or_default(),
+            old_data: facts
+                .host(self.member)
+                .and_then(|host| host.data.is())
+                .map_or_else(Vec::new, |data| data.quarantined.clone()),
             back,
         }
     }

@@ -14,7 +14,8 @@ use crate::operator::observe::look::Depth;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;
 use crate::operator::observe::{facts, servers};
-use crate::operator::plan::facts::{Facts, MemberFacts, ServerView};
+use crate::operator::plan::facts::{Facts, MemberFacts};
+use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::status::{self, Health, Row};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -57,7 +58,10 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
 async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
     let seen = servers::servers(&session.desired, ways, patience).await;
-    let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
+    let alone = |server: &ServerView| MemberFacts {
+        server: Server::from_here(server.clone()),
+        ..MemberFacts::default()
+    };
     let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
     let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
     (seen, health)

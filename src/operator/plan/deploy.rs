@@ -26,7 +26,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     let stopped: BTreeSet<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(member, _)| member.id).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, &hosts, &stopped));
     plan.push(install_wave(desired, facts, &hosts));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::seen::Seen;
 use crate::ensemble::{self, grammar};
 use crate::formats::marker::UUID_KEY;
 use crate::wire::ids::ServerId;
@@ -80,8 +81,8 @@ pub struct Unit {
 
 impl Desired {
     /// True for every binary when none is asked for.
-    pub(crate) fn accepts_binary(&self, sha256: Option<&str>) -> bool {
-        self.binary.as_ref().is_none_or(|binary| sha256 == Some(&binary.sha256))
+    pub(crate) fn accepts_binary(&self, sha256: &Seen<String>) -> bool {
+        self.binary.as_ref().is_none_or(|binary| sha256.is_and(|sha256| *sha256 == binary.sha256))
     }
 
     /// The member called `name`, or with that id.

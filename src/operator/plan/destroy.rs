@@ -1,7 +1,7 @@
 //! Destroy: what deploy put on the hosts goes, and nothing else. Data stays unless asked for.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Installed, NoWayIn, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
 use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
 use super::{Refused, Stop, deploy};
@@ -36,7 +36,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
 
 /// Data of another cluster in our place: nothing on this host is ours to remove.
 fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
-    match &host.data.marker {
+    match host.data.is().and_then(|data| data.marker.as_ref()) {
         Some(marker) if marker.cluster != desired.cluster => Err(Stop::Refused(Refused {
             what: format!(
                 "{} holds data of cluster {:?}, not of {:?}",
@@ -51,7 +51,7 @@ fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Resul
 
 fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
     let up: Vec<&DesiredMember> =
-        hosts.iter().filter(|(_, host)| host.unit.state.running()).map(|(member, _)| *member).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.is_down()).map(|(member, _)| *member).collect();
     Wave {
         title: "stop".to_owned(),
         steps: up
@@ -77,27 +77,27 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
         let mut dirs = vec![member.dirs.data.as_str(), member.dirs.data_log.as_str()];
         dirs.dedup();
         for dir in dirs {
-            if host.dirs.get(dir).is_some_and(|dir| dir.exists) {
+            if !host.dir(dir).exists.is_absent() {
                 remove(dir, true, "data, its removal was asked for");
             }
         }
-        for dir in &host.data.quarantined {
+        for dir in host.data.is().map_or(&[][..], |data| &data.quarantined) {
             remove(dir, true, "old data, its removal was asked for");
         }
     }
-    if host.files.contains_key(&member.config_path) {
+    if !host.file(&member.config_path).is_absent() {
         remove(&member.config_path, false, "deploy put it there");
     }
     let mut service = Vec::new();
-    if host.unit.installed != Installed::No || !matches!(host.unit.state, UnitState::Absent) {
+    if !host.unit.installed.is_absent() || !host.unit.state.is_absent() {
         service.push(step(member, Action::Service(Service::Removed), "deploy put it there"));
     }
-    if !host.opened_ports.is_empty() {
-        let action = Action::ClosePorts { ports: host.opened_ports.clone() };
+    if !host.opened_ports().is_empty() {
+        let action = Action::ClosePorts { ports: host.opened_ports().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
     service.extend(steps);
-    if host.binary.installed_sha256.is_some() {
+    if !host.binary.installed_sha256.is_absent() {
         // The last one: it takes the binary, its state and, when empty, the directory.
         service.push(step(
             member,

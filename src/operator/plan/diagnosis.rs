@@ -2,9 +2,8 @@
 //! most explanatory first, each with what was seen and what to type next.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{
-    Facts, HostFacts, HostView, Installed, Marker, Myid, NoWayIn, ReachResult, ServerView, UnitState,
-};
+use super::facts::{Facts, HostFacts, HostView, Marker, Myid, NoWayIn, ReachResult, UnitState};
+use super::seen::Seen;
 use super::{damage, ensemble, install, preflight};
 use crate::wire::ids::ServerId;
 
@@ -121,13 +120,14 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
 /// Identity and integrity of the data.
 fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Diagnosis> {
     let mut found = Vec::new();
-    let data = &host.data;
+    // What was not seen explains nothing.
+    let Some(data) = host.data.is() else { return found };
     let dir = &member.dirs.data;
     let repair = vec![format!("zkops repair {}", member.name)];
     let mut add = |cause, what: String, evidence: Vec<String>| {
         found.push(Diagnosis { member: member.id, cause, what, evidence, next: repair.clone() });
     };
-    if host.unit.installed == Installed::No && data.marker.is_none() {
+    if host.unit.installed.is_absent() && data.marker.is_none() {
         return found;
     }
     let uuid = facts.uuid_of(&desired.cluster);
@@ -196,14 +196,15 @@ fn machine(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     let mut found = Vec::new();
     let id = member.id;
     for path in member.directories() {
-        let Some(dir) = host.dirs.get(path).filter(|dir| dir.exists && dir.free_bytes < DISK_FULL_BYTES)
-        else {
+        let dir = host.dir(path);
+        let Some(room) = dir.room.is().filter(|room| room.free_bytes < DISK_FULL_BYTES) else { continue };
+        if dir.exists.is().is_none() {
             continue;
-        };
+        }
         found.push(Diagnosis {
             member: id,
             cause: Cause::DiskFull,
-            what: format!("the disk of {path} is full: {} free", preflight::bytes(dir.free_bytes)),
+            what: format!("the disk of {path} is full: {} free", preflight::bytes(room.free_bytes)),
             evidence: Vec::new(),
             next: vec![
                 format!("free space on the file system of {path} on {}", member.name),
@@ -237,7 +238,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
         .all()
         .into_iter()
         .filter_map(|port| {
-            let rule = host.firewall.ports.get(&port).filter(|rule| !rule.open)?;
+            let rule = host.firewall.is()?.ports.get(&port).filter(|rule| !rule.open)?;
             Some(format!("tcp {port}: {}", rule.rule))
         })
         .collect();
@@ -254,7 +255,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     if rules.is_empty() && tried.is_empty() {
         return None;
     }
-    let kind = host.firewall.kind.as_deref().filter(|_| !rules.is_empty());
+    let kind = host.firewall.is().map(|firewall| &firewall.kind).filter(|_| !rules.is_empty());
     let what = match kind {
         Some(kind) => format!("{kind} on {} blocks its ports", member.name),
         None => format!("something between the hosts blocks the ports of {}", member.name),
@@ -285,7 +286,7 @@ fn process(
         found.push(Diagnosis { member: id, cause, what, evidence, next });
     };
     match &host.unit.state {
-        UnitState::Absent => {
+        Seen::Absent => {
             add(
                 Cause::NotInstalled,
                 format!("{} has no zkops service", member.name),
@@ -293,10 +294,10 @@ fn process(
                 vec![format!("zkops deploy {}", desired.inventory), format!("zkops repair {}", member.name)],
             );
         }
-        UnitState::Stopped => {
+        Seen::Is(UnitState::Stopped) => {
             add(Cause::ProcessDead, format!("{} was stopped", member.name), log(), next("start"))
         }
-        UnitState::Failed { how, .. } => {
+        Seen::Is(UnitState::Failed { how, .. }) => {
             add(
                 Cause::ProcessDead,
                 format!("the server of {} ended: {how}", member.name),
@@ -304,8 +305,8 @@ fn process(
                 next("repair"),
             );
         }
-        UnitState::Running(_) if !alone => {}
-        UnitState::Running(_) => {
+        Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) if !alone => {}
+        Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) => {
             if install::stale(desired, facts, member, host).is_some() {
                 let what = format!("{} runs with other settings than the inventory's", member.name);
                 let next = vec![format!("zkops deploy {}", desired.inventory)];
@@ -342,10 +343,10 @@ fn process(
 }
 
 fn silent_words(facts: &Facts, id: ServerId) -> Vec<String> {
-    match &facts.member(id).server {
-        ServerView::Silent { why } => vec![format!("client port: {why}")],
-        ServerView::NotServing { words } => vec![format!("client port says: {}", words.trim())],
-        ServerView::Serving(_) | ServerView::Unasked => Vec::new(),
+    let server = &facts.member(id).server;
+    match server.not_serving() {
+        Some(words) => vec![format!("client port says: {}", words.trim())],
+        None => server.blindness().into_iter().map(|why| format!("client port, {why}")).collect(),
     }
 }
 

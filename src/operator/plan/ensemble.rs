@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
-use super::facts::{Canary, Facts, Mode, ServerFacts, ServerView};
+use super::facts::Facts;
+use super::server::{Canary, Mode, ServerFacts};
 use super::{Refused, Stop};
 use crate::wire::ids::ServerId;
 
@@ -77,9 +78,7 @@ pub(crate) fn can_spare(desired: &Desired, facts: &Facts, member: ServerId) -> R
 /// What to type so that these members take part again: those that run only wait for the others.
 pub(crate) fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
     let running = running(desired, facts);
-    let waits = |id: &ServerId| {
-        running.contains(id) || matches!(facts.member(*id).server, ServerView::NotServing { .. })
-    };
+    let waits = |id: &ServerId| running.contains(id) || facts.member(*id).server.not_serving().is_some();
     missing
         .iter()
         .filter(|id| !waits(id))
@@ -96,8 +95,10 @@ pub(crate) fn has_history(desired: &Desired, facts: &Facts) -> bool {
 /// This member's data has taken part in a formed ensemble.
 pub(crate) fn member_has_history(facts: &Facts, id: ServerId) -> bool {
     let on_disk = facts.host(id).is_some_and(|host| {
-        let epoch = host.data.current_epoch.max(host.data.accepted_epoch);
-        epoch.is_some_and(|epoch| epoch.0 > 0)
+        host.data.is_and(|data| {
+            let epoch = data.current_epoch.max(data.accepted_epoch);
+            epoch.is_some_and(|epoch| epoch.0 > 0)
+        })
     });
     on_disk || facts.server(id).is_some_and(|server| server.zxid.0 > 0)
 }
@@ -107,9 +108,7 @@ pub fn running(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
     desired
         .members
         .keys()
-        .filter(|id| {
-            facts.server(**id).is_some() || facts.host(**id).is_some_and(|host| host.unit.state.running())
-        })
+        .filter(|id| facts.server(**id).is_some() || facts.host(**id).is_some_and(|host| host.unit.runs()))
         .copied()
         .collect()
 }

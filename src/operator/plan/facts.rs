@@ -1,17 +1,34 @@
 //! What was seen of the hosts and of the servers, as plain data: the only thing a planner knows
 //! about the world. Collected by `observe`; nothing here asks anybody.
 //!
-//! Unknown is a value of its own (`Unasked`, `None`), never a default that looks like an answer.
+//! How to read it:
+//!
+//! - Whatever could be looked at in vain is a [`Seen`]: `Is`, `Absent`, or `Unseen` with its reason.
+//!   Proof that something is there is `is()`, proof that it is not is `is_absent()`; neither follows
+//!   from the other's failing. A new fact that a host is asked for is a `Seen` too, and its default
+//!   is "nobody asked".
+//! - A host is [`HostView`]: unasked, unreachable, or seen. A host that was seen may have been asked
+//!   for parts only: the rest of its [`HostFacts`] is `Unseen`.
+//! - A server is [`Server`]: asked from here and on its host. What both prove is [`Facts::sight`];
+//!   what it says of itself, where it is proven to serve, [`Facts::server`].
+//! - Everything in one `Facts` is as young as its [`Stamp`]: a look that renews a part only makes
+//!   the parts that are older `Unseen` ([`Facts::renewed`]). Only what no step of ours changes (the
+//!   machine itself) is kept.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::damage::Damage;
+use super::seen::{Seen, Stamp};
+use super::server::{Server, ServerFacts, ServerView, Sight};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
-use crate::wire::ids::{Epoch, ServerId, Zxid};
+use crate::wire::ids::{Epoch, ServerId};
 
 /// Everything seen in one round of looking.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
+    /// How many steps had been carried out when this look began.
+    pub stamp: Stamp,
     pub members: BTreeMap<ServerId, MemberFacts>,
     /// Who reaches whom, tried with real connections. Empty: not tried.
     pub reach: Vec<Reach>,
@@ -28,10 +45,15 @@ impl Facts {
     pub(crate) fn uuid_of(&self, name: &str) -> String {
         let hosts = || self.members.keys().filter_map(|id| self.host(*id));
         let of_data = hosts().filter_map(|host| {
-            host.data.marker.as_ref().filter(|marker| marker.cluster == name).map(|marker| &*marker.uuid)
+            host.data
+                .is()?
+                .marker
+                .as_ref()
+                .filter(|marker| marker.cluster == name)
+                .map(|marker| &*marker.uuid)
         });
         let of_configs = hosts().filter_map(|host| {
-            let config = host.installed_config.as_deref()?;
+            let config = host.installed_config.is()?;
             let value = |key| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             value(UUID_KEY).filter(|_| value(CLUSTER_KEY) == Some(name))
         });
@@ -41,7 +63,10 @@ impl Facts {
 
     /// What was seen of `id`; a member nobody looked at has nothing to show.
     pub fn member(&self, id: ServerId) -> &MemberFacts {
-        static NOTHING: MemberFacts = MemberFacts { host: HostView::Unasked, server: ServerView::Unasked };
+        static NOTHING: MemberFacts = MemberFacts {
+            host: HostView::Unasked,
+            server: Server { from_here: ServerView::Unasked, on_host: ServerView::Unasked },
+        };
         self.members.get(&id).unwrap_or(&NOTHING)
     }
 
@@ -53,11 +78,53 @@ impl Facts {
         }
     }
 
-    /// What the server of `id` said on its client port, when it serves.
+    /// What the server of `id` says of itself, when one way of asking or the other shows that it serves.
     pub fn server(&self, id: ServerId) -> Option<&ServerFacts> {
-        match &self.member(id).server {
-            ServerView::Serving(server) => Some(server),
-            ServerView::Unasked | ServerView::Silent { .. } | ServerView::NotServing { .. } => None,
+        self.member(id).server.serving()
+    }
+
+    /// What all ways of asking together prove of the server of `id`.
+    pub fn sight(&self, id: ServerId) -> Sight<'_> {
+        let seen = self.member(id);
+        if let Some(server) = seen.server.serving() {
+            return Sight::Serving(server);
+        }
+        if let Some(words) = seen.server.not_serving() {
+            return Sight::NotServing(words.to_owned());
+        }
+        if let Some(how) = self.host(id).and_then(HostFacts::no_process) {
+            return Sight::NotServing(how);
+        }
+        let mut why = seen.server.blindness();
+        match &seen.host {
+            HostView::Unasked if !seen.server.on_host.asked() => {
+                why.push("its host was not asked".to_owned());
+            }
+            HostView::Unreachable(away) if !seen.server.on_host.asked() => why.push(away.text.clone()),
+            HostView::Unasked | HostView::Unreachable(_) | HostView::Seen(_) => {}
+        }
+        Sight::Unseen(why.join("; "))
+    }
+
+    /// The same for a look that begins now, behind `stamp` steps: what an older look saw is not
+    /// seen any more, until it is looked at again.
+    #[must_use]
+    pub fn renewed(&self, stamp: Stamp) -> Facts {
+        let members = self.members.iter().map(|(id, seen)| {
+            let host = match &seen.host {
+                HostView::Seen(host) => HostView::Seen(Box::new(host.machine_alone())),
+                HostView::Unasked => HostView::Unasked,
+                HostView::Unreachable(why) => HostView::Unreachable(why.clone()),
+            };
+            (*id, MemberFacts { host, server: Server::default() })
+        });
+        Facts {
+            stamp,
+            members: members.collect(),
+            reach: Vec::new(),
+            read_back: ReadBack::Untried,
+            wall_ms: self.wall_ms,
+            fresh_uuid: self.fresh_uuid.clone(),
         }
     }
 }
@@ -84,7 +151,7 @@ pub enum ReadBack {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberFacts {
     pub host: HostView,
-    pub server: ServerView,
+    pub server: Server,
 }
 
 /// What became of asking a host.
@@ -128,33 +195,91 @@ pub struct HostFacts {
     /// A running systemd manages services here.
     pub systemd: bool,
     pub binary: BinaryFacts,
-    pub clock: Option<Clock>,
-    /// By path of the directory asked about.
+    pub clock: Seen<Clock>,
+    /// By path of the directory asked about: [`HostFacts::dir`].
     pub dirs: BTreeMap<String, DirFacts>,
-    pub data: DataFacts,
-    /// By path; a missing file has no entry.
-    pub files: BTreeMap<String, FileFacts>,
-    /// The text of the installed zoo.cfg, when there is one.
-    pub installed_config: Option<String>,
+    /// Unseen as a whole as soon as one part of it could not be read: half a look at data proves
+    /// neither that it is there nor that it is not.
+    pub data: Seen<DataFacts>,
+    /// By path: [`HostFacts::file`].
+    pub files: BTreeMap<String, Seen<FileFacts>>,
+    /// The text of the installed zoo.cfg.
+    pub installed_config: Seen<String>,
     pub unit: UnitFacts,
+    /// Every server process on the host that runs from this member's zoo.cfg or on its data, whoever
+    /// started it. Empty: looked for, and none runs.
+    pub processes: Seen<Vec<Process>>,
     /// Who listens, by port; a free port has no entry.
-    pub ports: BTreeMap<u16, PortUser>,
-    pub firewall: FirewallFacts,
-    /// The last line of the journal there: another one means that somebody changed things since.
-    pub last_entry: Option<String>,
-    /// Ports that a deployment of ours opened, from the journal on the host.
+    pub ports: Seen<BTreeMap<u16, PortUser>>,
+    /// Absent: no firewall is active.
+    pub firewall: Seen<FirewallFacts>,
+    /// Absent: no run of ours left a line there.
+    pub journal: Seen<JournalFacts>,
+    pub names: Seen<Vec<NameFacts>>,
+}
+
+impl HostFacts {
+    /// A directory asked about; all of it unseen where nobody asked.
+    pub fn dir(&self, path: &str) -> &DirFacts {
+        static UNASKED: LazyLock<DirFacts> = LazyLock::new(DirFacts::default);
+        self.dirs.get(path).unwrap_or(&UNASKED)
+    }
+
+    pub fn file(&self, path: &str) -> &Seen<FileFacts> {
+        static UNASKED: LazyLock<Seen<FileFacts>> = LazyLock::new(Seen::default);
+        self.files.get(path).unwrap_or(&UNASKED)
+    }
+
+    /// Ports that deployments of ours opened, as far as the journal there was seen.
+    pub fn opened_ports(&self) -> &[u16] {
+        self.journal.is().map_or(&[], |journal| &journal.opened_ports)
+    }
+
+    /// Proof that no process of this member runs: its manager says so, and none is found. In words.
+    pub fn no_process(&self) -> Option<String> {
+        if !self.processes.is_and(Vec::is_empty) {
+            return None;
+        }
+        match &self.unit.state {
+            Seen::Absent => Some("no service of ours is installed and no server runs".to_owned()),
+            Seen::Is(UnitState::Stopped) => Some("stopped".to_owned()),
+            Seen::Is(UnitState::Failed { how, .. }) => Some(format!("ended: {how}")),
+            Seen::Is(UnitState::Running(_)) | Seen::Unseen(_) => None,
+        }
+    }
+
+    /// What no step of ours changes.
+    fn machine_alone(&self) -> HostFacts {
+        HostFacts {
+            arch: self.arch.clone(),
+            kernel: self.kernel.clone(),
+            distro: self.distro.clone(),
+            hostname: self.hostname.clone(),
+            root: self.root,
+            systemd: self.systemd,
+            ..HostFacts::default()
+        }
+    }
+}
+
+/// What runs of ours left in the journal on a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JournalFacts {
+    /// Its last line: another one means that somebody changed things since.
+    pub last_entry: String,
+    /// Ports that a deployment of ours opened.
     pub opened_ports: Vec<u16>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
-    pub names: Vec<NameFacts>,
 }
 
 /// The pushed binary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BinaryFacts {
-    /// SHA-256 (hex) of `bin/zkops`, when it is there.
-    pub installed_sha256: Option<String>,
-    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place.
+    /// SHA-256 (hex) of `bin/zkops`.
+    pub installed_sha256: Seen<String>,
+    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run
+    /// pushed none.
     pub staged_sha256: Option<String>,
 }
 
@@ -170,9 +295,15 @@ pub struct Clock {
 /// A directory that we use or would create.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirFacts {
-    pub exists: bool,
-    /// Why neither it nor its nearest existing parent can be written by us; `None`: it can.
-    pub obstacle: Option<String>,
+    pub exists: Seen<()>,
+    /// Why neither it nor its nearest existing parent can be written by us; absent: it can.
+    pub obstacle: Seen<String>,
+    pub room: Seen<Room>,
+}
+
+/// The file system that a directory is on, or would be on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
     pub free_bytes: u64,
     pub total_bytes: u64,
 }
@@ -233,27 +364,25 @@ pub struct FileFacts {
 /// The service that runs the server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitFacts {
-    /// The installed definition is the one we would write.
-    pub installed: Installed,
-    pub enabled: bool,
-    pub state: UnitState,
+    /// The definition under our name; absent: there is none.
+    pub installed: Seen<Installed>,
+    /// It starts at boot.
+    pub enabled: Seen<()>,
+    /// Absent: its manager knows no such service.
+    pub state: Seen<UnitState>,
     /// Last lines of its log, oldest first.
     pub log: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installed {
-    #[default]
-    No,
-    /// A definition under our name with other contents.
+    /// With other contents than we would write.
     Differs,
-    Yes,
+    AsWanted,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum UnitState {
-    #[default]
-    Absent,
     Stopped,
     /// It ended by itself; how, in words.
     Failed {
@@ -264,10 +393,19 @@ pub enum UnitState {
     Running(Process),
 }
 
-impl UnitState {
-    /// True while a server process lives.
-    pub fn running(&self) -> bool {
-        matches!(self, UnitState::Running(_))
+impl UnitFacts {
+    /// Proven: its manager keeps a server process.
+    pub fn runs(&self) -> bool {
+        self.state.is_and(|state| matches!(state, UnitState::Running(_)))
+    }
+
+    /// Proven: its manager keeps none just now; it may be about to start one.
+    pub fn is_down(&self) -> bool {
+        match &self.state {
+            Seen::Absent => true,
+            Seen::Is(state) => !matches!(state, UnitState::Running(_)),
+            Seen::Unseen(_) => false,
+        }
     }
 }
 
@@ -292,8 +430,8 @@ pub struct PortUser {
 /// The firewall of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FirewallFacts {
-    /// `firewalld`, `ufw`, …; `None`: none is active.
-    pub kind: Option<String>,
+    /// `firewalld`, `ufw`, …
+    pub kind: String,
     /// By port.
     pub ports: BTreeMap<u16, PortRule>,
 }
@@ -348,61 +486,4 @@ impl ReachResult {
             ReachResult::WrongAnswer => "wrong answer",
         }
     }
-}
-
-/// A server as a client sees it on the client port.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum ServerView {
-    #[default]
-    Unasked,
-    /// No connection or no answer; how the attempt ended, in words.
-    Silent {
-        why: String,
-    },
-    /// It answers, but serves nobody: no leader, or not yet synced. Its words.
-    NotServing {
-        words: String,
-    },
-    Serving(Box<ServerFacts>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerFacts {
-    pub mode: Mode,
-    pub zxid: Zxid,
-    pub version: String,
-    pub connections: u64,
-    pub uptime_ms: Option<u64>,
-    /// A leader's own count of followers in sync.
-    pub synced_followers: Option<u32>,
-    /// A commit asked for through this server; `None`: not tried.
-    pub canary: Option<Canary>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Standalone,
-    Leader,
-    Follower,
-    Observer,
-    ReadOnly,
-}
-
-impl Mode {
-    pub fn word(self) -> &'static str {
-        match self {
-            Mode::Standalone => "standalone",
-            Mode::Leader => "leader",
-            Mode::Follower => "follower",
-            Mode::Observer => "observer",
-            Mode::ReadOnly => "read-only",
-        }
-    }
-}
-
-/// A transaction that changes nothing, sent through one server and committed by a quorum.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Canary {
-    Committed { zxid: Zxid, latency_us: u64 },
-    Failed { why: String },
 }

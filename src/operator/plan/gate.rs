@@ -3,8 +3,10 @@
 
 use super::desired::Desired;
 use super::ensemble;
-use super::facts::{Facts, HostView, ReadBack, ServerView, UnitState};
+use super::facts::{Facts, HostView, ReadBack, UnitState};
+use super::fresh::Fresh;
 use super::preflight::{self, Expect, Level};
+use super::seen::Seen;
 use super::step::Condition;
 
 /// What an observer must look at so that a condition can be judged.
@@ -41,7 +43,9 @@ pub enum Gatekeeper {
     Hopeless(String),
 }
 
-pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeeper {
+/// Judged by facts from behind the last step alone.
+pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gatekeeper {
+    let facts = fresh.facts();
     match condition {
         Condition::Reachable { .. } => {
             let blocked: Vec<String> = preflight::check_reach(desired, facts, Expect::Open)
@@ -75,15 +79,15 @@ pub fn ask(desired: &Desired, facts: &Facts, condition: &Condition) -> Gatekeepe
             }
         }
         Condition::Alive { member } => match facts.host(*member).map(|host| &host.unit.state) {
-            Some(UnitState::Running(_)) => Gatekeeper::Open,
-            Some(UnitState::Failed { how, again: false }) => {
+            Some(Seen::Is(UnitState::Running(_))) => Gatekeeper::Open,
+            Some(Seen::Is(UnitState::Failed { how, again: false })) => {
                 Gatekeeper::Hopeless(format!("the server of {} ended: {how}", desired.name(*member)))
             }
             _ => Gatekeeper::Waiting(format!("{} does not run", desired.name(*member))),
         },
         Condition::Down { member } => {
-            let up = facts.host(*member).is_none_or(|host| host.unit.state.running());
-            open_if(!up, || format!("{} still runs", desired.name(*member)))
+            let down = facts.host(*member).is_some_and(|host| host.unit.is_down());
+            open_if(down, || format!("{} is not seen to have ended", desired.name(*member)))
         }
         Condition::Idle => {
             let voters = ensemble::voters_in_sync(desired, facts);
@@ -128,7 +132,7 @@ fn open_if(open: bool, what: impl FnOnce() -> String) -> Gatekeeper {
 /// How a member's process ended, when its host says that it did.
 fn died(facts: &Facts, id: crate::wire::ids::ServerId) -> Option<String> {
     match &facts.host(id)?.unit.state {
-        UnitState::Failed { how, again: false } => Some(format!("ended: {how}")),
+        Seen::Is(UnitState::Failed { how, again: false }) => Some(format!("ended: {how}")),
         _ => None,
     }
 }
@@ -138,13 +142,18 @@ fn missing(desired: &Desired, facts: &Facts) -> String {
     let words: Vec<String> = desired
         .members
         .keys()
-        .filter_map(|id| match (&facts.member(*id).server, &facts.member(*id).host) {
-            (ServerView::Silent { why }, _) => Some(format!("{}: {why}", desired.name(*id))),
-            (ServerView::NotServing { .. }, _) => Some(format!("{}: no leader yet", desired.name(*id))),
-            (ServerView::Unasked, HostView::Unreachable(why)) => {
-                Some(format!("{}: {}", desired.name(*id), why.text))
+        .filter_map(|id| {
+            let seen = facts.member(*id);
+            let blind = seen.server.blindness().join("; ");
+            match &seen.host {
+                _ if seen.server.serving().is_some() => None,
+                _ if seen.server.not_serving().is_some() => {
+                    Some(format!("{}: no leader yet", desired.name(*id)))
+                }
+                _ if !blind.is_empty() => Some(format!("{}: {blind}", desired.name(*id))),
+                HostView::Unreachable(why) => Some(format!("{}: {}", desired.name(*id), why.text)),
+                HostView::Unasked | HostView::Seen(_) => None,
             }
-            (ServerView::Unasked | ServerView::Serving(_), _) => None,
         })
         .collect();
     if words.is_empty() { String::new() } else { format!("; {}", words.join("; ")) }

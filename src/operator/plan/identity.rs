@@ -20,7 +20,7 @@ fn same_membership(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         return Ok(());
     }
     for member in desired.members.values() {
-        let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.as_deref()) else {
+        let Some(installed) = facts.host(member.id).and_then(|host| host.installed_config.is()) else {
             continue;
         };
         let (now, wanted) = (membership(installed, member.id), membership(&member.config, member.id));

@@ -2,8 +2,9 @@
 //! shared by deploy and repair. Each is emitted only where the facts show that it is missing.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, Installed, Marker, Myid};
+use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
 use super::preflight;
+use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
 use crate::wire::ids::ServerId;
 
@@ -19,7 +20,7 @@ pub enum Data {
 /// Ports that the member's own firewall does not let through yet.
 pub fn open_ports(member: &DesiredMember, host: &HostFacts) -> Option<Step> {
     let ports = preflight::closed_ports(member, host);
-    let kind = host.firewall.kind.as_deref().unwrap_or("no firewall");
+    let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
     (!ports.is_empty()).then(|| {
         step(member, Action::OpenPorts { ports }, &format!("{kind} does not let them through for good"))
             .undo("close them again with the same tool; zkops destroy does it")
@@ -37,7 +38,7 @@ pub fn steps(
 ) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
     let mut steps = directories(member, host);
-    let installed = host.binary.installed_sha256.as_deref();
+    let installed = host.binary.installed_sha256.is();
     if let Some(binary) = desired.binary.as_ref().filter(|binary| installed != Some(&binary.sha256)) {
         let action = Action::InstallBinary {
             staged: member.staged_path.clone(),
@@ -50,31 +51,34 @@ pub fn steps(
     let uuid = facts.uuid_of(&desired.cluster);
     let config = member.zoo_cfg(&uuid);
     if !same_file(host, &member.config_path, &config) {
-        let why = if host.files.contains_key(&member.config_path) {
-            "differs from the inventory"
-        } else {
-            "missing"
+        let why = match host.file(&member.config_path) {
+            Seen::Is(_) => "differs from the inventory",
+            Seen::Absent => "missing",
+            Seen::Unseen(_) => "could not be compared with the inventory",
         };
         steps.push(put(member, &member.config_path, &config, why));
     }
-    if data == Data::MovedAside || host.data.myid != Myid::Is(member.id) {
+    let seen = host.data.is();
+    if data == Data::MovedAside || seen.is_some_and(|data| data.myid != Myid::Is(member.id)) {
         steps.push(put(member, &member.myid_path(), &member.myid(), "the member's identity"));
     }
     let marker = Marker { cluster: desired.cluster.clone(), uuid, id: member.id };
-    if data == Data::MovedAside || host.data.marker.as_ref() != Some(&marker) {
+    if data == Data::MovedAside || seen.is_some_and(|data| data.marker.as_ref() != Some(&marker)) {
         let action = Action::WriteMarker { data_dir: member.dirs.data.clone(), marker };
         steps.push(step(member, action, "says whose data this is"));
     }
-    if first_start && host.data.empty && !host.data.initialize && !host.unit.state.running() {
+    let empty = seen.is_some_and(|data| data.empty && !data.initialize);
+    if first_start && empty && host.unit.is_down() {
         let action = Action::AllowEmptyDatabase { path: member.initialize_path() };
         steps.push(step(member, action, "first deployment: there is nothing to forget"));
     }
-    if host.unit.installed != Installed::Yes || !host.unit.enabled {
+    if host.unit.installed != Seen::Is(Installed::AsWanted) || host.unit.enabled.is().is_none() {
         let action = Action::Service(Service::Installed { definition: member.unit.definition.clone() });
-        let why = match (host.unit.installed, host.unit.enabled) {
-            (Installed::No, _) => "not installed",
-            (Installed::Differs, _) => "differs from the inventory",
-            (Installed::Yes, _) => "would not start at boot",
+        let why = match host.unit.installed {
+            Seen::Absent => "not installed",
+            Seen::Is(Installed::Differs) => "differs from the inventory",
+            Seen::Is(Installed::AsWanted) => "would not start at boot",
+            Seen::Unseen(_) => "could not be compared with the inventory",
         };
         steps.push(step(member, action, why));
     }
@@ -88,17 +92,22 @@ pub fn stale(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Option<&'static str> {
-    let super::facts::UnitState::Running(process) = &host.unit.state else { return None };
-    let config = host.files.get(&member.config_path);
+    let Seen::Is(UnitState::Running(process)) = &host.unit.state else { return None };
+    let config = host.file(&member.config_path);
     let changed_since = config
+        .is()
         .zip(process.started_ms)
         .is_some_and(|(file, started)| file.mtime_ms > started + CLOCK_GRAIN_MS);
     let wanted = member.zoo_cfg(&facts.uuid_of(&desired.cluster));
     if !same_file(host, &member.config_path, &wanted) || changed_since {
         Some("it runs with an older zoo.cfg")
-    } else if process.exe_sha256.as_deref().is_some_and(|sha| !desired.accepts_binary(Some(sha))) {
+    } else if process
+        .exe_sha256
+        .as_deref()
+        .is_some_and(|sha| !desired.accepts_binary(&Seen::Is(sha.to_owned())))
+    {
         Some("it runs an older binary")
-    } else if host.unit.installed == Installed::Differs {
+    } else if host.unit.installed == Seen::Is(Installed::Differs) {
         Some("its service definition changed")
     } else {
         None
@@ -144,7 +153,7 @@ fn directories(member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
     member
         .directories()
         .into_iter()
-        .filter(|path| !host.dirs.get(*path).is_some_and(|dir| dir.exists))
+        .filter(|path| host.dir(path).exists.is().is_none())
         .map(|path| {
             // 0750: what clients store is not for every login on the host.
             let mode = if path == member.dirs.install { 0o755 } else { 0o750 };
@@ -159,7 +168,7 @@ fn put(member: &DesiredMember, path: &str, content: &str, why: &str) -> Step {
 }
 
 fn same_file(host: &HostFacts, path: &str, content: &str) -> bool {
-    host.files.get(path).is_some_and(|file| file.sha256 == sha256_hex(content))
+    host.file(path).is_and(|file| file.sha256 == sha256_hex(content))
 }
 
 /// A process's start is known to clock ticks of ten milliseconds and through an uptime.

@@ -7,6 +7,7 @@ use super::desired::Desired;
 use super::diagnosis::{self, Cause};
 use super::facts::{Facts, HostFacts, HostView, UnitState};
 use super::install::{step, targets};
+use super::seen::Seen;
 use super::step::{Action, Condition, Plan, Risk, Service, Wave};
 use super::{Refused, Stop, deploy, ensemble};
 use crate::wire::ids::ServerId;
@@ -15,8 +16,7 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
     let ids = targets(desired, named);
     let hosts = installed(desired, facts, &ids, named.is_empty())?;
     let mut plan = Plan { title: title("start", desired, named), ..Plan::default() };
-    let down: Vec<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(id, _)| *id).collect();
+    let down: Vec<ServerId> = hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(id, _)| *id).collect();
     for id in &down {
         fit_to_start(desired, facts, *id)?;
     }
@@ -100,7 +100,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         fit_to_start(desired, facts, *id)?;
     }
     let serving = ensemble::serves(desired, facts);
-    let (up, down): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|(_, host)| host.unit.state.running());
+    let (up, down): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|(_, host)| host.unit.runs());
     let up: BTreeSet<ServerId> = up.into_iter().map(|(id, _)| id).collect();
 
     let mut together: Vec<_> = down
@@ -166,7 +166,7 @@ fn installed<'a>(
     for id in ids {
         let name = desired.name(*id);
         match &facts.member(*id).host {
-            HostView::Seen(host) if matches!(host.unit.state, UnitState::Absent) => {
+            HostView::Seen(host) if host.unit.state.is_absent() => {
                 return Err(Stop::Refused(Refused {
                     what: format!("{name} has no zkops service"),
                     evidence: Vec::new(),
@@ -211,8 +211,8 @@ fn fit_to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), St
 }
 
 /// Something may still be running or be restarted by its manager.
-fn alive(state: &UnitState) -> bool {
-    matches!(state, UnitState::Running(_) | UnitState::Failed { again: true, .. })
+fn alive(state: &Seen<UnitState>) -> bool {
+    !matches!(state, Seen::Absent | Seen::Is(UnitState::Stopped | UnitState::Failed { again: false, .. }))
 }
 
 fn title(verb: &str, desired: &Desired, named: &[ServerId]) -> String {

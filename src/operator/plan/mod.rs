@@ -2,7 +2,8 @@
 //! alone. Pure and total: no planner asks a host, reads a clock or does anything.
 //!
 //! - [`desired`]: what the inventory asks of every member
-//! - [`facts`]: what was seen of hosts and servers; [`damage`]: what is wrong with a member's files
+//! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
+//!   server asked two ways; [`damage`]: what is wrong with a member's files
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
@@ -20,12 +21,15 @@ pub mod destroy;
 pub mod diagnosis;
 pub mod ensemble;
 pub mod facts;
+pub mod fresh;
 pub mod gate;
 mod identity;
 pub mod install;
 pub mod lifecycle;
 pub mod preflight;
 pub mod repair;
+pub mod seen;
+pub mod server;
 pub mod status;
 pub mod step;
 

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::damage;
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Installed, Myid, NoWayIn, Reach, ReachResult};
+use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn, Reach, ReachResult};
+use super::seen::{Seen, Unseen};
 use super::step::short;
 use crate::wire::ids::ServerId;
 
@@ -148,10 +149,18 @@ fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Cell {
     (Level::Fail, evidence.into(), Some(fix.into()))
 }
 
+/// What could not be looked at is not fit to be changed.
+fn unseen(what: &str, why: &Unseen) -> Cell {
+    fail(
+        format!("{what} could not be looked at: {why}"),
+        "mend that, or run zkops again if it was an accident",
+    )
+}
+
 fn binary(desired: &Desired, host: &HostFacts) -> Cell {
     // It answered our questions, so it runs; the rest is which one it is.
     match &host.binary.installed_sha256 {
-        Some(sha) if !desired.accepts_binary(Some(sha)) => {
+        installed @ Seen::Is(sha) if !desired.accepts_binary(installed) => {
             ok(format!("{} (replaces {})", host.arch, short(sha)))
         }
         _ => ok(host.arch.clone()),
@@ -164,11 +173,17 @@ fn service(host: &HostFacts) -> Cell {
 
 fn directories(member: &DesiredMember, host: &HostFacts) -> Cell {
     for path in member.directories() {
-        if let Some(why) = host.dirs.get(path).and_then(|dir| dir.obstacle.as_ref()) {
-            return fail(
-                format!("{path}: {why}"),
-                format!("make {path} writable for the ssh user, or name another directory in the inventory"),
-            );
+        match &host.dir(path).obstacle {
+            Seen::Absent => {}
+            Seen::Is(why) => {
+                return fail(
+                    format!("{path}: {why}"),
+                    format!(
+                        "make {path} writable for the ssh user, or name another directory in the inventory"
+                    ),
+                );
+            }
+            Seen::Unseen(why) => return unseen(path, why),
         }
     }
     ok("writable")
@@ -176,7 +191,7 @@ fn directories(member: &DesiredMember, host: &HostFacts) -> Cell {
 
 fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
     let size_bytes = desired.binary.as_ref().map_or(0, |binary| binary.size_bytes);
-    let installed = desired.accepts_binary(host.binary.installed_sha256.as_deref());
+    let installed = desired.accepts_binary(&host.binary.installed_sha256);
     let for_install = if installed { 0 } else { size_bytes * 2 };
     let needs = [
         (&member.dirs.install, for_install),
@@ -185,14 +200,18 @@ fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
     ];
     let mut least: Option<u64> = None;
     for (path, needed) in needs {
-        let Some(dir) = host.dirs.get(path) else { continue };
-        if dir.free_bytes < needed {
+        let room = match &host.dir(path).room {
+            Seen::Is(room) => room,
+            Seen::Absent => continue,
+            Seen::Unseen(why) => return unseen(&format!("the room in {path}"), why),
+        };
+        if room.free_bytes < needed {
             return fail(
-                format!("{path}: {} free, {} needed", bytes(dir.free_bytes), bytes(needed)),
+                format!("{path}: {} free, {} needed", bytes(room.free_bytes), bytes(needed)),
                 format!("free space on the file system of {path}"),
             );
         }
-        least = Some(least.map_or(dir.free_bytes, |least| least.min(dir.free_bytes)));
+        least = Some(least.map_or(room.free_bytes, |least| least.min(room.free_bytes)));
     }
     match least {
         None => ok("not asked"),
@@ -205,8 +224,12 @@ fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
 
 /// Law 8: data carries its identity, and what is not provably this member's is not touched.
 fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
-    let data = &host.data;
     let dir = &member.dirs.data;
+    let data = match &host.data {
+        Seen::Is(data) => data,
+        Seen::Absent => return ok("empty"),
+        Seen::Unseen(why) => return unseen(dir, why),
+    };
     if let Some(marker) = &data.marker {
         if marker.cluster != desired.cluster {
             return fail(
@@ -227,7 +250,7 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
             );
         }
     }
-    let known = data.marker.is_some() || host.unit.installed != Installed::No;
+    let known = data.marker.is_some() || !host.unit.installed.is_absent();
     if known && !data.damage.is_empty() {
         return fail(
             format!("{dir}: {}", damage::sentence(&data.damage)),
@@ -259,7 +282,13 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
 /// Against the median of all clocks, the operator's among them, so that one wrong clock is the
 /// one that is named.
 fn clock(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Cell {
-    let Some(clock) = facts.host(member.id).and_then(|host| host.clock) else { return ok("not measured") };
+    let clock = match facts.host(member.id).map(|host| &host.clock) {
+        Some(Seen::Is(clock)) => clock,
+        Some(Seen::Unseen(why)) if why.since_ms > 0 => {
+            return warn(format!("not measured: {why}"), "logs and ctime of a wrong clock confuse people");
+        }
+        _ => return ok("not measured"),
+    };
     let excess_ms = clock_excess_ms(desired, facts, member.id).unwrap_or(0.0);
     let evidence = format!("{:+.1} ± {:.1} ms", clock.offset_ms, clock.bound_ms);
     let fix =
@@ -275,11 +304,11 @@ fn clock(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Cell {
 
 /// How far the clock of `id` certainly is from the median clock, in milliseconds.
 pub(crate) fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) -> Option<f64> {
-    let own = facts.host(id)?.clock?;
+    let own = facts.host(id)?.clock.is()?;
     let mut all: Vec<f64> = desired
         .members
         .keys()
-        .filter_map(|id| facts.host(*id)?.clock)
+        .filter_map(|id| facts.host(*id)?.clock.is())
         .map(|clock| clock.offset_ms)
         .chain([0.0])
         .collect();
@@ -290,8 +319,13 @@ pub(crate) fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) ->
 }
 
 fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
+    let used = match &host.ports {
+        Seen::Is(used) => used,
+        Seen::Absent => return ok("free"),
+        Seen::Unseen(why) => return unseen("who listens on its ports", why),
+    };
     for port in member.ports.all() {
-        if let Some(user) = host.ports.get(&port)
+        if let Some(user) = used.get(&port)
             && !user.ours
         {
             let pid = user.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -301,14 +335,21 @@ fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
             );
         }
     }
-    if host.ports.is_empty() { ok("free") } else { ok("ours") }
+    if used.is_empty() { ok("free") } else { ok("ours") }
 }
 
 /// zoo.cfg carries the inventory's addresses. Names matter where the inventory uses names, and
 /// the 127.0.1.1 line of Debian makes a host take its own name for a loopback address.
 fn names(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
     let loopback_cluster = is_loopback(&member.address);
-    for resolved in &host.names {
+    let names = match &host.names {
+        Seen::Is(names) => names,
+        Seen::Unseen(why) if why.since_ms > 0 => {
+            return warn(format!("not looked up: {why}"), "names matter where the inventory uses them");
+        }
+        Seen::Absent | Seen::Unseen(_) => return ok("not asked"),
+    };
+    for resolved in names {
         let about = desired.members.values().find(|m| m.name == resolved.name || m.address == resolved.name);
         let uses_name = desired.members.values().any(|m| m.address == resolved.name);
         let own = resolved.name == host.hostname || about.is_some_and(|m| m.id == member.id);
@@ -342,7 +383,14 @@ fn names(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
 }
 
 fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
-    let Some(kind) = &host.firewall.kind else { return ok("none active") };
+    let kind = match &host.firewall {
+        Seen::Is(firewall) => &firewall.kind,
+        Seen::Absent => return ok("none active"),
+        // Whether it lets us through is proven by connections, not by its rules.
+        Seen::Unseen(why) => {
+            return warn(format!("cannot be looked at: {why}"), "use ssh.user root or sudo to see its rules");
+        }
+    };
     let closed = closed_ports(member, host);
     if closed.is_empty() {
         return ok(format!("{kind}: open"));
@@ -358,10 +406,8 @@ fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
 
 /// Ports of the member that its firewall does not let through, or forgets at the next boot.
 pub fn closed_ports(member: &DesiredMember, host: &HostFacts) -> Vec<u16> {
-    if host.firewall.kind.is_none() {
-        return Vec::new();
-    }
-    let open = |port: &u16| host.firewall.ports.get(port).is_some_and(|rule| rule.open && rule.permanent);
+    let Some(firewall) = host.firewall.is() else { return Vec::new() };
+    let open = |port: &u16| firewall.ports.get(port).is_some_and(|rule| rule.open && rule.permanent);
     member.ports.all().into_iter().filter(|port| !open(port)).collect()
 }
 

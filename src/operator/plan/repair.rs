@@ -6,7 +6,7 @@
 
 use super::desired::{Desired, DesiredMember};
 use super::diagnosis::{self, Cure, Diagnosis};
-use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
@@ -135,7 +135,7 @@ fn at_stake(facts: &Facts, member: &DesiredMember, others: &[ServerId]) -> Vec<S
         }
         _ => {}
     }
-    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.current_epoch) {
+    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.is()?.current_epoch) {
         lines.push(format!("the data of {} took part in epoch {epoch}", member.name));
     }
     lines
@@ -171,7 +171,7 @@ fn mild_waves(
         ..Wave::default()
     });
 
-    let running = host.unit.state.running();
+    let running = host.unit.runs();
     let healthy = ensemble::in_sync(desired, facts).contains(&id);
     let service = match (running, cure) {
         (false, _) => Some((Service::Started, "not running")),
@@ -196,7 +196,7 @@ fn mild_waves(
 fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts, plan: &mut Plan) {
     let id = member.id;
     let start_again = format!("zkops start {}", member.name);
-    let stop = (!matches!(host.unit.state, UnitState::Absent)).then(|| {
+    let stop = (!host.unit.state.is_absent()).then(|| {
         step(member, Action::Service(Service::Stopped), "its data must not change while it is judged")
             .risk(if member.voter { Risk::Voter } else { Risk::Clients })
             .undo(start_again)
@@ -208,8 +208,7 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
     gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
     let revert = host
         .unit
-        .state
-        .running()
+        .runs()
         .then(|| step(member, Action::Service(Service::Started), "as it was: the proof failed"));
     plan.push(Wave {
         title: format!("stop {} and prove that the others hold everything", member.name),
@@ -243,8 +242,8 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
 /// Databases, myid and marker, each renamed beside itself: that works on a mount point and
 /// without rights on the parent directory, and no server looks at such names.
 fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
-    host.data
-        .parts
+    let parts = host.data.is().map_or(&[][..], |data| &data.parts);
+    parts
         .iter()
         .map(|path| {
             let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -256,9 +255,8 @@ fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Ste
 }
 
 fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wave {
-    let steps = host
-        .data
-        .quarantined
+    let old = host.data.is().map_or(&[][..], |data| &data.quarantined);
+    let steps = old
         .iter()
         .chain(moved)
         .map(|path| {

@@ -6,7 +6,9 @@ use serde::Serialize;
 use super::desired::Desired;
 use super::diagnosis::{self, Diagnosis};
 use super::ensemble;
-use super::facts::{Canary, Facts, HostView, ServerView, UnitState};
+use super::facts::{Facts, HostView, UnitState};
+use super::seen::Seen;
+use super::server::Canary;
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -163,19 +165,18 @@ fn lag(desired: &Desired, facts: &Facts, id: ServerId) -> Option<i64> {
 
 fn absent_word(facts: &Facts, id: ServerId) -> String {
     let seen = facts.member(id);
-    let word = match (&seen.server, &seen.host) {
-        (_, HostView::Unreachable(_)) => "unreachable",
-        (_, HostView::Seen(host)) => match &host.unit.state {
-            UnitState::Absent => "not installed",
-            UnitState::Stopped => "stopped",
-            UnitState::Failed { .. } => "dead",
-            UnitState::Running(_) => match seen.server {
-                ServerView::NotServing { .. } => "not serving",
-                _ => "no answer",
-            },
+    let not_serving = seen.server.not_serving().is_some();
+    let word = match &seen.host {
+        HostView::Unreachable(_) => "unreachable",
+        HostView::Seen(host) => match &host.unit.state {
+            Seen::Absent => "not installed",
+            Seen::Is(UnitState::Stopped) => "stopped",
+            Seen::Is(UnitState::Failed { .. }) => "dead",
+            _ if not_serving => "not serving",
+            Seen::Is(UnitState::Running(_)) | Seen::Unseen(_) => "no answer",
         },
-        (ServerView::NotServing { .. }, HostView::Unasked) => "not serving",
-        (_, HostView::Unasked) => "no answer",
+        HostView::Unasked if not_serving => "not serving",
+        HostView::Unasked => "no answer",
     };
     word.to_owned()
 }

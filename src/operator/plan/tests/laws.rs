@@ -8,6 +8,7 @@ use super::world::World;
 use crate::operator::plan::damage::Damage;
 use crate::operator::plan::facts::{DataFacts, Myid, PortRule};
 use crate::operator::plan::repair::Wipe;
+use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Condition, Plan, Risk, Service};
 use crate::operator::plan::{Goal, ensemble, plan};
 use crate::wire::ids::ServerId;
@@ -40,26 +41,27 @@ fn put(world: &mut World, id: i64, fault: Fault) {
     match fault {
         Fault::Dead => world.dies(id),
         Fault::Blocked => {
-            world.host(id).firewall.ports.insert(2888, PortRule::default());
+            world.rule(id, 2888, PortRule::default());
             world.settle();
         }
         Fault::NoMyid => {
-            world.host(id).data.myid = Myid::Missing;
+            world.data(id).myid = Myid::Missing;
             world.dies(id);
         }
         Fault::Garbage => {
-            world.host(id).data.damage = vec![Damage::LogsWithoutSnapshot];
+            world.data(id).damage = vec![Damage::LogsWithoutSnapshot];
             world.dies(id);
         }
         Fault::Emptied => {
-            world.host(id).data = DataFacts { exists: true, empty: true, ..DataFacts::default() };
+            world.host(id).data = Seen::Is(DataFacts { exists: true, empty: true, ..DataFacts::default() });
             world.dies(id);
         }
         Fault::StaleConfig => {
             let path = world.desired.members[&ServerId(id)].config_path.clone();
             world.facts.wall_ms += 10_000;
             let world_now = world.facts.wall_ms;
-            world.host(id).files.get_mut(&path).expect("deployed").mtime_ms = world_now;
+            let file = world.host(id).files.get_mut(&path).and_then(Seen::is_mut).expect("deployed");
+            file.mtime_ms = world_now;
         }
         Fault::Unreachable => world.unreachable(id),
     }

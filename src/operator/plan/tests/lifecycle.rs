@@ -3,7 +3,8 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::Goal;
-use crate::operator::plan::facts::{Marker, ServerView};
+use crate::operator::plan::facts::Marker;
+use crate::operator::plan::server::ServerView;
 use crate::wire::ids::ServerId;
 
 fn all_dead() -> World {
@@ -57,7 +58,7 @@ fn a_member_that_runs_and_does_not_take_part_is_waited_for() {
 #[test]
 fn a_member_never_starts_on_data_of_another() {
     let mut world = all_dead();
-    world.host(2).data.marker =
+    world.data(2).marker =
         Some(Marker { cluster: "orders".into(), uuid: "11111111-2222".into(), id: ServerId(1) });
     check(
         &world,

@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::operator::plan::facts::{Clock, NameFacts, Reach, ReachResult};
 use crate::operator::plan::preflight::{self, Check, Expect, Finding, Level};
+use crate::operator::plan::seen::Seen;
 use crate::wire::ids::ServerId;
 
 fn cell(world: &World, check: Check, member: i64) -> Finding {
@@ -32,31 +33,32 @@ fn bare_hosts_are_fit() {
 fn the_one_wrong_clock_is_named_even_when_it_is_the_operators() {
     let mut world = World::bare(3, 0);
     for id in [1, 2, 3] {
-        world.host(id).clock = Some(Clock { offset_ms: 600_000.0, bound_ms: 1.0 });
+        world.host(id).clock = Seen::Is(Clock { offset_ms: 600_000.0, bound_ms: 1.0 });
     }
     expect(&world, Check::Clock, 1, Level::Ok, "+600000.0 ± 1.0 ms");
-    world.host(2).clock = Some(Clock { offset_ms: 602_500.0, bound_ms: 1.0 });
+    world.host(2).clock = Seen::Is(Clock { offset_ms: 602_500.0, bound_ms: 1.0 });
     expect(&world, Check::Clock, 2, Level::Warn, "+602500.0 ± 1.0 ms");
 }
 
 #[test]
 fn a_wide_bound_is_no_proof_of_a_wrong_clock() {
     let mut world = World::bare(3, 0);
-    world.host(2).clock = Some(Clock { offset_ms: 40_000.0, bound_ms: 39_500.0 });
+    world.host(2).clock = Seen::Is(Clock { offset_ms: 40_000.0, bound_ms: 39_500.0 });
     expect(&world, Check::Clock, 2, Level::Ok, "+40000.0 ± 39500.0 ms");
 }
 
 #[test]
 fn a_full_disk_is_found_before_anything_is_written() {
     let mut world = World::bare(3, 0);
-    world.host(1).dirs.get_mut("/export/data/zkdata").expect("dir").free_bytes = 1 << 20;
+    world.room(1, 1 << 20);
     expect(&world, Check::Disk, 1, Level::Fail, "/export/data/zkdata: 1 MiB free, 128 MiB needed");
 }
 
 #[test]
 fn the_debian_loopback_line_is_a_trap() {
     let mut world = World::bare(3, 0);
-    world.host(1).names = vec![NameFacts { name: "node-1".into(), addresses: vec!["127.0.1.1".into()] }];
+    world.host(1).names =
+        Seen::Is(vec![NameFacts { name: "node-1".into(), addresses: vec!["127.0.1.1".into()] }]);
     expect(&world, Check::Names, 1, Level::Warn, "node-1 is 127.0.1.1 on this host");
     world.desired.members.get_mut(&ServerId(1)).expect("member").address = "node-1".into();
     expect(&world, Check::Names, 1, Level::Fail, "node-1 is 127.0.1.1 on this host");
@@ -65,10 +67,10 @@ fn the_debian_loopback_line_is_a_trap() {
 #[test]
 fn a_stale_hosts_file_is_a_warning_and_a_missing_name_is_none() {
     let mut world = World::bare(3, 0);
-    world.host(1).names = vec![
+    world.host(1).names = Seen::Is(vec![
         NameFacts { name: "node-2".into(), addresses: vec!["10.9.9.9".into()] },
         NameFacts { name: "node-3".into(), addresses: vec![] },
-    ];
+    ]);
     expect(&world, Check::Names, 1, Level::Warn, "node-2 is 10.9.9.9 here, 10.0.0.2 in the inventory");
 }
 

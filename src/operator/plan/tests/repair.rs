@@ -4,8 +4,10 @@ use super::world::World;
 use super::{check, show};
 use crate::operator::plan::Goal;
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{DataFacts, HostView, Myid, PortRule, ServerView};
+use crate::operator::plan::facts::{DataFacts, HostView, Myid, PortRule};
 use crate::operator::plan::repair::Wipe;
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::ServerView;
 use crate::wire::ids::ServerId;
 
 fn repair(member: i64) -> Goal {
@@ -16,7 +18,7 @@ fn repair(member: i64) -> Goal {
 fn garbage() -> World {
     let mut world = World::deployed(3, 0);
     world.dies(3);
-    world.host(3).data.damage = vec![Damage::LogsWithoutSnapshot];
+    world.data(3).damage = vec![Damage::LogsWithoutSnapshot];
     world
 }
 
@@ -95,7 +97,7 @@ fn a_closed_firewall_is_opened_and_the_data_stays() {
     let mut world = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
     for port in [2181, 2888, 3888] {
-        world.host(3).firewall.ports.insert(port, rule.clone());
+        world.rule(3, port, rule.clone());
     }
     world.settle();
     check(
@@ -114,7 +116,7 @@ fn a_closed_firewall_is_opened_and_the_data_stays() {
 #[test]
 fn a_missing_myid_beside_our_own_data_is_written_again() {
     let mut world = World::deployed(3, 0);
-    world.host(3).data.myid = Myid::Missing;
+    world.data(3).myid = Myid::Missing;
     world.dies(3);
     check(
         &world,
@@ -133,7 +135,7 @@ fn a_missing_myid_beside_our_own_data_is_written_again() {
 #[test]
 fn an_emptied_data_directory_needs_the_proof_before_it_is_filled_again() {
     let mut world = World::deployed(3, 0);
-    world.host(3).data = DataFacts { exists: true, empty: true, ..DataFacts::default() };
+    world.host(3).data = Seen::Is(DataFacts { exists: true, empty: true, ..DataFacts::default() });
     world.dies(3);
     let text = show(&world, &repair(3));
     assert!(text.contains("prove that the others hold everything"), "{text}");
@@ -146,7 +148,7 @@ fn an_emptied_data_directory_needs_the_proof_before_it_is_filled_again() {
 fn a_full_disk_is_for_a_person_to_cure() {
     let mut world = World::deployed(3, 0);
     world.dies(3);
-    world.host(3).dirs.get_mut("/export/data/zkdata").expect("dir").free_bytes = 0;
+    world.room(3, 0);
     check(
         &world,
         &repair(3),

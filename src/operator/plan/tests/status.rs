@@ -1,7 +1,8 @@
 //! Status: when an ensemble is healthy and what is said when it is not.
 
 use super::world::{World, serving};
-use crate::operator::plan::facts::{Canary, DirFacts, HostView, Mode, Myid, PortRule, ServerView};
+use crate::operator::plan::facts::{HostView, Myid, PortRule};
+use crate::operator::plan::server::{Canary, Mode, ServerView};
 use crate::operator::plan::status;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
@@ -71,29 +72,29 @@ fn each_cause_is_named() {
 
     let mut blocked = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
-    blocked.host(3).firewall.ports.insert(2181, rule);
+    blocked.rule(3, 2181, rule);
     blocked.settle();
     let health = status::judge(&blocked.desired, &blocked.facts);
     assert_eq!(health.reasons[0].what, "firewalld on node-3 blocks its ports");
     assert_eq!(health.reasons[0].evidence, ["tcp 2181: zone public: default REJECT"]);
 
     let mut no_myid = World::deployed(3, 0);
-    no_myid.host(3).data.myid = Myid::Missing;
+    no_myid.data(3).myid = Myid::Missing;
     no_myid.dies(3);
     assert_eq!(reasons(&no_myid)[0], "/export/data/zkdata/myid is missing");
 
     let mut foreign = World::deployed(3, 0);
-    foreign.host(3).data.marker.as_mut().expect("marker").cluster = "billing".into();
+    foreign.data(3).marker.as_mut().expect("marker").cluster = "billing".into();
     foreign.dies(3);
     assert_eq!(reasons(&foreign)[0], "/export/data/zkdata holds data of cluster \"billing\", server 3");
 
     let mut full = World::deployed(3, 0);
-    full.host(3).dirs.insert("/export/data/zkdata".into(), DirFacts { exists: true, ..DirFacts::default() });
+    full.room(3, 0);
     full.dies(3);
     assert_eq!(reasons(&full)[0], "the disk of /export/data/zkdata is full: 0 KiB free");
 
     let mut clock = World::deployed(3, 0);
-    clock.host(3).clock.as_mut().expect("clock").offset_ms = 90_000.0;
+    clock.host(3).clock.is_mut().expect("clock").offset_ms = 90_000.0;
     clock.dies(3);
     assert_eq!(reasons(&clock)[0], "the clock of node-3 is off by 90.0 s");
 }

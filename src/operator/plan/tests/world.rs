@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, Unit};
 use crate::operator::plan::facts::*;
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
@@ -22,7 +25,7 @@ impl std::fmt::Debug for World {
         for (id, seen) in &self.facts.members {
             writeln!(f, "{id}: server {:?}", seen.server)?;
             if let HostView::Seen(host) = &seen.host {
-                writeln!(f, "   {:?} {:?} {:?}", host.unit.state, host.data, host.firewall.ports)?;
+                writeln!(f, "   {:?} {:?} {:?}", host.unit.state, host.data, host.firewall)?;
             }
         }
         Ok(())
@@ -47,10 +50,10 @@ impl World {
             },
             facts: Facts {
                 members: facts,
-                reach: Vec::new(),
                 read_back: ReadBack::Everywhere,
                 wall_ms: 1_795_404_671_000,
                 fresh_uuid: "11111111-2222".into(),
+                ..Facts::default()
             },
         }
     }
@@ -73,12 +76,23 @@ impl World {
     }
 
     pub(super) fn server(&mut self, id: i64, view: ServerView) {
-        self.facts.members.get_mut(&ServerId(id)).expect("member").server = view;
+        self.facts.members.get_mut(&ServerId(id)).expect("member").server = Server::from_here(view);
+    }
+
+    pub(super) fn data(&mut self, id: i64) -> &mut DataFacts {
+        self.host(id).data.is_mut().expect("data was seen")
+    }
+
+    /// The firewall of `id` does that with `port`.
+    pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
+        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
     }
 
     /// The process of `id` ends; the others elect anew if they can.
     pub(super) fn dies(&mut self, id: i64) {
-        self.host(id).unit.state = UnitState::Failed { how: "killed by signal 9".into(), again: false };
+        self.host(id).unit.state =
+            Seen::Is(UnitState::Failed { how: "killed by signal 9".into(), again: false });
+        self.host(id).processes = Seen::Is(Vec::new());
         self.settle();
     }
 
@@ -87,8 +101,19 @@ impl World {
             Unreachable { kind: NoWayIn::Connection, text: "cannot reach 10.0.0.1:22: timed out".into() };
         *self.facts.members.get_mut(&ServerId(id)).expect("member") = MemberFacts {
             host: HostView::Unreachable(why),
-            server: ServerView::Silent { why: "timed out".into() },
+            server: Server::from_here(ServerView::blind(BlindCause::Timeout, "timed out")),
         };
+    }
+
+    /// So much is free where the data of `id` is.
+    pub(super) fn room(&mut self, id: i64, free_bytes: u64) {
+        let dir = self.host(id).dirs.get_mut("/export/data/zkdata").expect("dir");
+        dir.room = Seen::Is(Room { free_bytes, total_bytes: 40 << 30 });
+    }
+
+    /// The facts as seen just now.
+    pub(super) fn fresh(&self) -> Fresh<'_> {
+        Fresh::of(&self.facts, self.facts.stamp).expect("of its own stamp")
     }
 
     /// Carries out the plan up to the first gate that stays shut; true when none did.
@@ -101,8 +126,9 @@ impl World {
                 act(self.host(step.member.0), &member, &step.action, now, BINARY);
             }
             self.settle();
+            self.facts.stamp = self.facts.stamp.next();
             let open =
-                |gate: &Gate| gate::ask(&self.desired, &self.facts, &gate.condition) == Gatekeeper::Open;
+                |gate: &Gate| gate::ask(&self.desired, self.fresh(), &gate.condition) == Gatekeeper::Open;
             if !wave.gates.iter().all(open) {
                 return false;
             }
@@ -115,9 +141,8 @@ impl World {
     pub(super) fn settle(&mut self) {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
-                host.unit.state.running()
-                    && host.data.damage.is_empty()
-                    && host.data.myid == Myid::Is(*id)
+                host.unit.runs()
+                    && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
                     && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
                         .is_empty()
             })
@@ -127,7 +152,8 @@ impl World {
             .iter()
             .filter(|id| {
                 let host = self.facts.host(**id).expect("up");
-                self.desired.members[id].voter && (host.data.has_database || host.data.initialize)
+                self.desired.members[id].voter
+                    && host.data.is_and(|data| data.has_database || data.initialize)
             })
             .copied()
             .collect();
@@ -136,8 +162,10 @@ impl World {
         for id in ids {
             let voter = self.desired.members[&id].voter;
             let view = if !up.contains(&id) {
-                let running = self.facts.host(id).is_some_and(|host| host.unit.state.running());
-                ServerView::Silent { why: if running { "timed out" } else { "connection refused" }.into() }
+                match self.facts.host(id).is_some_and(|host| host.unit.runs()) {
+                    true => ServerView::blind(BlindCause::Timeout, "timed out"),
+                    false => ServerView::blind(BlindCause::Refused, "connection refused"),
+                }
             } else if !quorum {
                 ServerView::NotServing {
                     words: "This ZooKeeper instance is not currently serving requests".into(),
@@ -148,7 +176,7 @@ impl World {
                     () if voter => Mode::Follower,
                     () => Mode::Observer,
                 };
-                let data = &mut self.host(id.0).data;
+                let data = self.data(id.0);
                 data.has_database = true;
                 data.parts = ["version-2", "myid", "zkops.json"]
                     .map(|name| format!("/export/data/zkdata/{name}"))
@@ -170,7 +198,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
-        synced_followers: None,
+        synced_followers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
     }))
 }
@@ -178,67 +206,84 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
 fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, sha: &str) {
     match action {
         Action::EnsureDir { path, .. } => {
-            host.dirs.entry(path.clone()).or_default().exists = true;
-            host.data.exists |= *path == member.dirs.data;
+            host.dirs.entry(path.clone()).or_default().exists = Seen::Is(());
+            data(host).exists |= *path == member.dirs.data;
         }
-        Action::InstallBinary { sha256, .. } => host.binary.installed_sha256 = Some(sha256.clone()),
+        Action::InstallBinary { sha256, .. } => host.binary.installed_sha256 = Seen::Is(sha256.clone()),
         Action::PutFile { path, mode, content } => {
             let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
-            host.files.insert(path.clone(), file);
+            host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
-                host.data.myid = Myid::Is(member.id);
+                data(host).myid = Myid::Is(member.id);
             }
             if *path == member.config_path {
-                host.installed_config = Some(content.clone());
+                host.installed_config = Seen::Is(content.clone());
             }
         }
         Action::OpenPorts { ports } => {
             for port in ports {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.ports.insert(*port, rule);
+                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
             }
-            host.opened_ports.extend(ports);
+            let journal = JournalFacts { opened_ports: ports.clone(), ..JournalFacts::default() };
+            host.journal = Seen::Is(journal);
         }
         Action::ClosePorts { ports } => {
             for port in ports {
-                host.firewall.ports.insert(*port, closed());
+                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
             }
-            host.opened_ports.clear();
+            host.journal = Seen::Absent;
         }
-        Action::WriteMarker { marker, .. } => host.data.marker = Some(marker.clone()),
-        Action::AllowEmptyDatabase { .. } => host.data.initialize = true,
+        Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
+        Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
         Action::Quarantine { path, to } => {
-            host.dirs.entry(path.clone()).or_default().exists = false;
-            host.data =
-                DataFacts { empty: true, quarantined: host.data.quarantined.clone(), ..DataFacts::default() };
-            host.data.quarantined.push(to.clone());
+            host.dirs.entry(path.clone()).or_default().exists = Seen::Absent;
+            let mut quarantined = data(host).quarantined.clone();
+            quarantined.push(to.clone());
+            host.data = Seen::Is(DataFacts { empty: true, quarantined, ..DataFacts::default() });
         }
         Action::Service(Service::Installed { .. }) => {
-            host.unit.installed = Installed::Yes;
-            host.unit.enabled = true;
-            if matches!(host.unit.state, UnitState::Absent) {
-                host.unit.state = UnitState::Stopped;
+            host.unit.installed = Seen::Is(Installed::AsWanted);
+            host.unit.enabled = Seen::Is(());
+            if host.unit.state.is_absent() {
+                host.unit.state = Seen::Is(UnitState::Stopped);
             }
         }
         Action::Service(Service::Started | Service::Restarted) => {
             let exe_sha256 = Some(sha.to_owned());
-            host.unit.state = UnitState::Running(Process { pid: 100, started_ms: Some(now), exe_sha256 });
+            let process = Process { pid: 100, started_ms: Some(now), exe_sha256 };
+            host.processes = Seen::Is(vec![process.clone()]);
+            host.unit.state = Seen::Is(UnitState::Running(process));
         }
-        Action::Service(Service::Stopped) => host.unit.state = UnitState::Stopped,
-        Action::Service(Service::Removed) => host.unit = UnitFacts::default(),
+        Action::Service(Service::Stopped) => {
+            host.unit.state = Seen::Is(UnitState::Stopped);
+            host.processes = Seen::Is(Vec::new());
+        }
+        Action::Service(Service::Removed) => {
+            host.unit = no_unit();
+            host.processes = Seen::Is(Vec::new());
+        }
         Action::RemovePath { path, .. } => {
-            host.files.remove(path);
+            host.files.insert(path.clone(), Seen::Absent);
             if let Some(dir) = host.dirs.get_mut(path) {
-                dir.exists = false;
+                dir.exists = Seen::Absent;
             }
-            host.data.quarantined.retain(|old| old != path);
+            data(host).quarantined.retain(|old| old != path);
         }
         Action::Uninstall { dir } => {
-            host.binary = BinaryFacts::default();
-            host.opened_ports.clear();
-            host.dirs.entry(dir.clone()).or_default().exists = false;
+            host.binary.installed_sha256 = Seen::Absent;
+            host.journal = Seen::Absent;
+            host.dirs.entry(dir.clone()).or_default().exists = Seen::Absent;
         }
     }
+}
+
+fn data(host: &mut HostFacts) -> &mut DataFacts {
+    host.data.is_mut().expect("data was seen")
+}
+
+fn no_unit() -> UnitFacts {
+    UnitFacts { installed: Seen::Absent, enabled: Seen::Absent, state: Seen::Absent, log: Vec::new() }
 }
 
 fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
@@ -269,22 +314,31 @@ fn closed() -> PortRule {
 }
 
 fn bare_host(member: &DesiredMember) -> MemberFacts {
-    let dir = DirFacts { exists: false, obstacle: None, free_bytes: 20 << 30, total_bytes: 40 << 30 };
+    let room = Room { free_bytes: 20 << 30, total_bytes: 40 << 30 };
+    let dir = DirFacts { exists: Seen::Absent, obstacle: Seen::Absent, room: Seen::Is(room) };
     MemberFacts {
         host: HostView::Seen(Box::new(HostFacts {
             arch: "x86_64".into(),
             hostname: member.name.clone(),
             root: true,
             systemd: true,
-            clock: Some(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
+            binary: BinaryFacts { installed_sha256: Seen::Absent, staged_sha256: None },
+            clock: Seen::Is(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
             dirs: member.directories().into_iter().map(|path| (path.to_owned(), dir.clone())).collect(),
-            data: DataFacts { empty: true, ..DataFacts::default() },
-            firewall: FirewallFacts {
-                kind: Some("firewalld".into()),
+            data: Seen::Is(DataFacts { empty: true, ..DataFacts::default() }),
+            files: [(member.config_path.clone(), Seen::Absent)].into(),
+            installed_config: Seen::Absent,
+            unit: no_unit(),
+            processes: Seen::Is(Vec::new()),
+            ports: Seen::Is(BTreeMap::new()),
+            firewall: Seen::Is(FirewallFacts {
+                kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
-            },
+            }),
+            journal: Seen::Absent,
+            names: Seen::Is(Vec::new()),
             ..HostFacts::default()
         })),
-        server: ServerView::Silent { why: "no route to host".into() },
+        server: Server::from_here(ServerView::blind(BlindCause::NoRoute, "no route to host")),
     }
 }
