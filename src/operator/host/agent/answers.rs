@@ -11,6 +11,7 @@ use super::protocol::{Ask, Request, Response};
 use crate::operator::host::data::{inspect, marker};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::files::{dirs, disk, look, put, remove};
+use crate::operator::host::firewall::fence;
 use crate::operator::host::firewall::scope::Scope;
 use crate::operator::host::firewall::verbs as firewall;
 use crate::operator::host::machine::blocking::blocking;
@@ -83,7 +84,12 @@ impl Agent {
                 .await
                 .map(|report| R::Service(Box::new(report))),
             Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
-            Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => self.firewall(request, deadline).await,
+            Q::OpenPorts(_)
+            | Q::ClosePorts(_)
+            | Q::ExplainPorts(_)
+            | Q::Fence(_)
+            | Q::Unfence(_)
+            | Q::Fences => self.firewall(request, deadline).await,
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -95,6 +101,9 @@ impl Agent {
             Request::OpenPorts(of) => firewall::ensure_open(&of.ports, &scope(of.address)).await?,
             Request::ClosePorts(of) => firewall::close(&of.ports, &scope(of.address)).await?,
             Request::ExplainPorts(of) => firewall::explain(&of.ports, &scope(of.address)).await?,
+            Request::Fence(of) => fence::fence(of, deadline).await?,
+            Request::Unfence(of) => fence::unfence(of, deadline).await?,
+            Request::Fences => return fence::fences(deadline).await.map(Response::Fences),
             other => return Err(misplaced(&other)),
         };
         Ok(Response::Firewall(Box::new(report)))
@@ -161,7 +170,10 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::LogTail { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
-        | Q::ExplainPorts(_) => return Err(misplaced(&request)),
+        | Q::ExplainPorts(_)
+        | Q::Fence(_)
+        | Q::Unfence(_)
+        | Q::Fences => return Err(misplaced(&request)),
     })
 }
 

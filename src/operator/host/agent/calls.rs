@@ -10,7 +10,7 @@ use crate::operator::host::files::{
     EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
     Removed, Rename, Writable,
 };
-use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
     Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
@@ -81,6 +81,11 @@ calls! {
     close_ports(request: FirewallPorts) -> Box<FirewallReport> = Request::ClosePorts(request) => Firewall;
     /// What becomes of connections to these ports, and by which rule.
     explain_ports(request: FirewallPorts) -> Box<FirewallReport> = Request::ExplainPorts(request) => Firewall;
+    /// Blocks an address in both directions, for good. `Unsupported`: that host cannot.
+    fence(request: Fence) -> Box<FirewallReport> = Request::Fence(request) => Firewall;
+    unfence(request: Fence) -> Box<FirewallReport> = Request::Unfence(request) => Firewall;
+    /// The fences in force; only root may know.
+    fences() -> Vec<Fence> = Request::Fences => Fences;
 
     install_service(request: InstallService) -> Box<ServiceReport> = Request::InstallService(request) => Service;
     service(request: ServiceCall) -> Box<ServiceReport> = Request::Service(request) => Service;

@@ -12,7 +12,7 @@ use crate::operator::host::files::{
     EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
     Removed, Rename, Writable,
 };
-use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
     Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
@@ -84,6 +84,9 @@ pub enum Request {
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
     ExplainPorts(FirewallPorts),
+    Fence(Fence),
+    Unfence(Fence),
+    Fences,
 
     InstallService(InstallService),
     Service(ServiceCall),
@@ -126,6 +129,7 @@ pub enum Response {
     Names(Box<NamesReport>),
 
     Firewall(Box<FirewallReport>),
+    Fences(Vec<Fence>),
 
     Service(Box<ServiceReport>),
     Servers(Vec<RunningServer>),
@@ -137,7 +141,7 @@ pub enum Response {
 }
 
 /// Raised with every change of what travels.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 /// The host says this before its first frame. Whatever a login shell prints before it (a banner,
 /// an `echo` in .bashrc) is skipped, and shown when this never comes.
 pub(super) const PREAMBLE: &[u8] = b"\0zkops host\0";

@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use super::matching::{JUMPS_MAX, Matches, Walk, covers};
 use super::records::{FirewallReport, Verdict};
-use super::scope::{self, Scope, TAG};
+use super::scope::{self, FENCE_TAG, Scope, TAG};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::durable;
 use crate::operator::host::machine::command;
 
 /// IPv4 or IPv6: the program, and the files that are restored at boot (Debian's
 /// netfilter-persistent, Red Hat's iptables-services, Alpine).
-struct Family {
-    command: &'static str,
-    boot_files: [&'static str; 3],
+pub(super) struct Family {
+    pub(super) command: &'static str,
+    boot_files: &'static [&'static str],
 }
 
 /// The filter tables, of which at least one filters.
@@ -224,8 +224,10 @@ pub(crate) async fn open(
                     .hint("somebody forbids it on purpose: remove that rule first"));
             }
             let rule = our_rule(*port);
+            // Behind the fences: whom they hold off, no opening lets in.
+            let place = (table.chain("INPUT").take_while(|rule| is_fence(rule)).count() + 1).to_string();
             let mut args: Vec<&str> = WAIT.to_vec();
-            args.extend(["-I", "INPUT"].into_iter().chain(rule.split(' ')));
+            args.extend(["-I", "INPUT", &place].into_iter().chain(rule.split(' ')));
             let output = command::must("open a port with", family.command, &args, scope.deadline).await?;
             report.commands.push(output.shown);
             report.done.push(format!("opened {port}/tcp in {}", family.command));
@@ -267,14 +269,20 @@ fn our_rule(port: u16) -> String {
 /// The boot file with our rules before all others of INPUT in the filter table.
 pub(crate) fn with_ours(text: &str, ports: &[u16]) -> String {
     let wanted: Vec<String> = ports.iter().map(|port| format!("-A INPUT {}", our_rule(*port))).collect();
+    with_first(text, &wanted)
+}
+
+/// The boot file with these lines before all others of the filter table, but for fences.
+pub(super) fn with_first(text: &str, lines: &[String]) -> String {
     let missing: Vec<&String> =
-        wanted.iter().filter(|rule| !text.lines().any(|line| line == **rule)).collect();
+        lines.iter().filter(|rule| !text.lines().any(|line| line == **rule)).collect();
     let (mut out, mut in_filter, mut placed) = (String::new(), false, missing.is_empty());
     for line in text.lines() {
         if let Some(table) = line.strip_prefix('*') {
             in_filter = table.trim() == "filter";
         }
-        if in_filter && !placed && (line.starts_with("-A ") || line.trim() == "COMMIT") {
+        let rule = line.starts_with("-A ") && !is_fence(&shlex::split(line).unwrap_or_default());
+        if in_filter && !placed && (rule || line.trim() == "COMMIT") {
             missing.iter().for_each(|rule| out.push_str(&format!("{rule}\n")));
             placed = true;
         }
@@ -282,6 +290,11 @@ pub(crate) fn with_ours(text: &str, ports: &[u16]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// One of the two rules of a fence.
+pub(super) fn is_fence(rule: &[String]) -> bool {
+    option(rule, "--comment") == Some(FENCE_TAG)
 }
 
 pub(crate) fn without_ours(text: &str, ports: &[u16]) -> String {
@@ -299,27 +312,40 @@ fn persist(
     needed: bool,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
+    if !edit_boot_file(family, edit, report)? && needed {
+        report.survives_reboot = false;
+        report.notes.push(format!(
+            "nothing restores {} rules at boot: install iptables-persistent (Debian) or iptables-services (Red Hat)",
+            family.command
+        ));
+    }
+    Ok(())
+}
+
+/// False: there is no such file.
+pub(super) fn edit_boot_file(
+    family: &Family,
+    edit: impl Fn(&str) -> String,
+    report: &mut FirewallReport,
+) -> Result<bool, Failure> {
     use std::os::unix::fs::MetadataExt as _;
-    let Some(path) = family.boot_files.iter().map(Path::new).find(|path| path.is_file()) else {
-        if needed {
-            report.survives_reboot = false;
-            report.notes.push(format!(
-                "nothing restores {} rules at boot: install iptables-persistent (Debian) or iptables-services (Red Hat)",
-                family.command
-            ));
-        }
-        return Ok(());
-    };
+    let Some(path) = boot_file(family) else { return Ok(false) };
     let text = std::fs::read_to_string(path).at("read", path)?;
     let edited = edit(&text);
     if edited.lines().eq(text.lines()) {
-        return scope::sync_file(path);
+        scope::sync_file(path)?;
+        return Ok(true);
     }
     let metadata = std::fs::metadata(path).at("look at", path)?;
     let owner = Some((metadata.uid(), metadata.gid()));
     durable::replace(path, edited.as_bytes(), metadata.mode() & 0o7777, owner)?;
     report.done.push(format!("changed {}", path.display()));
-    Ok(())
+    Ok(true)
+}
+
+/// The file that the host restores this family's rules from at boot.
+pub(super) fn boot_file(family: &Family) -> Option<&'static Path> {
+    family.boot_files.iter().map(Path::new).find(|path| path.is_file())
 }
 
 fn is_port(rule: &[String], port: u16) -> bool {
@@ -333,14 +359,14 @@ fn option<'a>(rule: &'a [String], name: &str) -> Option<&'a str> {
 }
 
 /// Waits for another iptables that holds the lock.
-const WAIT: [&str; 2] = ["-w", "10"];
-const FAMILIES: [Family; 2] = [
+pub(super) const WAIT: [&str; 2] = ["-w", "10"];
+pub(super) const FAMILIES: [Family; 2] = [
     Family {
         command: "iptables",
-        boot_files: ["/etc/iptables/rules.v4", "/etc/sysconfig/iptables", "/etc/iptables/rules-save"],
+        boot_files: &["/etc/iptables/rules.v4", "/etc/sysconfig/iptables", "/etc/iptables/rules-save"],
     },
     Family {
         command: "ip6tables",
-        boot_files: ["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables", "/etc/iptables/rules6-save"],
+        boot_files: &["/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables", "/etc/iptables/rules6-save"],
     },
 ];

@@ -10,7 +10,12 @@
 //! | `ufw` | ufw |
 //! | `nftables`, `nft_rules` | native nftables, and its rules as text |
 //! | `iptables` | iptables and ip6tables |
+//! | `fence`, `fence_nft`, `fence_iptables`, `fence_boot` | nothing to or from one address: the verbs, and what holds them |
 
+pub(super) mod fence;
+mod fence_boot;
+mod fence_iptables;
+mod fence_nft;
 pub(super) mod firewalld;
 pub(super) mod firewalld_bus;
 pub(super) mod firewalld_zone;
@@ -26,4 +31,4 @@ pub(super) mod verbs;
 #[cfg(test)]
 mod tests;
 
-pub use records::{Firewall, FirewallPorts, FirewallReport, PortState, Verdict};
+pub use records::{Fence, Firewall, FirewallPorts, FirewallReport, PortState, Verdict};

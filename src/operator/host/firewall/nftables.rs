@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
+use super::fence_nft;
 use super::nft_rules::{self, Chain, Packet, Ruleset};
 use super::records::{FirewallReport, Verdict};
 use super::scope::{self, Scope, TAG};
@@ -40,6 +41,7 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
         // Tables that iptables keeps in nftables are changed by iptables only.
         ruleset.tables.retain(|table| !table.of_iptables());
     }
+    ruleset.tables.retain(|table| table.name != fence_nft::TABLE);
     let state = State { ruleset };
     Ok((!state.chains().is_empty()).then_some(state))
 }
@@ -148,10 +150,7 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
             durable::sync_dir(paths::parent(path)?)?;
             report.done.push(format!("removed {OUR_FILE}"));
         }
-        if let Some(boot) = boot_file(scope.deadline).await {
-            exclude(&boot, report)?;
-        }
-        return Ok(());
+        return exclude_when_nothing_is_left(scope.deadline, report).await;
     }
     if put::put(PutFile::ours(OUR_FILE, text.as_str()))?.changed {
         report.done.push(format!("wrote {OUR_FILE}"));
@@ -180,6 +179,34 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
         ));
     }
     Ok(())
+}
+
+/// Has the boot file include our files; false when nothing is known to load one at boot.
+pub(super) async fn include_ours(deadline: Instant, report: &mut FirewallReport) -> Result<bool, Failure> {
+    let Some(boot) = boot_file(deadline).await else { return Ok(false) };
+    if !loaded_at_boot(deadline).await {
+        return Ok(false);
+    }
+    if include(&boot, deadline).await? {
+        report.done.push(format!("{} includes our files", boot.display()));
+    }
+    Ok(true)
+}
+
+/// Takes our line out of the boot file when there is no file of ours any more.
+pub(super) async fn exclude_when_nothing_is_left(
+    deadline: Instant,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    let ours = |name: &str| name.starts_with("zkops") && name.ends_with(".nft");
+    let left = std::fs::read_dir(OUR_DIR).into_iter().flatten().flatten();
+    if left.into_iter().any(|entry| entry.file_name().to_str().is_some_and(ours)) {
+        return Ok(());
+    }
+    match boot_file(deadline).await {
+        Some(boot) => exclude(&boot, report),
+        None => Ok(()),
+    }
 }
 
 /// The file that the nftables service loads: as its unit says, else the first usual one.
@@ -274,6 +301,8 @@ pub(crate) fn includes_us(text: &str) -> bool {
 }
 
 const COMMAND: &str = "nft";
+/// Where our files are.
+const OUR_DIR: &str = "/etc/nftables.d";
 /// Included by the boot file; rewritten whenever our rules change.
 const OUR_FILE: &str = "/etc/nftables.d/zkops.nft";
 /// A pattern: nft does not mind when nothing matches it, as after `destroy`.

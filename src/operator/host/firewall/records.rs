@@ -27,6 +27,12 @@ pub struct FirewallPorts {
     pub address: Option<IpAddr>,
 }
 
+/// Nothing goes between a host and this address, in either direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    pub address: IpAddr,
+}
+
 /// One port's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortState {

@@ -46,3 +46,5 @@ pub(crate) fn sync_file(path: &Path) -> Result<(), Failure> {
 
 /// What marks a rule as ours.
 pub(crate) const TAG: &str = "zkops";
+/// What marks a rule of a fence.
+pub(crate) const FENCE_TAG: &str = "zkops-fence";
