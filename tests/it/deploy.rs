@@ -88,7 +88,7 @@ fn deploy_killed_after(lab: &Lab, inventory: &str, lines: usize) -> bool {
 
 #[test]
 fn every_kind_of_firewall_is_opened_for_good() {
-    let lab = Lab::made(3, &Make { firewalls: Some("firewalld-drop ufw nft"), plain: false });
+    let lab = Lab::made(3, &Make { firewalls: Some("firewalld-drop ufw nft"), ..Make::default() });
     let inventory = lab.inventory("");
     lab.zkops(&["deploy", &inventory]).ok();
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
@@ -123,7 +123,7 @@ fn firewalld_keeps_the_ports_over_a_reload_and_everybody_elses_rules() {
 
 #[test]
 fn hosts_without_systemd_get_a_supervised_daemon() {
-    let lab = Lab::made(3, &Make { firewalls: Some("nft iptables none"), plain: true });
+    let lab = Lab::made(3, &Make { firewalls: Some("nft iptables none"), plain: true, ..Make::default() });
     let inventory = lab.inventory("");
     lab.zkops(&["deploy", &inventory]).ok();
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");

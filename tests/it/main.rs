@@ -14,6 +14,7 @@ mod edges;
 mod editing;
 mod ensemble;
 mod faults;
+mod fences;
 mod healing;
 mod identity;
 mod jump;

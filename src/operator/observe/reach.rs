@@ -149,9 +149,11 @@ fn refused(error: &std::io::Error) -> ReachResult {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::ConnectionRefused => ReachResult::Refused,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NotFound => {
-            ReachResult::NoRoute
-        }
+        // The last one: an IPv6 firewall that rejects.
+        ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable
+        | ErrorKind::NotFound
+        | ErrorKind::PermissionDenied => ReachResult::NoRoute,
         ErrorKind::TimedOut => ReachResult::Timeout,
         _ => ReachResult::Reset,
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use tokio::time::Instant;
 
 use super::records::FirewallReport;
+use super::scope::FENCE_TABLE;
 use super::{fence_boot, nftables};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{PutFile, durable, paths, put};
@@ -78,7 +79,7 @@ pub(super) async fn unfence(
 /// # Errors
 /// When nft does not say: a table that is not there is an answer.
 pub(super) async fn in_force(deadline: Instant) -> Result<Vec<IpAddr>, Failure> {
-    let listed = command::run(COMMAND, &["list", "table", "inet", TABLE], deadline).await?;
+    let listed = command::run(COMMAND, &["list", "table", "inet", FENCE_TABLE], deadline).await?;
     if !listed.ok() && listed.complaint().contains("No such file or directory") {
         return Ok(Vec::new());
     }
@@ -96,7 +97,7 @@ pub(super) fn text(fenced: &[IpAddr]) -> String {
     };
     format!(
         "# Managed by zkops: addresses that nothing goes to or comes from, because a server there could not be stopped.\n\
-         table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n\
+         table inet {FENCE_TABLE}\ndelete table inet {FENCE_TABLE}\ntable inet {FENCE_TABLE} {{\n\
          \tchain input {{\n\t\ttype filter hook input priority -10; policy accept;\n{}\t}}\n\
          \tchain output {{\n\t\ttype filter hook output priority -10; policy accept;\n{}\t}}\n}}\n",
         rule("saddr", "drop"),
@@ -143,8 +144,8 @@ fn undo(fenced: &[IpAddr]) -> Result<(), Failure> {
 }
 
 async fn remove_table(deadline: Instant, report: &mut FirewallReport) -> Result<(), Failure> {
-    if command::run(COMMAND, &["list", "table", "inet", TABLE], deadline).await?.ok() {
-        let args = ["delete", "table", "inet", TABLE];
+    if command::run(COMMAND, &["list", "table", "inet", FENCE_TABLE], deadline).await?.ok() {
+        let args = ["delete", "table", "inet", FENCE_TABLE];
         let deleted = command::must("remove the fences with", COMMAND, &args, deadline).await?;
         report.commands.push(deleted.shown);
     }
@@ -173,6 +174,5 @@ fn sort(addresses: &mut Vec<IpAddr>) {
 }
 
 pub(super) const COMMAND: &str = "nft";
-pub(super) const TABLE: &str = "zkops_fence";
 /// The include of our ports' file takes it in, too.
 const FILE: &str = "/etc/nftables.d/zkops-fence.nft";

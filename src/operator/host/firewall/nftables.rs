@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::fence_nft;
 use super::nft_rules::{self, Chain, Packet, Ruleset};
 use super::records::{FirewallReport, Verdict};
-use super::scope::{self, Scope, TAG};
+use super::scope::{self, FENCE_TABLE, Scope, TAG};
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{PutFile, durable, paths, put};
 use crate::operator::host::machine::{Init, command, facts};
@@ -41,7 +40,7 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
         // Tables that iptables keeps in nftables are changed by iptables only.
         ruleset.tables.retain(|table| !table.of_iptables());
     }
-    ruleset.tables.retain(|table| table.name != fence_nft::TABLE);
+    ruleset.tables.retain(|table| table.name != FENCE_TABLE);
     let state = State { ruleset };
     Ok((!state.chains().is_empty()).then_some(state))
 }

@@ -48,3 +48,5 @@ pub(crate) fn sync_file(path: &Path) -> Result<(), Failure> {
 pub(crate) const TAG: &str = "zkops";
 /// What marks a rule of a fence.
 pub(crate) const FENCE_TAG: &str = "zkops-fence";
+/// The table of nftables that holds them.
+pub(crate) const FENCE_TABLE: &str = "zkops_fence";

@@ -79,7 +79,8 @@ fn outcome(address: SocketAddr, error: &io::Error) -> Outcome {
         Kind::ConnectionRefused => Outcome::Refused,
         Kind::ConnectionReset => Outcome::Reset,
         Kind::Timeout => Outcome::Timeout,
-        Kind::Unreachable => Outcome::NoRoute { why: error.to_string() },
+        // An IPv6 firewall that rejects, ours or one on the way, says "administratively prohibited".
+        Kind::Unreachable | Kind::PermissionDenied => Outcome::NoRoute { why: error.to_string() },
         _ => Outcome::Failed { why: Failure::io("connect to", address, error) },
     }
 }
