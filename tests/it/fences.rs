@@ -90,7 +90,8 @@ fn connects(lab: &Lab, from: usize, address: &str) -> bool {
 }
 
 fn put_agent(lab: &Lab, node: usize) {
-    let command = format!("exec \"$LAB\" exec node-{node} 'cat >/root/zkops; chmod +x /root/zkops; sync' <{ZKOPS}");
+    let command =
+        format!("exec \"$LAB\" exec node-{node} 'cat >/root/zkops; chmod +x /root/zkops; sync' <{ZKOPS}");
     lab.script(&command).ok();
 }
 

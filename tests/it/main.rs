@@ -21,6 +21,7 @@ mod jump;
 mod lab;
 mod local;
 mod mistakes;
+mod moved;
 mod operate;
 mod person;
 mod repair;

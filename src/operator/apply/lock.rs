@@ -26,7 +26,7 @@ impl Locks {
     /// Exit code 6 with the holder, when somebody else has one; 5 when a host does not answer.
     pub(super) async fn take(fleet: &Fleet, run: &Run) -> Result<Locks, Failure> {
         let hosts = fleet
-            .hosts()
+            .all()
             .map(|(member, host)| (member.name.clone(), unit::lock_path(member), host.link.clone()))
             .collect();
         let locks = Locks { hosts };

@@ -3,7 +3,7 @@
 //! plan's business, whether a gate holds is asked of `plan::gate`.
 //!
 //! - [`run`]: who carries out what; [`waves`]: the plan in order; `steps`: those of one wave
-//! - `act`: one step on one host
+//! - `act`: one step on one host; `retire`: an old server that must never run again
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
 //! - `aftermath`: what a failed run says
@@ -13,6 +13,7 @@ mod aftermath;
 mod gates;
 mod journal;
 mod lock;
+mod retire;
 pub mod run;
 mod steps;
 pub mod waves;

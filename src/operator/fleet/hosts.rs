@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::agent::Agent;
+use super::former::Former;
 use super::unit;
 use super::ways::Ways;
 use crate::operator::host::Link;
@@ -27,6 +28,8 @@ pub struct Fleet {
     pub(super) behind: BTreeSet<ServerId>,
     /// Steps carried out so far.
     pub(super) steps: Stamp,
+    /// Where members were before, once a look has shown that.
+    pub(super) former: Vec<Former>,
 }
 
 /// One host in use.
@@ -52,12 +55,6 @@ impl Fleet {
     /// Hosts in use, by member.
     pub fn hosts(&self) -> impl Iterator<Item = (&DesiredMember, &Host)> {
         self.hosts.iter().filter_map(|(id, host)| Some((self.desired.members.get(id)?, host.as_ref().ok()?)))
-    }
-
-    /// As [`Fleet::hosts`], for steps.
-    pub fn hosts_mut(&mut self) -> impl Iterator<Item = (&DesiredMember, &mut Host)> {
-        let desired = &self.desired;
-        self.hosts.iter_mut().filter_map(|(id, host)| Some((desired.members.get(id)?, host.as_mut().ok()?)))
     }
 
     /// For a look that begins now.

@@ -76,7 +76,7 @@ impl Visit<'_> {
             (member.id, host)
         });
         let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default() }
+        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default(), former: Vec::new() }
     }
 
     async fn dial(&self, member: &DesiredMember, target: &Target) -> Result<Dialled, Unreachable> {
@@ -111,7 +111,8 @@ impl Dialled {
 
 /// Says goodbye to every host.
 async fn close(fleet: Fleet) {
-    let goodbyes = fleet.hosts.into_values().flatten().map(|host| async move {
+    let former = fleet.former.into_iter().filter_map(|former| former.host.ok());
+    let goodbyes = fleet.hosts.into_values().flatten().chain(former).map(|host| async move {
         drop(host.link);
         host.connection.close().await;
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::answer::{seen, wall_ms};
-use super::words;
+use super::{former, words};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
@@ -84,12 +84,14 @@ pub async fn host(
         dirs: dir_facts(member, seen(spaces), &stats, &obstacles),
         data: data(member, seen(inspection), parts, &stats, quarantined),
         files: [(member.config_path.clone(), words::file(&config, stats.found(&member.config_path)))].into(),
-        installed_config: config,
         ports: seen(ports).map(|ports| words::ports(&ports, member, unit.runs())),
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
+        fences: former::fences(host, depth, deadline).await,
+        left_behind: former::left_behind(member, host, &config, deadline).await,
+        installed_config: config,
         processes: servers.map(|servers| servers.iter().map(words::process_facts).collect()),
         unit,
         ..machine_facts(member, host)

@@ -16,6 +16,7 @@
 //! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
+//! | `former` | where members were before, found and looked at |
 
 pub mod ask;
 pub mod caller;
@@ -23,6 +24,7 @@ pub mod check;
 pub mod deploy;
 mod desired;
 pub mod destroy;
+mod former;
 mod holder;
 pub mod lifecycle;
 mod look;

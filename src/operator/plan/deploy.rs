@@ -11,11 +11,13 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::install::{self, Data, step};
 use super::preflight::{self, Level};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, ensemble, identity};
+use super::{Refused, Stop, changes, ensemble, identity, moves};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
+    changes::check(desired, facts)?;
+    let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);
     if preflight::worst(&findings) == Level::Fail {
         return Err(Stop::Preflight(findings));
@@ -29,6 +31,9 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, &hosts, &stopped));
+    for wave in before.waves {
+        plan.push(wave);
+    }
     plan.push(install_wave(desired, facts, &hosts));
     plan.push(start_wave(desired, facts, &hosts, &stopped));
     for wave in replace_waves(desired, facts, &hosts, &stopped) {
@@ -42,6 +47,8 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
             ..Wave::default()
         });
     }
+    plan.push(changes::close_wave(desired, facts));
+    plan.warnings.extend(before.notes);
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
         plan.warnings.push(preflight::warning(desired, finding));
     }
@@ -149,9 +156,9 @@ fn replace_waves(
         .collect();
     let restart = |id: &ServerId| {
         let (member, host) = hosts.iter().find(|(member, _)| member.id == *id)?;
-        let why = install::stale(desired, facts, member, host)?;
+        let why = changes::named(install::stale(desired, facts, member, host)?, member, host);
         let risk = if member.voter { Risk::Voter } else { Risk::Clients };
-        Some(step(member, Action::Service(Service::Restarted), why).risk(risk))
+        Some(step(member, Action::Service(Service::Restarted), &why).risk(risk))
     };
     if !ensemble::serves(desired, facts) && stopped.is_empty() {
         let steps: Vec<Step> = stale.iter().filter_map(restart).collect();
@@ -161,7 +168,8 @@ fn replace_waves(
             Wave { title: "restart: nothing serves yet".to_owned(), steps, ..Wave::default() },
         ];
     }
-    roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)
+    let order = changes::order(desired, facts, ensemble::rolling_order(desired, facts, &stale));
+    roll(desired, &order, restart)
 }
 
 /// Goes before a restart of all at once in an ensemble that did not serve when it was looked at: a

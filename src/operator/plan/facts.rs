@@ -16,9 +16,11 @@
 //!   machine itself) is kept.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use super::damage::Damage;
+use super::former::Elsewhere;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
@@ -37,6 +39,7 @@ pub struct Facts {
     pub wall_ms: i64,
     /// A fresh random id, for a cluster that has none yet.
     pub fresh_uuid: String,
+    pub elsewhere: Elsewhere,
 }
 
 impl Facts {
@@ -125,6 +128,7 @@ impl Facts {
             read_back: ReadBack::Untried,
             wall_ms: self.wall_ms,
             fresh_uuid: self.fresh_uuid.clone(),
+            elsewhere: self.elsewhere.renewed(),
         }
     }
 }
@@ -216,6 +220,10 @@ pub struct HostFacts {
     /// Absent: no run of ours left a line there.
     pub journal: Seen<JournalFacts>,
     pub names: Seen<Vec<NameFacts>>,
+    /// Addresses that this host blocks for us, in both directions.
+    pub fences: Seen<Vec<IpAddr>>,
+    /// Databases in directories that the installed zoo.cfg names and the inventory does not; empty: there are none.
+    pub left_behind: Seen<Vec<String>>,
 }
 
 impl HostFacts {

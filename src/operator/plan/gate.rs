@@ -2,12 +2,12 @@
 //! here; it decides nothing itself.
 
 use super::desired::Desired;
-use super::ensemble;
 use super::facts::{Facts, HostView, ReadBack, UnitState};
 use super::fresh::Fresh;
 use super::preflight::{self, Expect, Level};
 use super::seen::Seen;
 use super::step::Condition;
+use super::{doubles, ensemble, moves};
 
 /// What an observer must look at so that a condition can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,11 @@ pub enum Gatekeeper {
 /// Judged by facts from behind the last step alone.
 pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gatekeeper {
     let facts = fresh.facts();
+    if let (Needs::Servers | Needs::ReadBack, Some(double)) =
+        (condition.needs(), doubles::fatal(desired, facts))
+    {
+        return Gatekeeper::Hopeless(format!("{}; {}", double.what, double.evidence.join("; ")));
+    }
     match condition {
         Condition::Reachable { .. } => {
             let blocked: Vec<String> = preflight::check_reach(desired, facts, Expect::Open)
@@ -56,10 +61,10 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
             open_if(blocked.is_empty(), || blocked.join("; "))
         }
         Condition::Quorum { min, without } => {
-            let mut voters = ensemble::voters_in_sync(desired, facts);
-            if let Some(id) = without {
-                voters.remove(id);
-            }
+            let voters = match without {
+                Some(id) => moves::voters_in_sync_without(desired, facts, *id),
+                None => ensemble::voters_in_sync(desired, facts),
+            };
             open_if(voters.len() >= *min, || {
                 format!(
                     "{} of {min} voters in sync ({}){}",
@@ -99,7 +104,10 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
                 )),
             }
         }
-        Condition::Ready => ready(desired, facts),
+        Condition::Ready => match doubles::lists_apart(desired, facts) {
+            Some(apart) => Gatekeeper::Hopeless(format!("{}: {}", apart.what, apart.evidence.join("; "))),
+            None => ready(desired, facts),
+        },
     }
 }
 

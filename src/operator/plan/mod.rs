@@ -6,7 +6,9 @@
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
-//! - `identity`: the ensemble that is there is the one the inventory describes
+//! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
+//!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
+//!   [`doubles`]: two servers of one id, and the like
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
@@ -14,18 +16,23 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod changes;
 pub mod damage;
 pub mod deploy;
 pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
+pub mod doubles;
 pub mod ensemble;
 pub mod facts;
+pub mod former;
 pub mod fresh;
 pub mod gate;
 mod identity;
 pub mod install;
 pub mod lifecycle;
+pub mod lists;
+pub mod moves;
 pub mod preflight;
 pub mod repair;
 pub mod seen;

@@ -2,6 +2,7 @@
 //! gates that must hold before the next wave may begin. Says nothing about how a step is done.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
@@ -156,6 +157,27 @@ pub enum Action {
     Uninstall {
         dir: String,
     },
+    /// On the member's old host: its server is stopped, its service disabled, and nothing of it is left running.
+    Retire {
+        address: String,
+    },
+    /// Nothing goes to these addresses and nothing comes from them, now and after a reboot.
+    Fence {
+        addresses: Vec<IpAddr>,
+    },
+    Unfence {
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl Action {
+    /// Where it is done, when that is where the member was and not where it is.
+    pub fn old_address(&self) -> Option<&str> {
+        match self {
+            Action::Retire { address } => Some(address),
+            _ => None,
+        }
+    }
 }
 
 /// Desired states of the unit that runs a member's server.
@@ -272,6 +294,9 @@ impl fmt::Display for Action {
             Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
             Action::RemovePath { path, recursive: true } => write!(f, "remove {path} and all in it"),
             Action::Uninstall { dir } => write!(f, "remove zkops from {dir}"),
+            Action::Retire { address } => write!(f, "server on {address} stopped and disabled"),
+            Action::Fence { addresses } => write!(f, "block {} in both directions", listed(addresses)),
+            Action::Unfence { addresses } => write!(f, "block {} no longer", listed(addresses)),
         }
     }
 }
@@ -315,6 +340,11 @@ fn ids(members: &[ServerId]) -> String {
 fn list(ports: &[u16]) -> String {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     ports.join(" ")
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    addresses.join(" ")
 }
 
 /// The first twelve characters of a hash: enough for a person to compare.

@@ -75,7 +75,8 @@ async fn a_failure_of_the_work_is_what_a_visit_comes_to() {
 async fn without_an_inventory_nothing_is_asked_of_any_host() {
     let dir = tempfile::tempdir().unwrap();
     let (caller, told) = caller(dir.path(), Script::of([]));
-    let missing = deploy::Request { inventory: dir.path().join("nothing.yml"), dry_run: true };
+    let missing =
+        deploy::Request { inventory: dir.path().join("nothing.yml"), dry_run: true, old_host_is_gone: false };
     let failure = deploy::run(&caller, &missing).await.unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.what.starts_with("cannot read the inventory "), "{failure}");
@@ -105,6 +106,6 @@ fn a_request_says_how_it_is_typed() {
         dry_run: false,
     };
     assert_eq!(cure.command(), "zkops repair node-3 --inventory orders.yml");
-    let deploy = deploy::Request { inventory: "orders.yml".into(), dry_run: false };
+    let deploy = deploy::Request { inventory: "orders.yml".into(), dry_run: false, old_host_is_gone: false };
     assert_eq!(deploy.command(), "zkops deploy orders.yml");
 }

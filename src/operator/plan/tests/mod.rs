@@ -4,6 +4,7 @@
 mod deploy;
 mod laws;
 mod lifecycle;
+mod moves;
 mod preflight;
 mod repair;
 mod status;
