@@ -51,6 +51,7 @@ impl Ask for Terminal {
     }
 }
 
-fn someone_is_there() -> bool {
+/// Questions are asked on a terminal alone.
+pub(super) fn someone_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

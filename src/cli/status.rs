@@ -8,7 +8,7 @@ use crate::operator::operate::status::{self, Outcome};
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(&env.caller, &opts.source())?;
+    let session = Session::load(&env.caller, &opts.which.source())?;
     loop {
         let outcome = status::run(&session).await?;
         if opts.watch && !env.report.style().json {
@@ -27,6 +27,9 @@ fn show(env: &Env, outcome: &Outcome) {
     let health = &outcome.health;
     let mut text = env.report.table(&view::health(health));
     text += &format!("{}\n", health.verdict);
+    for note in &health.notes {
+        text += &format!("note: {note}\n");
+    }
     text += &view::reasons(&health.reasons);
     env.report.text(&text);
 }

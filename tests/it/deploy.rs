@@ -9,7 +9,7 @@ const PORTS: [&str; 3] = ["2181/tcp", "2888/tcp", "3888/tcp"];
 
 /// What must not move when nothing changes: inode and time of everything deploy puts on a host.
 fn fingerprint(lab: &Lab, node: usize) -> String {
-    let files = "/export/server/zkops/bin/zkops /export/server/zkops/conf/zoo.cfg /export/data/zkdata/myid \
+    let files = "/export/server/zkops/current /export/server/zkops/current/zkops /export/server/zkops/current/zoo.cfg /export/data/zkdata/myid \
                  /etc/systemd/system/zkops-orders.service /etc/firewalld/zones/public.xml";
     let pid = lab.on(node, "systemctl show -p MainPID --value zkops-orders").ok().stdout;
     lab.on(node, &format!("stat -c '%n %i %Y' {files}")).ok().stdout + &pid
@@ -117,7 +117,7 @@ fn firewalld_keeps_the_ports_over_a_reload_and_everybody_elses_rules() {
     lab.on(1, "firewall-cmd -q --remove-port=2181/tcp").ok();
     lab.zkops(&["deploy", &lab.inventory("")]).ok().says("open tcp");
     assert!(open("").contains("2181/tcp"));
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    lab.zkops(&["destroy", "--cluster", "orders", "--data"]).ok();
     assert_eq!((open("").trim(), open("--permanent").trim()), ("", ""), "destroy closes what deploy opened");
 }
 
@@ -140,15 +140,12 @@ fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
     lab.zkops(&["deploy", &inventory]).ok();
     lab.zkops(&["destroy", "--yes"]).ok();
     for node in 1..=3 {
-        lab.on(
-            node,
-            "test ! -e /export/server/zkops/bin/zkops && test ! -e /etc/systemd/system/zkops-orders.service",
-        )
-        .ok();
+        lab.on(node, "test ! -e /export/server/zkops && test ! -e /etc/systemd/system/zkops-orders.service")
+            .ok();
         lab.on(node, "test -d /export/data/zkdata/version-2").ok();
     }
     lab.zkops(&["deploy", &inventory]).ok();
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    lab.zkops(&["destroy", "--cluster", "orders", "--data"]).ok();
     for node in 1..=3 {
         lab.on(node, "test ! -e /export/data/zkdata/version-2").ok();
     }

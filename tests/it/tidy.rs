@@ -117,6 +117,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("base64", &["host", "proto", "shell"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy-table", &["report"]),
     ("crc32fast", &["tree"]),
     ("dialoguer", &["cli"]),

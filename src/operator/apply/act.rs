@@ -12,11 +12,13 @@ use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
 use crate::operator::host::data::WriteMarker;
-use crate::operator::host::files::{EnsureDir, Expect, PutFile, Reader, Remove, Rename};
+use crate::operator::host::files::{EnsureDir, Expect, Own, PutFile, Reader, Remove, Rename, SwitchLink};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
-use crate::operator::host::service::{InstallService, ServiceCall, Verb};
+use crate::operator::host::service::{FindServer, InstallService, ServiceCall, Verb};
 use crate::operator::host::{Kind, Link};
+use crate::operator::plan::account::Account;
 use crate::operator::plan::desired::DesiredMember;
+use crate::operator::plan::layout::Slot;
 use crate::operator::plan::step::{Action, Service};
 
 /// What became of a step.
@@ -45,15 +47,31 @@ pub(super) async fn act(
     let roots =
         || [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from).to_vec();
     match action {
-        Action::EnsureDir { path, mode } => {
-            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None };
+        Action::EnsureDir { path, mode, owner } => {
+            let owner = owner.as_ref().map(unit::owner);
+            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner };
             Ok(Done::changed(link.ensure_dir(request).await?.changed))
         }
-        Action::InstallBinary { staged, path, .. } => {
-            host.install(staged, path, deadline).await?;
-            Ok(Done::changed(true))
+        Action::InstallBinary { staged, path, sha256 } => {
+            Ok(Done::changed(host.install(staged, path, sha256, deadline).await?))
         }
-        Action::PutFile { path, mode, content } => put(member, &link, path, *mode, content).await,
+        Action::EnsureUser { user } => {
+            let mut done = Done::changed(link.ensure_user(user.clone()).await?);
+            done.effects.made_user = done.changed.then(|| user.clone());
+            Ok(done)
+        }
+        Action::RemoveUser { user } => Ok(Done::changed(link.remove_user(user.clone()).await?)),
+        Action::Own { paths, owner } => own(&link, paths, owner).await,
+        Action::SwitchSlot { link: name, to } => switch(host, name, *to, deadline).await,
+        Action::RemoveLegacy { dir } => remove_legacy(member, &link, dir).await,
+        Action::PutFile { path, mode, content, owner } => {
+            let request = PutFile {
+                mode: *mode,
+                owner: owner.as_ref().map(unit::owner),
+                ..PutFile::ours(path, content.as_str())
+            };
+            put(member, &link, request).await
+        }
         Action::OpenPorts { ports } => {
             let report = link.open_ports(firewall(member, ports)).await?;
             let mut done = Done::changed(report.changed);
@@ -79,14 +97,22 @@ pub(super) async fn act(
             done.effects.closed_ports.clone_from(ports);
             Ok(done)
         }
-        Action::WriteMarker { data_dir, marker } => {
+        Action::WriteMarker { data_dir, marker, owner } => {
             let marker =
                 Marker { cluster: marker.cluster.clone(), member: marker.id.0, uuid: marker.uuid.clone() };
-            let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false };
+            let owner = owner.as_ref().map(unit::owner);
+            let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false, owner };
             Ok(Done::changed(link.write_marker(request).await?))
         }
-        Action::AllowEmptyDatabase { path } => {
-            let request = PutFile { expect: Expect::Any, ..PutFile::ours(path, "") };
+        Action::AllowEmptyDatabase { path, owner } => {
+            let owner = owner.as_ref().map(unit::owner);
+            let request = PutFile {
+                expect: Expect::Any,
+                mode: 0o600,
+                owner,
+                in_foreign_dir: true,
+                ..PutFile::ours(path, "")
+            };
             Ok(Done::changed(link.put_file(request).await?.changed))
         }
         Action::Quarantine { path, to } => {
@@ -111,11 +137,48 @@ pub(super) async fn act(
 
 /// Files of ours are overwritten, others are not: except `myid`, which carries no header and
 /// whose directory was proven to be ours. A zoo.cfg is tried by the binary that will run it.
-async fn put(member: &DesiredMember, link: &Link, path: &str, mode: u32, content: &str) -> Result<Done> {
-    let expect = if path == member.myid_path() { Expect::Any } else { Expect::Ours };
-    let must_read = if path == member.config_path { Reader::Server } else { Reader::Anybody };
-    let request = PutFile { mode, expect, must_read, ..PutFile::ours(path, content) };
+async fn put(member: &DesiredMember, link: &Link, file: PutFile) -> Result<Done> {
+    let path = file.path.to_string_lossy().into_owned();
+    let of_server = path == member.myid_path();
+    let expect = if of_server { Expect::Any } else { Expect::Ours };
+    let must_read = if member.is_config(&path) { Reader::Server } else { Reader::Anybody };
+    let request = PutFile { expect, must_read, in_foreign_dir: of_server, ..file };
     Ok(Done::changed(link.put_file(request).await?.changed))
+}
+
+/// No server may be at work there: what it makes meanwhile would be missed, and it could not write any more.
+async fn own(link: &Link, paths: &[String], owner: &Account) -> Result<Done> {
+    for path in paths {
+        let find = FindServer { config: None, data_dir: Some(path.into()) };
+        let running = link.find_server(find).await?;
+        if let Some(server) = running.first() {
+            anyhow::bail!("a server (pid {}) still runs on {path}: stop it first", server.process.pid);
+        }
+    }
+    let paths = paths.iter().map(PathBuf::from).collect();
+    let done = link.own(Own { paths, owner: unit::owner(owner) }).await?;
+    Ok(Done::changed(done.changed > 0))
+}
+
+async fn switch(host: &mut Host, name: &str, to: Slot, deadline: Duration) -> Result<Done> {
+    let link = host.link.within(deadline);
+    let changed = link.switch_link(SwitchLink { link: name.into(), to: to.target().into() }).await?;
+    // The agent was started from that slot when its binary was put there.
+    let sha256 = link.binary().await?.sha256;
+    host.switched(sha256);
+    Ok(Done::changed(changed))
+}
+
+/// Only what zkops put there: the directories stay where somebody else has files in them.
+async fn remove_legacy(member: &DesiredMember, link: &Link, dir: &str) -> Result<Done> {
+    let mut changed = false;
+    for path in member.legacy_files() {
+        changed |= link.remove(Remove { path: path.into(), roots: vec![dir.into()] }).await?.changed;
+    }
+    for name in ["bin", "conf"] {
+        changed |= remove_empty(link, &format!("{dir}/{name}"), dir).await?;
+    }
+    Ok(Done::changed(changed))
 }
 
 fn firewall(member: &DesiredMember, ports: &[u16]) -> FirewallPorts {
@@ -128,8 +191,8 @@ async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: 
     let service = unit::service(&manager, member);
     let call = |verb| ServiceCall { service: service.clone(), verb };
     let verb = match wanted {
-        Service::Installed { .. } => {
-            let definition = unit::definition(&manager, member);
+        Service::Installed { account, .. } => {
+            let definition = unit::definition(&manager, member, account.as_ref());
             let written =
                 link.install_service(InstallService { service: service.clone(), definition }).await?;
             let enabled = link.service(call(Verb::Enable)).await.context("enable the service")?;
@@ -146,20 +209,22 @@ async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: 
 /// Takes away what zkops keeps under its install directory, then the directory if it is empty.
 async fn uninstall(link: &Link, dir: &str) -> Result<Done> {
     let mut changed = false;
-    for name in ["conf", "var", "bin"] {
+    for name in ["conf", "var", "bin", "current", "slots", "dynamic"] {
         let request = Remove { path: format!("{dir}/{name}").into(), roots: vec![dir.into()] };
         changed |= link.remove(request).await?.changed;
     }
-    let rest = link.list_dir(dir.into()).await;
-    match rest {
-        Ok(listing) if listing.entries.is_empty() => {
-            let request = Remove { path: dir.into(), roots: vec![dir.into()] };
-            changed |= link.remove(request).await?.changed;
-        }
-        // Somebody else's files are in it.
-        Ok(_) => {}
-        Err(error) if error.kind() == Some(Kind::NotFound) => {}
-        Err(error) => return Err(error.into()),
-    }
+    changed |= remove_empty(link, dir, dir).await?;
     Ok(Done::changed(changed))
+}
+
+/// Removes a directory, unless somebody else's files are in it.
+async fn remove_empty(link: &Link, dir: &str, root: &str) -> Result<bool> {
+    match link.list_dir(dir.into()).await {
+        Ok(listing) if listing.entries.is_empty() => {
+            Ok(link.remove(Remove { path: dir.into(), roots: vec![root.into()] }).await?.changed)
+        }
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == Some(Kind::NotFound) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -11,6 +11,7 @@ use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::unit;
 use crate::operator::host::Link;
 use crate::operator::host::firewall::Fence;
+use crate::operator::host::machine::Process;
 use crate::operator::host::net::{Connect, Listener, Outcome, Target};
 use crate::operator::host::service::{Active, FindServer, ServiceCall, Verb};
 use crate::operator::plan::desired::DesiredMember;
@@ -39,9 +40,11 @@ pub(super) async fn retire(member: &DesiredMember, host: &Host, deadline: Durati
         state.sub
     );
     ensure!(!state.enabled || !unit::is_systemd(&manager), "its service is still enabled");
-    let config = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
-    let data = FindServer { config: None, data_dir: Some(PathBuf::from(&member.dirs.data)) };
-    for of in [config, data] {
+    let configs = [member.config_path.clone(), member.legacy_config()];
+    let by_config =
+        configs.iter().map(|path| FindServer { config: Some(PathBuf::from(path)), data_dir: None });
+    let by_data = FindServer { config: None, data_dir: Some(PathBuf::from(&member.dirs.data)) };
+    for of in by_config.chain([by_data]) {
         if let Some(left) = link.find_server(of).await?.first() {
             anyhow::bail!("another server runs there on its files: pid {}", left.process.pid);
         }
@@ -50,7 +53,8 @@ pub(super) async fn retire(member: &DesiredMember, host: &Host, deadline: Durati
     for used in link.ports_in_use(peer_ports).await? {
         // The host may be somebody else's by now: only its own server is looked for, or one that cannot be seen.
         let its_own = |listener: &&Listener| {
-            listener.process.as_ref().is_none_or(|process| process.cmdline.contains(&member.config_path))
+            let of = |process: &Process| configs.iter().any(|path| process.cmdline.contains(path));
+            listener.process.as_ref().is_none_or(of)
         };
         ensure!(
             used.listeners.iter().find(its_own).is_none(),

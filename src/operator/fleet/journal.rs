@@ -69,6 +69,9 @@ pub struct Effects {
     pub opened_ports: Vec<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed_ports: Vec<u16>,
+    /// A user of the system that it made: ours to remove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_user: Option<String>,
     /// The commands that opened them, as one would type them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,

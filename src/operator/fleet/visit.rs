@@ -84,7 +84,9 @@ impl Visit<'_> {
         let connection = self.dialer.open(target, Instant::now() + self.deadline).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let installed = Agent::start(&connection, &member.binary_path, self.deadline).await;
+        let installed =
+            Agent::start(&connection, &installed(member).each_ref().map(|path| path.as_str()), self.deadline)
+                .await;
         Ok(Dialled { connection, installed })
     }
 }
@@ -107,6 +109,11 @@ impl Dialled {
         let agent = self.installed.map_err(|why| agent::missing(&self.connection, why))?;
         Ok(Host::new(self.connection, agent))
     }
+}
+
+/// Where an installed binary is: the one that counts, or that of the layout before the slots.
+pub(super) fn installed(member: &DesiredMember) -> [String; 2] {
+    [member.binary_path.clone(), member.legacy_binary()]
 }
 
 /// Says goodbye to every host.

@@ -30,6 +30,8 @@ pub struct Member {
     pub data_dir: String,
     /// `None`: the logs stand beside the snapshots.
     pub data_log_dir: Option<String>,
+    /// The user of the host that the server runs as; `None`: none is named.
+    pub user: Option<String>,
     /// zoo.cfg keys, those of the node over those of the file.
     pub zoo: BTreeMap<String, String>,
 }

@@ -165,6 +165,11 @@ fn finish_node(
         install_dir: dirs[0].2,
         zoo: std::mem::take(&mut layer.zoo),
     };
+    if let Some(user) = layer.run_as.as_ref().filter(|_| local) {
+        findings
+            .warning("user", user.span, "`user` has no effect with `connection: local`", "not used")
+            .help("servers on this machine run as whoever deploys them: remove it");
+    }
     let ports = Ports {
         client: port(&layer.client, CLIENT_PORT),
         quorum: port(&layer.quorum, QUORUM_PORT),
@@ -179,6 +184,7 @@ fn finish_node(
         install_dir,
         data_dir,
         data_log_dir,
+        user: layer.run_as.as_ref().map(|user| user.value.clone()),
         zoo: at.zoo.iter().map(|(key, setting)| (key.clone(), setting.value.value.clone())).collect(),
         connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };

@@ -17,11 +17,12 @@ fn member() -> DesiredMember {
         voter: true,
         ports: Ports { client: 2181, quorum: 2888, election: 3888 },
         dirs: Dirs { install: "/i".into(), data: "/d".into(), data_log: "/l".into() },
-        binary_path: "/i/bin/zkops".into(),
-        staged_path: "/i/bin/zkops.next".into(),
-        config_path: "/i/conf/zoo.cfg".into(),
+        binary_path: "/i/current/zkops".into(),
+        staged_path: "/i/slots/zkops.next".into(),
+        config_path: "/i/current/zoo.cfg".into(),
         config: String::new(),
-        unit: Unit { name: "zkops-x".into(), definition: String::new(), own_supervisor: false },
+        unit: Unit { name: "zkops-x".into(), text: String::new(), own_supervisor: false },
+        run_as: None,
     }
 }
 

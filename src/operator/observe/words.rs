@@ -19,6 +19,7 @@ use crate::operator::plan::facts::{
     Process, Room, UnitState,
 };
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
 use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};
 
@@ -139,8 +140,8 @@ pub(super) fn file(text: &Seen<String>, found: Seen<&Found>) -> Seen<FileFacts> 
 pub(super) fn unit_state(
     state: Seen<ServiceState>,
     servers: &Seen<Vec<RunningServer>>,
-    member: &DesiredMember,
     host: &Host,
+    layout: &LayoutFacts,
 ) -> Seen<UnitState> {
     let state = match state {
         Seen::Is(state) if state.installed => state,
@@ -148,7 +149,7 @@ pub(super) fn unit_state(
         Seen::Unseen(why) => return Seen::Unseen(why),
     };
     Seen::Is(match state.active {
-        Active::Running | Active::Starting => UnitState::Running(process(&state, servers, member, host)),
+        Active::Running | Active::Starting => UnitState::Running(process(&state, servers, host, layout)),
         Active::Stopping | Active::Stopped => UnitState::Stopped,
         Active::Failed => UnitState::Failed {
             how: ended(&state),
@@ -164,6 +165,7 @@ pub(super) fn process_facts(server: &RunningServer) -> Process {
         pid: u32::try_from(server.process.pid).unwrap_or_default(),
         started_ms: server.process.started_ms,
         exe_sha256: None,
+        is_current: None,
     }
 }
 
@@ -175,6 +177,8 @@ pub(super) fn ended(state: &ServiceState) -> String {
     let mut how = match (state.exit_signal, state.exit_status) {
         (Some(signal), _) => format!("killed by signal {signal}"),
         (None, Some(status)) => format!("exit status {status}"),
+        // Nobody saw it end: it went with its supervisor, or with the host.
+        (None, None) if state.result == "success" => "it is gone since its host was restarted".to_owned(),
         (None, None) => state.result.clone(),
     };
     if state.restarts > 0 {
@@ -186,26 +190,34 @@ pub(super) fn ended(state: &ServiceState) -> String {
 fn process(
     state: &ServiceState,
     servers: &Seen<Vec<RunningServer>>,
-    member: &DesiredMember,
     host: &Host,
+    layout: &LayoutFacts,
 ) -> Process {
     let pid = state.main_pid.unwrap_or_default();
     let servers = servers.is().map_or(&[][..], Vec::as_slice);
     let server = servers.iter().find(|server| server.process.pid == pid).map(|server| &server.process);
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
+    let is_current = exe.as_ref().and_then(|exe| match &layout.current {
+        // As the kernel shows it: links resolved, and with a word behind it when the file was replaced since.
+        Seen::Is(Current::Slot(slot)) => Some(exe.ends_with(&format!("/{slot}/zkops"))),
+        Seen::Absent => Some(false),
+        Seen::Is(Current::Odd(_)) | Seen::Unseen(_) => None,
+    });
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
         started_ms: server.and_then(|process| process.started_ms),
         exe_sha256: match exe {
-            Some(exe) if exe == member.binary_path => host.binary.installed_sha256.is().cloned(),
+            Some(_) if is_current == Some(true) => host.binary.installed_sha256.is().cloned(),
             // Replaced since it started, or started from elsewhere.
             Some(exe) => Some(format!("of {exe}")),
             None => None,
         },
+        is_current,
     }
 }
 
 pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> BTreeMap<u16, PortUser> {
+    let configs = [member.config_path.clone(), member.legacy_config()];
     uses.iter()
         .filter_map(|used| {
             let listener = used.listeners.first()?;
@@ -213,7 +225,7 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
                 Some(process) => PortUser {
                     pid: u32::try_from(process.pid).ok(),
                     program: process.comm.clone(),
-                    ours: listener.ours && process.cmdline.contains(&member.config_path),
+                    ours: listener.ours && configs.iter().any(|config| process.cmdline.contains(config)),
                 },
                 // Somebody else's process: only ours if ours runs here at all.
                 None => PortUser {
@@ -284,6 +296,7 @@ pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
         last_entry: last.clone(),
         opened_ports: opened_ports(&entries),
         opened_zone: opened_zone(&entries),
+        made_users: made_users(&entries),
     }))
 }
 
@@ -297,6 +310,13 @@ pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
         }
     }
     opened.into_iter().collect()
+}
+
+/// Users that our own steps made, from the journal.
+fn made_users(journal: &[Entry]) -> Vec<String> {
+    let made: BTreeSet<&String> =
+        journal.iter().filter_map(|entry| entry.effects()?.made_user.as_ref()).collect();
+    made.into_iter().cloned().collect()
 }
 
 /// The firewalld zone in which our steps last opened ports, from the journal.

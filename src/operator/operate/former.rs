@@ -10,6 +10,7 @@ use crate::formats::marker::MEMBER_KEY;
 use crate::operator::fleet::former::Place;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
+use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::{former, identity};
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostView};
@@ -52,6 +53,22 @@ pub(super) async fn look(
         identity::elsewhere(fleet, facts, session.caller.at_most(ANSWER_PATIENCE)).await;
     }
     Ok(())
+}
+
+/// As [`look`], but nobody is reached: the old places are only asked who answers there.
+pub(super) async fn glance(session: &Session<'_>, fleet: Option<&Fleet>, ways: &Ways, facts: &mut Facts) {
+    let earlier = session.earlier();
+    let mut found = found(&session.desired, facts, &earlier);
+    for old in &mut found {
+        match fleet {
+            Some(fleet) => name(session, fleet, old).await,
+            None => old.ips.extend(old.address.parse::<IpAddr>()),
+        }
+    }
+    let before: Vec<DesiredMember> = found.iter().map(|old| place(session, &earlier, old).member).collect();
+    let patience = session.caller.at_most(ANSWER_PATIENCE);
+    facts.elsewhere.answers = identity::answers(&session.desired, &before, ways, patience).await;
+    facts.elsewhere.former = found;
 }
 
 /// Where only a fence names the place, the zoo.cfg there says whose it was.

@@ -4,6 +4,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`init`] | an inventory made of a few words |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
 //! | [`status`] | how every member is, and why |
 //! | [`lifecycle`] | start, stop, restart |
@@ -26,6 +27,7 @@ mod desired;
 pub mod destroy;
 mod former;
 mod holder;
+pub mod init;
 pub mod lifecycle;
 mod look;
 mod paths;

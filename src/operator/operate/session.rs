@@ -48,7 +48,7 @@ impl<'a> Session<'a> {
     /// Exit code 2: there is none, or it is not valid; then every finding is told.
     pub fn load(caller: &'a Caller, source: &Source) -> Result<Session<'a>, Failure> {
         let (shown, path, text) = match source {
-            Source::File(path) => named(path)?,
+            Source::File(path) => named(caller, path)?,
             Source::LastDeployed => last(caller)?,
         };
         let (desired, targets) = desired::read(caller, &shown, &text)?;
@@ -133,13 +133,8 @@ impl<'a> Session<'a> {
     /// Exit code 2 with the names there are.
     pub(super) fn members(&self, named: &[String]) -> Result<Vec<ServerId>, Failure> {
         let find = |name: &String| {
-            self.desired.find(name).map(|member| member.id).ok_or_else(|| {
-                let all = self.desired.names(self.desired.members.keys());
-                Failure::new(
-                    Exit::Usage,
-                    format!("{} has no member {name:?}; it has {all}", self.desired.cluster),
-                )
-            })
+            let found = self.desired.find(name).map(|member| member.id);
+            found.ok_or_else(|| refusal::no_member(&self.desired, name))
         };
         named.iter().map(find).collect()
     }
@@ -186,10 +181,8 @@ impl<'a> Session<'a> {
 }
 
 /// The inventory's name as it is shown, its absolute path, its text.
-fn named(path: &Path) -> Result<(String, PathBuf, String), Failure> {
-    let text = std::fs::read_to_string(path).map_err(|why| {
-        Failure::new(Exit::Usage, format!("cannot read the inventory {}: {why}", path.display()))
-    })?;
+fn named(caller: &Caller, path: &Path) -> Result<(String, PathBuf, String), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|why| refusal::no_inventory(caller, path, &why))?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     Ok((path.display().to_string(), absolute, text))
 }

@@ -17,6 +17,7 @@ pub struct Request {
 
 /// Every host with what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename = "ssh_setup")]
 pub struct Outcome {
     pub hosts: Vec<Row>,
     /// The key on this machine.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::former;
 use super::session::Session;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -28,7 +29,12 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn exit(&self) -> Exit {
-        if self.health.healthy() { Exit::Done } else { Exit::Unhealthy }
+        match &self.health {
+            health if health.healthy() => Exit::Done,
+            // Hosts that could not be asked are what keeps it from being known.
+            health if health.unknown() => Exit::Unreachable,
+            _ => Exit::Unhealthy,
+        }
     }
 }
 
@@ -40,13 +46,13 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-            let (seen, health) = servers_alone(session, &fleet.ways()).await;
-            Ok(if health.healthy() { health } else { explained(session, fleet, seen).await })
+            let (seen, health, settled) = servers_alone(session, &fleet.ways()).await;
+            Ok(if health.healthy() && settled { health } else { explained(session, fleet, seen).await })
         });
         return Ok(Outcome { health: looked.await? });
     }
-    let (seen, health) = servers_alone(session, &Ways::default()).await;
-    if health.healthy() {
+    let (seen, health, settled) = servers_alone(session, &Ways::default()).await;
+    if health.healthy() && settled {
         return Ok(Outcome { health });
     }
     let looked = session
@@ -54,23 +60,26 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
     Ok(Outcome { health: looked.await? })
 }
 
-/// What the servers say, and what that alone proves.
-async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
+/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere.
+async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health, bool) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
-    let seen = servers::servers(&session.desired, ways, patience).await;
+    let mut facts = Facts::default();
+    let servers = servers::servers(&session.desired, ways, patience);
+    let (seen, ()) = tokio::join!(servers, former::glance(session, None, ways, &mut facts));
     let alone = |server: &ServerView| MemberFacts {
         server: Server::from_here(server.clone()),
         ..MemberFacts::default()
     };
-    let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
-    (seen, health)
+    facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
+    let settled = facts.elsewhere.former.is_empty();
+    (seen, status::judge(&session.desired, &facts), settled)
 }
 
 /// With what the hosts say, too.
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
+    former::glance(session, Some(fleet), &fleet.ways(), &mut facts).await;
     facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
     status::judge(&session.desired, &facts)
 }
@@ -89,7 +98,9 @@ impl Serialize for Outcome {
             cluster: &health.cluster,
             healthy: health.healthy(),
             verdict: health.verdict.to_string(),
+            known: !health.unknown(),
             nodes: &health.rows,
+            notes: &health.notes,
             reasons: reasons.collect(),
         };
         document.serialize(serializer)
@@ -101,8 +112,11 @@ impl Serialize for Outcome {
 struct Document<'a> {
     cluster: &'a str,
     healthy: bool,
+    /// False: neither health nor its lack is proven.
+    known: bool,
     verdict: String,
     nodes: &'a [Row],
+    notes: &'a [String],
     reasons: Vec<Reason<'a>>,
 }
 

@@ -4,6 +4,7 @@
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, Marker, Myid, NoWayIn, ReachResult, UnitState};
 use super::seen::Seen;
+use super::server::Sight;
 use super::{damage, ensemble, install, preflight};
 use crate::wire::ids::ServerId;
 
@@ -47,6 +48,10 @@ pub enum Cause {
     NoQuorum,
     /// It runs, a quorum is there, and still it does not serve.
     Stuck,
+    /// Whether it serves could not be seen: nothing is proven against it.
+    NotSeen,
+    /// Another server has its id, or the members are not listed alike.
+    Double,
 }
 
 /// What repair does about a cause, mildest first.
@@ -67,7 +72,7 @@ pub enum Cure {
 impl Cause {
     pub fn cure(self) -> Cure {
         match self {
-            Cause::NoQuorum => Cure::Elsewhere,
+            Cause::NoQuorum | Cause::NotSeen | Cause::Double => Cure::Elsewhere,
             Cause::HostUnreachable | Cause::DiskFull | Cause::ClockOff => Cure::Person,
             Cause::NotInstalled | Cause::ProcessDead | Cause::PortBlocked | Cause::MyidMissing => {
                 Cure::Reinstall
@@ -307,7 +312,15 @@ fn process(
         }
         Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) if !alone => {}
         Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) => {
-            if install::stale(desired, facts, member, host).is_some() {
+            let sight = facts.sight(id);
+            if let Sight::Unseen(why) = sight {
+                let what = format!("{} runs; whether it serves could not be seen", member.name);
+                let what = match &host.unit.state {
+                    Seen::Unseen(why) => format!("whether {} runs could not be seen: {why}", member.name),
+                    _ => what,
+                };
+                add(Cause::NotSeen, what, vec![why], Vec::new());
+            } else if install::stale(desired, facts, member, host).is_some() {
                 let what = format!("{} runs with other settings than the inventory's", member.name);
                 let next = vec![format!("zkops deploy {}", desired.inventory)];
                 add(Cause::ConfigDiffers, what, vec![member.config_path.clone()], next);

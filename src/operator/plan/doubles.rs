@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::desired::Desired;
+use super::diagnosis::{Cause, Diagnosis};
 use super::facts::Facts;
 use super::lists::{self, List};
 use super::moves;
@@ -25,17 +26,17 @@ pub struct Answer {
 
 /// One thing that must not be, with what was seen and the one thing to do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Double {
-    pub kind: Kind,
+pub(super) struct Double {
+    pub(super) kind: Kind,
     /// Whose trouble it is: never empty.
-    pub members: Vec<ServerId>,
-    pub what: String,
-    pub evidence: Vec<String>,
-    pub next: String,
+    pub(super) members: Vec<ServerId>,
+    pub(super) what: String,
+    pub(super) evidence: Vec<String>,
+    pub(super) next: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Each of both may acknowledge what the other does not know.
     TwoOfOneId,
     /// The server of one member's host says that it is another member.
@@ -47,7 +48,7 @@ pub enum Kind {
 }
 
 /// Everything of the kind that the facts show, the worst first.
-pub fn found(desired: &Desired, facts: &Facts) -> Vec<Double> {
+fn found(desired: &Desired, facts: &Facts) -> Vec<Double> {
     let mut found = of_one_id(desired, facts);
     found.extend(lists_apart(desired, facts));
     found
@@ -59,8 +60,24 @@ pub(super) fn fatal(desired: &Desired, facts: &Facts) -> Option<Double> {
     of_one_id(desired, facts).into_iter().find(fatal)
 }
 
+/// What the facts contradict of one ensemble beside [`fatal`], in words.
+pub(super) fn contradictions(desired: &Desired, facts: &Facts) -> Vec<String> {
+    let rest = |double: &Double| !matches!(double.kind, Kind::TwoOfOneId | Kind::Impostor);
+    found(desired, facts).into_iter().filter(rest).map(|double| double.what).collect()
+}
+
+/// As reasons of a status.
+pub(super) fn reasons(desired: &Desired, facts: &Facts) -> Vec<Diagnosis> {
+    let reason = |double: Double| {
+        let Double { members, what, evidence, next, .. } = double;
+        let member = members.first().copied()?;
+        Some(Diagnosis { member, cause: Cause::Double, what, evidence, next: vec![next] })
+    };
+    found(desired, facts).into_iter().filter_map(reason).collect()
+}
+
 /// As [`found`], without the lists: they differ for a while in every roll.
-pub fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
+fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
     let mut found: Vec<Double> = Vec::new();
     for answer in &facts.elsewhere.answers {
         let Some(says) = answer.says else { continue };

@@ -19,8 +19,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use super::account::OwnersFacts;
 use super::damage::Damage;
 use super::former::Elsewhere;
+use super::layout::LayoutFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
@@ -147,6 +149,8 @@ pub enum ReadBack {
     #[default]
     Untried,
     Everywhere,
+    /// Members are seen by their own hosts alone, and no session of ours reaches them: why.
+    NoWay(String),
     /// Where it failed, in words.
     Failed(String),
 }
@@ -199,6 +203,10 @@ pub struct HostFacts {
     /// A running systemd manages services here.
     pub systemd: bool,
     pub binary: BinaryFacts,
+    /// Which of its slots counts, and what the layout before them left.
+    pub layout: LayoutFacts,
+    /// Whose the directories are: all of them were looked at, or none was seen.
+    pub owners: Seen<OwnersFacts>,
     pub clock: Seen<Clock>,
     /// By path of the directory asked about: [`HostFacts::dir`].
     pub dirs: BTreeMap<String, DirFacts>,
@@ -243,6 +251,11 @@ impl HostFacts {
         self.journal.is().map_or(&[], |journal| &journal.opened_ports)
     }
 
+    /// Users that deployments of ours made, as far as the journal there was seen.
+    pub fn made_users(&self) -> &[String] {
+        self.journal.is().map_or(&[], |journal| &journal.made_users)
+    }
+
     /// Proof that no process of this member runs: its manager says so, and none is found. In words.
     pub fn no_process(&self) -> Option<String> {
         if !self.processes.is_and(Vec::is_empty) {
@@ -279,12 +292,14 @@ pub struct JournalFacts {
     pub opened_ports: Vec<u16>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
+    /// Users that a deployment of ours made.
+    pub made_users: Vec<String>,
 }
 
 /// The pushed binary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BinaryFacts {
-    /// SHA-256 (hex) of `bin/zkops`.
+    /// SHA-256 (hex) of the program that counts.
     pub installed_sha256: Seen<String>,
     /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run
     /// pushed none.
@@ -425,6 +440,8 @@ pub struct Process {
     pub started_ms: Option<i64>,
     /// SHA-256 (hex) of the executable it runs; `None`: unknown.
     pub exe_sha256: Option<String>,
+    /// It runs the program of the slot that counts; `None`: unknown.
+    pub is_current: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -22,7 +22,7 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     /// The old places of `id`.
-    pub fn former_of(&self, id: ServerId) -> impl Iterator<Item = &Former> {
+    pub(crate) fn former_of(&self, id: ServerId) -> impl Iterator<Item = &Former> {
         self.former.iter().filter(move |old| old.member == id)
     }
 
@@ -86,12 +86,12 @@ impl Former {
     }
 
     /// Proven: this host lets nothing through from there or to there.
-    pub fn is_fenced_by(&self, host: &HostFacts) -> bool {
+    pub(crate) fn is_fenced_by(&self, host: &HostFacts) -> bool {
         !self.ips.is_empty() && self.ips.iter().all(|ip| host.fences.is_and(|fences| fences.contains(ip)))
     }
 
     /// Proven: its server does not run and is not started at boot.
-    pub fn is_retired(&self) -> bool {
+    pub(crate) fn is_retired(&self) -> bool {
         match &self.view {
             Old::SameMachine | Old::Host(HostView::Unasked | HostView::Unreachable(_)) => false,
             // Without systemd nothing is started at boot.
@@ -102,7 +102,7 @@ impl Former {
     }
 
     /// Proven: this host blocks some of it.
-    pub fn blocked_by(&self, host: &HostFacts) -> bool {
+    pub(crate) fn blocked_by(&self, host: &HostFacts) -> bool {
         self.ips.iter().any(|ip| host.fences.is_and(|fences| fences.contains(ip)))
     }
 }

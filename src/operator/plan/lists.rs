@@ -48,7 +48,7 @@ pub fn setting<'a>(config: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// What two lists say of the same members differently, in words: `node-3: 10.0.0.13:2888:3888 or 10.0.0.14:2888:3888`.
-pub fn differences(desired: &Desired, one: &List, other: &List) -> Vec<String> {
+pub(crate) fn differences(desired: &Desired, one: &List, other: &List) -> Vec<String> {
     let ids: BTreeSet<ServerId> = one.keys().chain(other.keys()).copied().collect();
     let differ = ids.into_iter().filter(|id| one.get(id) != other.get(id));
     let word = |place: Option<&Place>| place.map_or_else(|| "not listed".to_owned(), Place::to_string);

@@ -4,6 +4,7 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
@@ -16,6 +17,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account;
 pub mod changes;
 pub mod damage;
 pub mod deploy;
@@ -30,6 +32,7 @@ pub mod fresh;
 pub mod gate;
 mod identity;
 pub mod install;
+pub mod layout;
 pub mod lifecycle;
 pub mod lists;
 pub mod moves;

@@ -48,19 +48,35 @@ pub fn same_address(one: &str, other: &str) -> bool {
     }
 }
 
-/// Voters in sync, `id` not counted. Where it has moved, its server may lead at its old place until it is stopped.
-pub fn voters_in_sync_without(desired: &Desired, facts: &Facts, id: ServerId) -> BTreeSet<ServerId> {
-    let old = facts.elsewhere.former_of(id).find(|old| old.server.serving().is_some());
-    let mut voters = match (facts.server(id), old) {
-        (None, Some(old)) => {
-            let mut there = facts.clone();
-            there.members.entry(id).or_default().server = old.server.clone();
-            ensemble::voters_in_sync(desired, &there)
+/// Which addresses are blocked, where, why, and what ends it.
+pub(super) fn fences(desired: &Desired, facts: &Facts) -> Vec<String> {
+    let mut blocked: BTreeMap<IpAddr, Vec<ServerId>> = BTreeMap::new();
+    for id in desired.members.keys() {
+        let fences = facts.host(*id).and_then(|host| host.fences.is());
+        fences.into_iter().flatten().for_each(|ip| blocked.entry(*ip).or_default().push(*id));
+    }
+    let told = blocked.into_iter().map(|(ip, on)| {
+        let whose = facts.elsewhere.former.iter().find(|old| old.ips.contains(&ip));
+        let whose = whose.map_or_else(|| "an old server".to_owned(), |old| format!("the old server of {}", desired.name(old.member)));
+        format!(
+            "{ip} is blocked on {}: {whose} there was not seen disabled; when that host is back: zkops deploy {}",
+            desired.names(&on),
+            desired.inventory
+        )
+    });
+    told.collect()
+}
+
+/// The facts with the servers of moved members as they are at their old places, where only those serve: until it is
+/// stopped, one may lead there.
+pub(crate) fn with_old_servers(facts: &Facts) -> Facts {
+    let mut there = facts.clone();
+    for old in facts.elsewhere.former.iter().filter(|old| old.elsewhere() && old.server.serving().is_some()) {
+        if facts.server(old.member).is_none() {
+            there.members.entry(old.member).or_default().server = old.server.clone();
         }
-        _ => ensemble::voters_in_sync(desired, facts),
-    };
-    voters.remove(&id);
-    voters
+    }
+    there
 }
 
 /// What goes before anything is installed or started, and what is worth knowing about it.
@@ -170,11 +186,14 @@ fn others_hold_everything(
     if never_formed(desired, facts, id) {
         return Ok(None);
     }
-    let others = voters_in_sync_without(desired, facts, id);
-    if others.len() >= desired.majority() {
+    let there = with_old_servers(facts);
+    let without = BTreeSet::from([id]);
+    if ensemble::voters_proven(desired, &there, &without) >= desired.majority() {
         return Ok(Some(Condition::Quorum { min: desired.majority(), without: Some(id) }));
     }
     let name = &moving.member.name;
+    let others: BTreeSet<ServerId> =
+        ensemble::voters_in_sync(desired, &there).difference(&without).copied().collect();
     let missing: Vec<ServerId> = desired
         .voters()
         .map(|voter| voter.id)

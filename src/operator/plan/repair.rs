@@ -90,7 +90,8 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
 fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
     let mut others = ensemble::voters_in_sync(desired, facts);
     others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
+    let proven = ensemble::voters_proven(desired, facts, &[member.id].into());
+    if proven >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
         return Ok(());
     }
     let missing: Vec<ServerId> = desired
@@ -181,13 +182,13 @@ fn mild_waves(
     if matches!(service, Some((Service::Restarted, _))) {
         ensemble::can_spare(desired, facts, id)?;
     }
-    let steps = service
-        .map(|(service, why)| {
-            let risk = if member.voter && running { Risk::Voter } else { Risk::None };
-            step(member, Action::Service(service), why).risk(risk)
-        })
-        .into_iter()
-        .collect();
+    let steps = service.map_or_else(Vec::new, |(service, why)| {
+        let risk = if member.voter && running { Risk::Voter } else { Risk::None };
+        let mut steps = install::fill_slot(desired, facts, member);
+        steps.extend(install::enter(desired, facts, member, host));
+        steps.push(step(member, Action::Service(service), why).risk(risk));
+        steps
+    });
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
@@ -225,6 +226,8 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
     });
     let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
+    steps.extend(install::fill_slot(desired, facts, member));
+    steps.extend(install::enter(desired, facts, member, host));
     plan.push(Wave {
         title: format!("install {} anew", member.name),
         steps,

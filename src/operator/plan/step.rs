@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
+use super::account::Account;
 use super::facts::Marker;
+use super::layout::Slot;
 use crate::wire::ids::ServerId;
 
 /// What will be done, in order. The plan that is shown is the plan that is applied: both carry
@@ -114,8 +116,14 @@ pub enum Action {
     EnsureDir {
         path: String,
         mode: u32,
+        /// Whose it is; `None`: whoever makes it.
+        owner: Option<Account>,
     },
-    /// The binary staged beside it takes its place (a rename: a running server keeps its own).
+    /// A user of the system, without a shell and without a home.
+    EnsureUser {
+        user: String,
+    },
+    /// The binary that was sent, put into a slot that does not count yet.
     InstallBinary {
         staged: String,
         path: String,
@@ -125,6 +133,21 @@ pub enum Action {
         path: String,
         mode: u32,
         content: String,
+        owner: Option<Account>,
+    },
+    /// These trees belong to the user, for nobody else to read. Only while no server runs there.
+    Own {
+        paths: Vec<String>,
+        owner: Account,
+    },
+    /// From now on the slot counts: what starts, starts from there.
+    SwitchSlot {
+        link: String,
+        to: Slot,
+    },
+    /// Nothing of the layout before the slots is left.
+    RemoveLegacy {
+        dir: String,
     },
     /// Open now and after a reboot.
     OpenPorts {
@@ -137,10 +160,12 @@ pub enum Action {
     WriteMarker {
         data_dir: String,
         marker: Marker,
+        owner: Option<Account>,
     },
     /// `initialize` in the dataLogDir: an empty database here is intended (disk-format §8).
     AllowEmptyDatabase {
         path: String,
+        owner: Option<Account>,
     },
     /// Renamed inside its own directory; nothing is deleted.
     Quarantine {
@@ -152,7 +177,11 @@ pub enum Action {
         path: String,
         recursive: bool,
     },
-    /// Binary, journal and lock are gone from the install directory; the directory too if
+    /// A user that a deployment made is gone, unless something else runs as it.
+    RemoveUser {
+        user: String,
+    },
+    /// Slots, journal and lock are gone from the install directory; the directory too if
     /// nothing else is in it.
     Uninstall {
         dir: String,
@@ -183,9 +212,10 @@ impl Action {
 /// Desired states of the unit that runs a member's server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Service {
-    /// Defined as `definition` says and enabled at boot.
+    /// Defined as `definition` says, for this user, and enabled at boot.
     Installed {
         definition: String,
+        account: Option<Account>,
     },
     Started,
     /// A new process, because the running one has an older configuration or binary.
@@ -285,10 +315,17 @@ impl fmt::Display for Action {
             Action::PutFile { path, content, .. } => write!(f, "file {path} ({} bytes)", content.len()),
             Action::OpenPorts { ports } => write!(f, "open tcp {}", list(ports)),
             Action::ClosePorts { ports } => write!(f, "close tcp {}", list(ports)),
-            Action::WriteMarker { data_dir, marker } => {
+            Action::EnsureUser { user } => write!(f, "user {user} of the system"),
+            Action::Own { paths, owner } => {
+                write!(f, "{} {} to {owner}", paths.join(" "), belong(paths.len()))
+            }
+            Action::SwitchSlot { to, .. } => write!(f, "run from {to}"),
+            Action::RemoveLegacy { dir } => write!(f, "remove {dir}/bin and {dir}/conf"),
+            Action::RemoveUser { user } => write!(f, "remove the user {user}"),
+            Action::WriteMarker { data_dir, marker, .. } => {
                 write!(f, "mark {data_dir} as server {} of {}", marker.id, marker.cluster)
             }
-            Action::AllowEmptyDatabase { path } => write!(f, "first start may begin empty: {path}"),
+            Action::AllowEmptyDatabase { path, .. } => write!(f, "first start may begin empty: {path}"),
             Action::Quarantine { path, to } => write!(f, "move {path} aside to {to}"),
             Action::Service(service) => service.fmt(f),
             Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
@@ -330,6 +367,10 @@ impl fmt::Display for Condition {
             Condition::Ready => f.write_str("one leader, all others in sync, canary read back everywhere"),
         }
     }
+}
+
+fn belong(count: usize) -> &'static str {
+    if count == 1 { "belongs" } else { "belong" }
 }
 
 fn ids(members: &[ServerId]) -> String {

@@ -9,8 +9,10 @@ fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>
 
 fn paths(log: Option<&str>) -> Paths {
     Paths {
-        binary: "/export/server/zkops/bin/zkops".into(),
-        config: "/export/server/zkops/conf/zoo.cfg".into(),
+        install_dir: "/export/server/zkops".into(),
+        binary: "/export/server/zkops/current/zkops".into(),
+        config: "/export/server/zkops/current/zoo.cfg".into(),
+        dynamic_dir: "/export/server/zkops/dynamic".into(),
         data_dir: "/export/data/zkdata".into(),
         data_log_dir: log.map(str::to_owned),
     }
@@ -24,7 +26,7 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
         text,
         "# zoo.cfg of node-1, cluster orders: managed by zkops. Change the inventory and deploy again;\n\
          # what is written here by hand is lost then.\n\
-         4lw.commands.whitelist=srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs\n\
+         4lw.commands.whitelist=srvr,stat,mntr,ruok,conf,envi,isro,wchs\n\
          autopurge.purgeInterval=24\n\
          autopurge.snapRetainCount=3\n\
          clientPort=2181\n\
@@ -41,6 +43,16 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
          server.3=192.168.17.132:2888:3888:participant\n\
          server.9=[fd00::9]:2888:3888:observer\n"
     );
+}
+
+#[test]
+fn no_word_that_deploy_lets_through_tells_a_sessions_id() {
+    let (cluster, _) = parse("one.yml", "nodes: [10.0.0.1]").expect("it is valid");
+    let text = zoo_cfg(&cluster, &cluster.members[0], &paths(None)).expect("right");
+    let words =
+        text.lines().find_map(|line| line.strip_prefix("4lw.commands.whitelist=")).expect("it is set");
+    let told = ["cons", "dump", "wchp", "wchc", "*"];
+    assert!(words.split(',').all(|word| !told.contains(&word)), "{words}");
 }
 
 #[test]
@@ -72,7 +84,9 @@ fn the_unit_starts_the_pushed_binary_with_the_rendered_file() {
     let text = unit(&cluster, &cluster.members[0], &paths(None)).expect("right");
     assert!(text.starts_with("# managed by zkops: node-1 of cluster orders\n"), "{text}");
     assert!(
-        text.contains("ExecStart=/export/server/zkops/bin/zkops server /export/server/zkops/conf/zoo.cfg\n"),
+        text.contains(
+            "ExecStart=/export/server/zkops/current/zkops server /export/server/zkops/current/zoo.cfg\n"
+        ),
         "{text}"
     );
     assert_eq!(unit_name(&cluster, &cluster.members[0]), "zkops-orders");

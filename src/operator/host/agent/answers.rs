@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout_at};
 use super::protocol::{Ask, Request, Response};
 use crate::operator::host::data::{inspect, marker};
 use crate::operator::host::failure::{Failure, Kind};
-use crate::operator::host::files::{dirs, disk, look, put, remove};
+use crate::operator::host::files::{dirs, disk, look, own, owners, put, remove, switch};
 use crate::operator::host::firewall::fence;
 use crate::operator::host::firewall::scope::Scope;
 use crate::operator::host::firewall::verbs as firewall;
 use crate::operator::host::machine::blocking::blocking;
-use crate::operator::host::machine::facts;
+use crate::operator::host::machine::{facts, users};
 use crate::operator::host::net::listen::{self, Listeners};
 use crate::operator::host::net::{Listen, connect, four_letter, names, ports};
 use crate::operator::host::runs::{journal, lock};
@@ -84,6 +84,8 @@ impl Agent {
                 .await
                 .map(|report| R::Service(Box::new(report))),
             Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
+            Q::EnsureUser { name } => users::ensure(&name, deadline).await.map(R::Changed),
+            Q::RemoveUser { name } => users::remove(&name, deadline).await.map(R::Changed),
             Q::OpenPorts(_)
             | Q::ClosePorts(_)
             | Q::ExplainPorts(_)
@@ -148,6 +150,10 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::PutFile(request) => R::Put(put::put(request)?),
         Q::Remove(request) => R::Removed(remove::remove(&request)?),
         Q::Rename(request) => R::Changed(remove::rename(&request)?),
+        Q::PlaceProgram(request) => R::Changed(switch::place(&request)?),
+        Q::SwitchLink(request) => R::Changed(switch::switch(&request)?),
+        Q::LookOwners(request) => R::Owners(Box::new(owners::look(&request, users::can_make()))),
+        Q::Own(request) => R::Owned(own::own(&request)?),
         Q::InspectData(request) => R::Inspection(Box::new(inspect::inspect(&request))),
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
@@ -168,6 +174,8 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::InstallService(_)
         | Q::Service(_)
         | Q::LogTail { .. }
+        | Q::EnsureUser { .. }
+        | Q::RemoveUser { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
         | Q::ExplainPorts(_)

@@ -7,8 +7,8 @@ use super::link::{CallError, Link};
 use super::protocol::{Request, Response};
 use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
 use crate::operator::host::files::{
-    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
-    Removed, Rename, Writable,
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, LookOwners, Own, Owned, OwnersReport, PathSpace,
+    PathStat, PlaceProgram, Put, PutFile, Remove, Removed, Rename, SwitchLink, Writable,
 };
 use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
@@ -57,6 +57,17 @@ calls! {
     remove(request: Remove) -> Removed = Request::Remove(request) => Removed;
     /// False when only the new name was there: it had been done.
     rename(request: Rename) -> bool = Request::Rename(request) => Changed;
+
+    /// False when that very program was there.
+    place_program(request: PlaceProgram) -> bool = Request::PlaceProgram(request) => Changed;
+    /// False when the link said so already.
+    switch_link(request: SwitchLink) -> bool = Request::SwitchLink(request) => Changed;
+    look_owners(request: LookOwners) -> Box<OwnersReport> = Request::LookOwners(request) => Owners;
+    own(request: Own) -> Owned = Request::Own(request) => Owned;
+    /// False when there was one.
+    ensure_user(name: String) -> bool = Request::EnsureUser { name } => Changed;
+    /// False when there was none, or it is still needed.
+    remove_user(name: String) -> bool = Request::RemoveUser { name } => Changed;
 
     inspect_data(request: InspectData) -> Box<Inspection> = Request::InspectData(request) => Inspection;
     /// False when exactly this marker was there.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
 use crate::operator::host::failure::Failure;
 use crate::operator::host::files::{
-    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
-    Removed, Rename, Writable,
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, LookOwners, Own, Owned, OwnersReport, PathSpace,
+    PathStat, PlaceProgram, Put, PutFile, Remove, Removed, Rename, SwitchLink, Writable,
 };
 use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
@@ -71,6 +71,13 @@ pub enum Request {
     Remove(Remove),
     Rename(Rename),
 
+    PlaceProgram(PlaceProgram),
+    SwitchLink(SwitchLink),
+    LookOwners(LookOwners),
+    Own(Own),
+    EnsureUser { name: String },
+    RemoveUser { name: String },
+
     InspectData(InspectData),
     WriteMarker(WriteMarker),
 
@@ -119,6 +126,9 @@ pub enum Response {
     Removed(Removed),
     /// For requests that only change something: did they?
     Changed(bool),
+
+    Owners(Box<OwnersReport>),
+    Owned(Owned),
 
     Inspection(Box<Inspection>),
 

@@ -3,6 +3,7 @@
 
 mod ask;
 mod documents;
+mod init;
 mod record;
 mod settings;
 mod undeployed;

@@ -96,6 +96,7 @@ fn stopping_the_voter_that_holds_the_quorum_is_refused() {
         "REFUSED taking node-2 down would stop the ensemble: 2 of 3 voters are needed, and without node-2 only 1 \
          would be left
          in sync besides node-2: node-3; not in sync: node-1
+         node-3 leads and counts 1 of 2 other voters in sync
          next: zkops start node-1   (or: zkops repair node-1)",
     );
 }

@@ -3,6 +3,7 @@
 
 mod deploy;
 mod laws;
+mod layout;
 mod lifecycle;
 mod moves;
 mod preflight;
