@@ -62,7 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Cli(raw) => shell::run(raw.args),
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
-            let env = Env::new(&opts.global, report.clone());
+            let env = Env::new(&opts.global, verb.without(), report.clone());
             runtime().and_then(|runtime| runtime.block_on(run(&verb, &env))).map(|exit| exit as u8)
         }
     };

@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod blind;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
@@ -19,11 +20,13 @@ mod healing;
 mod identity;
 mod jump;
 mod lab;
+mod layout;
 mod local;
 mod mistakes;
 mod moved;
 mod operate;
 mod person;
+mod privilege;
 mod reconfigured;
 mod repair;
 mod run;

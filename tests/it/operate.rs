@@ -74,6 +74,7 @@ impl Trial {
                 timeout: Duration::from_secs(120),
                 accept_new_host_keys: false,
                 break_lock: false,
+                without: Vec::new(),
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),

@@ -128,7 +128,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("hashbrown", &["replica", "process", "tree"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
-    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
+    ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
     ("rustix", &["host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),

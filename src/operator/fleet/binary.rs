@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::hosts::{Fleet, Host};
-use super::visit;
 use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::host::files::{PlaceProgram, Remove};
@@ -102,7 +101,7 @@ pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
 
 /// Which binary is there, when it does not talk to us.
 async fn installed_sha256(connection: &Connection, member: &DesiredMember, until: Instant) -> Seen<String> {
-    let paths = visit::installed(member);
+    let paths = member.binaries();
     let asked = async {
         let words = paths.iter().map(|path| quote(connection.label(), [path.as_str()]));
         let words: Vec<String> = words.collect::<Result<_, _>>()?;

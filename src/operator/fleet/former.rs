@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::agent::{self, Agent};
 use super::binary;
 use super::hosts::{Fleet, Host};
-use super::visit::{self, Push};
+use super::visit::Push;
 use super::watch::{Doing, Watcher};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
@@ -90,8 +90,8 @@ async fn reach(
     let connection = dialer.open(target, Instant::now() + deadline).await;
     let connection =
         connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-    let paths = visit::installed(member);
-    let installed = Agent::start(&connection, &paths.each_ref().map(|path| path.as_str()), deadline).await;
+    let paths = member.binaries();
+    let installed = Agent::start(&connection, &paths.each_ref().map(String::as_str), deadline).await;
     match (ours, installed) {
         (Some(ours), installed) => binary::bring(member, connection, installed, ours, watch, deadline).await,
         (None, Ok(agent)) => Ok(Host::new(connection, agent)),

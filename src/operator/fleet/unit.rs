@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::operator::host::files::Owner;
 use crate::operator::host::machine::{Facts as Machine, Init};
 use crate::operator::host::service::{DaemonSpec, Definition, LogSource, Manager, Service};
-use crate::operator::plan::account::Account;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Installed;
+use crate::operator::plan::owners::Account;
 
 /// A host's way of keeping a server up.
 pub fn manager(machine: &Machine, member: &DesiredMember) -> Manager {

@@ -16,6 +16,7 @@ use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
 use crate::operator::plan::seen::Stamp;
+use crate::operator::plan::without;
 use crate::operator::transport::{Connection, Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -34,6 +35,8 @@ pub enum Push {
 pub struct Visit<'a> {
     pub desired: Arc<Desired>,
     pub targets: &'a BTreeMap<ServerId, Target>,
+    /// Members whose hosts are left out by request: nobody goes there, nor to their servers.
+    pub left_out: &'a BTreeSet<ServerId>,
     pub dialer: &'a Dialer,
     pub push: &'a Push,
     pub watch: &'a Watcher,
@@ -54,7 +57,8 @@ impl Visit<'_> {
 
     async fn open(&self) -> Fleet {
         let behind = behind_jump(self.targets, self.dialer);
-        let dialled = join_all(self.targets.iter().filter_map(|(id, target)| {
+        let wanted = self.targets.iter().filter(|(id, _)| !self.left_out.contains(id));
+        let dialled = join_all(wanted.filter_map(|(id, target)| {
             let member = self.desired.members.get(id)?;
             Some(async move { (member, self.dial(member, target).await) })
         }))
@@ -75,8 +79,18 @@ impl Visit<'_> {
             };
             (member.id, host)
         });
-        let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default(), former: Vec::new() }
+        let mut hosts: BTreeMap<_, _> = join_all(opened).await.into_iter().collect();
+        let away = |id: &ServerId| Err(without::unreachable(&self.desired.name(*id)));
+        hosts.extend(self.left_out.iter().map(|id| (*id, away(id))));
+        let left_out = self.left_out.clone();
+        Fleet {
+            desired: self.desired.clone(),
+            hosts,
+            behind,
+            left_out,
+            steps: Stamp::default(),
+            former: Vec::new(),
+        }
     }
 
     async fn dial(&self, member: &DesiredMember, target: &Target) -> Result<Dialled, Unreachable> {
@@ -84,9 +98,9 @@ impl Visit<'_> {
         let connection = self.dialer.open(target, Instant::now() + self.deadline).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let installed =
-            Agent::start(&connection, &installed(member).each_ref().map(|path| path.as_str()), self.deadline)
-                .await;
+        let paths = member.binaries();
+        let paths = paths.each_ref().map(String::as_str);
+        let installed = Agent::start(&connection, &paths, self.deadline).await;
         Ok(Dialled { connection, installed })
     }
 }
@@ -109,11 +123,6 @@ impl Dialled {
         let agent = self.installed.map_err(|why| agent::missing(&self.connection, why))?;
         Ok(Host::new(self.connection, agent))
     }
-}
-
-/// Where an installed binary is: the one that counts, or that of the layout before the slots.
-pub(super) fn installed(member: &DesiredMember) -> [String; 2] {
-    [member.binary_path.clone(), member.legacy_binary()]
 }
 
 /// Says goodbye to every host.

@@ -16,11 +16,18 @@ pub struct Ways {
     /// Members that are not reached from here.
     behind: BTreeSet<ServerId>,
     tunnels: BTreeMap<ServerId, Tunnel>,
+    /// Members that nobody is to ask.
+    left_out: BTreeSet<ServerId>,
 }
 
 impl Ways {
     pub(super) fn new(behind: BTreeSet<ServerId>, tunnels: BTreeMap<ServerId, Tunnel>) -> Ways {
-        Ways { behind, tunnels }
+        Ways { behind, tunnels, left_out: BTreeSet::new() }
+    }
+
+    /// The same, but nobody goes to these.
+    pub(super) fn without(self, left_out: BTreeSet<ServerId>) -> Ways {
+        Ways { left_out, ..self }
     }
 
     /// The same, but these members are reached from their own hosts.
@@ -44,6 +51,9 @@ impl Ways {
     /// # Errors
     /// Why there is no way, in words.
     pub fn to(&self, member: &DesiredMember) -> Result<Route, String> {
+        if self.left_out.contains(&member.id) {
+            return Err("left out by request".to_owned());
+        }
         if !self.is_carried(member.id) {
             return Ok(Route::Direct);
         }

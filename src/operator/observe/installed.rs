@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::answer::{seen, wall_ms};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::host::files::{AccountRecord, FileKind, Found, LookOwners, OwnersReport};
-use crate::operator::plan::account::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::layout::{Current, LayoutFacts, Slot};
+use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::seen::Seen;
 
 /// What must be looked at for [`layout`].

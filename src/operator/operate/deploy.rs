@@ -77,7 +77,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
             return Ok(Deployed::Planned(plan));
         }
         let applied = carry_out(session, fleet, &plan, &mut facts, request).await?;
-        settle(session, &facts)?;
+        all_arrived(session, &facts)?;
         Ok(Deployed::Applied(facts, (!plan.is_empty()).then_some(applied)))
     });
     let (session, deployed) = looked.await?;
@@ -85,7 +85,10 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         Deployed::Planned(plan) => {
             Outcome::Planned(Planned { cluster: session.desired.cluster.clone(), plan })
         }
-        Deployed::Applied(facts, applied) => Outcome::Ready(ready(&session, &facts, applied)),
+        Deployed::Applied(facts, applied) => {
+            session.settle("deploy", &[])?;
+            Outcome::Ready(ready(&session, &facts, applied))
+        }
     })
 }
 
@@ -119,9 +122,10 @@ async fn carry_out(
 }
 
 /// After a good end nobody lives any more where he was before, unless only a fence keeps him there.
-fn settle(session: &Session<'_>, facts: &Facts) -> Result<(), Failure> {
+fn all_arrived(session: &Session<'_>, facts: &Facts) -> Result<(), Failure> {
     let away = |old: &Former| matches!(old.view, Old::Host(HostView::Unasked | HostView::Unreachable(_)));
-    if facts.elsewhere.former.iter().any(away) { Ok(()) } else { session.settle() }
+    let unsettled = !session.left_out.is_empty() || facts.elsewhere.former.iter().any(away);
+    if unsettled { Ok(()) } else { session.all_arrived() }
 }
 
 fn ready(session: &Session<'_>, facts: &Facts, applied: Option<Applied>) -> Ready {

@@ -1,54 +1,10 @@
 //! Whom a member's server runs as, and whether its directories are theirs already. Where we are not root, and on this
 //! very machine, servers run as whoever deploys; data that somebody else than root has already keeps its owner.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
+use super::owners::{Account, Known, OwnerFacts};
 use super::{Refused, Stop};
-
-/// A user and a group of a host, by name, or by number where there is no name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub user: String,
-    pub group: String,
-}
-
-/// Whose directories are.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OwnersFacts {
-    /// The user that the inventory asks for.
-    pub account: Known,
-    /// By path, those that exist.
-    pub dirs: BTreeMap<String, OwnerFacts>,
-    /// A directory that this user may not pass on the way to what it needs.
-    pub barred: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Known {
-    /// No user is asked for there.
-    #[default]
-    NotAsked,
-    /// The host has none of that name.
-    Missing {
-        /// It has a program that makes one.
-        can_make: bool,
-    },
-    Is(Account),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct OwnerFacts {
-    pub owner: Account,
-    /// Permission bits.
-    pub mode: u32,
-    /// It is a link, and this is the directory.
-    pub target: Option<String>,
-    /// Something in it that is somebody else's.
-    pub stranger: Option<String>,
-}
 
 /// Whom the member's server runs as on that host; `None`: whoever deploys.
 pub fn of(member: &DesiredMember, host: &HostFacts) -> Option<Account> {
@@ -75,7 +31,7 @@ pub fn missing(member: &DesiredMember, host: &HostFacts) -> Option<String> {
 }
 
 /// Data directories that are not, or not wholly, the server's own.
-pub fn to_give(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
+pub(crate) fn to_give(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
     let (Some(account), Some(owners)) = (of(member, host), host.owners.is()) else { return Vec::new() };
     let down = host.unit.is_down();
     let wrong = |seen: &OwnerFacts| {
@@ -133,13 +89,12 @@ pub(super) fn data_dirs(member: &DesiredMember) -> Vec<&str> {
     dirs
 }
 
+/// Users that deployments of ours made on the host, as far as the journal there was seen.
+pub(super) fn made_users(host: &HostFacts) -> &[String] {
+    host.journal.is().map_or(&[], |journal| &journal.made_users)
+}
+
 fn kept(seen: &OwnerFacts, wanted: &str) -> Option<Account> {
     let user = &seen.owner.user;
     (user != "root" && user != wanted).then(|| seen.owner.clone())
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.user)
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::account::Account;
+use super::owners::Account;
 use super::seen::Seen;
 use crate::ensemble::{self, grammar};
 use crate::formats::marker::UUID_KEY;

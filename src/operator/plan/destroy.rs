@@ -13,6 +13,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         .filter_map(|member| match &facts.member(member.id).host {
             // Nothing of ours is there, so nothing of ours is left there.
             HostView::Unreachable(why) if why.kind == NoWayIn::NotInstalled => None,
+            HostView::Unreachable(why) if why.kind == NoWayIn::LeftOut => None,
             HostView::Unreachable(why) => Some(Refused { what: why.text.clone(), ..Refused::default() }),
             HostView::Seen(_) | HostView::Unasked => None,
         })
@@ -56,7 +57,7 @@ fn staying(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
     let mut said: Vec<String> = links
         .map(|(dir, target)| format!("{}: {dir} is a link to {target}: both stay", member.name))
         .collect();
-    said.extend(host.made_users().iter().map(|user| {
+    said.extend(account::made_users(host).iter().map(|user| {
         format!("{}: the user {user}, which deploy made, stays: the data is theirs", member.name)
     }));
     said
@@ -118,7 +119,7 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
     }
     service.extend(steps);
     if data {
-        let users = host.made_users().iter().cloned();
+        let users = account::made_users(host).iter().cloned();
         service.extend(users.map(|user| step(member, Action::RemoveUser { user }, "deploy made it")));
     }
     if !host.binary.installed_sha256.is_absent() {

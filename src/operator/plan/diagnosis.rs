@@ -99,6 +99,7 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
         HostView::Unreachable(why) => {
             let (cause, next) = match why.kind {
                 NoWayIn::NotInstalled => (Cause::NotInstalled, format!("zkops deploy {}", desired.inventory)),
+                NoWayIn::LeftOut => (Cause::HostUnreachable, "zkops status".to_owned()),
                 NoWayIn::Connection | NoWayIn::Binary => (
                     Cause::HostUnreachable,
                     format!("reach {} first: power, network, sshd, key", member.address),
@@ -108,6 +109,7 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
                 NoWayIn::NotInstalled => format!("zkops is not installed on {}", member.name),
                 NoWayIn::Connection => format!("the host of {} cannot be reached", member.name),
                 NoWayIn::Binary => format!("zkops does not run on the host of {}", member.name),
+                NoWayIn::LeftOut => format!("{} is left out by request", member.name),
             };
             let evidence = [why.text.clone()].into_iter().chain(silent_words(facts, id)).collect();
             vec![Diagnosis { member: id, cause, what, evidence, next: vec![next] }]

@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use super::account::OwnersFacts;
 use super::damage::Damage;
 use super::former::Elsewhere;
 use super::layout::LayoutFacts;
+use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
@@ -190,6 +190,8 @@ pub enum NoWayIn {
     Binary,
     /// Connected, but zkops was never installed there and this verb does not install.
     NotInstalled,
+    /// A person said that the run is to go without it; nobody asked.
+    LeftOut,
 }
 
 /// One host as `zkops host` describes it.
@@ -249,11 +251,6 @@ impl HostFacts {
     /// Ports that deployments of ours opened, as far as the journal there was seen.
     pub fn opened_ports(&self) -> &[u16] {
         self.journal.is().map_or(&[], |journal| &journal.opened_ports)
-    }
-
-    /// Users that deployments of ours made, as far as the journal there was seen.
-    pub fn made_users(&self) -> &[String] {
-        self.journal.is().map_or(&[], |journal| &journal.made_users)
     }
 
     /// Proof that no process of this member runs: its manager says so, and none is found. In words.

@@ -1,10 +1,11 @@
 //! The steps that bring one member's files, ports and service to what the inventory asks:
 //! shared by deploy and repair. Each is emitted only where the facts show that it is missing.
 
-use super::account::{self, Account};
+use super::account;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
 use super::layout::Slot;
+use super::owners::Account;
 use super::preflight;
 use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
@@ -75,7 +76,7 @@ pub fn steps(
 
 /// What the member's next process is to run, put into the slot that does not count: whatever restarts meanwhile runs
 /// what it ran before.
-pub fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Vec<Step> {
+pub(super) fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Vec<Step> {
     let Some(host) = facts.host(member.id) else { return Vec::new() };
     let Some((why, slot)) = new_slot(desired, facts, member, host) else { return Vec::new() };
     let running = host.binary.installed_sha256.is();
@@ -105,7 +106,7 @@ pub fn fill_slot(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Ve
 
 /// Right before the member's own start: its data given to its user, the slot switched, the service defined. With data
 /// to be given its server is stopped first; the caller starts it.
-pub fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
+pub(super) fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
     let mut steps = Vec::new();
     let owner = account::of(member, host);
     let paths = account::to_give(member, host);

@@ -64,7 +64,7 @@ impl LayoutFacts {
     }
 
     /// Deployed by a zkops that knew no slots.
-    pub fn is_older(&self) -> bool {
+    pub(crate) fn is_older(&self) -> bool {
         self.current.is_absent() && self.legacy.is().is_some()
     }
 }
@@ -80,11 +80,11 @@ impl DesiredMember {
         self.installed("current")
     }
 
-    pub fn slot_binary(&self, slot: Slot) -> String {
+    pub(crate) fn slot_binary(&self, slot: Slot) -> String {
         self.installed(&format!("{slot}/zkops"))
     }
 
-    pub fn slot_config(&self, slot: Slot) -> String {
+    pub(crate) fn slot_config(&self, slot: Slot) -> String {
         self.installed(&format!("{slot}/zoo.cfg"))
     }
 
@@ -103,14 +103,14 @@ impl DesiredMember {
         self.installed("var")
     }
 
-    /// The program of the layout before the slots.
-    pub fn legacy_binary(&self) -> String {
-        self.installed("bin/zkops")
-    }
-
     /// The zoo.cfg of the layout before the slots.
     pub fn legacy_config(&self) -> String {
         self.installed("conf/zoo.cfg")
+    }
+
+    /// Where an installed program may be: the one that counts, or that of the layout before the slots.
+    pub fn binaries(&self) -> [String; 2] {
+        [self.binary_path.clone(), self.installed("bin/zkops")]
     }
 
     /// All that the layout before the slots kept outside `var`.

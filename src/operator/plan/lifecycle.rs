@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::desired::{Desired, membership};
 use super::diagnosis::{self, Cause};
-use super::facts::{Facts, HostFacts, HostView, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
 use super::seen::Seen;
 use super::step::{Action, Condition, Plan, Risk, Service, Wave};
@@ -210,7 +210,9 @@ fn installed<'a>(
 
 fn skipped(facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
     for id in ids {
-        if let HostView::Unreachable(why) = &facts.member(*id).host {
+        if let HostView::Unreachable(why) = &facts.member(*id).host
+            && why.kind != NoWayIn::LeftOut
+        {
             plan.skipped.push(Refused { what: why.text.clone(), ..Refused::default() });
         }
     }

@@ -4,7 +4,8 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
-//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
@@ -13,6 +14,7 @@
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -36,12 +38,14 @@ pub mod layout;
 pub mod lifecycle;
 pub mod lists;
 pub mod moves;
+pub mod owners;
 pub mod preflight;
 pub mod repair;
 pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+pub mod without;
 
 #[cfg(test)]
 mod tests;

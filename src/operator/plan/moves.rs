@@ -289,8 +289,10 @@ fn away(
     }
     let cannot: Vec<String> = unfenced
         .iter()
-        .filter_map(|other| Some((other, facts.host(other.id)?.fences.why_unseen()?)))
-        .map(|(other, why)| format!("{}: {why}", other.name))
+        .filter_map(|other| match facts.host(other.id) {
+            Some(host) => Some(format!("{}: {}", other.name, host.fences.why_unseen()?)),
+            None => Some(format!("{}: its host is not reached", other.name)),
+        })
         .collect();
     if !cannot.is_empty() || old.ips.is_empty() {
         let unresolved = old.ips.is_empty().then(|| format!("{address} is no address and does not resolve"));

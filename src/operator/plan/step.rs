@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
 use super::facts::Marker;
 use super::layout::Slot;
+use super::owners::Account;
 use crate::wire::ids::ServerId;
 
 /// What will be done, in order. The plan that is shown is the plan that is applied: both carry

@@ -3,10 +3,10 @@
 
 use super::world::{World, as_older_layout};
 use super::{check, show};
-use crate::operator::plan::account::{Account, Known, OwnerFacts};
 use crate::operator::plan::desired::RunAs;
 use crate::operator::plan::facts::{FileFacts, Installed, UnitState};
 use crate::operator::plan::layout::{Current, Slot};
+use crate::operator::plan::owners::{Account, Known, OwnerFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Plan, Risk, Service};
 use crate::operator::plan::{Goal, Stop, plan};

@@ -9,6 +9,7 @@ mod moves;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::plan::account::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::former::Former;
@@ -11,6 +10,7 @@ use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
@@ -238,7 +238,7 @@ pub(super) fn as_older_layout(world: &mut World, id: i64) {
     let member = world.desired.members[&ServerId(id)].clone();
     let host = world.host(id);
     host.layout.current = Seen::Absent;
-    host.layout.legacy = Seen::Is(vec![member.legacy_binary(), member.legacy_config()]);
+    host.layout.legacy = Seen::Is(vec![member.legacy_config()]);
     host.files = [(member.config_path.clone(), Seen::Absent)].into();
     host.unit.installed = Seen::Is(Installed::Differs);
     journal(host).made_users.clear();
