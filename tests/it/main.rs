@@ -7,6 +7,7 @@ mod apache;
 mod binary;
 mod blind;
 mod causes;
+mod changes;
 #[path = "../check/mod.rs"]
 mod check;
 mod checkers;

@@ -111,6 +111,12 @@ fn a_host_that_is_gone_is_fenced_until_its_server_was_seen_disabled() {
     lab.on(3, "sync");
     let mut writing = writer(&lab);
     lab.lab(&["kill", "node-3"]).ok();
+    eventually("the others have a leader", SOON, || {
+        match [1, 2].map(|host| lab.mode(host).unwrap_or_default()) {
+            modes if modes.contains(&"leader".to_owned()) => Ok(()),
+            modes => Err(modes),
+        }
+    });
     let moved = inventory(&lab, [1, 2, 4]);
     let refused = lab.zkops(&["deploy", &moved]).expect(4);
     refused.says("10.77.0.13 is not proven stopped").says("--old-host-is-gone").says("nothing was changed");
@@ -138,8 +144,12 @@ fn a_host_that_is_gone_is_fenced_until_its_server_was_seen_disabled() {
     }
     assert_eq!(lab.mode(3), None, "it serves nobody");
     writing.await_acks(50);
+    let told = lab.zkops(&["status"]).ok();
+    told.says("10.77.0.13 is blocked on node-1, node-2 and node-3: the old server of node-3 there");
+    told.says("zkops deploy");
     lab.zkops(&["deploy", &moved]).ok().says("block 10.77.0.13 no longer");
     assert_moved(&lab, 3, 4);
+    assert!(!lab.zkops(&["status"]).ok().all().contains("blocked"));
     lab.zkops(&["deploy", &moved]).ok().says("nothing to do");
     println!("{}", writing.finish());
 }

@@ -1,6 +1,7 @@
 //! Hosts on which members were before. They are reached when a look has shown where those are, by settings of their
 //! own, and belong to the fleet from then on: steps can be done there, and they are let go with the rest.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,9 +12,10 @@ use super::binary;
 use super::hosts::{Fleet, Host};
 use super::visit::Push;
 use super::watch::{Doing, Watcher};
-use crate::operator::plan::desired::DesiredMember;
+use crate::operator::plan::desired::{DesiredMember, Ports};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
 use crate::operator::transport::{Dialer, LocalBinary, Target};
+use crate::wire::ids::ServerId;
 
 /// A member as it was there, and the way to it.
 pub struct Place {
@@ -49,6 +51,11 @@ impl Fleet {
             }
         });
         self.former.extend(join_all(reached).await);
+    }
+
+    /// These servers run with other ports than the inventory's, until they are restarted.
+    pub fn run_with(&mut self, ports: BTreeMap<ServerId, Ports>) {
+        self.earlier = ports;
     }
 
     /// The old places, each with its host where that was reached.

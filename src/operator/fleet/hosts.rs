@@ -14,7 +14,7 @@ use super::ways::Ways;
 use crate::operator::host::Link;
 use crate::operator::host::machine::Facts as Machine;
 use crate::operator::host::service::Manager;
-use crate::operator::plan::desired::{Desired, DesiredMember};
+use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{BinaryFacts, Clock, Unreachable};
 use crate::operator::plan::seen::{Seen, Stamp};
 use crate::operator::transport::Connection;
@@ -32,6 +32,8 @@ pub struct Fleet {
     pub(super) steps: Stamp,
     /// Where members were before, once a look has shown that.
     pub(super) former: Vec<Former>,
+    /// Ports of servers that still run with others than the inventory's.
+    pub(super) earlier: BTreeMap<ServerId, Ports>,
 }
 
 /// One host in use.
@@ -72,7 +74,9 @@ impl Fleet {
     /// The ways to the members' client ports.
     pub fn ways(&self) -> Ways {
         let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
-        Ways::new(self.behind.clone(), tunnels.collect()).without(self.left_out.clone())
+        Ways::new(self.behind.clone(), tunnels.collect())
+            .without(self.left_out.clone())
+            .standing_at(self.earlier.clone())
     }
 }
 

@@ -90,6 +90,7 @@ impl Visit<'_> {
             left_out,
             steps: Stamp::default(),
             former: Vec::new(),
+            earlier: BTreeMap::new(),
         }
     }
 

@@ -53,6 +53,8 @@ pub async fn answers<'a>(
 
 async fn answer(member: &DesiredMember, ways: &Ways, deadline: Duration) -> Option<Answer> {
     let route = ways.to(member).ok()?;
+    let standing = servers::standing(member, ways, deadline).await;
+    let member = &*standing;
     let server = Server { host: member.address.clone(), port: member.ports.client };
     let text = four_letter::ask(&route, &server, "conf", deadline).await.ok()?;
     let (says, list) = read(&text);

@@ -33,24 +33,31 @@ pub async fn matrix(
     token: &str,
     timeout: Duration,
 ) -> Vec<Reach> {
+    let ways = &fleet.ways();
     let listening = join_all(fleet.hosts().map(|(member, host)| async move {
         let running = facts.host(member.id).is_some_and(|seen| seen.unit.runs());
-        let ports = if running {
-            // The client and election ports are open on every running server; a leader alone
-            // listens for learners.
-            vec![(member.ports.client, true), (member.ports.election, true)]
-        } else if probe == Probe::ServersOnly {
-            Vec::new()
-        } else {
+        // The client and election ports are open on every running server; a leader alone
+        // listens for learners. Ports that it will have after its restart are free until then.
+        let (held, free) = match (running, ways.earlier(member.id)) {
+            (false, _) => (Vec::new(), member.ports.all().to_vec()),
+            (true, None) => (vec![member.ports.client, member.ports.election], Vec::new()),
+            (true, Some(now)) => {
+                let held = |port: &u16| now.all().contains(port);
+                let free = member.ports.all().into_iter().filter(|port| !held(port)).collect();
+                ([member.ports.client, member.ports.election].into_iter().filter(held).collect(), free)
+            }
+        };
+        let mut ports: Vec<(u16, bool)> = held.into_iter().map(|port| (port, true)).collect();
+        if probe == Probe::Listeners && !free.is_empty() {
             let asked = Listen {
-                ports: member.ports.all().to_vec(),
+                ports: free,
                 address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 token: token.to_owned(),
                 seconds: timeout.as_secs() + LISTEN_MARGIN_S,
             };
             let answers = host.link.within(timeout).listen(asked).await.unwrap_or_default();
-            answers.iter().filter_map(ready).collect()
-        };
+            ports.extend(answers.iter().filter_map(ready));
+        }
         (member, ports)
     }))
     .await;
@@ -60,7 +67,6 @@ pub async fn matrix(
         .collect();
 
     // Behind a jump host no client port is reached from here: there the other hosts stand for clients.
-    let ways = fleet.ways();
     let from_hosts = join_all(fleet.hosts().map(|(from, host)| {
         let asked: Vec<(&DesiredMember, u16, bool)> = open
             .iter()

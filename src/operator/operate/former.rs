@@ -11,11 +11,11 @@ use crate::operator::fleet::former::Place;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::fleet::ways::Ways;
-use crate::operator::observe::{former, identity};
-use crate::operator::plan::desired::{Desired, DesiredMember};
+use crate::operator::observe::{self, former, identity};
+use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{Facts, HostView};
 use crate::operator::plan::former::{Former, Old};
-use crate::operator::plan::{lists, moves};
+use crate::operator::plan::{changes, lists, moves};
 use crate::operator::transport::{SshTarget, Target};
 use crate::report::Failure;
 use crate::wire::ids::ServerId;
@@ -30,6 +30,7 @@ pub(super) async fn look(
     push: &Push,
     facts: &mut Facts,
 ) -> Result<(), Failure> {
+    at_their_ports(session, fleet, facts).await;
     let earlier = session.earlier();
     let mut found = found(&session.desired, facts, &earlier);
     for old in &mut found {
@@ -53,6 +54,24 @@ pub(super) async fn look(
         identity::elsewhere(fleet, facts, session.caller.at_most(ANSWER_PATIENCE)).await;
     }
     Ok(())
+}
+
+/// Servers that run with other ports than the inventory's are asked again, there.
+async fn at_their_ports(session: &Session<'_>, fleet: &mut Fleet, facts: &mut Facts) {
+    let ports = session.desired.members.values();
+    let ports =
+        ports.filter_map(|member| Some((member.id, changes::earlier_ports(member, facts.host(member.id)?)?)));
+    let ports: BTreeMap<ServerId, Ports> = ports.collect();
+    if ports.is_empty() {
+        return;
+    }
+    fleet.run_with(ports);
+    let patience = session.caller.at_most(REACH_PATIENCE);
+    let again = observe::facts::servers_alone(fleet, facts, patience).await;
+    for (id, seen) in again.members {
+        facts.members.entry(id).or_default().server = seen.server;
+    }
+    facts.elsewhere = again.elsewhere;
 }
 
 /// As [`look`], but nobody is reached: the old places are only asked who answers there.

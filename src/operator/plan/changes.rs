@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Desired, DesiredMember};
+use super::desired::{Desired, DesiredMember, Ports};
 use super::facts::{Facts, HostFacts};
 use super::install::step;
 use super::lists::{self, setting};
@@ -143,10 +143,16 @@ fn unkept(member: &DesiredMember, host: &HostFacts) -> Option<Refused> {
     })
 }
 
-/// The client port of the server that runs: it still has the one of the zoo.cfg it was started with.
-pub fn earlier_client_port(member: &DesiredMember, host: &HostFacts) -> Option<u16> {
-    let port = setting(host.installed_config.is()?, "clientPort")?.parse().ok()?;
-    (port != member.ports.client).then_some(port)
+/// The ports of a server that runs with those of the zoo.cfg it was started with, where they are not the inventory's.
+pub fn earlier_ports(member: &DesiredMember, host: &HostFacts) -> Option<Ports> {
+    let config = host.installed_config.is().filter(|_| host.unit.runs())?;
+    let own = lists::read(config).remove(&member.id).filter(|place| place.quorum != 0);
+    let (quorum, election) =
+        own.map_or((member.ports.quorum, member.ports.election), |place| (place.quorum, place.election));
+    let client =
+        setting(config, "clientPort").and_then(|port| port.parse().ok()).unwrap_or(member.ports.client);
+    let ports = Ports { client, quorum, election };
+    (ports != member.ports).then_some(ports)
 }
 
 /// Ports that were opened by us and that no member on that host has any more.

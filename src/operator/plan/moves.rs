@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use super::deploy::gate;
 use super::desired::{Desired, DesiredMember};
+use super::doubles::Answer;
 use super::facts::{Facts, HostFacts, HostView};
 use super::former::{Former, Old};
 use super::install::step;
@@ -74,6 +75,9 @@ pub(crate) fn with_old_servers(facts: &Facts) -> Facts {
     for old in facts.elsewhere.former.iter().filter(|old| old.elsewhere() && old.server.serving().is_some()) {
         if facts.server(old.member).is_none() {
             there.members.entry(old.member).or_default().server = old.server.clone();
+            // It is one server, not a second one.
+            let here = |answer: &Answer| answer.member == old.member && answer.address == old.address;
+            there.elsewhere.answers.retain(|answer| !here(answer));
         }
     }
     there
