@@ -28,6 +28,7 @@ impl Env {
             events: report.sink(),
             state_dir: state_dir(),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Env { report, caller }
     }

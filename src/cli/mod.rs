@@ -7,6 +7,7 @@
 //! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
 //! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
+//! - [`signals`]: what ^C and TERM do to a run
 
 mod check;
 mod completions;
@@ -26,6 +27,7 @@ mod prompt;
 mod repair;
 mod server;
 mod shell;
+mod signals;
 mod ssh_setup;
 mod status;
 mod view;
@@ -63,7 +65,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
             let env = Env::new(&opts.global, verb.without(), report.clone());
-            runtime().and_then(|runtime| runtime.block_on(run(&verb, &env))).map(|exit| exit as u8)
+            runtime().and_then(|runtime| {
+                let done = runtime.block_on(signals::heard(&env, &verb, run(&verb, &env)));
+                // A question that nobody answers any more must not keep the program.
+                runtime.shutdown_background();
+                done.map(|exit| exit as u8)
+            })
         }
     };
     report.pause();

@@ -33,6 +33,7 @@ mod repair;
 mod run;
 mod server;
 mod setup;
+mod signals;
 mod strangers;
 mod terminal;
 mod tidy;

@@ -81,6 +81,7 @@ impl Trial {
             events: Sink::new(move |event| events.lock().expect("no test thread panics with it").push(event)),
             state_dir: dir.path().join("state"),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Trial { caller, script, told, inventory, ports, dir }
     }

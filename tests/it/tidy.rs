@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
@@ -130,7 +130,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
     ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["host", "operate", "process", "store", "transport"]),
+    ("rustix", &["cli", "host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),

@@ -68,7 +68,7 @@ fn every_verb_writes_the_documents_that_are_documented() {
     assert_eq!(say(&["init", "root@10.0.0.1", "root@10.0.0.2", "root@10.0.0.3"], 0)["cluster"], "zookeeper");
     assert_eq!(say(&["plan", &inventory], 8)["pending"], true);
     assert_eq!(say(&["check", &inventory], 0)["fit"], true);
-    assert_eq!(say(&["status", &inventory], 9)["healthy"], false);
+    assert_eq!(say(&["status", &inventory], 7)["known"], false);
     assert_eq!(say(&["ssh-setup", &inventory], 0)["hosts"][0]["key"], "not_needed");
     assert_eq!(say(&["deploy", &inventory], 0)["event"], "ready");
     assert_eq!(say(&["status"], 0)["healthy"], true);

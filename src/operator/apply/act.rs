@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{files, retire};
 use crate::formats::marker::Marker;
+use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
@@ -72,11 +73,11 @@ pub(super) async fn act(
             Ok(Done::changed(changed))
         }
         Action::RemoveLegacy { dir } => Ok(Done::changed(files::remove_legacy(member, &link, dir).await?)),
-        Action::OpenPorts { ports } => open_ports(member, &link, ports).await,
-        Action::ClosePorts { ports } => {
-            let report = link.close_ports(firewall(member, ports)).await?;
+        Action::OpenPorts { openings } => open_ports(member, &link, openings).await,
+        Action::ClosePorts { openings } => {
+            let report = link.close_ports(firewall(member, openings)).await?;
             let mut done = Done::changed(report.changed);
-            done.effects.closed_ports.clone_from(ports);
+            done.effects.closed.clone_from(openings);
             Ok(done)
         }
         Action::WriteMarker { data_dir, marker, owner } => {
@@ -110,28 +111,28 @@ pub(super) async fn act(
     }
 }
 
-async fn open_ports(member: &DesiredMember, link: &Link, ports: &[u16]) -> Result<Done> {
-    let report = link.open_ports(firewall(member, ports)).await?;
+async fn open_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {
+    let report = link.open_ports(firewall(member, openings)).await?;
     let mut done = Done::changed(report.changed);
     if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
         done.effects.zone = Some(zone.clone());
     }
     if report.changed {
-        done.effects.opened_ports = ports.to_vec();
+        done.effects.opened = openings.to_vec();
         done.effects.commands = report.commands;
     }
     let closed: Vec<String> = report
         .ports
         .iter()
         .filter(|state| state.verdict.blocked())
-        .map(|state| format!("{}: {:?}", state.port, state.verdict))
+        .map(|state| format!("{}: {:?}", state.opening, state.verdict))
         .collect();
     anyhow::ensure!(closed.is_empty(), "still closed after opening them: {}", closed.join(", "));
     Ok(done)
 }
 
-fn firewall(member: &DesiredMember, ports: &[u16]) -> FirewallPorts {
-    FirewallPorts { ports: ports.to_vec(), address: member.address.parse().ok() }
+fn firewall(member: &DesiredMember, openings: &[Opening]) -> FirewallPorts {
+    FirewallPorts { openings: openings.to_vec(), address: member.address.parse().ok() }
 }
 
 async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: Duration) -> Result<Done> {

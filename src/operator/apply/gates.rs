@@ -59,7 +59,8 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
     match needs {
         Needs::Reach => {
             let mut now = observe::facts::units_alone(fleet, facts, patience).await;
-            now.reach = reach::matrix(fleet, &now, Probe::Listeners, &random_hex(8), patience).await;
+            let tried = reach::matrix(fleet, &now, Probe::Listeners, &random_hex(8), patience).await;
+            tried.into_facts(&mut now);
             *facts = now;
         }
         Needs::Units => *facts = observe::facts::units_alone(fleet, facts, patience).await,

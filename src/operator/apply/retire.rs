@@ -74,7 +74,7 @@ pub(super) async fn fence(link: &Link, addresses: &[IpAddr], port: u16, deadline
         changed |= link.fence(Fence { address: *address }).await?.changed;
     }
     let targets = addresses.iter().map(|ip| Target { host: ip.to_string(), port }).collect();
-    let request = Connect { targets, token: String::new(), timeout_ms: KNOCK_MS };
+    let request = Connect { targets, token: String::new(), name: String::new(), timeout_ms: KNOCK_MS };
     for reached in link.connect(request).await? {
         // This host itself says no: what is not answered at all may be on its way.
         let through = reached.outcome.reachable() || reached.outcome == Outcome::Timeout;
@@ -95,4 +95,4 @@ pub(super) async fn unfence(link: &Link, addresses: &[IpAddr], deadline: Duratio
 }
 
 /// A rule of this host's own answers at once.
-const KNOCK_MS: u64 = 1_000;
+const KNOCK_MS: u64 = 3_000;

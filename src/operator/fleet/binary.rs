@@ -34,6 +34,7 @@ impl Host {
         let changed = link.place_program(request).await?;
         // From now on the one in the slot answers: it supervises what it starts.
         let agent = Agent::start(&self.connection, &[path], deadline).await?;
+        agent.link.hold(self.link.held());
         self.link = agent.link;
         self.binary.staged_sha256 = None;
         let roots = vec![parent(staged).into()];

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// One ensemble.
@@ -12,6 +13,8 @@ pub struct Cluster {
     pub name: String,
     /// By id. At least one participant.
     pub members: Vec<Member>,
+    /// Who may reach the client ports, beside the members and the operator. `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// One server of the ensemble and the host it runs on.

@@ -1,6 +1,6 @@
 //! Everything there is to see, at once: every host of a fleet and every server, put together as facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,7 +20,8 @@ use crate::wire::ids::ServerId;
 /// Looks at every host of the fleet and at every server, all at once.
 pub async fn everybody(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
     let (stamp, ways) = (fleet.stamp(), fleet.ways());
-    let servers = servers::servers(&fleet.desired, &ways, deadline.min(SERVER_PATIENCE));
+    let nobody = BTreeSet::new();
+    let servers = servers::servers(&fleet.desired, &ways, &nobody, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
     together(fleet, stamp, hosts, servers, deadline).await
 }
@@ -41,8 +42,11 @@ pub async fn hosts(
 /// Looks at the servers alone, both ways where one does not see; of the hosts nothing is seen.
 pub async fn servers_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> Facts {
     let mut facts = older.renewed(fleet.stamp());
+    // Which way was blind then is no fact of now; it only says where not to wait for long.
+    let hidden = |server: &Server| server.from_here.serving().is_none() && server.on_host.serving().is_some();
+    let hidden = older.members.iter().filter(|(_, seen)| hidden(&seen.server)).map(|(id, _)| *id).collect();
     let ways = fleet.ways();
-    let servers = servers::servers(&fleet.desired, &ways, deadline);
+    let servers = servers::servers(&fleet.desired, &ways, &hidden, deadline);
     let (servers, ()) = tokio::join!(servers, identity::elsewhere(fleet, &mut facts, deadline));
     for (id, view) in servers {
         facts.members.entry(id).or_default().server = Server::from_here(view);
@@ -123,19 +127,29 @@ async fn together(
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable.
+/// The firewalls, as closely as is needed: members in sync are reachable. First, who needs what: that
+/// takes every host's word.
 async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
-    let in_sync = ensemble::in_sync(&fleet.desired, facts);
-    let asked = fleet.hosts().filter_map(|(member, host)| {
-        let seen = facts.host(member.id)?;
+    let desired = &fleet.desired;
+    let asked = fleet
+        .hosts()
+        .map(|(member, host)| async move { (member.id, firewall::sources(desired, host, deadline).await) });
+    for (id, answer) in join_all(asked).await {
+        if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {
+            host.sources = answer;
+        }
+    }
+    let in_sync = ensemble::in_sync(desired, facts);
+    let known = &*facts;
+    let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
         let reachable = in_sync.contains(&member.id);
-        Some(async move {
+        async move {
             let answer = match reachable {
-                true => firewall::drift(member, host, seen, deadline).await,
-                false => firewall::ask(member, host, deadline).await,
+                true => firewall::drift(desired, known, member, host, deadline).await,
+                false => firewall::ask(desired, known, member, host, deadline).await,
             };
             (member.id, answer)
-        })
+        }
     });
     for (id, answer) in join_all(asked).await {
         if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {

@@ -1,6 +1,7 @@
 //! Who answers where: every member's address, and those where members were before, are asked for the server's own id and
 //! for the members that it runs with. What is not answered says nothing: who serves is asked elsewhere.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -35,7 +36,7 @@ pub async fn elsewhere(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
 /// The server at an old place.
 async fn there(desired: &Desired, member: &DesiredMember, ways: &Ways, deadline: Duration) -> server::Server {
     let alone = Desired { members: [(member.id, member.clone())].into(), ..desired.clone() };
-    let view = servers::servers(&alone, ways, deadline).await.remove(&member.id);
+    let view = servers::servers(&alone, ways, &BTreeSet::new(), deadline).await.remove(&member.id);
     server::Server::from_here(view.unwrap_or_default())
 }
 

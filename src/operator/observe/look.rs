@@ -70,7 +70,7 @@ pub async fn host(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
-        installed::owners(member, host, depth == Depth::Preflight, deadline),
+        installed::owners(member, host, depth > Depth::State, deadline),
         former::fences(host, depth, deadline),
         former::left_behind(member, host, &config, deadline),
     );
@@ -91,6 +91,7 @@ pub async fn host(
         files: [(member.config_path.clone(), words::file(&config, stats.found(&member.config_path)))].into(),
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
+        sources: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
         fences,

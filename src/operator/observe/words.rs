@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::answer::wall_ms;
+use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Entry;
 use crate::operator::host::Kind;
 use crate::operator::host::data::{self as found, Inspection, Number, NumberFile};
 use crate::operator::host::files::{Found, PathSpace};
 use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
-use crate::operator::host::net::{NamesReport, PortUse};
+use crate::operator::host::net::{NamesReport, PortUse, Sources, Towards};
 use crate::operator::host::service::{Active, RunningServer, ServiceState};
 use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
     DataFacts, DirFacts, FileFacts, FirewallFacts, JournalFacts, Marker, Myid, NameFacts, PortRule, PortUser,
-    Process, Room, UnitState,
+    Process, Room, SourceFacts, UnitState, WayFacts,
 };
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};
 
@@ -129,7 +131,9 @@ fn damage(seen: &found::Damage) -> Option<Damage> {
 pub(super) fn file(text: &Seen<String>, found: Seen<&Found>) -> Seen<FileFacts> {
     match (text, found) {
         (Seen::Is(text), Seen::Is(found)) => {
-            Seen::Is(FileFacts { sha256: sha256_hex(text), mode: found.mode, mtime_ms: found.modified_ms })
+            let group = found.group.clone().unwrap_or_else(|| found.gid.to_string());
+            let (sha256, mtime_ms) = (sha256_hex(text), found.modified_ms);
+            Seen::Is(FileFacts { sha256, mode: found.mode, group, mtime_ms })
         }
         (Seen::Unseen(why), _) => Seen::Unseen(why.clone()),
         (_, Seen::Unseen(why)) => Seen::Unseen(why),
@@ -242,7 +246,20 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
         .collect()
 }
 
-pub(super) fn firewall(report: &FirewallReport) -> Seen<FirewallFacts> {
+/// `wanted` are those of the openings asked about that somebody needs.
+pub(super) fn firewall(
+    report: &FirewallReport,
+    member: &DesiredMember,
+    wanted: &BTreeSet<Opening>,
+) -> Seen<FirewallFacts> {
+    let hidden = report.ports.iter().find_map(|state| match &state.verdict {
+        Verdict::Unknown { why } => Some(why.clone()),
+        _ => None,
+    });
+    // No rule that may be read is not "no rule".
+    if let Some(why) = hidden {
+        return Seen::unseen(why, wall_ms());
+    }
     let kind = match report.firewalls.first() {
         Some(Firewall::Firewalld { zone }) => format!("firewalld (zone {zone})"),
         Some(Firewall::Ufw) => "ufw".to_owned(),
@@ -250,25 +267,41 @@ pub(super) fn firewall(report: &FirewallReport) -> Seen<FirewallFacts> {
         Some(Firewall::Iptables) => "iptables".to_owned(),
         None => return Seen::Absent,
     };
-    let ports = report
+    let openings: BTreeMap<Opening, PortRule> = report
         .ports
         .iter()
-        .map(|state| {
-            let rule = match &state.verdict {
-                Verdict::Open => {
-                    PortRule { open: true, permanent: report.survives_reboot, rule: String::new() }
-                }
-                // Somebody limited the port to some sources on purpose: whether ours are among
-                // them, only a connection can tell.
-                Verdict::Limited { by } => PortRule { open: true, permanent: true, rule: by.clone() },
-                // Only a connection can tell, and we could change nothing anyway.
-                Verdict::Unknown { why } => PortRule { open: true, permanent: true, rule: why.clone() },
-                Verdict::Blocked { by } => PortRule { open: false, permanent: false, rule: by.clone() },
-            };
-            (state.port, rule)
-        })
+        .map(|state| (state.opening, rule(&state.verdict, report.survives_reboot)))
         .collect();
-    Seen::Is(FirewallFacts { kind, ports })
+    let leaning = report.ports.iter().filter(|state| state.leans).map(|state| state.opening).collect();
+    let of_port = |port: u16| {
+        // Nobody needs it.
+        let unneeded = PortRule { open: true, permanent: true, rule: String::new() };
+        let needed = openings.iter().filter(|(opening, _)| wanted.contains(opening));
+        let needed: BTreeMap<Opening, PortRule> =
+            needed.map(|(opening, rule)| (*opening, rule.clone())).collect();
+        (port, ports::worst(&needed, port).cloned().unwrap_or(unneeded))
+    };
+    let ports = member.ports.all().map(of_port).into();
+    Seen::Is(FirewallFacts { kind, ports, openings, leaning, ours: report.ours.clone() })
+}
+
+fn rule(verdict: &Verdict, survives_reboot: bool) -> PortRule {
+    let always = |rule: &String| PortRule { open: true, permanent: true, rule: rule.clone() };
+    match verdict {
+        Verdict::Open { by } => PortRule { open: true, permanent: survives_reboot, rule: by.clone() },
+        // Somebody limited the port to some sources on purpose: whether ours are among them, only a
+        // connection can tell.
+        Verdict::Limited { by } => always(by),
+        // Only a connection can tell, and we could change nothing anyway.
+        Verdict::Unknown { why } => always(why),
+        Verdict::Blocked { by } => PortRule { open: false, permanent: false, rule: by.clone() },
+    }
+}
+
+/// A host's ways to the members.
+pub(super) fn sources(sources: Sources) -> SourceFacts {
+    let way = |way: Towards| WayFacts { to: way.host, addresses: way.addresses, from: way.from };
+    SourceFacts { session: sources.session, ways: sources.towards.into_iter().map(way).collect() }
 }
 
 pub(super) fn names(report: &NamesReport) -> Vec<NameFacts> {
@@ -294,19 +327,19 @@ pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
     let entries: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
     Seen::answered(lines.last().map(|last| JournalFacts {
         last_entry: last.clone(),
-        opened_ports: opened_ports(&entries),
+        opened: opened(&entries),
         opened_zone: opened_zone(&entries),
         made_users: made_users(&entries),
     }))
 }
 
-/// Ports that our own steps opened, from the journal, less those closed since.
-pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
+/// What our own steps opened, or were about to, from the journal; less what was closed since.
+pub(super) fn opened(journal: &[Entry]) -> Vec<Opening> {
     let mut opened = BTreeSet::new();
-    for effects in journal.iter().filter_map(Entry::effects) {
-        opened.extend(effects.opened_ports.iter().copied());
-        for port in &effects.closed_ports {
-            opened.remove(port);
+    for entry in journal {
+        opened.extend(entry.opening());
+        for opening in entry.closing() {
+            opened.remove(&opening);
         }
     }
     opened.into_iter().collect()

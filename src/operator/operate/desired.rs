@@ -48,7 +48,13 @@ fn worked_out(
         members.insert(member.id, desired(&cluster, member)?);
         targets.insert(member.id, target(member, accept_new));
     }
-    let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
+    let desired = Desired {
+        cluster: cluster.name,
+        inventory: shown.to_owned(),
+        binary: None,
+        members,
+        clients: cluster.clients,
+    };
     Ok((desired, targets))
 }
 

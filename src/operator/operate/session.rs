@@ -2,8 +2,9 @@
 //! desired state, the hosts lent to the work, the facts seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::caller::Caller;
@@ -13,6 +14,7 @@ use super::{desired, refusal};
 use crate::operator::apply::run::Applied;
 use crate::operator::apply::waves;
 use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::stop::Why;
 use crate::operator::fleet::visit::{self, Push, Visit};
 use crate::operator::observe;
 use crate::operator::observe::look::Depth;
@@ -41,6 +43,8 @@ pub struct Session<'a> {
     /// Members whose hosts are left out by request.
     pub(super) left_out: BTreeSet<ServerId>,
     record: Record,
+    /// What a plan came to that was told to stop.
+    stopped: Mutex<Option<Failure>>,
 }
 
 impl<'a> Session<'a> {
@@ -61,7 +65,8 @@ impl<'a> Session<'a> {
         });
         let record = record.behind(last);
         let desired = Arc::new(desired);
-        let mut session = Session { caller, desired, targets, left_out: BTreeSet::new(), record };
+        let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
+        let mut session = Session { caller, desired, targets, left_out, record, stopped };
         session.left_out = session.members(&caller.terms.without)?.into_iter().collect();
         owed::tell(caller, &session.desired.cluster);
         Ok(session)
@@ -79,7 +84,8 @@ impl<'a> Session<'a> {
     /// not put in place is taken back.
     ///
     /// # Errors
-    /// Those of `work`; its own concern no single host: ~/.ssh/config.
+    /// Those of `work`; its own concern no single host: ~/.ssh/config. Exit code 5 where the run was to stop: `work` is
+    /// then dropped where it is, but never while something is being changed.
     pub async fn with_fleet<T>(
         &self,
         push: &Push,
@@ -93,9 +99,57 @@ impl<'a> Session<'a> {
             dialer: &self.caller.dialer()?,
             push,
             watch: &self.caller.watcher(),
+            stop: &self.caller.stop,
             deadline: self.caller.at_most(patience),
         };
-        visit.with(work).await
+        let work = async |fleet: &mut Fleet| {
+            let done = self.unless_stopped(work(&mut *fleet)).await;
+            done.map_err(|failure| self.with_missing(fleet, failure))
+        };
+        // On the heap: what a verb waits for is deeper than the compiler lays out in one piece.
+        self.caller.in_time(Box::pin(visit.with(work))).await
+    }
+
+    /// What `work` comes to, unless the run is to stop before.
+    ///
+    /// # Errors
+    /// As [`Session::with_fleet`].
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.caller.stop.cut() => Err(self.cut_off()),
+            result = work => result,
+        }
+    }
+
+    /// Where the time was over, the hosts that took it.
+    fn with_missing(&self, fleet: &Fleet, mut failure: Failure) -> Failure {
+        if self.caller.stop.why() != Some(Why::TimeUp) {
+            return failure;
+        }
+        for member in fleet.desired.members.values() {
+            if let Some(missing) = fleet.unreachable(member.id) {
+                failure.exit = Exit::Unreachable;
+                failure = failure.evidence(member.name.clone(), vec![missing.text.clone()]);
+            }
+        }
+        failure
+    }
+
+    /// The failure of a run that was to stop: that of its plan, or of a look that was dropped.
+    fn cut_off(&self) -> Failure {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stopped.unwrap_or_else(|| {
+            let stop = &self.caller.stop;
+            let what = stop.why().map_or_else(|| "stopped".to_owned(), |why| why.words());
+            Failure::new(Exit::Halfway, what).state(match stop.changes() {
+                0 => "nothing was changed on any host".to_owned(),
+                done => format!("{done} steps changed something before; nothing is half done"),
+            })
+        })
     }
 
     /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be read are told
@@ -132,7 +186,21 @@ impl<'a> Session<'a> {
         for text in &plan.warnings {
             self.caller.events.note(text);
         }
-        waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        let stop = &self.caller.stop;
+        let applied = {
+            let _changing = stop.changing();
+            waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        };
+        match applied {
+            Ok(applied) => stop.changed(applied.changed),
+            // Whatever would be done next is not: this is the end of the run.
+            Err(failure) if stop.is_asked() => {
+                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                return pending().await;
+            }
+            Err(_) => {}
+        }
+        applied
     }
 
     /// Members by name or id.

@@ -15,10 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, DesiredMember, Ports};
 use super::facts::{Facts, HostFacts};
-use super::install::step;
 use super::lists::{self, setting};
 use super::moves;
-use super::step::{Action, Wave};
 use super::{Refused, Stop};
 use crate::formats::marker::UUID_KEY;
 use crate::wire::ids::ServerId;
@@ -153,27 +151,6 @@ pub fn earlier_ports(member: &DesiredMember, host: &HostFacts) -> Option<Ports> 
         setting(config, "clientPort").and_then(|port| port.parse().ok()).unwrap_or(member.ports.client);
     let ports = Ports { client, quorum, election };
     (ports != member.ports).then_some(ports)
-}
-
-/// Ports that were opened by us and that no member on that host has any more.
-pub(super) fn close_wave(desired: &Desired, facts: &Facts) -> Wave {
-    let steps = desired.members.values().filter_map(|member| {
-        let host = facts.host(member.id)?;
-        let here = |other: &&DesiredMember| moves::same_address(&other.address, &member.address);
-        let used: BTreeSet<u16> =
-            desired.members.values().filter(here).flat_map(|other| other.ports.all()).collect();
-        let ports: Vec<u16> =
-            host.opened_ports().iter().copied().filter(|port| !used.contains(port)).collect();
-        let close = || {
-            step(
-                member,
-                Action::ClosePorts { ports: ports.clone() },
-                "we opened them, and nobody uses them now",
-            )
-        };
-        (!ports.is_empty()).then(close)
-    });
-    Wave { title: "close the ports of before".to_owned(), steps: steps.collect(), ..Wave::default() }
 }
 
 /// Why a server is replaced, with what is changed in its zoo.cfg.

@@ -13,7 +13,7 @@ use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, changes, ensemble, identity, moves};
+use super::{Refused, Stop, account, changes, ensemble, identity, moves, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
@@ -34,7 +34,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     let stopped: BTreeSet<ServerId> =
         hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
-    plan.push(open_wave(desired, &hosts, &stopped));
+    plan.push(open_wave(desired, facts, &hosts, &stopped));
     for wave in before.waves {
         plan.push(wave);
     }
@@ -51,10 +51,12 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
             ..Wave::default()
         });
     }
+    for wave in ports::close_needless(desired, facts) {
+        plan.push(wave);
+    }
     plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     plan.push(tidy_wave(&hosts));
     plan.warnings.extend(taken_over(desired, &hosts));
-    plan.push(changes::close_wave(desired, facts));
     plan.warnings.extend(before.notes);
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
         plan.warnings.push(preflight::warning(desired, finding));
@@ -105,11 +107,12 @@ fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
 
 fn open_wave(
     desired: &Desired,
+    facts: &Facts,
     hosts: &[(&DesiredMember, &HostFacts)],
     stopped: &BTreeSet<ServerId>,
 ) -> Wave {
     let steps: Vec<Step> =
-        hosts.iter().filter_map(|(member, host)| install::open_ports(member, host)).collect();
+        hosts.iter().filter_map(|(member, host)| ports::open(desired, facts, member, host)).collect();
     let prove = !steps.is_empty() || !stopped.is_empty();
     let members = desired.members.keys().copied().collect();
     let gates = if prove { vec![gate(Condition::Reachable { members })] } else { Vec::new() };

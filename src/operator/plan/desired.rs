@@ -7,6 +7,7 @@ use super::owners::Account;
 use super::seen::Seen;
 use crate::ensemble::{self, grammar};
 use crate::formats::marker::UUID_KEY;
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// The ensemble as the inventory wants it.
@@ -18,6 +19,8 @@ pub struct Desired {
     /// The binary every host must run: the operator's own. `None`: whatever is installed will do.
     pub binary: Option<Binary>,
     pub members: BTreeMap<ServerId, DesiredMember>,
+    /// Who may reach the client ports, beside the members and the operator; `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// A zkops program.

@@ -113,8 +113,8 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
     if !host.unit.installed.is_absent() || !host.unit.state.is_absent() {
         service.push(step(member, Action::Service(Service::Removed), "deploy put it there"));
     }
-    if !host.opened_ports().is_empty() {
-        let action = Action::ClosePorts { ports: host.opened_ports().to_vec() };
+    if !host.opened().is_empty() {
+        let action = Action::ClosePorts { openings: host.opened().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
     service.extend(steps);

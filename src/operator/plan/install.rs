@@ -6,7 +6,6 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, Installed, Marker, Myid, UnitState};
 use super::layout::Slot;
 use super::owners::Account;
-use super::preflight;
 use super::seen::Seen;
 use super::step::{Action, Risk, Service, Step};
 use crate::wire::ids::ServerId;
@@ -18,16 +17,6 @@ pub enum Data {
     AsSeen,
     /// Moved aside by an earlier wave of the same plan: nothing is there any more.
     MovedAside,
-}
-
-/// Ports that the member's own firewall does not let through yet.
-pub fn open_ports(member: &DesiredMember, host: &HostFacts) -> Option<Step> {
-    let ports = preflight::closed_ports(member, host);
-    let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
-    (!ports.is_empty()).then(|| {
-        step(member, Action::OpenPorts { ports }, &format!("{kind} does not let them through for good"))
-            .undo("close them again with the same tool; zkops destroy does it")
-    })
 }
 
 /// Directories, the user, myid and marker: what may be written while the server runs. `first_start` says that an empty
@@ -147,10 +136,20 @@ fn new_slot(
         "another version is installed"
     } else if !same_file(host, &member.config_path, &member.zoo_cfg(&facts.uuid_of(&desired.cluster))) {
         "differs from the inventory"
+    } else if unreadable(member, host) {
+        "its server's user could not read it"
     } else {
         return None;
     };
     Some((why, slot))
+}
+
+/// The zoo.cfg that counts was put there for another user.
+fn unreadable(member: &DesiredMember, host: &HostFacts) -> bool {
+    let account = account::of(member, host).filter(|account| account.user != "root");
+    account.is_some_and(|account| {
+        host.file(&member.config_path).is_and(|file| file.group != account.group && file.mode & 0o004 == 0)
+    })
 }
 
 /// Why the running server must become a new process to be what the inventory asks; `None`: it is.

@@ -11,8 +11,9 @@
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
 //!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
 //!   [`doubles`]: two servers of one id, and the like
+//! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
-//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
+//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
 //!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
@@ -26,6 +27,7 @@ pub mod deploy;
 pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
+mod disk;
 pub mod doubles;
 pub mod ensemble;
 pub mod facts;
@@ -38,7 +40,9 @@ pub mod layout;
 pub mod lifecycle;
 pub mod lists;
 pub mod moves;
+mod names;
 pub mod owners;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
 pub mod seen;

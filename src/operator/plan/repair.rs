@@ -10,7 +10,7 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble};
+use super::{Refused, Stop, deploy, ensemble, ports};
 use crate::wire::ids::{ServerId, Zxid};
 
 /// How far repair may go.
@@ -163,7 +163,7 @@ fn mild_waves(
     plan: &mut Plan,
 ) -> Result<(), Stop> {
     let id = member.id;
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
     plan.push(Wave {
         title: format!("put {} in order", member.name),
@@ -224,7 +224,7 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         gates: Vec::new(),
         ..Wave::default()
     });
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
     steps.extend(install::fill_slot(desired, facts, member));
     steps.extend(install::enter(desired, facts, member, host));

@@ -1,6 +1,7 @@
 //! The vocabulary of a plan: steps that name a desired state, the waves that group them, and the
 //! gates that must hold before the next wave may begin. Says nothing about how a step is done.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::facts::Marker;
 use super::layout::Slot;
 use super::owners::Account;
+use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;
 
 /// What will be done, in order. The plan that is shown is the plan that is applied: both carry
@@ -151,10 +153,11 @@ pub enum Action {
     },
     /// Open now and after a reboot.
     OpenPorts {
-        ports: Vec<u16>,
+        openings: Vec<Opening>,
     },
+    /// Closes what we opened, and nothing of others.
     ClosePorts {
-        ports: Vec<u16>,
+        openings: Vec<Opening>,
     },
     /// Whose data this is, written into the dataDir; never over another identity.
     WriteMarker {
@@ -313,8 +316,8 @@ impl fmt::Display for Action {
             Action::EnsureDir { path, .. } => write!(f, "directory {path}"),
             Action::InstallBinary { path, sha256, .. } => write!(f, "binary {path} {}", short(sha256)),
             Action::PutFile { path, content, .. } => write!(f, "file {path} ({} bytes)", content.len()),
-            Action::OpenPorts { ports } => write!(f, "open tcp {}", list(ports)),
-            Action::ClosePorts { ports } => write!(f, "close tcp {}", list(ports)),
+            Action::OpenPorts { openings } => write!(f, "open {}", list(openings)),
+            Action::ClosePorts { openings } => write!(f, "close {}", list(openings)),
             Action::EnsureUser { user } => write!(f, "user {user} of the system"),
             Action::Own { paths, owner } => {
                 write!(f, "{} {} to {owner}", paths.join(" "), belong(paths.len()))
@@ -378,9 +381,27 @@ fn ids(members: &[ServerId]) -> String {
     format!("server {}", ids.join(", "))
 }
 
-fn list(ports: &[u16]) -> String {
-    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-    ports.join(" ")
+/// "tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3": ports for the same sources together.
+fn list(openings: &[Opening]) -> String {
+    let mut by_port: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for opening in openings {
+        let from = opening.from.map_or_else(String::new, |from| from.to_string());
+        by_port.entry(opening.port).or_default().push(from);
+    }
+    let mut groups: Vec<(Vec<u16>, Vec<String>)> = Vec::new();
+    for (port, from) in by_port {
+        match groups.iter_mut().find(|(_, known)| *known == from) {
+            Some((ports, _)) => ports.push(port),
+            None => groups.push((vec![port], from)),
+        }
+    }
+    let shown = groups.iter().map(|(ports, from)| {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let all = from.iter().all(String::is_empty);
+        let from = if all { String::new() } else { format!(" from {}", from.join(" ")) };
+        format!("tcp {}{}", ports.join(" "), from.trim_end())
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn listed(addresses: &[IpAddr]) -> String {

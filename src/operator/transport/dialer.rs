@@ -57,7 +57,7 @@ impl Settings {
                 .or_else(|| variable("LOGNAME"))
                 .unwrap_or_else(|| "root".to_string()),
             prompt,
-            keepalive: Duration::from_secs(15),
+            keepalive: Duration::from_secs(3),
         }
     }
 }

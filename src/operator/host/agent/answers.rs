@@ -17,7 +17,7 @@ use crate::operator::host::firewall::verbs as firewall;
 use crate::operator::host::machine::blocking::blocking;
 use crate::operator::host::machine::{facts, users};
 use crate::operator::host::net::listen::{self, Listeners};
-use crate::operator::host::net::{Listen, connect, four_letter, names, ports};
+use crate::operator::host::net::{Caller, Listen, connect, four_letter, names, ports, sources};
 use crate::operator::host::runs::{journal, lock};
 use crate::operator::host::service::{logs, servers, verbs as service};
 
@@ -76,7 +76,8 @@ impl Agent {
             Q::FourLetter(request) => four_letter::four_letter(&request).await.map(R::FourLetter),
             Q::Names { names } => Ok(R::Names(Box::new(names::report(&names, deadline).await))),
             Q::Listen(request) => self.listen(request).await,
-            Q::StopListening { token } => Ok(R::Changed(self.stop_listening(&token).await)),
+            Q::StopListening { token } => Ok(R::Heard(self.stop_listening(&token).await)),
+            Q::Sources { hosts } => Ok(R::Sources(sources::sources(&hosts, deadline).await)),
             Q::InstallService(request) => {
                 service::install(request, deadline).await.map(|report| R::Service(Box::new(report)))
             }
@@ -92,6 +93,12 @@ impl Agent {
             | Q::Fence(_)
             | Q::Unfence(_)
             | Q::Fences => self.firewall(request, deadline).await,
+            Q::TakeLock(request) => {
+                blocking(move || lock::take(&request, deadline.into_std()).map(R::Taken)).await
+            }
+            Q::ReleaseLock { path, id } => {
+                blocking(move || lock::release(&path, &id, deadline.into_std()).map(R::Changed)).await
+            }
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -100,9 +107,9 @@ impl Agent {
         let _one_at_a_time = self.firewall.lock().await;
         let scope = |address| Scope::new(address, &self.settings.state_dir, deadline);
         let report = match request {
-            Request::OpenPorts(of) => firewall::ensure_open(&of.ports, &scope(of.address)).await?,
-            Request::ClosePorts(of) => firewall::close(&of.ports, &scope(of.address)).await?,
-            Request::ExplainPorts(of) => firewall::explain(&of.ports, &scope(of.address)).await?,
+            Request::OpenPorts(of) => firewall::ensure_open(&of.openings, &scope(of.address)).await?,
+            Request::ClosePorts(of) => firewall::close(&of.openings, &scope(of.address)).await?,
+            Request::ExplainPorts(of) => firewall::explain(&of.openings, &scope(of.address)).await?,
             Request::Fence(of) => fence::fence(of, deadline).await?,
             Request::Unfence(of) => fence::unfence(of, deadline).await?,
             Request::Fences => return fence::fences(deadline).await.map(Response::Fences),
@@ -120,16 +127,16 @@ impl Agent {
     }
 
     /// When it answers, the ports are free.
-    async fn stop_listening(&self, token: &str) -> bool {
+    async fn stop_listening(&self, token: &str) -> Vec<Caller> {
         let stopped: Vec<Listeners> = {
             let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             all.extract_if(.., |one| one.token == token).collect()
         };
-        let any = !stopped.is_empty();
+        let mut callers = Vec::new();
         for one in stopped {
-            one.stop().await;
+            callers.extend(one.stop().await);
         }
-        any
+        callers
     }
 }
 
@@ -158,8 +165,7 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
-        Q::TakeLock(request) => R::Taken(lock::take(&request)?),
-        Q::ReleaseLock { path, id } => R::Changed(lock::release(&path, &id)?),
+        Q::RenewLock(request) => R::Changed(lock::renew(&request)?),
         Q::ReadLock { path } => R::Lock(lock::read(&path)?),
         Q::AppendJournal(request) => {
             journal::append(&request.path, &request.line)?;
@@ -169,6 +175,7 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::Connect(_)
         | Q::FourLetter(_)
         | Q::Names { .. }
+        | Q::Sources { .. }
         | Q::Listen(_)
         | Q::StopListening { .. }
         | Q::InstallService(_)
@@ -176,6 +183,8 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         | Q::LogTail { .. }
         | Q::EnsureUser { .. }
         | Q::RemoveUser { .. }
+        | Q::TakeLock(_)
+        | Q::ReleaseLock { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
         | Q::ExplainPorts(_)

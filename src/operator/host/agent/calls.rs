@@ -13,9 +13,10 @@ use crate::operator::host::files::{
 use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
-    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Sources,
 };
-use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::runs::{AppendJournal, Held, JournalTail, RenewLock, TakeLock, Taken};
 use crate::operator::host::service::{
     FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
 };
@@ -77,12 +78,14 @@ calls! {
     ports_in_use(ports: Vec<u16>) -> Vec<PortUse> = Request::PortsInUse { ports } => Ports;
     /// Starts listeners that answer with a token; they end with the link, or as the request says.
     listen(request: Listen) -> Vec<Listening> = Request::Listen(request) => Listening;
-    /// False when none had that token.
-    stop_listening(token: String) -> bool = Request::StopListening { token } => Changed;
+    /// Who called meanwhile, as the listeners with that token saw them.
+    stop_listening(token: String) -> Vec<Caller> = Request::StopListening { token } => Heard;
     /// Connects from that host to all targets at once. The link's limit must exceed `timeout_ms`.
     connect(request: Connect) -> Vec<Reach> = Request::Connect(request) => Reached;
     /// Sends a four-letter word from that host.
     four_letter(request: FourLetter) -> FourLetterReply = Request::FourLetter(request) => FourLetter;
+    /// Which addresses that host's packets to these hosts carry.
+    sources(hosts: Vec<String>) -> Sources = Request::Sources { hosts } => Sources;
     /// Names as that host resolves them.
     names(names: Vec<Expected>) -> Box<NamesReport> = Request::Names { names } => Names;
 
@@ -105,6 +108,7 @@ calls! {
     log_tail(source: LogSource, lines: usize) -> LogTail = Request::LogTail { source, lines } => Log;
 
     take_lock(request: TakeLock) -> Taken = Request::TakeLock(request) => Taken;
+    renew_lock(request: RenewLock) -> bool = Request::RenewLock(request) => Changed;
     /// False when this holder did not hold it.
     release_lock(path: PathBuf, id: String) -> bool = Request::ReleaseLock { path, id } => Changed;
     read_lock(path: PathBuf) -> Option<Held> = Request::ReadLock { path } => Lock;

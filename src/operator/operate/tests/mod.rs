@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::{Answer, Ask, Question};
 use super::caller::{Caller, Terms};
+use crate::operator::fleet::stop::Stop;
 use crate::operator::transport::{self, Secret};
 use crate::report::{Event, Sink};
 
@@ -63,6 +64,7 @@ fn caller(dir: &Path, ask: Arc<dyn Ask>) -> (Caller, Arc<Mutex<Vec<Event>>>) {
         events: Sink::new(move |event| events.lock().unwrap().push(event)),
         state_dir: dir.join("state"),
         started: Instant::now(),
+        stop: Stop::default(),
     };
     (caller, told)
 }

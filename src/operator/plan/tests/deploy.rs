@@ -19,7 +19,7 @@ fn three_bare_hosts_are_opened_installed_and_started_together() {
         text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(titles, ["1. open the ports", "2. install", "3. start", "4. wait until ready"]);
     for line in [
-        "node-1: open tcp 2181 2888 3888 [firewalld does not let them through for good] undo: close them again with \
+        "node-1: open tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3 [firewalld does not let them through for good] undo: close them again with \
          the same tool; zkops destroy does it",
         "then all hosts reach the ports of server 1, 2, 3 (within 15 s)",
         "node-3: directory /export/data/zkdata [missing]",

@@ -195,6 +195,7 @@ fn another_user_is_a_roll_in_which_data_changes_hands_while_its_server_is_down()
     let plan = planned(&world);
     let risky = |step: &&crate::operator::plan::step::Step| step.risk == Risk::Voter;
     assert_eq!(plan.steps().filter(risky).count(), 6, "each is stopped and started: {plan}");
+    assert!(plan.to_string().contains("zoo.cfg (123 bytes) [its server's user could not read it]"), "{plan}");
     // `apply` panics where a tree is given away under a server.
     assert!(world.apply(&plan), "{plan}");
     assert!(planned(&world).is_empty());
@@ -244,7 +245,7 @@ fn destroy_says_what_becomes_of_a_link_and_of_the_user() {
 fn repair_changes_no_slot_under_a_server_that_it_does_not_restart() {
     let mut world = World::deployed(3, 0);
     let path = world.desired.members[&ServerId(1)].config_path.clone();
-    let odd = FileFacts { sha256: "0".into(), mode: 0o640, mtime_ms: 0 };
+    let odd = FileFacts { sha256: "0".into(), mode: 0o640, group: "zkops".into(), mtime_ms: 0 };
     world.host(1).files.insert(path, Seen::Is(odd));
     let goal = Goal::Repair {
         member: ServerId(1),

@@ -156,7 +156,10 @@ fn one_dead_host_does_not_keep_the_others_from_stopping() {
 fn destroy_removes_what_deploy_made_and_keeps_data() {
     let text = show(&World::deployed(3, 0), &Goal::Destroy { data: false });
     assert!(text.contains("node-1: service removed"), "{text}");
-    assert!(text.contains("node-1: close tcp 2181 2888 3888 [deploy opened them]"), "{text}");
+    assert!(
+        text.contains("node-1: close tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3 [deploy opened them]"),
+        "{text}"
+    );
     assert!(text.contains("node-1: remove zkops from /export/server/zkops"), "{text}");
     assert!(!text.contains("/export/data/zkdata"), "{text}");
     let text = show(&World::deployed(3, 0), &Goal::Destroy { data: true });

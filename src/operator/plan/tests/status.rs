@@ -116,3 +116,25 @@ fn without_a_look_at_the_host_nothing_is_invented() {
     world.facts.members.get_mut(&ServerId(1)).expect("member").host = HostView::Unasked;
     assert_eq!(reasons(&world), ["node-1 does not serve, and its host was not asked"]);
 }
+
+#[test]
+fn a_disk_that_is_full_is_told_while_all_is_well() {
+    let mut world = World::deployed(3, 0);
+    assert_eq!(status::judge(&world.desired, &world.facts).notes, [""; 0]);
+    let fill = |world: &mut World, free| {
+        let seen = &mut world.facts.members.get_mut(&ServerId(2)).expect("member").server.from_here;
+        let ServerView::Serving(server) = seen else { panic!("it serves") };
+        server.disk_free_bytes = free;
+    };
+    fill(&mut world, Some(0));
+    let health = status::judge(&world.desired, &world.facts);
+    assert!(health.healthy(), "{}", health.verdict);
+    assert_eq!(health.rows[1].disk_free_bytes, Some(0));
+    assert!(health.notes[0].starts_with("node-2 has 0 "), "{:?}", health.notes);
+    assert!(health.notes[0].contains("its server stops"), "{:?}", health.notes);
+    // What neither the server nor the host says is not known to be low.
+    fill(&mut world, None);
+    world.host(2).dirs.clear();
+    let health = status::judge(&world.desired, &world.facts);
+    assert_eq!((health.notes.len(), health.rows[1].disk_free_bytes), (0, None));
+}

@@ -52,6 +52,7 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
@@ -91,7 +92,10 @@ impl World {
 
     /// The firewall of `id` does that with `port`.
     pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
-        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
@@ -160,9 +164,14 @@ impl World {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .iter()
-                        .all(|port| *port == world.desired.members[id].ports.client)
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .iter()
+                    .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -210,7 +219,8 @@ impl World {
             // Its own host sees it as it is; whether clients do, its firewall decides.
             let open = self.facts.host(id).is_none_or(|host| {
                 let member = &self.desired.members[&id];
-                !crate::operator::plan::preflight::closed_ports(member, host).contains(&member.ports.client)
+                !crate::operator::plan::preflight::closed_ports(&self.desired, &self.facts, member, host)
+                    .contains(&member.ports.client)
             });
             let from_here =
                 if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
@@ -227,6 +237,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
+        disk_free_bytes: Some(9 << 30),
         synced_followers: Seen::Absent,
         synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
@@ -284,11 +295,12 @@ fn act(
         }
         // What it comes to shows when the slot is switched.
         Action::InstallBinary { path, sha256, .. } => {
-            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, mtime_ms: now };
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, group: "root".into(), mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
         }
-        Action::PutFile { path, mode, content, .. } => {
-            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
+        Action::PutFile { path, mode, content, owner } => {
+            let group = owner.clone().unwrap_or_else(root).group;
+            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, group, mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
                 data(host).myid = Myid::Is(member.id);
@@ -322,18 +334,27 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::OpenPorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            journal(host).opened_ports.clone_from(ports);
+            journal(host).opened.extend(openings);
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            journal(host).opened_ports.clear();
+            journal(host).opened.retain(|one| !openings.contains(one));
         }
         Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
@@ -451,7 +472,9 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             firewall: Seen::Is(FirewallFacts {
                 kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
+                ..FirewallFacts::default()
             }),
+            sources: Seen::Is(SourceFacts::default()),
             journal: Seen::Absent,
             names: Seen::Is(Vec::new()),
             ..HostFacts::default()
