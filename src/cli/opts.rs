@@ -183,6 +183,9 @@ pub(super) struct Deploy {
     /// Show the plan and stop; exit 8 when there is anything to do
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// The old host of a member that moves will never run it again: all others block its address
+    #[arg(long)]
+    pub(super) old_host_is_gone: bool,
 }
 
 impl Deploy {

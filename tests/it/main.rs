@@ -8,6 +8,7 @@ mod binary;
 mod blind;
 mod budgets;
 mod causes;
+mod changes;
 #[path = "../check/mod.rs"]
 mod check;
 mod checkers;
@@ -25,6 +26,7 @@ mod lab;
 mod layout;
 mod local;
 mod mistakes;
+mod moved;
 mod operate;
 mod person;
 mod ports;

@@ -91,7 +91,7 @@ impl Trial {
     }
 
     fn deploy(&self) -> deploy::Request {
-        deploy::Request { inventory: self.inventory.clone(), dry_run: false }
+        deploy::Request { inventory: self.inventory.clone(), dry_run: false, old_host_is_gone: false }
     }
 
     fn answer(&self, answer: Answer) {

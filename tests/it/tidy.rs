@@ -253,9 +253,6 @@ const SETTINGS: &[&str] = &["src/config"];
 /// The enum of requests, by folder and name, and those that nobody sends yet, with who will.
 const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
 const REQUESTS_LATER: &[(&str, &str)] = &[
-    ("Fence", "a member that moves while its old host is out of reach"),
-    ("Unfence", "the old unit was seen disabled"),
-    ("Fences", "status tells of them"),
     ("FileSha256", "upgrades compare what is there with what is pushed"),
     ("FourLetter", "the way to a server whose client port only its own host reaches"),
     ("ReadLock", "who holds the lock, shown without taking it"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::files;
+use super::{files, retire};
 use crate::formats::marker::Marker;
 use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
@@ -101,6 +101,13 @@ pub(super) async fn act(
             Ok(Done::changed(link.remove(request).await?.changed))
         }
         Action::Uninstall { dir } => Ok(Done::changed(files::uninstall(&link, dir).await?)),
+        Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
+        Action::Fence { addresses } => {
+            retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)
+        }
+        Action::Unfence { addresses } => {
+            retire::unfence(&host.link, addresses, deadline).await.map(Done::changed)
+        }
     }
 }
 

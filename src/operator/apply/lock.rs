@@ -35,7 +35,7 @@ impl Locks {
     /// # Errors
     /// Exit code 6 with the holder, when somebody else has one; 5 when a host does not answer.
     pub(super) async fn take(fleet: &Fleet, run: &Run) -> Result<Locks, Failure> {
-        let hosts = fleet.hosts().map(|(member, host)| Lock {
+        let hosts = fleet.all().map(|(member, host)| Lock {
             member: member.name.clone(),
             path: unit::lock_path(member),
             link: host.link.clone(),

@@ -29,8 +29,12 @@ pub(super) struct Steps {
 
 /// Each member's steps in order, members side by side; a member stops at its first failure.
 pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<Steps> {
-    let work = fleet.hosts_mut().filter_map(|(member, host)| {
-        let mine: Vec<&Step> = steps.iter().filter(|step| step.member == member.id).collect();
+    let work = fleet.all_mut().filter_map(|(old, member, host)| {
+        let here = |step: &&Step| {
+            step.member == member.id
+                && step.action.old_address().map_or(!old, |at| old && at == member.address)
+        };
+        let mine: Vec<&Step> = steps.iter().filter(here).collect();
         (!mine.is_empty()).then(|| one_member(member, host, mine, run))
     });
     let done = join_all(work).await;

@@ -85,7 +85,7 @@ pub(super) async fn bring(
 /// Takes the binary that we sent in this run away again, where it was not put in place: a run that came to nothing
 /// leaves nothing.
 pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
-    let removals = fleet.hosts().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
+    let removals = fleet.all().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
         let dir = parent(&member.staged_path);
         let words = [member.staged_path.as_str(), dir];
         let Ok(paths) = words.iter().map(|word| quote(&member.name, [*word])).collect::<Result<Vec<_>, _>>()

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::agent::Agent;
+use super::former::Former;
 use super::unit;
 use super::ways::Ways;
 use crate::operator::host::Link;
 use crate::operator::host::machine::Facts as Machine;
 use crate::operator::host::service::Manager;
-use crate::operator::plan::desired::{Desired, DesiredMember};
+use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{BinaryFacts, Clock, Unreachable};
 use crate::operator::plan::seen::{Seen, Stamp};
 use crate::operator::transport::Connection;
@@ -29,6 +30,10 @@ pub struct Fleet {
     pub(super) left_out: BTreeSet<ServerId>,
     /// Steps carried out so far.
     pub(super) steps: Stamp,
+    /// Where members were before, once a look has shown that.
+    pub(super) former: Vec<Former>,
+    /// Ports of servers that still run with others than the inventory's.
+    pub(super) earlier: BTreeMap<ServerId, Ports>,
 }
 
 /// One host in use.
@@ -56,12 +61,6 @@ impl Fleet {
         self.hosts.iter().filter_map(|(id, host)| Some((self.desired.members.get(id)?, host.as_ref().ok()?)))
     }
 
-    /// As [`Fleet::hosts`], for steps.
-    pub fn hosts_mut(&mut self) -> impl Iterator<Item = (&DesiredMember, &mut Host)> {
-        let desired = &self.desired;
-        self.hosts.iter_mut().filter_map(|(id, host)| Some((desired.members.get(id)?, host.as_mut().ok()?)))
-    }
-
     /// For a look that begins now.
     pub fn stamp(&self) -> Stamp {
         self.steps
@@ -75,7 +74,9 @@ impl Fleet {
     /// The ways to the members' client ports.
     pub fn ways(&self) -> Ways {
         let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
-        Ways::new(self.behind.clone(), tunnels.collect()).without(self.left_out.clone())
+        Ways::new(self.behind.clone(), tunnels.collect())
+            .without(self.left_out.clone())
+            .standing_at(self.earlier.clone())
     }
 }
 

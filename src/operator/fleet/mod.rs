@@ -3,6 +3,7 @@
 //!
 //! - [`visit`]: the one way to a fleet, and back
 //! - [`hosts`]: the hosts in use and the way to each
+//! - [`former`]: hosts on which members were before
 //! - `binary`: our binary sent, put in place, taken back; `agent`: `zkops host` started from it
 //! - [`journal`]: what runs leave on every host they change
 //! - [`unit`]: who keeps a server up on a host, and where that keeps its things
@@ -12,6 +13,7 @@
 
 mod agent;
 mod binary;
+pub mod former;
 pub mod hosts;
 pub mod journal;
 pub mod stop;

@@ -82,7 +82,15 @@ impl Visit<'_> {
         let away = |id: &ServerId| Err(without::unreachable(&self.desired.name(*id)));
         hosts.extend(self.left_out.iter().map(|id| (*id, away(id))));
         let left_out = self.left_out.clone();
-        Fleet { desired: self.desired.clone(), hosts, behind, left_out, steps: Stamp::default() }
+        Fleet {
+            desired: self.desired.clone(),
+            hosts,
+            behind,
+            left_out,
+            steps: Stamp::default(),
+            former: Vec::new(),
+            earlier: BTreeMap::new(),
+        }
     }
 
     async fn open_one(
@@ -181,7 +189,8 @@ impl Dialled {
 
 /// Says goodbye to every host.
 async fn close(fleet: Fleet, patience: Duration) {
-    let goodbyes = fleet.hosts.into_values().flatten().map(|host| async move {
+    let former = fleet.former.into_iter().filter_map(|former| former.host.ok());
+    let goodbyes = fleet.hosts.into_values().flatten().chain(former).map(|host| async move {
         drop(host.link);
         host.connection.close().await;
     });

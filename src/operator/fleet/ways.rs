@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::{Link, Route};
-use crate::operator::plan::desired::DesiredMember;
+use crate::operator::plan::desired::{DesiredMember, Ports};
 use crate::operator::transport::Tunnel;
 use crate::wire::ids::ServerId;
 
@@ -18,16 +18,28 @@ pub struct Ways {
     tunnels: BTreeMap<ServerId, Tunnel>,
     /// Members that nobody is to ask.
     left_out: BTreeSet<ServerId>,
+    /// Members whose servers run with other ports than the inventory's, until they are restarted.
+    earlier: BTreeMap<ServerId, Ports>,
 }
 
 impl Ways {
     pub(super) fn new(behind: BTreeSet<ServerId>, tunnels: BTreeMap<ServerId, Tunnel>) -> Ways {
-        Ways { behind, tunnels, left_out: BTreeSet::new() }
+        Ways { behind, tunnels, ..Ways::default() }
     }
 
     /// The same, but nobody goes to these.
     pub(super) fn without(self, left_out: BTreeSet<ServerId>) -> Ways {
         Ways { left_out, ..self }
+    }
+
+    /// The same, with servers that run with these ports.
+    pub(super) fn standing_at(self, earlier: BTreeMap<ServerId, Ports>) -> Ways {
+        Ways { earlier, ..self }
+    }
+
+    /// Ports that the server of `id` has until it is restarted, where they are not the inventory's.
+    pub fn earlier(&self, id: ServerId) -> Option<Ports> {
+        self.earlier.get(&id).copied()
     }
 
     /// The same, but these members are reached from their own hosts.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::answer::wall_ms;
 use super::look::{self, Depth};
 use super::token::random_hex;
-use super::{firewall, on_hosts, servers};
+use super::{firewall, identity, on_hosts, servers};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::plan::ensemble;
@@ -45,7 +45,10 @@ pub async fn servers_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> 
     // Which way was blind then is no fact of now; it only says where not to wait for long.
     let hidden = |server: &Server| server.from_here.serving().is_none() && server.on_host.serving().is_some();
     let hidden = older.members.iter().filter(|(_, seen)| hidden(&seen.server)).map(|(id, _)| *id).collect();
-    for (id, view) in servers::servers(&fleet.desired, &fleet.ways(), &hidden, deadline).await {
+    let ways = fleet.ways();
+    let servers = servers::servers(&fleet.desired, &ways, &hidden, deadline);
+    let (servers, ()) = tokio::join!(servers, identity::elsewhere(fleet, &mut facts, deadline));
+    for (id, view) in servers {
         facts.members.entry(id).or_default().server = Server::from_here(view);
     }
     second_way(fleet, &mut facts, deadline).await;
@@ -119,6 +122,7 @@ async fn together(
     let mut facts =
         Facts { stamp, members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() };
     second_way(fleet, &mut facts, deadline).await;
+    identity::elsewhere(fleet, &mut facts, deadline).await;
     firewalls(fleet, &mut facts, deadline).await;
     facts
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::answer::{seen, wall_ms};
-use super::{installed, words};
+use super::{former, installed, words};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
@@ -66,11 +66,13 @@ pub async fn host(
         quarantined(member, host, deadline),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
-    let (clock, names, obstacles, owners) = tokio::join!(
+    let (clock, names, obstacles, owners, fences, left_behind) = tokio::join!(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
         installed::owners(member, host, depth > Depth::State, deadline),
+        former::fences(host, depth, deadline),
+        former::left_behind(member, host, &config, deadline),
     );
     // The host is gone if it cannot even say how its service is.
     let state = match state {
@@ -87,12 +89,14 @@ pub async fn host(
         dirs: dir_facts(member, seen(spaces), &stats, &obstacles),
         data: data(member, seen(inspection), parts, &stats, quarantined),
         files: [(member.config_path.clone(), words::file(&config, stats.found(&member.config_path)))].into(),
-        installed_config: config,
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
         sources: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
+        fences,
+        left_behind,
+        installed_config: config,
         ..machine_facts(member, host)
     };
     // The definition names whom the server runs as, which the rest tells.

@@ -9,6 +9,7 @@
 //! - [`servers`]: every member's client port from here, with a canary through each; [`on_hosts`]: the
 //!   same asked on their own hosts
 //! - [`canary`]: written through the leader, read back through everybody
+//! - [`former`]: where members were before; [`identity`]: who answers where, and as whom
 //! - [`reach`]: who reaches whom, with real listeners
 //! - [`token`]: words that must not repeat
 
@@ -16,6 +17,8 @@ mod answer;
 pub mod canary;
 pub mod facts;
 mod firewall;
+pub mod former;
+pub mod identity;
 mod installed;
 pub mod look;
 pub mod on_hosts;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::host::Link;
 use crate::operator::host::net::{Connect, Listen, Listening, Outcome, Target};
-use crate::operator::plan::desired::DesiredMember;
+use crate::operator::plan::desired::{DesiredMember, Ports};
 use crate::operator::plan::facts::{Facts, Reach, ReachResult, UnitFacts};
 use crate::wire::ids::ServerId;
 
@@ -57,8 +57,9 @@ enum Behind {
 
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are.
 pub async fn matrix(fleet: &Fleet, facts: &Facts, probe: Probe, token: &str, timeout: Duration) -> Tried {
+    let ways = &fleet.ways();
     let listening = join_all(fleet.hosts().map(|(member, host)| async move {
-        (member, probed(facts, member, &host.link, probe, token, timeout).await)
+        (member, probed(facts, member, ways.earlier(member.id), &host.link, probe, token, timeout).await)
     }))
     .await;
     let open: Vec<Probed<'_>> = listening
@@ -69,7 +70,6 @@ pub async fn matrix(fleet: &Fleet, facts: &Facts, probe: Probe, token: &str, tim
     // Behind a jump host no client port is reached from here: there the other hosts stand for clients.
     // A listener on a client port is tried by the other hosts, too: where they come from shows also
     // when the members' own ports are closed to them.
-    let ways = fleet.ways();
     let from_hosts = join_all(fleet.hosts().map(|(from, host)| {
         let asked = |(to, port, behind): &&Probed<'_>| {
             let other = to.id != from.id;
@@ -97,6 +97,7 @@ type Probed<'a> = (&'a DesiredMember, u16, Behind);
 async fn probed(
     facts: &Facts,
     member: &DesiredMember,
+    earlier: Option<Ports>,
     link: &Link,
     probe: Probe,
     token: &str,
@@ -104,14 +105,27 @@ async fn probed(
 ) -> Vec<(u16, Behind)> {
     let unit = facts.host(member.id).map(|seen| &seen.unit);
     if unit.is_some_and(UnitFacts::runs) {
-        return member.ports.all().map(|port| (port, Behind::Server)).to_vec();
+        // Ports that it will have after its restart are free until then.
+        let held = earlier.unwrap_or(member.ports).all();
+        let (servers, free): (Vec<u16>, Vec<u16>) =
+            member.ports.all().into_iter().partition(|port| held.contains(port));
+        let mut probed: Vec<_> = servers.into_iter().map(|port| (port, Behind::Server)).collect();
+        if probe == Probe::Listeners && !free.is_empty() {
+            probed.extend(listening(free, link, token, timeout).await);
+        }
+        return probed;
     }
     // Where nobody knows whether a server runs, a listener could be in its way.
     if probe == Probe::ServersOnly || !unit.is_some_and(UnitFacts::is_down) {
         return Vec::new();
     }
+    listening(member.ports.all().to_vec(), link, token, timeout).await
+}
+
+/// Listeners of ours on these ports, as far as they are free.
+async fn listening(ports: Vec<u16>, link: &Link, token: &str, timeout: Duration) -> Vec<(u16, Behind)> {
     let asked = Listen {
-        ports: member.ports.all().to_vec(),
+        ports,
         address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         token: token.to_owned(),
         seconds: timeout.as_secs() + LISTEN_MARGIN_S,

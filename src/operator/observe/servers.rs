@@ -1,6 +1,7 @@
 //! Servers as a client sees them from here: asked on their client ports, all at once, each within
 //! one deadline. A canary through each server proves that a quorum commits what it is sent.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::ErrorKind;
@@ -64,6 +65,8 @@ async fn quiet(member: &DesiredMember, ways: &Ways, deadline: Duration) -> Serve
 
 async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadline: Duration) -> ServerView {
     let started = Instant::now();
+    let standing = standing(member, ways, deadline).await;
+    let member = &*standing;
     let view = match ways.to(member) {
         Ok(route) => canary(member, &route, deadline).await.map(|canary| (route, canary)),
         Err(why) => Err(ServerView::blind(BlindCause::HostAway, why)),
@@ -75,6 +78,23 @@ async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadlin
     match view {
         Ok((route, canary)) => describe(member, &route, canary, left).await,
         Err(view) => view,
+    }
+}
+
+/// The member at the ports where it is: a server that was not restarted yet has those of its older zoo.cfg.
+pub(super) async fn standing<'a>(
+    member: &'a DesiredMember,
+    ways: &Ways,
+    deadline: Duration,
+) -> Cow<'a, DesiredMember> {
+    let (Some(ports), Ok(route)) = (ways.earlier(member.id), ways.to(member)) else {
+        return Cow::Borrowed(member);
+    };
+    match four_letter::ask(&route, &client_port(member), "srvr", deadline.min(KNOCK)).await {
+        Err(four_letter::Error::Connect(_) | four_letter::Error::Timeout { .. }) => {
+            Cow::Owned(DesiredMember { ports, ..member.clone() })
+        }
+        _ => Cow::Borrowed(member),
     }
 }
 
@@ -275,6 +295,8 @@ pub(super) const HUNG_UP: &str = "accepted and closed without a word: the server
 const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+/// A port that nobody listens at yet.
+const KNOCK: Duration = Duration::from_millis(500);
 /// For members that were not seen from here a moment ago: enough to notice that they are again.
 const HIDDEN: Duration = Duration::from_millis(300);
 /// Longer than a canary's session takes; a member that is down costs this once.

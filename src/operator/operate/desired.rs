@@ -28,11 +28,25 @@ pub(super) fn read(
     for warning in &warnings {
         caller.events.note(warning.summary());
     }
+    worked_out(cluster, shown, caller.terms.accept_new_host_keys)
+}
+
+/// An inventory that was deployed once, without a word about it; `None`: it is none any more.
+pub(super) fn earlier(text: &str, accept_new: bool) -> Option<(Desired, BTreeMap<ServerId, Target>)> {
+    let (cluster, _) = inventory::parse("", text, &|_| Vec::new()).ok()?;
+    worked_out(cluster, "", accept_new).ok()
+}
+
+fn worked_out(
+    cluster: Cluster,
+    shown: &str,
+    accept_new: bool,
+) -> Result<(Desired, BTreeMap<ServerId, Target>), Failure> {
     let mut members = BTreeMap::new();
     let mut targets = BTreeMap::new();
     for member in &cluster.members {
         members.insert(member.id, desired(&cluster, member)?);
-        targets.insert(member.id, target(member, caller.terms.accept_new_host_keys));
+        targets.insert(member.id, target(member, accept_new));
     }
     let desired = Desired {
         cluster: cluster.name,

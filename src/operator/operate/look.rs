@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::former;
 use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -30,7 +31,8 @@ pub(super) async fn look<'a, T>(
     caller.events.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
     let push = push(binary);
     let looked = session.with_fleet(&push, HOST_PATIENCE, async |fleet| {
-        let facts = session.facts(fleet, Depth::Preflight).await;
+        let mut facts = session.facts(fleet, Depth::Preflight).await;
+        former::look(&session, fleet, &push, &mut facts).await?;
         work(&session, fleet, facts).await
     });
     let result = looked.await?;

@@ -18,6 +18,7 @@
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
 //! | [`owed`] | what waits for hosts that were left out |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
+//! | `former` | where members were before, found and looked at |
 
 pub mod ask;
 pub mod caller;
@@ -25,6 +26,7 @@ pub mod check;
 pub mod deploy;
 mod desired;
 pub mod destroy;
+mod former;
 mod holder;
 pub mod init;
 pub mod lifecycle;

@@ -41,7 +41,7 @@ pub struct Session<'a> {
     pub desired: Arc<Desired>,
     pub targets: BTreeMap<ServerId, Target>,
     /// Members whose hosts are left out by request.
-    left_out: BTreeSet<ServerId>,
+    pub(super) left_out: BTreeSet<ServerId>,
     record: Record,
     /// What a plan came to that was told to stop.
     stopped: Mutex<Option<Failure>>,
@@ -58,7 +58,12 @@ impl<'a> Session<'a> {
             Source::LastDeployed => last(caller)?,
         };
         let (desired, targets) = desired::read(caller, &shown, &text)?;
-        let record = Record { cluster: desired.cluster.clone(), path, text };
+        let record = Record { cluster: desired.cluster.clone(), path, text, earlier: Vec::new() };
+        let last = Record::load(&caller.state_dir).unwrap_or_else(|why| {
+            caller.events.note(format!("{why:#}; where members were before is not known from it"));
+            None
+        });
+        let record = record.behind(last);
         let desired = Arc::new(desired);
         let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
         let mut session = Session { caller, desired, targets, left_out, record, stopped };
@@ -239,6 +244,22 @@ impl<'a> Session<'a> {
     /// When the record cannot be written.
     pub(super) fn remember(&self) -> Result<(), Failure> {
         let saved = self.record.save(&self.caller.state_dir);
+        saved.map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))
+    }
+
+    /// What was deployed before, each with the ways to its hosts, the latest last.
+    pub(super) fn earlier(&self) -> Vec<(Desired, BTreeMap<ServerId, Target>)> {
+        let read = |text: &String| desired::earlier(text, self.caller.terms.accept_new_host_keys);
+        self.record.earlier.iter().filter_map(read).collect()
+    }
+
+    /// Nobody lives any more where earlier inventories had him.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub(super) fn all_arrived(&self) -> Result<(), Failure> {
+        let settled = Record { earlier: Vec::new(), ..self.record.clone() };
+        let saved = settled.save(&self.caller.state_dir);
         saved.map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))
     }
 

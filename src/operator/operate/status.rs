@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::former;
 use super::session::Session;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -65,13 +66,13 @@ async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-            let (seen, health) = servers_alone(session, &fleet.ways(), proof).await;
-            Ok(if health.healthy() { health } else { explained(session, fleet, seen).await })
+            let (seen, health, settled) = servers_alone(session, &fleet.ways(), proof).await;
+            Ok(if health.healthy() && settled { health } else { explained(session, fleet, seen).await })
         });
         return Ok(Outcome { health: looked.await? });
     }
-    let (seen, health) = servers_alone(session, &Ways::default(), proof).await;
-    if health.healthy() {
+    let (seen, health, settled) = servers_alone(session, &Ways::default(), proof).await;
+    if health.healthy() && settled {
         return Ok(Outcome { health });
     }
     let looked = session
@@ -79,30 +80,35 @@ async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
     Ok(Outcome { health: looked.await? })
 }
 
-/// What the servers say, and what that alone proves.
+/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere.
 async fn servers_alone(
     session: &Session<'_>,
     ways: &Ways,
     proof: Proof,
-) -> (BTreeMap<ServerId, ServerView>, Health) {
+) -> (BTreeMap<ServerId, ServerView>, Health, bool) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
-    let seen = match proof {
-        Proof::Canary => servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await,
-        Proof::Words => servers::quietly(&session.desired, ways, patience).await,
+    let mut facts = Facts::default();
+    let servers = async {
+        match proof {
+            Proof::Canary => servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await,
+            Proof::Words => servers::quietly(&session.desired, ways, patience).await,
+        }
     };
+    let (seen, ()) = tokio::join!(servers, former::glance(session, None, ways, &mut facts));
     let alone = |server: &ServerView| MemberFacts {
         server: Server::from_here(server.clone()),
         ..MemberFacts::default()
     };
-    let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
-    (seen, health)
+    facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
+    let settled = facts.elsewhere.former.is_empty();
+    (seen, status::judge(&session.desired, &facts), settled)
 }
 
 /// With what the hosts say, too.
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
+    former::glance(session, Some(fleet), &fleet.ways(), &mut facts).await;
     let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
     tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)

@@ -47,6 +47,8 @@ pub enum Cause {
     NoQuorum,
     /// Whether it runs or serves could not be seen, from here or from its host: nothing is proven against it.
     NotSeen,
+    /// Another server has its id, leads or follows elsewhere, or lists other members: `doubles` says what.
+    Double,
     /// It runs, a quorum is there, nothing above was found, and still it does not take part.
     Stuck,
 }
@@ -81,7 +83,7 @@ impl Cause {
             | Cause::StartLimit
             | Cause::ProcessDead => Cure::InOrder,
             Cause::ConfigBroken | Cause::ConfigDiffers | Cause::Stuck => Cure::Restart,
-            Cause::OthersBlocked | Cause::NoQuorum | Cause::NotSeen => Cure::Elsewhere,
+            Cause::OthersBlocked | Cause::NoQuorum | Cause::NotSeen | Cause::Double => Cure::Elsewhere,
             Cause::ForeignData => Cure::Named,
             Cause::HostUnreachable
             | Cause::NotInstalled

@@ -13,11 +13,13 @@ use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, ensemble, identity, ports};
+use super::{Refused, Stop, account, changes, ensemble, identity, moves, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
+    changes::check(desired, facts)?;
+    let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);
     if preflight::worst(&findings) == Level::Fail {
         return Err(Stop::Preflight(findings));
@@ -33,6 +35,9 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(member, _)| member.id).collect();
 
     plan.push(open_wave(desired, facts, &hosts, &stopped));
+    for wave in before.waves {
+        plan.push(wave);
+    }
     plan.push(install_wave(desired, facts, &hosts));
     plan.push(start_wave(desired, facts, &hosts, &stopped));
     for wave in replace_waves(desired, facts, &hosts, &stopped)? {
@@ -52,6 +57,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     plan.push(tidy_wave(&hosts));
     plan.warnings.extend(taken_over(desired, &hosts));
+    plan.warnings.extend(before.notes);
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {
         plan.warnings.push(preflight::warning(desired, finding));
     }
@@ -231,7 +237,10 @@ fn replace_waves(
         ensemble::Service::Unknown(_) if stopped.is_empty() => {
             Err(ensemble::not_proven_idle(desired, facts, "a restart is needed"))
         }
-        _ => Ok(roll(desired, &ensemble::rolling_order(desired, facts, &stale), restart)),
+        _ => {
+            let order = changes::order(desired, facts, ensemble::rolling_order(desired, facts, &stale));
+            Ok(roll(desired, &order, restart))
+        }
     }
 }
 
@@ -245,7 +254,8 @@ fn renew(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFa
     if let Some(stop) = steps.iter_mut().find(|step| stops(step)) {
         stop.risk = risk;
     }
-    steps.push(step(member, Action::Service(service), why).risk(risk));
+    let why = changes::named(why, member, host);
+    steps.push(step(member, Action::Service(service), &why).risk(risk));
     steps
 }
 

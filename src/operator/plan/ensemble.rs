@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, membership};
 use super::facts::Facts;
 use super::server::{Canary, Mode, ServerFacts, Sight};
-use super::{Refused, Stop};
+use super::{Refused, Stop, doubles};
 use crate::wire::ids::ServerId;
 
 /// Whether writes are committed, as far as it is proven.
@@ -146,6 +146,7 @@ pub fn disagreements(desired: &Desired, facts: &Facts) -> Vec<String> {
         }
     }
     found.extend(different_lists(desired, facts));
+    found.extend(doubles::fatal(desired, facts).map(|double| double.what));
     found
 }
 

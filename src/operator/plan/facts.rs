@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use super::damage::Damage;
+use super::former::Elsewhere;
 use super::layout::LayoutFacts;
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
@@ -44,6 +45,7 @@ pub struct Facts {
     pub wall_ms: i64,
     /// A fresh random id, for a cluster that has none yet.
     pub fresh_uuid: String,
+    pub elsewhere: Elsewhere,
 }
 
 impl Facts {
@@ -133,6 +135,7 @@ impl Facts {
             read_back: ReadBack::Untried,
             wall_ms: self.wall_ms,
             fresh_uuid: self.fresh_uuid.clone(),
+            elsewhere: self.elsewhere.renewed(),
         }
     }
 }
@@ -232,6 +235,10 @@ pub struct HostFacts {
     /// Absent: no run of ours left a line there.
     pub journal: Seen<JournalFacts>,
     pub names: Seen<Vec<NameFacts>>,
+    /// Addresses that this host blocks for us, in both directions.
+    pub fences: Seen<Vec<IpAddr>>,
+    /// Databases in directories that the installed zoo.cfg names and the inventory does not; empty: there are none.
+    pub left_behind: Seen<Vec<String>>,
     /// Where packets between this host and the members come from.
     pub sources: Seen<SourceFacts>,
 }

@@ -10,6 +10,7 @@ use super::fresh::Fresh;
 use super::preflight::{self, Expect, Level};
 use super::seen::Seen;
 use super::step::Condition;
+use super::{doubles, moves};
 use crate::wire::ids::ServerId;
 
 /// What an observer must look at so that a condition can be judged.
@@ -49,6 +50,11 @@ pub enum Gatekeeper {
 /// Judged by facts from behind the last step alone.
 pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gatekeeper {
     let facts = fresh.facts();
+    if let (Needs::Servers | Needs::ReadBack, Some(double)) =
+        (condition.needs(), doubles::fatal(desired, facts))
+    {
+        return Gatekeeper::Hopeless(format!("{}; {}", double.what, double.evidence.join("; ")));
+    }
     match condition {
         Condition::Reachable { .. } => {
             let blocked: Vec<String> = preflight::check_reach(desired, facts, Expect::Open)
@@ -58,7 +64,9 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
                 .collect();
             open_if(blocked.is_empty(), || blocked.join("; "))
         }
-        Condition::Quorum { min, without } => quorum(desired, facts, *min, *without),
+        Condition::Quorum { min, without } => {
+            quorum(desired, &moves::with_old_servers(facts), *min, *without)
+        }
         Condition::Synced { member } => {
             let in_sync = ensemble::in_sync(desired, facts).contains(member);
             match died(facts, *member) {
@@ -90,7 +98,10 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
                 )),
             }
         }
-        Condition::Ready => ready(desired, facts),
+        Condition::Ready => match doubles::lists_apart(desired, facts) {
+            Some(apart) => Gatekeeper::Hopeless(format!("{}: {}", apart.what, apart.evidence.join("; "))),
+            None => ready(desired, facts),
+        },
     }
 }
 

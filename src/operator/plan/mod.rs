@@ -8,7 +8,9 @@
 //!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
-//! - `identity`: the ensemble that is there is the one the inventory describes
+//! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
+//!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
+//!   [`doubles`]: two servers of one id, and the like
 //! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
@@ -23,6 +25,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod account;
+pub mod changes;
 pub mod cures;
 pub mod damage;
 pub mod deploy;
@@ -30,16 +33,20 @@ pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
 mod disk;
+pub mod doubles;
 pub mod ensemble;
 pub mod escalation;
 pub mod facts;
 pub mod fit;
+pub mod former;
 pub mod fresh;
 pub mod gate;
 mod identity;
 pub mod install;
 pub mod layout;
 pub mod lifecycle;
+pub mod lists;
+pub mod moves;
 mod names;
 pub mod owners;
 pub mod ownership;

@@ -12,6 +12,7 @@ use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
 use super::seen::Seen;
 use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
+use super::{doubles, moves};
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,20 +67,16 @@ pub struct Row {
 pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let in_sync = ensemble::in_sync(desired, facts);
     let rows = desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
-    let reasons = desired
+    let of_members = desired
         .members
         .keys()
         .filter(|id| !in_sync.contains(id) || facts.host(**id).is_some())
-        .flat_map(|id| diagnosis::diagnose(desired, facts, *id))
-        .collect();
-    let notes = ensemble::seen_from_hosts_alone(desired, facts);
-    Health {
-        cluster: desired.cluster.clone(),
-        verdict: verdict(desired, facts),
-        rows,
-        reasons,
-        notes: notes.into_iter().chain(disk::warnings(desired, facts)).collect(),
-    }
+        .flat_map(|id| diagnosis::diagnose(desired, facts, *id));
+    let reasons = doubles::reasons(desired, facts).into_iter().chain(of_members).collect();
+    let mut notes = ensemble::seen_from_hosts_alone(desired, facts);
+    notes.extend(moves::fences(desired, facts));
+    notes.extend(disk::warnings(desired, facts));
+    Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
 }
 
 impl Health {
@@ -138,7 +135,10 @@ fn may_lose(spare: usize) -> String {
 }
 
 fn verdict(desired: &Desired, facts: &Facts) -> Verdict {
-    let contradictions = ensemble::disagreements(desired, facts);
+    let mut contradictions = ensemble::disagreements(desired, facts);
+    if contradictions.is_empty() {
+        contradictions = doubles::contradictions(desired, facts);
+    }
     if !contradictions.is_empty() {
         return Verdict::Split { contradictions };
     }

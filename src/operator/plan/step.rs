@@ -191,6 +191,27 @@ pub enum Action {
     Uninstall {
         dir: String,
     },
+    /// On the member's old host: its server is stopped, its service disabled, and nothing of it is left running.
+    Retire {
+        address: String,
+    },
+    /// Nothing goes to these addresses and nothing comes from them, now and after a reboot.
+    Fence {
+        addresses: Vec<IpAddr>,
+    },
+    Unfence {
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl Action {
+    /// Where it is done, when that is where the member was and not where it is.
+    pub fn old_address(&self) -> Option<&str> {
+        match self {
+            Action::Retire { address } => Some(address),
+            _ => None,
+        }
+    }
 }
 
 /// Desired states of the unit that runs a member's server.
@@ -315,6 +336,9 @@ impl fmt::Display for Action {
             Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
             Action::RemovePath { path, recursive: true } => write!(f, "remove {path} and all in it"),
             Action::Uninstall { dir } => write!(f, "remove zkops from {dir}"),
+            Action::Retire { address } => write!(f, "server on {address} stopped and disabled"),
+            Action::Fence { addresses } => write!(f, "block {} in both directions", listed(addresses)),
+            Action::Unfence { addresses } => write!(f, "block {} no longer", listed(addresses)),
         }
     }
 }
@@ -380,6 +404,11 @@ fn list(openings: &[Opening]) -> String {
         format!("tcp {}{}", ports.join(" "), from.trim_end())
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    addresses.join(" ")
 }
 
 /// The first twelve characters of a hash: enough for a person to compare.

@@ -96,17 +96,22 @@ async fn a_failure_of_the_work_is_what_a_visit_comes_to() {
 async fn without_an_inventory_nothing_is_asked_of_any_host() {
     let dir = tempfile::tempdir().unwrap();
     let (caller, told) = caller(dir.path(), Script::of([]));
-    let missing = deploy::Request { inventory: dir.path().join("nothing.yml"), dry_run: true };
+    let missing =
+        deploy::Request { inventory: dir.path().join("nothing.yml"), dry_run: true, old_host_is_gone: false };
     let failure = deploy::run(&caller, &missing).await.unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.what.starts_with("cannot read the inventory "), "{failure}");
     assert_eq!(failure.next, ["write one: zkops init"]);
     let near = inventory(dir.path());
-    let mistyped = deploy::Request { inventory: near.with_file_name("trail.yml"), dry_run: true };
+    let mistyped = deploy::Request {
+        inventory: near.with_file_name("trail.yml"),
+        dry_run: true,
+        old_host_is_gone: false,
+    };
     let failure = deploy::run(&caller, &mistyped).await.unwrap_err();
     assert_eq!(failure.next, [format!("did you mean {}?", near.display())]);
     let text = std::fs::read_to_string(&near).unwrap();
-    let record = Record { cluster: "trial".into(), path: near, text };
+    let record = Record { cluster: "trial".into(), path: near, text, earlier: Vec::new() };
     record.save(&caller.state_dir).unwrap();
     let failure = Session::load(&caller, &Source::File("node-2".into())).err().unwrap();
     let whole = "node-2 is a member of trial, and this verb is about all of it: leave the name out";
@@ -143,6 +148,6 @@ fn a_request_says_how_it_is_typed() {
         dry_run: false,
     };
     assert_eq!(cure.command(), "zkops repair node-3 --inventory orders.yml");
-    let deploy = deploy::Request { inventory: "orders.yml".into(), dry_run: false };
+    let deploy = deploy::Request { inventory: "orders.yml".into(), dry_run: false, old_host_is_gone: false };
     assert_eq!(deploy.command(), "zkops deploy orders.yml");
 }

@@ -60,19 +60,19 @@ fn a_changed_config_is_rolled_out_leader_last() {
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1
          node-1: run from slots/b [differs from the inventory]
-         node-1: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-1: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 1 in sync and committing (within 60 s)
          4. prove that the others serve without node-2
          then 2 voters in sync and committing without server 2 (within 60 s)
          5. replace the server of node-2
          node-2: run from slots/b [differs from the inventory]
-         node-2: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-2: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 2 in sync and committing (within 60 s)
          6. prove that the others serve without node-3
          then 2 voters in sync and committing without server 3 (within 60 s)
          7. replace the server of node-3
          node-3: run from slots/b [differs from the inventory]
-         node-3: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-3: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 3 in sync and committing (within 60 s)
          8. wait until ready
          then one leader, all others in sync, canary read back everywhere (within 60 s)",

@@ -68,6 +68,7 @@ fn a_slot_is_switched_right_before_its_members_start() {
     holds(&binary, &planned(&binary));
     let mut stopped = config.clone();
     stopped.host(2).unit.state = Seen::Is(UnitState::Stopped);
+    stopped.host(2).processes = Seen::Is(Vec::new());
     stopped.settle();
     holds(&stopped, &planned(&stopped));
     let mut older = World::deployed(3, 1);

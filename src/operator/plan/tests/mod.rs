@@ -8,6 +8,7 @@ mod fresh;
 mod laws;
 mod layout;
 mod lifecycle;
+mod moves;
 mod ports;
 mod preflight;
 mod repair;

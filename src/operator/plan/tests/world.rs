@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::operator::plan::damage::Damage;
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
+use crate::operator::plan::former::Former;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
@@ -136,6 +137,15 @@ impl World {
                 let mut texts = self.texts.remove(&step.member).unwrap_or_default();
                 act(self.host(step.member.0), &member, &step.action, now, &mut texts);
                 self.texts.insert(step.member, texts);
+                if let Some(address) = step.action.old_address() {
+                    let ended = |old: &&mut Former| old.address == address;
+                    self.facts
+                        .elsewhere
+                        .former
+                        .iter_mut()
+                        .filter(ended)
+                        .for_each(|old| old.server = Server::default());
+                }
             }
             self.settle();
             self.facts.stamp = self.facts.stamp.next();
@@ -389,6 +399,10 @@ fn act(
             }
             data(host).quarantined.retain(|old| old != path);
         }
+        // On another host, of which a world knows nothing.
+        Action::Retire { .. } => {}
+        Action::Fence { addresses } => host.fences = Seen::Is(addresses.clone()),
+        Action::Unfence { .. } => host.fences = Seen::Is(Vec::new()),
         Action::Uninstall { dir } => {
             host.binary.installed_sha256 = Seen::Absent;
             host.layout = LayoutFacts { current: Seen::Absent, legacy: Seen::Absent };
@@ -459,6 +473,8 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             data: Seen::Is(DataFacts { empty: true, ..DataFacts::default() }),
             files: [(member.config_path.clone(), Seen::Absent)].into(),
             installed_config: Seen::Absent,
+            fences: Seen::Is(Vec::new()),
+            left_behind: Seen::Is(Vec::new()),
             unit: no_unit(),
             processes: Seen::Is(Vec::new()),
             ports: Seen::Is(BTreeMap::new()),
