@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::desired::Desired;
 use super::facts::{Facts, NoWayIn, Unreachable};
+use super::server::Mode;
 use super::step::{Action, Condition, Gate, Plan, Service, Wave};
 use super::{Goal, Refused, Stop, deploy, ensemble};
 use crate::wire::ids::ServerId;
@@ -22,6 +23,7 @@ pub fn plan(
     }
     allowed(desired, goal, left_out)?;
     let goal = narrowed(desired, goal, left_out)?;
+    led_by_others(desired, facts, &goal, left_out)?;
     let mut plan = super::plan(desired, facts, &goal)?;
     spared(desired, facts, &goal, &plan)?;
     for wave in &mut plan.waves {
@@ -86,11 +88,36 @@ fn narrowed(desired: &Desired, goal: &Goal, left_out: &BTreeSet<ServerId>) -> Re
     })
 }
 
+/// Members that follow prove a leader; when none is seen among those who are asked, one that is left out leads. Nothing
+/// could be proven of the others without it, and no gate would open.
+fn led_by_others(
+    desired: &Desired,
+    facts: &Facts,
+    goal: &Goal,
+    left_out: &BTreeSet<ServerId>,
+) -> Result<(), Stop> {
+    let follows = |id: &&ServerId| facts.server(**id).is_some_and(|server| server.mode == Mode::Follower);
+    let followers: Vec<&ServerId> = desired.members.keys().filter(follows).collect();
+    if followers.is_empty() || ensemble::leader(desired, facts).is_some() || needs_nobody(goal) {
+        return Ok(());
+    }
+    let names = desired.names(left_out);
+    let next = left_out.iter().map(|id| format!("zkops stop {}", desired.name(*id)));
+    Err(Stop::Refused(Refused {
+        what: format!("{names} leads: whoever leads is not left out"),
+        evidence: vec![format!("{} follow, and lead not", desired.names(followers))],
+        next: next.chain(["or say it without --without".to_owned()]).collect(),
+    }))
+}
+
+/// Whoever stops all of it, or ends it, does not want to be served.
+fn needs_nobody(goal: &Goal) -> bool {
+    matches!(goal, Goal::Destroy { .. }) || matches!(goal, Goal::Stop { members } if members.is_empty())
+}
+
 /// Whoever the plan takes down while the ensemble serves can be spared, with those left out counted as down.
 fn spared(desired: &Desired, facts: &Facts, goal: &Goal, plan: &Plan) -> Result<(), Stop> {
-    // Whoever stops all of it, or ends it, does not want to be served.
-    let all = matches!(goal, Goal::Stop { members } if members.is_empty());
-    if all || matches!(goal, Goal::Destroy { .. }) {
+    if needs_nobody(goal) {
         return Ok(());
     }
     let down = |action: &Action| matches!(action, Action::Service(Service::Stopped | Service::Restarted));
