@@ -25,6 +25,7 @@ pub(super) const DEPLOY: &str = "\
 Examples:
   zkops deploy orders.yml
   zkops deploy orders.yml --dry-run        # show the plan, change nothing
+  zkops deploy orders.yml --without node-3 # its host is down for days
 
 A second run changes nothing; one that was stopped is run again.";
 
@@ -57,7 +58,8 @@ Examples:
 pub(super) const RESTART: &str = "\
 Examples:
   zkops restart                            # all, one at a time, the leader last
-  zkops restart node-2 -i orders.yml";
+  zkops restart node-2 -i orders.yml
+  zkops restart --without node-3,node-5    # where the others are a quorum";
 
 pub(super) const REPAIR: &str = "\
 Examples:
@@ -68,7 +70,7 @@ Examples:
 pub(super) const DESTROY: &str = "\
 Examples:
   zkops destroy                            # asks for the cluster's name; the data stays
-  zkops destroy --yes
+  zkops destroy --yes --without node-3     # what is there stays there, and is said
   zkops destroy --data --cluster orders    # the data too: its name is wanted, --yes is not enough";
 
 pub(super) const SSH_SETUP: &str = "\

@@ -64,7 +64,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Cli(raw) => shell::run(raw.args),
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
-            let env = Env::new(&opts.global, report.clone());
+            let env = Env::new(&opts.global, verb.without(), report.clone());
             runtime().and_then(|runtime| {
                 let done = runtime.block_on(signals::heard(&env, &verb, run(&verb, &env)));
                 // A question that nobody answers any more must not keep the program.

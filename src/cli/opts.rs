@@ -50,10 +50,10 @@ pub(super) enum Verb {
     Deploy(Deploy),
     /// Show what deploy would do; exit 8 when there is anything
     #[command(after_help = examples::PLAN)]
-    Plan(Inventory),
+    Plan(Whole),
     /// Look at the hosts and try every connection, change nothing
     #[command(after_help = examples::CHECK)]
-    Check(Inventory),
+    Check(Whole),
     /// Show how every member is; exit 0 only when all are in sync
     #[command(after_help = examples::STATUS)]
     Status(Status),
@@ -105,6 +105,21 @@ pub(super) enum Verb {
     Version,
 }
 
+impl Verb {
+    /// Members whose hosts are left out.
+    pub(super) fn without(&self) -> &[String] {
+        match self {
+            Verb::Deploy(opts) => &opts.without.without,
+            Verb::Plan(opts) | Verb::Check(opts) => &opts.without.without,
+            Verb::Start(opts) | Verb::Restart(opts) => &opts.without.without,
+            Verb::Stop(opts) => &opts.which.without.without,
+            Verb::Repair(opts) => &opts.without.without,
+            Verb::Destroy(opts) => &opts.without.without,
+            _ => &[],
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// Hosts, each as [user@]host[:port]; localhost several times: servers on this machine
@@ -137,6 +152,24 @@ impl Inventory {
     }
 }
 
+/// Hosts that are down for longer do not keep the others from being worked on.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Without {
+    /// Leave the hosts of these members out, where the others are a quorum of all voters; what is left to do for
+    /// them is said and remembered
+    #[arg(long, value_name = "MEMBER", value_delimiter = ',')]
+    pub(super) without: Vec<String>,
+}
+
+/// The inventory of a verb about the whole ensemble that can go without some hosts.
+#[derive(Debug, Args)]
+pub(super) struct Whole {
+    #[command(flatten)]
+    pub(super) which: Inventory,
+    #[command(flatten)]
+    pub(super) without: Without,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Deploy {
     /// The inventory
@@ -145,6 +178,8 @@ pub(super) struct Deploy {
     /// The inventory, as every verb takes it
     #[arg(long, short, value_name = "FILE")]
     pub(super) inventory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) without: Without,
     /// Show the plan and stop; exit 8 when there is anything to do
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -177,6 +212,8 @@ pub(super) struct Members {
     /// The inventory; without it, that of the last deployment
     #[arg(long, short, value_name = "FILE")]
     pub(super) inventory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) without: Without,
     /// Show the plan and stop; exit 8 when there is anything to do
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -208,6 +245,8 @@ pub(super) struct Repair {
     /// The inventory; without it, that of the last deployment
     #[arg(long, short, value_name = "FILE")]
     pub(super) inventory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) without: Without,
     /// Do not ask
     #[arg(long, short)]
     pub(super) yes: bool,
@@ -232,6 +271,8 @@ impl Repair {
 pub(super) struct Destroy {
     #[command(flatten)]
     pub(super) which: Inventory,
+    #[command(flatten)]
+    pub(super) without: Without,
     /// Do not ask; with --data the cluster's name is wanted instead (--cluster)
     #[arg(long, short)]
     pub(super) yes: bool,

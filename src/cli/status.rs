@@ -27,6 +27,9 @@ fn show(env: &Env, outcome: &Outcome) {
     let health = &outcome.health;
     let mut text = env.report.table(&view::health(health));
     text += &format!("{}\n", health.verdict);
+    for note in &health.notes {
+        text += &format!("note: {note}\n");
+    }
     text += &view::reasons(&health.reasons);
     env.report.text(&text);
 }

@@ -30,7 +30,7 @@ fn status_says(lab: &Lab, cause: &str, words: &[&str]) {
 fn a_dead_process_is_shown_with_the_end_of_its_log() {
     let lab = deployed();
     // It cannot start again: what it said last is on the screen.
-    lab.on(3, "sed -i 's/^tickTime=.*/tickTime=never/' /export/server/zkops/conf/zoo.cfg; systemctl kill -s KILL zkops-orders").ok();
+    lab.on(3, "sed -i 's/^tickTime=.*/tickTime=never/' /export/server/zkops/current/zoo.cfg; systemctl kill -s KILL zkops-orders").ok();
     status_says(&lab, "ProcessDead", &["node-3", "the server of node-3 ended", "tickTime"]);
 }
 

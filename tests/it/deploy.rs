@@ -9,7 +9,7 @@ const PORTS: [&str; 3] = ["2181/tcp", "2888/tcp", "3888/tcp"];
 
 /// What must not move when nothing changes: inode and time of everything deploy puts on a host.
 fn fingerprint(lab: &Lab, node: usize) -> String {
-    let files = "/export/server/zkops/bin/zkops /export/server/zkops/conf/zoo.cfg /export/data/zkdata/myid \
+    let files = "/export/server/zkops/current /export/server/zkops/current/zkops /export/server/zkops/current/zoo.cfg /export/data/zkdata/myid \
                  /etc/systemd/system/zkops-orders.service /etc/firewalld/zones/public.xml";
     let pid = lab.on(node, "systemctl show -p MainPID --value zkops-orders").ok().stdout;
     lab.on(node, &format!("stat -c '%n %i %Y' {files}")).ok().stdout + &pid
@@ -140,11 +140,8 @@ fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
     lab.zkops(&["deploy", &inventory]).ok();
     lab.zkops(&["destroy", "--yes"]).ok();
     for node in 1..=3 {
-        lab.on(
-            node,
-            "test ! -e /export/server/zkops/bin/zkops && test ! -e /etc/systemd/system/zkops-orders.service",
-        )
-        .ok();
+        lab.on(node, "test ! -e /export/server/zkops && test ! -e /etc/systemd/system/zkops-orders.service")
+            .ok();
         lab.on(node, "test -d /export/data/zkdata/version-2").ok();
     }
     lab.zkops(&["deploy", &inventory]).ok();

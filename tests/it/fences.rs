@@ -70,7 +70,7 @@ fn a_fence_holds_both_ways_in_both_families_and_over_a_power_cut() {
 #[track_caller]
 fn blocked(lab: &Lab, node: usize) {
     let targets = ["10.77.0.15", "fd77::15"].map(|host| Target { host: host.into(), port: 22 }).to_vec();
-    let tried = Connect { targets, token: String::new(), timeout_ms: 5_000 };
+    let tried = Connect { targets, token: String::new(), name: String::new(), timeout_ms: 5_000 };
     let began = Instant::now();
     for reach in block_on(async { agent(lab, node).connect(tried).await.unwrap() }) {
         assert!(matches!(reach.outcome, Outcome::NoRoute { .. }), "node-{node}: {reach:?}");

@@ -5,6 +5,7 @@
 
 mod apache;
 mod binary;
+mod blind;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
@@ -19,15 +20,19 @@ mod healing;
 mod identity;
 mod jump;
 mod lab;
+mod layout;
 mod local;
 mod mistakes;
 mod operate;
 mod person;
+mod privilege;
+mod reconfigured;
 mod repair;
 mod run;
 mod server;
 mod setup;
 mod signals;
+mod strangers;
 mod terminal;
 mod tidy;
 mod transcript;

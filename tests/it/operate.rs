@@ -74,6 +74,7 @@ impl Trial {
                 timeout: Duration::from_secs(120),
                 accept_new_host_keys: false,
                 break_lock: false,
+                without: Vec::new(),
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),
@@ -164,7 +165,7 @@ fn a_fleet_is_let_go_and_what_was_sent_taken_back_however_the_work_ends() {
             let visited = session.with_fleet(&push, HOST_PATIENCE, async |fleet| {
                 assert_eq!(fleet.hosts().count(), 3);
                 assert_eq!(agents(dir).len(), 3);
-                assert!(dir.join("node-2/bin/zkops.next").exists());
+                assert!(dir.join("node-2/slots/zkops.next").exists());
                 let word = ending?;
                 assert_eq!(word, "done");
                 Ok(word)
@@ -262,7 +263,7 @@ fn a_zoo_cfg_that_its_server_would_refuse_stops_the_step_on_its_host() {
     let trial = Trial::new();
     block_on(async {
         deploy::run(&trial.caller, &trial.deploy()).await.unwrap();
-        let path = trial.dir.path().join("node-2/conf/zoo.cfg");
+        let path = trial.dir.path().join("node-2/current/zoo.cfg");
         let before = std::fs::read_to_string(&path).expect("deploy wrote it");
         let mut session = Session::load(&trial.caller, &trial.source()).unwrap();
         let planted =

@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
     ("plan", &["ensemble", "formats"]),
     // Operator shell.
@@ -128,7 +128,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("hashbrown", &["replica", "process", "tree"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
-    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
+    ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
     ("rustix", &["cli", "host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),

@@ -59,6 +59,15 @@ fn every_verb_about_an_ensemble_takes_its_inventory_behind_i() {
     assert!(parse("zkops stop node-1 --all").unwrap_err().contains("cannot be used"));
 }
 
+#[test]
+fn hosts_are_left_out_by_every_verb_that_works_on_several() {
+    for verb in ["deploy x.yml", "plan", "check", "start", "stop", "restart", "repair 1", "destroy"] {
+        let opts = parse(&format!("zkops {verb} --without node-3,5 --without node-6")).unwrap();
+        assert_eq!(opts.verb.without(), ["node-3", "5", "node-6"], "{verb}");
+    }
+    assert!(parse("zkops status").unwrap().verb.without().is_empty());
+}
+
 /// Lines of a help text that begin with the program's name, without what is said of them.
 fn examples(help: &str) -> Vec<String> {
     let lines = help.lines().filter(|line| line.starts_with("  zkops "));

@@ -10,6 +10,7 @@ use crate::operator::fleet::watch::Watcher;
 use crate::operator::observe;
 use crate::operator::observe::look::{self, Depth};
 use crate::operator::plan::facts::Facts;
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::preflight::{self, Expect, Level};
 use crate::operator::plan::step::{Condition, Gate, Plan, Shut, Step};
 use crate::operator::plan::{diagnosis, ensemble, status};
@@ -121,8 +122,13 @@ fn closing(fleet: &Fleet, facts: &Facts, halt: &Halt<'_>, mut failure: Failure) 
         wave + 1,
         plan.waves.len()
     ));
-    if facts.members.values().any(|seen| seen.server.asked()) {
-        failure = failure.state(status::judge(&fleet.desired, facts).verdict.to_string());
+    // What is said of the state was seen behind the last step, or it is not said.
+    match Fresh::of(facts, fleet.stamp()) {
+        Ok(fresh) if fresh.facts().members.values().any(|seen| seen.server.asked()) => {
+            failure = failure.state(status::judge(&fleet.desired, fresh.facts()).verdict.to_string());
+        }
+        Ok(_) => {}
+        Err(stale) => failure = failure.state(format!("how the ensemble is now was not seen: {stale}")),
     }
     failure = failure.next(run.again.clone());
     let mut undo: Vec<String> = plan.waves[..=wave]

@@ -14,6 +14,7 @@ use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper, Needs};
 use crate::operator::plan::step::Gate;
 use crate::report::Event;
+use crate::wire::ids::ServerId;
 
 /// Waits until the gate is open.
 ///
@@ -58,7 +59,8 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
     match needs {
         Needs::Reach => {
             let mut now = observe::facts::units_alone(fleet, facts, patience).await;
-            now.reach = reach::matrix(fleet, &now, Probe::Listeners, &random_hex(8), patience).await;
+            let tried = reach::matrix(fleet, &now, Probe::Listeners, &random_hex(8), patience).await;
+            tried.into_facts(&mut now);
             *facts = now;
         }
         Needs::Units => *facts = observe::facts::units_alone(fleet, facts, patience).await,
@@ -72,13 +74,29 @@ async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: 
             if let (Needs::ReadBack, true, Some(leader)) =
                 (needs, ready, ensemble::leader(&fleet.desired, &now))
             {
-                let ways = fleet.ways();
-                let read = canary::read_back(&fleet.desired, &ways, leader, &random_hex(6), patience).await;
-                now.read_back = read.map_or_else(ReadBack::Failed, |()| ReadBack::Everywhere);
+                now.read_back = read_back(fleet, &now, leader, patience).await;
             }
             *facts = now;
         }
     }
+}
+
+/// The canary takes the way that sees: from here, or through the hosts of those who are not seen from here.
+async fn read_back(fleet: &Fleet, now: &Facts, leader: ServerId, patience: Duration) -> ReadBack {
+    let hidden = now.members.iter().filter_map(|(id, seen)| {
+        let server = seen.server.on_host.serving().filter(|_| seen.server.from_here.serving().is_none())?;
+        Some((*id, server))
+    });
+    let hidden: Vec<_> = hidden.collect();
+    if let Some((id, _)) = hidden.iter().find(|(_, server)| server.canary.is_none()) {
+        let name = fleet.desired.name(*id);
+        return ReadBack::NoWay(format!(
+            "{name} is seen by its own host alone, and no session of ours gets there"
+        ));
+    }
+    let ways = fleet.ways().carrying(hidden.into_iter().map(|(id, _)| id));
+    let read = canary::read_back(&fleet.desired, &ways, leader, &random_hex(6), patience).await;
+    read.map_or_else(ReadBack::Failed, |()| ReadBack::Everywhere)
 }
 
 /// Between two looks: an election takes a few hundred milliseconds.

@@ -11,7 +11,7 @@ use crate::operator::host::runs::AppendJournal;
 use crate::operator::host::{CallError, Link};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
-use crate::operator::plan::step::Step;
+use crate::operator::plan::step::{Action, Step};
 
 /// # Errors
 /// When the line could not be made durable: then the step must not be done.
@@ -21,7 +21,11 @@ pub(super) async fn begin(
     link: &Link,
     step: &Step,
 ) -> Result<(), CallError> {
-    append(run, member, link, step, Event::Begin { why: step.why.clone() }).await
+    let opening = match &step.action {
+        Action::OpenPorts { openings } => openings.clone(),
+        _ => Vec::new(),
+    };
+    append(run, member, link, step, Event::Begin { why: step.why.clone(), opening }).await
 }
 
 /// # Errors

@@ -3,13 +3,14 @@
 //! plan's business, whether a gate holds is asked of `plan::gate`.
 //!
 //! - [`run`]: who carries out what; [`waves`]: the plan in order; `steps`: those of one wave
-//! - `act`: one step on one host
+//! - `act`: one step on one host; `files`: what it does to files there
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
 //! - `aftermath`, `stopped`: what a run says that failed, or was told to stop
 
 mod act;
 mod aftermath;
+mod files;
 mod gates;
 mod journal;
 mod lock;

@@ -93,7 +93,7 @@ mod tests {
         let step = |id: i64, path: &str| Step {
             member: ServerId(id),
             name: format!("node-{id}"),
-            action: Action::EnsureDir { path: path.into(), mode: 0o755 },
+            action: Action::EnsureDir { path: path.into(), mode: 0o755, owner: None },
             why: String::new(),
             risk: Risk::None,
             undo: None,

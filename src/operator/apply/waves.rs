@@ -7,6 +7,7 @@ use super::stopped::{self, Progress};
 use super::{gates, journal, lock};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::plan::facts::Facts;
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::step::{Plan, Wave};
 use crate::report::{Event, Exit, Failure};
 
@@ -17,6 +18,12 @@ use crate::report::{Event, Exit, Failure};
 pub async fn apply(fleet: &mut Fleet, plan: &Plan, facts: &mut Facts, run: &Run) -> Result<Applied, Failure> {
     if plan.is_empty() {
         return Ok(Applied::default());
+    }
+    // A plan is carried out on what it was made from: nothing of ours came between.
+    if let Err(stale) = Fresh::of(facts, fleet.stamp()) {
+        return Err(Failure::new(Exit::Halfway, format!("the plan is older than the last step: {stale}"))
+            .state("nothing was changed by this run")
+            .next(run.again.clone()));
     }
     let locks = lock::Locks::take(fleet, run).await?;
     let result = match journal::unchanged(fleet, facts).await {

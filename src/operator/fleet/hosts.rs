@@ -25,6 +25,8 @@ pub struct Fleet {
     pub(super) hosts: BTreeMap<ServerId, Result<Host, Unreachable>>,
     /// Members whose hosts are reached through a jump host.
     pub(super) behind: BTreeSet<ServerId>,
+    /// Members whose hosts are left out by request.
+    pub(super) left_out: BTreeSet<ServerId>,
     /// Steps carried out so far.
     pub(super) steps: Stamp,
 }
@@ -73,7 +75,7 @@ impl Fleet {
     /// The ways to the members' client ports.
     pub fn ways(&self) -> Ways {
         let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
-        Ways::new(self.behind.clone(), tunnels.collect())
+        Ways::new(self.behind.clone(), tunnels.collect()).without(self.left_out.clone())
     }
 }
 

@@ -19,6 +19,7 @@ use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
 use crate::operator::plan::seen::Stamp;
+use crate::operator::plan::without;
 use crate::operator::transport::{Connection, Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -37,6 +38,8 @@ pub enum Push {
 pub struct Visit<'a> {
     pub desired: Arc<Desired>,
     pub targets: &'a BTreeMap<ServerId, Target>,
+    /// Members whose hosts are left out by request: nobody goes there, nor to their servers.
+    pub left_out: &'a BTreeSet<ServerId>,
     pub dialer: &'a Dialer,
     pub push: &'a Push,
     pub watch: &'a Watcher,
@@ -63,6 +66,7 @@ impl Visit<'_> {
         let members: Vec<(&DesiredMember, &Target)> = self
             .targets
             .iter()
+            .filter(|(id, _)| !self.left_out.contains(id))
             .filter_map(|(id, target)| Some((self.desired.members.get(id)?, target)))
             .collect();
         // Who must wait for all others before anything is sent; otherwise a slow host delays nobody.
@@ -74,8 +78,11 @@ impl Visit<'_> {
             let opening = self.open_one(member, target, all.as_ref());
             async move { (member.id, self.unless_stopped(opening).await) }
         }));
-        let hosts = opened.await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind, steps: Stamp::default() }
+        let mut hosts: BTreeMap<_, _> = opened.await.into_iter().collect();
+        let away = |id: &ServerId| Err(without::unreachable(&self.desired.name(*id)));
+        hosts.extend(self.left_out.iter().map(|id| (*id, away(id))));
+        let left_out = self.left_out.clone();
+        Fleet { desired: self.desired.clone(), hosts, behind, left_out, steps: Stamp::default() }
     }
 
     async fn open_one(
@@ -121,7 +128,9 @@ impl Visit<'_> {
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
         let left = until.saturating_duration_since(Instant::now());
-        let installed = Agent::start(&connection, &member.binary_path, left).await;
+        let paths = member.binaries();
+        let paths = paths.each_ref().map(String::as_str);
+        let installed = Agent::start(&connection, &paths, left).await;
         Ok(Dialled { connection, installed })
     }
 }

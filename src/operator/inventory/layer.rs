@@ -28,6 +28,8 @@ pub(super) struct Layer {
     pub(super) known_hosts: Option<String>,
     pub(super) jump: Option<Jump>,
     pub(super) sudo: Option<Spanned<Option<String>>>,
+    /// The user that servers run as; `user` is that of ssh.
+    pub(super) run_as: Option<Spanned<String>>,
     pub(super) zoo: BTreeMap<String, Setting>,
 }
 
@@ -54,6 +56,7 @@ impl Layer {
         if let Some(entry) = fields.take("ssh") {
             self.take_ssh(&entry.value, findings);
         }
+        self.run_as = fields.word("user", findings).filter(|user| check_user(user, findings));
         if let Some(entry) = fields.take("zoo") {
             self.take_zoo(&entry.value, findings);
         }
@@ -79,6 +82,7 @@ impl Layer {
             known_hosts: self.known_hosts.or_else(|| below.known_hosts.clone()),
             jump: self.jump.or_else(|| below.jump.clone()),
             sudo: self.sudo.or_else(|| below.sudo.clone()),
+            run_as: self.run_as.or_else(|| below.run_as.clone()),
             zoo,
         }
     }
@@ -178,6 +182,20 @@ fn parse_connection(text: &Spanned<String>, findings: &mut Findings<'_>) -> Opti
             None
         }
     }
+}
+
+/// A user's name becomes a word in a unit and an argument on the host.
+fn check_user(user: &Spanned<String>, findings: &mut Findings<'_>) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let first = user.value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let good = first && user.value.len() <= 32 && user.value.chars().all(legal);
+    if !good {
+        let message = format!("`user` is `{}`", shorten(&user.value));
+        findings
+            .error("user", user.span, message, "no name of a user")
+            .help("letters, digits, `-`, `_` and `.`, a letter first, at most 32");
+    }
+    good
 }
 
 fn choice(key: &str, at: &Spanned<String>, typed: &str, words: &[&str], findings: &mut Findings<'_>) {

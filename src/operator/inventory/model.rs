@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::address;
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// One ensemble.
@@ -13,6 +14,8 @@ pub struct Cluster {
     pub name: String,
     /// By id. At least one participant.
     pub members: Vec<Member>,
+    /// Who may reach the client ports, beside the members and the operator. `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// One server of the ensemble and the host it runs on.
@@ -31,6 +34,8 @@ pub struct Member {
     pub data_dir: String,
     /// `None`: the logs stand beside the snapshots.
     pub data_log_dir: Option<String>,
+    /// The user of the host that the server runs as; `None`: none is named.
+    pub user: Option<String>,
     /// zoo.cfg keys, those of the node over those of the file.
     pub zoo: BTreeMap<String, String>,
 }

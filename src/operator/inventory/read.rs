@@ -8,7 +8,8 @@ use super::layer::Layer;
 use super::model::{Cluster, Connection, Member, Ports, Role, SshSettings};
 use super::placed::{Placed, Places};
 use super::rules;
-use super::yaml::{Data, Spanned, Value};
+use super::yaml::{Data, Entry, Spanned, Value};
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// The cluster that the file describes, as far as it can be read; findings say what is wrong, those of `judge` among
@@ -32,6 +33,7 @@ pub(super) fn cluster(
     let mut shared = Layer::default();
     shared.take_shared(&mut fields, findings);
     defaults = shared.over(&defaults);
+    let clients = fields.take("clients").and_then(|entry| read_clients(entry, findings));
     let nodes = fields.take("nodes");
     fields.finish(findings);
     let Some(nodes) = nodes else {
@@ -45,7 +47,7 @@ pub(super) fn cluster(
     placed.sort_by_key(|placed| placed.member.id);
     let (members, places): (_, Vec<Places>) =
         placed.into_iter().map(|placed| (placed.member, placed.at)).unzip();
-    let cluster = Cluster { name, members };
+    let cluster = Cluster { name, members, clients };
     complaint::place(&cluster, &places, judge(&cluster), findings);
     Some(cluster)
 }
@@ -54,6 +56,32 @@ fn cluster_name(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> String 
     let Some(name) = fields.word("cluster", findings) else { return CLUSTER_DEFAULT.to_owned() };
     check_name("cluster", &name, findings);
     name.value
+}
+
+/// A list of networks and addresses, or a single one.
+fn read_clients(entry: &Entry, findings: &mut Findings<'_>) -> Option<Vec<Network>> {
+    let items = match &entry.value.data {
+        Data::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(&entry.value),
+    };
+    if items.is_empty() {
+        findings.error("clients", entry.value.span, "`clients` names nobody", "an empty list").help(
+            "name networks like 10.0.0.0/8, or remove the key: then everybody may reach the client ports",
+        );
+    }
+    let networks = items.iter().filter_map(|item| {
+        let text = word(item, "a network", findings)?;
+        match text.value.parse::<Network>() {
+            Ok(network) => Some(network),
+            Err(why) => {
+                findings
+                    .error("clients", text.span, why.to_string(), "")
+                    .help("firewalls know addresses, not names");
+                None
+            }
+        }
+    });
+    Some(networks.collect())
 }
 
 /// Names become parts of unit names and paths.
@@ -237,6 +265,11 @@ fn finish_node(
         install_dir: dirs[0].2,
         zoo: std::mem::take(&mut layer.zoo),
     };
+    if let Some(user) = layer.run_as.as_ref().filter(|_| local) {
+        findings
+            .warning("user", user.span, "`user` has no effect with `connection: local`", "not used")
+            .help("servers on this machine run as whoever deploys them: remove it");
+    }
     let ports = Ports {
         client: port(&layer.client, CLIENT_PORT),
         quorum: port(&layer.quorum, QUORUM_PORT),
@@ -251,6 +284,7 @@ fn finish_node(
         install_dir,
         data_dir,
         data_log_dir,
+        user: layer.run_as.as_ref().map(|user| user.value.clone()),
         zoo: at.zoo.iter().map(|(key, setting)| (key.clone(), setting.value.value.clone())).collect(),
         connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };

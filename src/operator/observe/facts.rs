@@ -119,19 +119,29 @@ async fn together(
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable.
+/// The firewalls, as closely as is needed: members in sync are reachable. First, who needs what: that
+/// takes every host's word.
 async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
-    let in_sync = ensemble::in_sync(&fleet.desired, facts);
-    let asked = fleet.hosts().filter_map(|(member, host)| {
-        let seen = facts.host(member.id)?;
+    let desired = &fleet.desired;
+    let asked = fleet
+        .hosts()
+        .map(|(member, host)| async move { (member.id, firewall::sources(desired, host, deadline).await) });
+    for (id, answer) in join_all(asked).await {
+        if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {
+            host.sources = answer;
+        }
+    }
+    let in_sync = ensemble::in_sync(desired, facts);
+    let known = &*facts;
+    let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
         let reachable = in_sync.contains(&member.id);
-        Some(async move {
+        async move {
             let answer = match reachable {
-                true => firewall::drift(member, host, seen, deadline).await,
-                false => firewall::ask(member, host, deadline).await,
+                true => firewall::drift(desired, known, member, host, deadline).await,
+                false => firewall::ask(desired, known, member, host, deadline).await,
             };
             (member.id, answer)
-        })
+        }
     });
     for (id, answer) in join_all(asked).await {
         if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::answer::{seen, wall_ms};
-use super::words;
+use super::{installed, words};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
@@ -16,6 +16,7 @@ use crate::operator::host::data::{InspectData, Inspection};
 use crate::operator::host::files::{Found, PathSpace, PathStat};
 use crate::operator::host::net::Expected;
 use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceCall, ServiceState, Verb};
+use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, NameFacts, UnitFacts};
 use crate::operator::plan::repair::OLD;
@@ -47,7 +48,8 @@ pub async fn host(
     let manager = host.manager(member);
     let dirs: Vec<PathBuf> = member.directories().into_iter().map(PathBuf::from).collect();
     let definition = unit::definition_path(&manager, member);
-    let files = vec![PathBuf::from(&member.config_path), definition.clone()];
+    let mut files = installed::paths(member);
+    files.extend([PathBuf::from(&member.config_path), definition.clone()]);
     let parts = words::parts(member);
     let state = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
 
@@ -57,17 +59,18 @@ pub async fn host(
         link.inspect_data(inspected(member)),
         link.ports_in_use(member.ports.all().to_vec()),
         link.service(state),
-        link.find_server(by_config(member)),
+        by_config(member, host, deadline),
         link.find_server(by_data(member)),
-        link.read_file(PathBuf::from(&member.config_path), CONFIG_BYTES_MAX),
+        config(member, host, deadline),
         link.read_file(definition, CONFIG_BYTES_MAX),
         quarantined(member, host, deadline),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
-    let (clock, names, obstacles) = tokio::join!(
+    let (clock, names, obstacles, owners) = tokio::join!(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
+        installed::owners(member, host, depth == Depth::Preflight, deadline),
     );
     // The host is gone if it cannot even say how its service is.
     let state = match state {
@@ -76,24 +79,39 @@ pub async fn host(
     };
     let stats = Stats { answered: seen(stats) };
     let servers = processes(servers, on_data);
-    let config = seen(config).map(|file| file.content.into_text());
     let written = seen(written).map(|file| file.content.into_text());
-    let unit = unit_facts(member, host, seen(state), &servers, written, deadline).await;
-    Ok(HostFacts {
+    let mut facts = HostFacts {
+        layout: installed::layout(member, |path| stats.found(path)),
+        owners,
         clock,
         dirs: dir_facts(member, seen(spaces), &stats, &obstacles),
         data: data(member, seen(inspection), parts, &stats, quarantined),
         files: [(member.config_path.clone(), words::file(&config, stats.found(&member.config_path)))].into(),
         installed_config: config,
-        ports: seen(ports).map(|ports| words::ports(&ports, member, unit.runs())),
         // Asked last, when it is known how the member is.
         firewall: Seen::default(),
+        sources: Seen::default(),
         journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
-        processes: servers.map(|servers| servers.iter().map(words::process_facts).collect()),
-        unit,
         ..machine_facts(member, host)
-    })
+    };
+    // The definition names whom the server runs as, which the rest tells.
+    facts.unit = unit_facts(member, host, &facts, seen(state), &servers, written, deadline).await;
+    facts.ports = seen(ports).map(|ports| words::ports(&ports, member, facts.unit.runs()));
+    facts.processes = servers.map(|servers| servers.iter().map(words::process_facts).collect());
+    Ok(facts)
+}
+
+/// The text of the zoo.cfg that counts: that of the slot, else that of the layout before the slots.
+async fn config(member: &DesiredMember, host: &Host, deadline: Duration) -> Seen<String> {
+    let link = host.link.within(deadline);
+    for path in [member.config_path.clone(), member.legacy_config()] {
+        let read = seen(link.read_file(PathBuf::from(path), CONFIG_BYTES_MAX).await);
+        if !read.is_absent() {
+            return read.map(|file| file.content.into_text());
+        }
+    }
+    Seen::Absent
 }
 
 /// What is at the paths that were asked about.
@@ -167,8 +185,20 @@ fn data(
     Seen::Is(data)
 }
 
-fn by_config(member: &DesiredMember) -> FindServer {
-    FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None }
+/// Whoever runs from the member's zoo.cfg, or from that of the layout before the slots.
+async fn by_config(
+    member: &DesiredMember,
+    host: &Host,
+    deadline: Duration,
+) -> Result<Vec<RunningServer>, CallError> {
+    let link = host.link.within(deadline);
+    let of = |config: String| FindServer { config: Some(PathBuf::from(config)), data_dir: None };
+    let (mut found, older) = tokio::try_join!(
+        link.find_server(of(member.config_path.clone())),
+        link.find_server(of(member.legacy_config())),
+    )?;
+    found.extend(older);
+    Ok(found)
 }
 
 fn by_data(member: &DesiredMember) -> FindServer {
@@ -201,6 +231,7 @@ fn machine_facts(member: &DesiredMember, host: &Host) -> HostFacts {
 async fn unit_facts(
     member: &DesiredMember,
     host: &Host,
+    seen: &HostFacts,
     state: Seen<ServiceState>,
     servers: &Seen<Vec<RunningServer>>,
     written: Seen<String>,
@@ -215,9 +246,10 @@ async fn unit_facts(
         Seen::Unseen(why) => Seen::Unseen(why),
     };
     UnitFacts {
-        installed: written.map(|written| unit::installed(&manager, member, &written)),
+        installed: written
+            .map(|written| unit::installed(&manager, member, account::of(member, seen).as_ref(), &written)),
         enabled,
-        state: words::unit_state(state, servers, member, host),
+        state: words::unit_state(state, servers, host, &seen.layout),
         log: if stands { log(member, host, deadline).await } else { Vec::new() },
     }
 }
@@ -271,14 +303,17 @@ pub async fn service(member: &DesiredMember, host: &Host, deadline: Duration) ->
     let link = host.link.within(deadline);
     let manager = host.manager(member);
     let call = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
-    let (state, servers, on_data) = tokio::join!(
+    let (state, servers, on_data, stats) = tokio::join!(
         link.service(call),
-        link.find_server(by_config(member)),
+        by_config(member, host, deadline),
         link.find_server(by_data(member)),
+        link.stat(installed::paths(member)),
     );
+    let stats = Stats { answered: seen(stats) };
+    let layout = installed::layout(member, |path| stats.found(path));
     let servers = processes(servers, on_data);
-    let state = words::unit_state(seen(state.map(|report| report.state)), &servers, member, host);
-    let mut facts = machine_facts(member, host);
+    let state = words::unit_state(seen(state.map(|report| report.state)), &servers, host, &layout);
+    let mut facts = HostFacts { layout, ..machine_facts(member, host) };
     facts.unit.state = state;
     facts.processes = servers.map(|servers| servers.iter().map(words::process_facts).collect());
     if !facts.unit.runs() {

@@ -4,6 +4,7 @@
 //! - `answer`: an answer as something seen
 //! - [`facts`]: everybody, all at once
 //! - [`look`]: one host's account of itself, in `words` that planners understand
+//! - `installed`: which slot counts, what an older layout left, whose the directories are
 //! - `firewall`: what becomes of connections to a member's ports
 //! - [`servers`]: every member's client port from here, with a canary through each; [`on_hosts`]: the
 //!   same asked on their own hosts
@@ -15,6 +16,7 @@ mod answer;
 pub mod canary;
 pub mod facts;
 mod firewall;
+mod installed;
 pub mod look;
 pub mod on_hosts;
 pub mod reach;

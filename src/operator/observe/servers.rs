@@ -45,7 +45,7 @@ async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadlin
     }
 }
 
-/// What became of a write through this server, if it serves.
+/// What became of a write through this server, if it serves and takes sessions of ours.
 async fn canary(
     member: &DesiredMember,
     route: &Route,
@@ -57,7 +57,30 @@ async fn canary(
         Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
             Err(ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() })
         }
-        Ok(_) => Ok(commit(member, route, deadline.saturating_sub(started.elapsed())).await),
+        Ok(_) => match commit(member, route, deadline.saturating_sub(started.elapsed())).await {
+            Ok(latency_us) => Ok(Ok(latency_us)),
+            Err(NoAnswer::Failed(why)) => Ok(Err(why)),
+            Err(NoAnswer::NoSession(why)) => {
+                Err(ServerView::blind(BlindCause::Limit, format!("{HUNG_UP} ({why})")))
+            }
+        },
+    }
+}
+
+/// Why a session of ours came to nothing.
+#[derive(Clone, Debug)]
+pub(super) enum NoAnswer {
+    /// Connections are broken off before there is one: nothing was asked.
+    NoSession(String),
+    /// It was asked, or waited for, in vain.
+    Failed(String),
+}
+
+impl NoAnswer {
+    pub(super) fn why(self) -> String {
+        match self {
+            NoAnswer::NoSession(why) | NoAnswer::Failed(why) => why,
+        }
     }
 }
 
@@ -98,17 +121,26 @@ pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> Serv
         version: version(&srvr.version),
         connections: srvr.connections,
         uptime_ms: uptime.map(|uptime| millis(uptime.as_millis())),
-        synced_followers: match mntr {
-            Ok(mntr) => Seen::answered(mntr.synced_followers.and_then(|count| u32::try_from(count).ok())),
-            Err(why) => Seen::unseen(why.to_string(), wall_ms()),
-        },
+        synced_followers: count(&mntr, |mntr| mntr.synced_followers),
+        synced_observers: count(&mntr, |mntr| mntr.synced_observers),
         canary: None,
+    }
+}
+
+fn count(mntr: &Result<Mntr, four_letter::Error>, of: impl Fn(&Mntr) -> Option<u64>) -> Seen<u32> {
+    match mntr {
+        Ok(mntr) => Seen::answered(of(mntr).and_then(|count| u32::try_from(count).ok())),
+        Err(why) => Seen::unseen(why.to_string(), wall_ms()),
     }
 }
 
 /// A transaction that changes nothing, fires no watch and needs no right: deleting what is not
 /// there is an error that the leader proposes and a quorum commits like any other write.
-async fn commit(member: &DesiredMember, route: &Route, deadline: Duration) -> Result<u64, String> {
+pub(super) async fn commit(
+    member: &DesiredMember,
+    route: &Route,
+    deadline: Duration,
+) -> Result<u64, NoAnswer> {
     session(member, route, deadline, async |client| {
         let asked = Instant::now();
         match client.delete(NOWHERE, None).await {
@@ -128,7 +160,7 @@ pub(super) async fn session<T, F>(
     route: &Route,
     deadline: Duration,
     ask: impl FnOnce(Client) -> F,
-) -> Result<T, String>
+) -> Result<T, NoAnswer>
 where
     F: Future<Output = Result<T, String>>,
 {
@@ -141,15 +173,16 @@ where
     };
     let client = Client::connect(ConnectString::single(&member.address, member.ports.client), options);
     let answer = async {
-        client
-            .connected(deadline)
-            .await
-            .map_err(|error| client.status().trouble.unwrap_or_else(|| error.to_string()))?;
-        ask(client.clone()).await
+        client.connected(deadline).await.map_err(|error| match client.status().trouble {
+            Some(why) => NoAnswer::NoSession(why),
+            None => NoAnswer::Failed(error.to_string()),
+        })?;
+        ask(client.clone()).await.map_err(NoAnswer::Failed)
     };
-    let result = tokio::time::timeout(deadline, answer)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} ms", deadline.as_millis())));
+    let result = tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| {
+        let late = format!("no answer within {} ms", deadline.as_millis());
+        Err(client.status().trouble.map_or(NoAnswer::Failed(late), NoAnswer::NoSession))
+    });
     client.close().await;
     result
 }

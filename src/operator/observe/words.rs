@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::answer::wall_ms;
+use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Entry;
 use crate::operator::host::Kind;
 use crate::operator::host::data::{self as found, Inspection, Number, NumberFile};
 use crate::operator::host::files::{Found, PathSpace};
 use crate::operator::host::firewall::{Firewall, FirewallReport, Verdict};
-use crate::operator::host::net::{NamesReport, PortUse};
+use crate::operator::host::net::{NamesReport, PortUse, Sources, Towards};
 use crate::operator::host::service::{Active, RunningServer, ServiceState};
 use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
     DataFacts, DirFacts, FileFacts, FirewallFacts, JournalFacts, Marker, Myid, NameFacts, PortRule, PortUser,
-    Process, Room, UnitState,
+    Process, Room, SourceFacts, UnitState, WayFacts,
 };
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};
 
@@ -139,8 +142,8 @@ pub(super) fn file(text: &Seen<String>, found: Seen<&Found>) -> Seen<FileFacts> 
 pub(super) fn unit_state(
     state: Seen<ServiceState>,
     servers: &Seen<Vec<RunningServer>>,
-    member: &DesiredMember,
     host: &Host,
+    layout: &LayoutFacts,
 ) -> Seen<UnitState> {
     let state = match state {
         Seen::Is(state) if state.installed => state,
@@ -148,7 +151,7 @@ pub(super) fn unit_state(
         Seen::Unseen(why) => return Seen::Unseen(why),
     };
     Seen::Is(match state.active {
-        Active::Running | Active::Starting => UnitState::Running(process(&state, servers, member, host)),
+        Active::Running | Active::Starting => UnitState::Running(process(&state, servers, host, layout)),
         Active::Stopping | Active::Stopped => UnitState::Stopped,
         Active::Failed => UnitState::Failed {
             how: ended(&state),
@@ -164,6 +167,7 @@ pub(super) fn process_facts(server: &RunningServer) -> Process {
         pid: u32::try_from(server.process.pid).unwrap_or_default(),
         started_ms: server.process.started_ms,
         exe_sha256: None,
+        is_current: None,
     }
 }
 
@@ -175,6 +179,8 @@ pub(super) fn ended(state: &ServiceState) -> String {
     let mut how = match (state.exit_signal, state.exit_status) {
         (Some(signal), _) => format!("killed by signal {signal}"),
         (None, Some(status)) => format!("exit status {status}"),
+        // Nobody saw it end: it went with its supervisor, or with the host.
+        (None, None) if state.result == "success" => "it is gone since its host was restarted".to_owned(),
         (None, None) => state.result.clone(),
     };
     if state.restarts > 0 {
@@ -186,26 +192,34 @@ pub(super) fn ended(state: &ServiceState) -> String {
 fn process(
     state: &ServiceState,
     servers: &Seen<Vec<RunningServer>>,
-    member: &DesiredMember,
     host: &Host,
+    layout: &LayoutFacts,
 ) -> Process {
     let pid = state.main_pid.unwrap_or_default();
     let servers = servers.is().map_or(&[][..], Vec::as_slice);
     let server = servers.iter().find(|server| server.process.pid == pid).map(|server| &server.process);
     let exe = server.and_then(|process| process.exe.as_ref()).map(|exe| exe.to_string_lossy().into_owned());
+    let is_current = exe.as_ref().and_then(|exe| match &layout.current {
+        // As the kernel shows it: links resolved, and with a word behind it when the file was replaced since.
+        Seen::Is(Current::Slot(slot)) => Some(exe.ends_with(&format!("/{slot}/zkops"))),
+        Seen::Absent => Some(false),
+        Seen::Is(Current::Odd(_)) | Seen::Unseen(_) => None,
+    });
     Process {
         pid: u32::try_from(pid).unwrap_or_default(),
         started_ms: server.and_then(|process| process.started_ms),
         exe_sha256: match exe {
-            Some(exe) if exe == member.binary_path => host.binary.installed_sha256.is().cloned(),
+            Some(_) if is_current == Some(true) => host.binary.installed_sha256.is().cloned(),
             // Replaced since it started, or started from elsewhere.
             Some(exe) => Some(format!("of {exe}")),
             None => None,
         },
+        is_current,
     }
 }
 
 pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> BTreeMap<u16, PortUser> {
+    let configs = [member.config_path.clone(), member.legacy_config()];
     uses.iter()
         .filter_map(|used| {
             let listener = used.listeners.first()?;
@@ -213,7 +227,7 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
                 Some(process) => PortUser {
                     pid: u32::try_from(process.pid).ok(),
                     program: process.comm.clone(),
-                    ours: listener.ours && process.cmdline.contains(&member.config_path),
+                    ours: listener.ours && configs.iter().any(|config| process.cmdline.contains(config)),
                 },
                 // Somebody else's process: only ours if ours runs here at all.
                 None => PortUser {
@@ -230,7 +244,20 @@ pub(super) fn ports(uses: &[PortUse], member: &DesiredMember, running: bool) -> 
         .collect()
 }
 
-pub(super) fn firewall(report: &FirewallReport) -> Seen<FirewallFacts> {
+/// `wanted` are those of the openings asked about that somebody needs.
+pub(super) fn firewall(
+    report: &FirewallReport,
+    member: &DesiredMember,
+    wanted: &BTreeSet<Opening>,
+) -> Seen<FirewallFacts> {
+    let hidden = report.ports.iter().find_map(|state| match &state.verdict {
+        Verdict::Unknown { why } => Some(why.clone()),
+        _ => None,
+    });
+    // No rule that may be read is not "no rule".
+    if let Some(why) = hidden {
+        return Seen::unseen(why, wall_ms());
+    }
     let kind = match report.firewalls.first() {
         Some(Firewall::Firewalld { zone }) => format!("firewalld (zone {zone})"),
         Some(Firewall::Ufw) => "ufw".to_owned(),
@@ -238,25 +265,41 @@ pub(super) fn firewall(report: &FirewallReport) -> Seen<FirewallFacts> {
         Some(Firewall::Iptables) => "iptables".to_owned(),
         None => return Seen::Absent,
     };
-    let ports = report
+    let openings: BTreeMap<Opening, PortRule> = report
         .ports
         .iter()
-        .map(|state| {
-            let rule = match &state.verdict {
-                Verdict::Open => {
-                    PortRule { open: true, permanent: report.survives_reboot, rule: String::new() }
-                }
-                // Somebody limited the port to some sources on purpose: whether ours are among
-                // them, only a connection can tell.
-                Verdict::Limited { by } => PortRule { open: true, permanent: true, rule: by.clone() },
-                // Only a connection can tell, and we could change nothing anyway.
-                Verdict::Unknown { why } => PortRule { open: true, permanent: true, rule: why.clone() },
-                Verdict::Blocked { by } => PortRule { open: false, permanent: false, rule: by.clone() },
-            };
-            (state.port, rule)
-        })
+        .map(|state| (state.opening, rule(&state.verdict, report.survives_reboot)))
         .collect();
-    Seen::Is(FirewallFacts { kind, ports })
+    let leaning = report.ports.iter().filter(|state| state.leans).map(|state| state.opening).collect();
+    let of_port = |port: u16| {
+        // Nobody needs it.
+        let unneeded = PortRule { open: true, permanent: true, rule: String::new() };
+        let needed = openings.iter().filter(|(opening, _)| wanted.contains(opening));
+        let needed: BTreeMap<Opening, PortRule> =
+            needed.map(|(opening, rule)| (*opening, rule.clone())).collect();
+        (port, ports::worst(&needed, port).cloned().unwrap_or(unneeded))
+    };
+    let ports = member.ports.all().map(of_port).into();
+    Seen::Is(FirewallFacts { kind, ports, openings, leaning, ours: report.ours.clone() })
+}
+
+fn rule(verdict: &Verdict, survives_reboot: bool) -> PortRule {
+    let always = |rule: &String| PortRule { open: true, permanent: true, rule: rule.clone() };
+    match verdict {
+        Verdict::Open { by } => PortRule { open: true, permanent: survives_reboot, rule: by.clone() },
+        // Somebody limited the port to some sources on purpose: whether ours are among them, only a
+        // connection can tell.
+        Verdict::Limited { by } => always(by),
+        // Only a connection can tell, and we could change nothing anyway.
+        Verdict::Unknown { why } => always(why),
+        Verdict::Blocked { by } => PortRule { open: false, permanent: false, rule: by.clone() },
+    }
+}
+
+/// A host's ways to the members.
+pub(super) fn sources(sources: Sources) -> SourceFacts {
+    let way = |way: Towards| WayFacts { to: way.host, addresses: way.addresses, from: way.from };
+    SourceFacts { session: sources.session, ways: sources.towards.into_iter().map(way).collect() }
 }
 
 pub(super) fn names(report: &NamesReport) -> Vec<NameFacts> {
@@ -282,21 +325,29 @@ pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
     let entries: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
     Seen::answered(lines.last().map(|last| JournalFacts {
         last_entry: last.clone(),
-        opened_ports: opened_ports(&entries),
+        opened: opened(&entries),
         opened_zone: opened_zone(&entries),
+        made_users: made_users(&entries),
     }))
 }
 
-/// Ports that our own steps opened, from the journal, less those closed since.
-pub(super) fn opened_ports(journal: &[Entry]) -> Vec<u16> {
+/// What our own steps opened, or were about to, from the journal; less what was closed since.
+pub(super) fn opened(journal: &[Entry]) -> Vec<Opening> {
     let mut opened = BTreeSet::new();
-    for effects in journal.iter().filter_map(Entry::effects) {
-        opened.extend(effects.opened_ports.iter().copied());
-        for port in &effects.closed_ports {
-            opened.remove(port);
+    for entry in journal {
+        opened.extend(entry.opening());
+        for opening in entry.closing() {
+            opened.remove(&opening);
         }
     }
     opened.into_iter().collect()
+}
+
+/// Users that our own steps made, from the journal.
+fn made_users(journal: &[Entry]) -> Vec<String> {
+    let made: BTreeSet<&String> =
+        journal.iter().filter_map(|entry| entry.effects()?.made_user.as_ref()).collect();
+    made.into_iter().cloned().collect()
 }
 
 /// The firewalld zone in which our steps last opened ports, from the journal.

@@ -37,6 +37,8 @@ pub struct Terms {
     pub accept_new_host_keys: bool,
     /// A lock that somebody else's run left behind is replaced.
     pub break_lock: bool,
+    /// Members by name or id whose hosts are left out of the run.
+    pub without: Vec<String>,
     /// The program that hosts get; `None`: this very one.
     pub program: Option<PathBuf>,
 }
@@ -60,7 +62,7 @@ impl Caller {
 
     /// When everything must be over.
     fn until(&self) -> Instant {
-        self.started + self.terms.timeout
+        self.stop.begun_anew().unwrap_or(self.started) + self.terms.timeout
     }
 
     /// What `work` comes to; once the time allowed is over, the run is asked to stop.
@@ -111,8 +113,17 @@ impl Caller {
         })
     }
 
+    /// A command with what was laid down for the whole run.
+    fn typed(&self, command: String) -> String {
+        match self.terms.without.as_slice() {
+            [] => command,
+            names => format!("{command} --without {}", names.join(",")),
+        }
+    }
+
     /// What is about to change something; `command` is what resumes it.
     pub(super) fn run(&self, command: String) -> Run {
+        let command = self.typed(command);
         Run {
             events: self.events.clone(),
             holder: holder::of_this_process(command.clone()),

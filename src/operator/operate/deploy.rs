@@ -77,7 +77,10 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         Deployed::Planned(plan) => {
             Outcome::Planned(Planned { cluster: session.desired.cluster.clone(), plan })
         }
-        Deployed::Applied(facts, applied) => Outcome::Ready(ready(&session, &facts, applied)),
+        Deployed::Applied(facts, applied) => {
+            session.settle("deploy", &[])?;
+            Outcome::Ready(ready(&session, &facts, applied))
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::paths::{self, at_home};
 use super::settings;
 use crate::operator::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
-use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::render;
 use crate::operator::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 use crate::report::{Evidence, Exit, Failure};
@@ -34,7 +34,13 @@ pub(super) fn read(
         members.insert(member.id, desired(&cluster, member)?);
         targets.insert(member.id, target(member, caller.terms.accept_new_host_keys));
     }
-    let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
+    let desired = Desired {
+        cluster: cluster.name,
+        inventory: shown.to_owned(),
+        binary: None,
+        members,
+        clients: cluster.clients,
+    };
     Ok((desired, targets))
 }
 
@@ -68,11 +74,12 @@ fn desired(cluster: &Cluster, member: &Member) -> Result<DesiredMember, Failure>
         config: render::zoo_cfg(cluster, member, &paths).map_err(broken)?,
         unit: Unit {
             name: render::unit_name(cluster, member),
-            definition: render::unit(cluster, member, &paths).map_err(broken)?,
+            text: render::unit(cluster, member, &paths).map_err(broken)?,
             // An ensemble to try things out must not outlive its directory in /etc.
             own_supervisor: member.connection == Connection::Local,
         },
-        staged_path: format!("{install}/bin/zkops.next"),
+        staged_path: format!("{install}/slots/zkops.next"),
+        run_as: run_as(member),
         binary_path: paths.binary,
         config_path: paths.config,
         dirs: Dirs { install, data_log: data_log.unwrap_or_else(|| data.clone()), data },
@@ -114,3 +121,13 @@ fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget
         ..SshTarget::new(&member.name, &member.host)
     }
 }
+
+/// On this machine servers are whose the operator is.
+fn run_as(member: &Member) -> Option<RunAs> {
+    let named = |user: &String| RunAs { user: user.clone(), named: true };
+    let default = || RunAs { user: USER_DEFAULT.to_owned(), named: false };
+    (member.connection != Connection::Local).then(|| member.user.as_ref().map_or_else(default, named))
+}
+
+/// Whom servers run as where the inventory does not say.
+const USER_DEFAULT: &str = "zkops";

@@ -64,6 +64,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         return Ok(Outcome::Planned(Planned { cluster, plan }));
     }
     session.forget()?;
+    session.settle("destroy", &[])?;
     Ok(Outcome::Gone(Gone { cluster, verb: Verb::Destroy, data: request.data }))
 }
 

@@ -97,7 +97,8 @@ impl Request {
 /// Refused where the ensemble would stop serving; exit code 7 where hosts were left out, with the rest done.
 pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure> {
     let session = Session::load(caller, &request.inventory)?;
-    let goal = request.verb.goal(session.members(&request.members)?);
+    let named = session.members(&request.members)?;
+    let goal = request.verb.goal(named.clone());
     let carried_out = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
         let mut facts = session.facts(fleet, Depth::State).await;
         let plan = session.plan(&facts, &goal)?;
@@ -114,6 +115,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         return Ok(Outcome::Planned(Planned { cluster, plan }));
     }
     refusal::none_skipped(&plan)?;
+    session.settle(request.verb.word(), &named)?;
     Ok(Outcome::Done(Done { cluster, verb: request.verb, plan }))
 }
 

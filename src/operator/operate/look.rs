@@ -39,7 +39,8 @@ pub(super) async fn look<'a, T>(
 
 /// Who reaches whom, tried with listeners of our own; for people who only want to know.
 pub(super) async fn reach(fleet: &Fleet, facts: &mut Facts) {
-    facts.reach = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+    let tried = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(facts);
 }
 
 /// For one connection of the matrix.

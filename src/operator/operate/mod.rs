@@ -16,6 +16,7 @@
 //! | [`planned`] | a plan that is shown instead of carried out |
 //! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
+//! | [`owed`] | what waits for hosts that were left out |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
 
 pub mod ask;
@@ -28,6 +29,7 @@ mod holder;
 pub mod init;
 pub mod lifecycle;
 mod look;
+pub mod owed;
 mod paths;
 pub mod plan;
 pub mod planned;

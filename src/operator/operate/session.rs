@@ -1,16 +1,16 @@
 //! From what the caller named to an ensemble that can be worked on: the inventory found and read, the members'
 //! desired state, the hosts lent to the work, the facts seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::caller::Caller;
-use super::desired;
+use super::owed::{self, Owed};
 use super::record::Record;
-use super::refusal;
+use super::{desired, refusal};
 use crate::operator::apply::run::Applied;
 use crate::operator::apply::waves;
 use crate::operator::fleet::hosts::Fleet;
@@ -21,7 +21,7 @@ use crate::operator::observe::look::Depth;
 use crate::operator::plan::desired::{Binary, Desired};
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Plan;
-use crate::operator::plan::{self, Goal};
+use crate::operator::plan::{Goal, without};
 use crate::operator::transport::{LocalBinary, Target};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -40,6 +40,8 @@ pub struct Session<'a> {
     pub caller: &'a Caller,
     pub desired: Arc<Desired>,
     pub targets: BTreeMap<ServerId, Target>,
+    /// Members whose hosts are left out by request.
+    left_out: BTreeSet<ServerId>,
     record: Record,
     /// What a plan came to that was told to stop.
     stopped: Mutex<Option<Failure>>,
@@ -57,7 +59,12 @@ impl<'a> Session<'a> {
         };
         let (desired, targets) = desired::read(caller, &shown, &text)?;
         let record = Record { cluster: desired.cluster.clone(), path, text };
-        Ok(Session { caller, desired: Arc::new(desired), targets, record, stopped: Mutex::default() })
+        let desired = Arc::new(desired);
+        let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
+        let mut session = Session { caller, desired, targets, left_out, record, stopped };
+        session.left_out = session.members(&caller.terms.without)?.into_iter().collect();
+        owed::tell(caller, &session.desired.cluster);
+        Ok(session)
     }
 
     /// Asks for this very binary on every host.
@@ -83,6 +90,7 @@ impl<'a> Session<'a> {
         let visit = Visit {
             desired: self.desired.clone(),
             targets: &self.targets,
+            left_out: &self.left_out,
             dialer: &self.caller.dialer()?,
             push,
             watch: &self.caller.watcher(),
@@ -154,7 +162,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As the failure that ends the run.
     pub fn plan(&self, facts: &Facts, goal: &Goal) -> Result<Plan, Failure> {
-        plan::plan(&self.desired, facts, goal).map_err(|stop| refusal::failure(&self.desired, &stop))
+        let planned = without::plan(&self.desired, facts, goal, &self.left_out);
+        planned.map_err(|stop| refusal::failure(&self.desired, &stop))
     }
 
     /// Carries out a plan made from `facts`; `command` is what resumes it.
@@ -204,6 +213,23 @@ impl<'a> Session<'a> {
     pub(super) fn connect_string(&self) -> String {
         let all: Vec<String> = self.desired.members.values().map(|member| member.client_address()).collect();
         all.join(",")
+    }
+
+    /// Behind a verb that did what it was to do for the members `named`, empty: for all but those left out. What is left
+    /// to do for them is said and remembered, what was owed to the others is forgotten.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub(super) fn settle(&self, verb: &str, named: &[ServerId]) -> Result<(), Failure> {
+        let cluster = &self.desired.cluster;
+        let done =
+            |id: &&ServerId| if named.is_empty() { !self.left_out.contains(id) } else { named.contains(id) };
+        let paid: Vec<String> =
+            self.desired.members.keys().filter(done).map(|id| self.desired.name(*id)).collect();
+        let owed = |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, &self.record.path);
+        // Who names some members wants nothing of the others.
+        let left_out = self.left_out.iter().filter(|_| named.is_empty());
+        owed::settle(self.caller, cluster, verb, &paid, left_out.map(owed).collect())
     }
 
     /// Remembers this inventory as the one last deployed.

@@ -28,7 +28,12 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn exit(&self) -> Exit {
-        if self.health.healthy() { Exit::Done } else { Exit::Unhealthy }
+        match &self.health {
+            health if health.healthy() => Exit::Done,
+            // Hosts that could not be asked are what keeps it from being known.
+            health if health.unknown() => Exit::Unreachable,
+            _ => Exit::Unhealthy,
+        }
     }
 }
 
@@ -37,6 +42,7 @@ impl Outcome {
 /// # Errors
 /// What concerns no single host. A member that is not well is an outcome.
 pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
+    session.caller.stop.begin_anew();
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
@@ -71,7 +77,8 @@ async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
-    facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)
 }
 
@@ -89,7 +96,9 @@ impl Serialize for Outcome {
             cluster: &health.cluster,
             healthy: health.healthy(),
             verdict: health.verdict.to_string(),
+            known: !health.unknown(),
             nodes: &health.rows,
+            notes: &health.notes,
             reasons: reasons.collect(),
         };
         document.serialize(serializer)
@@ -101,8 +110,11 @@ impl Serialize for Outcome {
 struct Document<'a> {
     cluster: &'a str,
     healthy: bool,
+    /// False: neither health nor its lack is proven.
+    known: bool,
     verdict: String,
     nodes: &'a [Row],
+    notes: &'a [String],
     reasons: Vec<Reason<'a>>,
 }
 

@@ -4,6 +4,7 @@
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, Marker, Myid, NoWayIn, ReachResult, UnitState};
 use super::seen::Seen;
+use super::server::Sight;
 use super::{damage, ensemble, install, preflight};
 use crate::wire::ids::ServerId;
 
@@ -47,6 +48,8 @@ pub enum Cause {
     NoQuorum,
     /// It runs, a quorum is there, and still it does not serve.
     Stuck,
+    /// Whether it serves could not be seen: nothing is proven against it.
+    NotSeen,
 }
 
 /// What repair does about a cause, mildest first.
@@ -67,7 +70,7 @@ pub enum Cure {
 impl Cause {
     pub fn cure(self) -> Cure {
         match self {
-            Cause::NoQuorum => Cure::Elsewhere,
+            Cause::NoQuorum | Cause::NotSeen => Cure::Elsewhere,
             Cause::HostUnreachable | Cause::DiskFull | Cause::ClockOff => Cure::Person,
             Cause::NotInstalled | Cause::ProcessDead | Cause::PortBlocked | Cause::MyidMissing => {
                 Cure::Reinstall
@@ -94,6 +97,7 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
         HostView::Unreachable(why) => {
             let (cause, next) = match why.kind {
                 NoWayIn::NotInstalled => (Cause::NotInstalled, format!("zkops deploy {}", desired.inventory)),
+                NoWayIn::LeftOut => (Cause::HostUnreachable, "zkops status".to_owned()),
                 NoWayIn::Connection | NoWayIn::Binary => (
                     Cause::HostUnreachable,
                     format!("reach {} first: power, network, sshd, key", member.address),
@@ -103,6 +107,7 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
                 NoWayIn::NotInstalled => format!("zkops is not installed on {}", member.name),
                 NoWayIn::Connection => format!("the host of {} cannot be reached", member.name),
                 NoWayIn::Binary => format!("zkops does not run on the host of {}", member.name),
+                NoWayIn::LeftOut => format!("{} is left out by request", member.name),
             };
             let evidence = [why.text.clone()].into_iter().chain(silent_words(facts, id)).collect();
             vec![Diagnosis { member: id, cause, what, evidence, next: vec![next] }]
@@ -307,7 +312,15 @@ fn process(
         }
         Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) if !alone => {}
         Seen::Unseen(_) | Seen::Is(UnitState::Running(_)) => {
-            if install::stale(desired, facts, member, host).is_some() {
+            let sight = facts.sight(id);
+            if let Sight::Unseen(why) = sight {
+                let what = format!("{} runs; whether it serves could not be seen", member.name);
+                let what = match &host.unit.state {
+                    Seen::Unseen(why) => format!("whether {} runs could not be seen: {why}", member.name),
+                    _ => what,
+                };
+                add(Cause::NotSeen, what, vec![why], Vec::new());
+            } else if install::stale(desired, facts, member, host).is_some() {
                 let what = format!("{} runs with other settings than the inventory's", member.name);
                 let next = vec![format!("zkops deploy {}", desired.inventory)];
                 add(Cause::ConfigDiffers, what, vec![member.config_path.clone()], next);

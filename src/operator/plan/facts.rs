@@ -15,13 +15,17 @@
 //!   the parts that are older `Unseen` ([`Facts::renewed`]). Only what no step of ours changes (the
 //!   machine itself) is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use super::damage::Damage;
+use super::layout::LayoutFacts;
+use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
+use crate::formats::opening::Opening;
 use crate::wire::ids::{Epoch, ServerId};
 
 /// Everything seen in one round of looking.
@@ -32,6 +36,9 @@ pub struct Facts {
     pub members: BTreeMap<ServerId, MemberFacts>,
     /// Who reaches whom, tried with real connections. Empty: not tried.
     pub reach: Vec<Reach>,
+    /// Where members came from, as listeners on the other hosts saw it. A step of ours changes no
+    /// routes, so it is kept.
+    pub observed: BTreeMap<ServerId, BTreeSet<IpAddr>>,
     pub read_back: ReadBack,
     /// Wall clock of the operator when looking began: names quarantined directories.
     pub wall_ms: i64,
@@ -122,6 +129,7 @@ impl Facts {
             stamp,
             members: members.collect(),
             reach: Vec::new(),
+            observed: self.observed.clone(),
             read_back: ReadBack::Untried,
             wall_ms: self.wall_ms,
             fresh_uuid: self.fresh_uuid.clone(),
@@ -143,6 +151,8 @@ pub enum ReadBack {
     #[default]
     Untried,
     Everywhere,
+    /// Members are seen by their own hosts alone, and no session of ours reaches them: why.
+    NoWay(String),
     /// Where it failed, in words.
     Failed(String),
 }
@@ -182,6 +192,8 @@ pub enum NoWayIn {
     Binary,
     /// Connected, but zkops was never installed there and this verb does not install.
     NotInstalled,
+    /// A person said that the run is to go without it; nobody asked.
+    LeftOut,
 }
 
 /// One host as `zkops host` describes it.
@@ -195,6 +207,10 @@ pub struct HostFacts {
     /// A running systemd manages services here.
     pub systemd: bool,
     pub binary: BinaryFacts,
+    /// Which of its slots counts, and what the layout before them left.
+    pub layout: LayoutFacts,
+    /// Whose the directories are: all of them were looked at, or none was seen.
+    pub owners: Seen<OwnersFacts>,
     pub clock: Seen<Clock>,
     /// By path of the directory asked about: [`HostFacts::dir`].
     pub dirs: BTreeMap<String, DirFacts>,
@@ -216,6 +232,8 @@ pub struct HostFacts {
     /// Absent: no run of ours left a line there.
     pub journal: Seen<JournalFacts>,
     pub names: Seen<Vec<NameFacts>>,
+    /// Where packets between this host and the members come from.
+    pub sources: Seen<SourceFacts>,
 }
 
 impl HostFacts {
@@ -230,9 +248,9 @@ impl HostFacts {
         self.files.get(path).unwrap_or(&UNASKED)
     }
 
-    /// Ports that deployments of ours opened, as far as the journal there was seen.
-    pub fn opened_ports(&self) -> &[u16] {
-        self.journal.is().map_or(&[], |journal| &journal.opened_ports)
+    /// What deployments of ours opened, as far as the journal there was seen.
+    pub fn opened(&self) -> &[Opening] {
+        self.journal.is().map_or(&[], |journal| &journal.opened)
     }
 
     /// Proof that no process of this member runs: its manager says so, and none is found. In words.
@@ -267,16 +285,18 @@ impl HostFacts {
 pub struct JournalFacts {
     /// Its last line: another one means that somebody changed things since.
     pub last_entry: String,
-    /// Ports that a deployment of ours opened.
-    pub opened_ports: Vec<u16>,
+    /// What a deployment of ours opened, or was about to open when it was killed.
+    pub opened: Vec<Opening>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
+    /// Users that a deployment of ours made.
+    pub made_users: Vec<String>,
 }
 
 /// The pushed binary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BinaryFacts {
-    /// SHA-256 (hex) of `bin/zkops`.
+    /// SHA-256 (hex) of the program that counts.
     pub installed_sha256: Seen<String>,
     /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run
     /// pushed none.
@@ -417,6 +437,8 @@ pub struct Process {
     pub started_ms: Option<i64>,
     /// SHA-256 (hex) of the executable it runs; `None`: unknown.
     pub exe_sha256: Option<String>,
+    /// It runs the program of the slot that counts; `None`: unknown.
+    pub is_current: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -432,8 +454,45 @@ pub struct PortUser {
 pub struct FirewallFacts {
     /// `firewalld`, `ufw`, …
     pub kind: String,
-    /// By port.
+    /// By port: open to all who need it.
     pub ports: BTreeMap<u16, PortRule>,
+    /// The same for each who was asked about.
+    pub openings: BTreeMap<Opening, PortRule>,
+    /// Of these, whom another opening of ours lets in, and nothing else: for as long as that stands.
+    pub leaning: BTreeSet<Opening>,
+    /// What carries our mark on the ports asked about.
+    pub ours: Vec<Opening>,
+}
+
+/// How a host and the members find each other, by its resolver and its routes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceFacts {
+    /// Where the operator's session comes from; `None`: nobody can tell there.
+    pub session: Option<IpAddr>,
+    pub ways: Vec<WayFacts>,
+}
+
+/// The way from a host to one address of the inventory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WayFacts {
+    /// As the inventory writes it.
+    pub to: String,
+    /// As the host resolves it.
+    pub addresses: Vec<IpAddr>,
+    /// The host's own addresses that its packets carry.
+    pub from: Vec<IpAddr>,
+}
+
+impl SourceFacts {
+    /// What an address of the inventory means on that host.
+    pub fn addresses_of<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
+        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.addresses.iter().copied())
+    }
+
+    /// Where the host's packets to it come from.
+    pub fn towards<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
+        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.from.iter().copied())
+    }
 }
 
 /// What the firewall does with one of our ports.

@@ -1,13 +1,16 @@
 //! Whether a gate's condition holds, judged from facts: `apply` looks again and again and asks
 //! here; it decides nothing itself.
 
+use std::collections::BTreeSet;
+
 use super::desired::Desired;
-use super::ensemble;
+use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, ReadBack, UnitState};
 use super::fresh::Fresh;
 use super::preflight::{self, Expect, Level};
 use super::seen::Seen;
 use super::step::Condition;
+use crate::wire::ids::ServerId;
 
 /// What an observer must look at so that a condition can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +58,7 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
                 .collect();
             open_if(blocked.is_empty(), || blocked.join("; "))
         }
-        Condition::Quorum { min, without } => {
-            let mut voters = ensemble::voters_in_sync(desired, facts);
-            if let Some(id) = without {
-                voters.remove(id);
-            }
-            open_if(voters.len() >= *min, || {
-                format!(
-                    "{} of {min} voters in sync ({}){}",
-                    voters.len(),
-                    desired.names(&voters),
-                    missing(desired, facts)
-                )
-            })
-        }
+        Condition::Quorum { min, without } => quorum(desired, facts, *min, *without),
         Condition::Synced { member } => {
             let in_sync = ensemble::in_sync(desired, facts).contains(member);
             match died(facts, *member) {
@@ -83,19 +73,20 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
             Some(Seen::Is(UnitState::Failed { how, again: false })) => {
                 Gatekeeper::Hopeless(format!("the server of {} ended: {how}", desired.name(*member)))
             }
-            _ => Gatekeeper::Waiting(format!("{} does not run", desired.name(*member))),
+            _ => Gatekeeper::Waiting(format!("{} is not seen to run", desired.name(*member))),
         },
-        Condition::Down { member } => {
-            let down = facts.host(*member).is_some_and(|host| host.unit.is_down());
-            open_if(down, || format!("{} is not seen to have ended", desired.name(*member)))
-        }
+        Condition::Down { member } => down(desired, facts, *member),
         Condition::Idle => {
             let voters = ensemble::voters_in_sync(desired, facts);
-            match ensemble::serves(desired, facts) {
-                false => Gatekeeper::Open,
-                true => Gatekeeper::Hopeless(format!(
+            match ensemble::service(desired, facts) {
+                Service::ProvenNot => Gatekeeper::Open,
+                Service::Proven => Gatekeeper::Hopeless(format!(
                     "{} began to serve meanwhile and are not restarted all at once",
                     desired.names(&voters)
+                )),
+                Service::Unknown(why) => Gatekeeper::Waiting(format!(
+                    "it is not proven that nothing is served: {}",
+                    why.join("; ")
                 )),
             }
         }
@@ -103,7 +94,55 @@ pub fn ask(desired: &Desired, fresh: Fresh<'_>, condition: &Condition) -> Gateke
     }
 }
 
+fn quorum(desired: &Desired, facts: &Facts, min: usize, without: Option<ServerId>) -> Gatekeeper {
+    let disagreements = ensemble::disagreements(desired, facts);
+    if !disagreements.is_empty() {
+        return Gatekeeper::Waiting(disagreements.join("; "));
+    }
+    let without: BTreeSet<ServerId> = without.into_iter().collect();
+    let proven = ensemble::voters_proven(desired, facts, &without);
+    open_if(proven >= min, || {
+        let seen = ensemble::voters_in_sync(desired, facts);
+        let rest: Vec<&ServerId> = seen.difference(&without).collect();
+        let short =
+            ensemble::missed_by_leader(desired, facts).map_or_else(String::new, |why| format!("; {why}"));
+        format!(
+            "{proven} of {min} voters in sync ({}){short}{}",
+            desired.names(rest),
+            missing(desired, facts)
+        )
+    })
+}
+
+/// Its manager keeps none and will start none, and no process is found on its data.
+fn down(desired: &Desired, facts: &Facts, member: ServerId) -> Gatekeeper {
+    let name = desired.name(member);
+    let Some(host) = facts.host(member) else {
+        return Gatekeeper::Waiting(format!("the host of {name} is not seen"));
+    };
+    let at_rest = match &host.unit.state {
+        Seen::Absent => true,
+        Seen::Is(UnitState::Stopped | UnitState::Failed { again: false, .. }) => true,
+        Seen::Is(UnitState::Running(_) | UnitState::Failed { again: true, .. }) => false,
+        Seen::Unseen(why) => return Gatekeeper::Waiting(format!("how {name} is, is not seen: {why}")),
+    };
+    match &host.processes {
+        _ if !at_rest => Gatekeeper::Waiting(format!("{name} still runs")),
+        Seen::Is(all) if all.is_empty() => Gatekeeper::Open,
+        Seen::Is(all) => {
+            let pids: Vec<String> = all.iter().map(|process| process.pid.to_string()).collect();
+            Gatekeeper::Waiting(format!("{name} still runs, outside its service: pid {}", pids.join(", ")))
+        }
+        Seen::Absent => Gatekeeper::Open,
+        Seen::Unseen(why) => Gatekeeper::Waiting(format!("whether {name} still runs is not seen: {why}")),
+    }
+}
+
 fn ready(desired: &Desired, facts: &Facts) -> Gatekeeper {
+    let disagreements = ensemble::disagreements(desired, facts);
+    if !disagreements.is_empty() {
+        return Gatekeeper::Waiting(disagreements.join("; "));
+    }
     let in_sync = ensemble::in_sync(desired, facts);
     let dead: Vec<String> = desired
         .members
@@ -118,8 +157,13 @@ fn ready(desired: &Desired, facts: &Facts) -> Gatekeeper {
         let (some, all) = (in_sync.len(), desired.members.len());
         return Gatekeeper::Waiting(format!("{some} of {all} in sync{}", missing(desired, facts)));
     }
+    if let Some(short) = ensemble::missed_by_leader(desired, facts) {
+        return Gatekeeper::Waiting(short);
+    }
     match &facts.read_back {
         ReadBack::Everywhere => Gatekeeper::Open,
+        // All of them were asked on their own hosts, and nothing of ours can travel there.
+        ReadBack::NoWay(_) => Gatekeeper::Open,
         ReadBack::Untried => Gatekeeper::Waiting("the canary was not read back yet".to_owned()),
         ReadBack::Failed(why) => Gatekeeper::Waiting(why.clone()),
     }
@@ -130,7 +174,7 @@ fn open_if(open: bool, what: impl FnOnce() -> String) -> Gatekeeper {
 }
 
 /// How a member's process ended, when its host says that it did.
-fn died(facts: &Facts, id: crate::wire::ids::ServerId) -> Option<String> {
+fn died(facts: &Facts, id: ServerId) -> Option<String> {
     match &facts.host(id)?.unit.state {
         Seen::Is(UnitState::Failed { how, again: false }) => Some(format!("ended: {how}")),
         _ => None,

@@ -4,16 +4,21 @@
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
 //!   server asked two ways; [`damage`]: what is wrong with a member's files
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
+//! - [`ports`]: who is let in where
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account;
 pub mod damage;
 pub mod deploy;
 pub mod desired;
@@ -25,13 +30,18 @@ pub mod fresh;
 pub mod gate;
 mod identity;
 pub mod install;
+pub mod layout;
 pub mod lifecycle;
+mod names;
+pub mod owners;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
 pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+pub mod without;
 
 #[cfg(test)]
 mod tests;

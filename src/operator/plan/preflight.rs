@@ -1,13 +1,13 @@
 //! Everything that would make a deployment fail, found at once: one row per check, one cell per
 //! member, each with its evidence and its cure. Judges only; changes nothing.
 
-use std::net::IpAddr;
-
-use super::damage;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn, Reach, ReachResult};
+use super::names::Trouble;
 use super::seen::{Seen, Unseen};
 use super::step::short;
+use super::{damage, names, ports};
+use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;
 
 /// One cell of the table.
@@ -130,8 +130,8 @@ fn check_host(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         cell(Check::Data, data(desired, facts, member, host)),
         cell(Check::Clock, clock(desired, facts, member)),
         cell(Check::Ports, ports(member, host)),
-        cell(Check::Names, names(desired, member, host)),
-        cell(Check::Firewall, firewall(member, host)),
+        cell(Check::Names, names(desired, facts, member, host)),
+        cell(Check::Firewall, firewall(desired, facts, member, host)),
     ]
 }
 
@@ -340,8 +340,7 @@ fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
 
 /// zoo.cfg carries the inventory's addresses. Names matter where the inventory uses names, and
 /// the 127.0.1.1 line of Debian makes a host take its own name for a loopback address.
-fn names(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
-    let loopback_cluster = is_loopback(&member.address);
+fn names(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
     let names = match &host.names {
         Seen::Is(names) => names,
         Seen::Unseen(why) if why.since_ms > 0 => {
@@ -349,49 +348,35 @@ fn names(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
         }
         Seen::Absent | Seen::Unseen(_) => return ok("not asked"),
     };
-    for resolved in names {
-        let about = desired.members.values().find(|m| m.name == resolved.name || m.address == resolved.name);
-        let uses_name = desired.members.values().any(|m| m.address == resolved.name);
-        let own = resolved.name == host.hostname || about.is_some_and(|m| m.id == member.id);
-        let trap = resolved.addresses.iter().find(|address| is_loopback(address));
-        if let (Some(trap), true, false) = (trap, own || about.is_some(), loopback_cluster) {
-            let evidence = format!("{} is {trap} on this host", resolved.name);
-            let fix = format!("in /etc/hosts map {} to {}", resolved.name, member.address);
-            return if uses_name { fail(evidence, fix) } else { warn(evidence, fix) };
-        }
-        let Some(about) = about else { continue };
-        if resolved.addresses.is_empty() && uses_name {
-            return fail(
-                format!("{} does not resolve", resolved.name),
-                "add it to /etc/hosts or to DNS, or write its address into the inventory".to_owned(),
-            );
-        }
-        let is_address = about.address.parse::<IpAddr>().is_ok();
-        if is_address && !resolved.addresses.is_empty() && !resolved.addresses.contains(&about.address) {
-            return warn(
-                format!(
-                    "{} is {} here, {} in the inventory",
-                    about.name,
-                    resolved.addresses.join(" "),
-                    about.address
-                ),
-                format!("correct /etc/hosts on {}", member.name),
-            );
-        }
+    match names::trouble(desired, facts, member, &host.hostname, names) {
+        None => ok("consistent"),
+        Some(Trouble { fatal: true, evidence, fix }) => fail(evidence, fix),
+        Some(Trouble { fatal: false, evidence, fix }) => warn(evidence, fix),
     }
-    ok("consistent")
 }
 
-fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
+fn firewall(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
     let kind = match &host.firewall {
         Seen::Is(firewall) => &firewall.kind,
         Seen::Absent => return ok("none active"),
         // Whether it lets us through is proven by connections, not by its rules.
+        Seen::Unseen(_) if !host.root => {
+            return warn("cannot be looked at without root", "use ssh.user root or sudo to see its rules");
+        }
         Seen::Unseen(why) => {
-            return warn(format!("cannot be looked at: {why}"), "use ssh.user root or sudo to see its rules");
+            return warn(
+                format!("cannot be looked at: {why}"),
+                "connections alone tell what it lets through",
+            );
         }
     };
-    let closed = closed_ports(member, host);
+    if let Some((port, rule)) = open_to_all(member, host) {
+        return warn(
+            format!("{kind}: tcp {port}, which the members alone need, is open to everybody: {rule}"),
+            format!("zkops did not write that rule: take it away, then zkops deploy {}", desired.inventory),
+        );
+    }
+    let closed = closed_ports(desired, facts, member, host);
     if closed.is_empty() {
         return ok(format!("{kind}: open"));
     }
@@ -404,11 +389,20 @@ fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
     }
 }
 
+/// A port for the members alone that a rule of somebody else's opens to everybody.
+fn open_to_all<'a>(member: &DesiredMember, host: &'a HostFacts) -> Option<(u16, &'a str)> {
+    let firewall = host.firewall.is()?;
+    [member.ports.quorum, member.ports.election].into_iter().find_map(|port| {
+        let to_all = Opening::to_all(port);
+        let rule = firewall.openings.get(&to_all).filter(|rule| rule.open && !rule.rule.is_empty())?;
+        (!firewall.ours.contains(&to_all)).then_some((port, rule.rule.as_str()))
+    })
+}
+
 /// Ports of the member that its firewall does not let through, or forgets at the next boot.
-pub fn closed_ports(member: &DesiredMember, host: &HostFacts) -> Vec<u16> {
-    let Some(firewall) = host.firewall.is() else { return Vec::new() };
-    let open = |port: &u16| firewall.ports.get(port).is_some_and(|rule| rule.open && rule.permanent);
-    member.ports.all().into_iter().filter(|port| !open(port)).collect()
+pub fn closed_ports(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<u16> {
+    let closed = ports::closed(desired, facts, member, host);
+    member.ports.all().into_iter().filter(|port| closed.iter().any(|one| one.port == *port)).collect()
 }
 
 fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect) -> Option<Finding> {
@@ -421,7 +415,9 @@ fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect
     };
     let from = reach.from.map_or_else(|| "this machine".to_owned(), |id| desired.name(id));
     let will_open = expect == Expect::AsNow
-        && facts.host(reach.to).is_some_and(|host| closed_ports(to, host).contains(&reach.port));
+        && facts
+            .host(reach.to)
+            .is_some_and(|host| closed_ports(desired, facts, to, host).contains(&reach.port));
     let (level, evidence, fix) = match reach.result {
         ReachResult::Ok => ok("ok"),
         _ if will_open => ok("closed, to be opened"),
@@ -447,10 +443,6 @@ fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16) -> String {
         }
         _ => format!("open tcp {port} on {}", to.name),
     }
-}
-
-fn is_loopback(address: &str) -> bool {
-    address == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// "512 MiB", "1.5 GiB": for people.

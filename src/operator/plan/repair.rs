@@ -10,7 +10,7 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble};
+use super::{Refused, Stop, deploy, ensemble, ports};
 use crate::wire::ids::{ServerId, Zxid};
 
 /// How far repair may go.
@@ -90,7 +90,8 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
 fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
     let mut others = ensemble::voters_in_sync(desired, facts);
     others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
+    let proven = ensemble::voters_proven(desired, facts, &[member.id].into());
+    if proven >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
         return Ok(());
     }
     let missing: Vec<ServerId> = desired
@@ -162,7 +163,7 @@ fn mild_waves(
     plan: &mut Plan,
 ) -> Result<(), Stop> {
     let id = member.id;
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
     plan.push(Wave {
         title: format!("put {} in order", member.name),
@@ -181,13 +182,13 @@ fn mild_waves(
     if matches!(service, Some((Service::Restarted, _))) {
         ensemble::can_spare(desired, facts, id)?;
     }
-    let steps = service
-        .map(|(service, why)| {
-            let risk = if member.voter && running { Risk::Voter } else { Risk::None };
-            step(member, Action::Service(service), why).risk(risk)
-        })
-        .into_iter()
-        .collect();
+    let steps = service.map_or_else(Vec::new, |(service, why)| {
+        let risk = if member.voter && running { Risk::Voter } else { Risk::None };
+        let mut steps = install::fill_slot(desired, facts, member);
+        steps.extend(install::enter(desired, facts, member, host));
+        steps.push(step(member, Action::Service(service), why).risk(risk));
+        steps
+    });
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
@@ -223,8 +224,10 @@ fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         gates: Vec::new(),
         ..Wave::default()
     });
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
     steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
+    steps.extend(install::fill_slot(desired, facts, member));
+    steps.extend(install::enter(desired, facts, member, host));
     plan.push(Wave {
         title: format!("install {} anew", member.name),
         steps,

@@ -77,6 +77,8 @@ pub struct ServerFacts {
     pub uptime_ms: Option<u64>,
     /// A leader's own count of voters that follow in sync; absent for those who do not lead.
     pub synced_followers: Seen<u32>,
+    /// A leader's own count of observers in sync; absent for those who do not lead.
+    pub synced_observers: Seen<u32>,
     /// A commit asked for through this server; `None`: not tried.
     pub canary: Option<Canary>,
 }

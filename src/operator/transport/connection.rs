@@ -62,8 +62,8 @@ impl Connection {
     /// The way to TCP ports on the host's side, for a host behind a jump host: there is no other.
     pub fn tunnel(&self) -> Option<Tunnel> {
         match &self.route {
-            Route::Ssh(session) if session.is_carried() => Some(Tunnel::new(session.clone())),
-            Route::Ssh(_) | Route::Local => None,
+            Route::Ssh(session) => Some(Tunnel::new(session.clone())),
+            Route::Local => None,
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Session {
     lost: LastWords,
     channels: Arc<Semaphore>,
     /// The connection that carries this one lives at least as long.
-    through: Option<Arc<Session>>,
+    _through: Option<Arc<Session>>,
 }
 
 impl Session {
@@ -39,16 +39,11 @@ impl Session {
         through: Option<Arc<Session>>,
     ) -> Session {
         let channels = Arc::new(Semaphore::new(CHANNELS_MAX));
-        Session { label, handle, lost, channels, through }
+        Session { label, handle, lost, channels, _through: through }
     }
 
     pub(super) fn label(&self) -> &str {
         &self.label
-    }
-
-    /// Reached through a jump host.
-    pub(super) fn is_carried(&self) -> bool {
-        self.through.is_some()
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -300,8 +300,8 @@ impl driver::Port for Quorum {
                 Frame::Snapshot(body) => {
                     // What came before it is not held up by the proof.
                     self.hand_on(std::mem::take(&mut inputs)).await?;
-                    prove(body.clone()).await?;
-                    zab::Input::SnapshotReceived { conn, body }
+                    let config = prove(body.clone()).await?;
+                    zab::Input::SnapshotReceived { conn, body, config }
                 }
             };
             inputs.push(input);
@@ -323,10 +323,10 @@ impl Quorum {
     }
 }
 
-/// A snapshot's body is proved to be a tree before anybody acts on it.
-async fn prove(body: Bytes) -> Result<(), Closed> {
-    let proof =
-        tokio::task::spawn_blocking(move || snapshot::decode(body, tree::Settings::default()).map(drop));
+/// A snapshot's body is proved to be a tree before anybody acts on it. What it says of who belongs to the ensemble.
+async fn prove(body: Bytes) -> Result<Option<Bytes>, Closed> {
+    let config = |body| snapshot::decode(body, tree::Settings::default()).map(|tree| tree.config());
+    let proof = tokio::task::spawn_blocking(move || config(body));
     proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
 }
 

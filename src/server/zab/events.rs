@@ -37,8 +37,9 @@ pub enum Input {
     /// no packet is complete. Restarts the read timeout, as a read does in the reference (§2.8).
     Progress { conn: ConnId },
     /// Learner: the whole stream that followed SNAP, without the closing signature. The driver has
-    /// proved that it decodes; otherwise it closes the connection and reports [`Input::Down`].
-    SnapshotReceived { conn: ConnId, body: Bytes },
+    /// proved that it decodes; otherwise it closes the connection and reports [`Input::Down`]. `config` is the data of
+    /// `/zookeeper/config` in it.
+    SnapshotReceived { conn: ConnId, body: Bytes, config: Option<Bytes> },
     /// A connection has closed, or a dial has failed.
     Down { conn: ConnId },
     /// Every write up to and including `id` is durable.

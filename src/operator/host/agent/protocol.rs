@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
 use crate::operator::host::failure::Failure;
 use crate::operator::host::files::{
-    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
-    Removed, Rename, Writable,
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, LookOwners, Own, Owned, OwnersReport, PathSpace,
+    PathStat, PlaceProgram, Put, PutFile, Remove, Removed, Rename, SwitchLink, Writable,
 };
 use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
-    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Sources,
 };
 use crate::operator::host::runs::{
     AppendJournal, Held, JournalTail, LockToken, RenewLock, StaleLock, TakeLock, Taken,
@@ -76,6 +77,13 @@ pub enum Request {
     Remove(Remove),
     Rename(Rename),
 
+    PlaceProgram(PlaceProgram),
+    SwitchLink(SwitchLink),
+    LookOwners(LookOwners),
+    Own(Own),
+    EnsureUser { name: String },
+    RemoveUser { name: String },
+
     InspectData(InspectData),
     WriteMarker(WriteMarker),
 
@@ -85,6 +93,7 @@ pub enum Request {
     Connect(Connect),
     FourLetter(FourLetter),
     Names { names: Vec<Expected> },
+    Sources { hosts: Vec<String> },
 
     OpenPorts(FirewallPorts),
     ClosePorts(FirewallPorts),
@@ -115,6 +124,11 @@ impl Request {
             | Request::PutFile(_)
             | Request::Remove(_)
             | Request::Rename(_)
+            | Request::PlaceProgram(_)
+            | Request::SwitchLink(_)
+            | Request::Own(_)
+            | Request::EnsureUser { .. }
+            | Request::RemoveUser { .. }
             | Request::WriteMarker(_)
             | Request::OpenPorts(_)
             | Request::ClosePorts(_)
@@ -137,11 +151,13 @@ impl Request {
             | Request::ListDir { .. }
             | Request::ReadFile { .. }
             | Request::FileSha256 { .. }
+            | Request::LookOwners(_)
             | Request::InspectData(_)
             | Request::PortsInUse { .. }
             | Request::Connect(_)
             | Request::FourLetter(_)
             | Request::Names { .. }
+            | Request::Sources { .. }
             | Request::ExplainPorts(_)
             | Request::Fences
             | Request::FindServer(_)
@@ -172,11 +188,16 @@ pub enum Response {
     /// For requests that only change something: did they?
     Changed(bool),
 
+    Owners(Box<OwnersReport>),
+    Owned(Owned),
+
     Inspection(Box<Inspection>),
 
     Ports(Vec<PortUse>),
     Listening(Vec<Listening>),
+    Heard(Vec<Caller>),
     Reached(Vec<Reach>),
+    Sources(Sources),
     FourLetter(FourLetterReply),
     Names(Box<NamesReport>),
 

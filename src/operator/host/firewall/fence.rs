@@ -15,7 +15,7 @@ use super::scope;
 use super::{fence_iptables, fence_nft};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::command;
-use crate::operator::host::net::addresses;
+use crate::operator::host::net::{addresses, sources};
 
 /// What holds fences on this host, whichever firewall is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,15 +102,8 @@ fn guard(address: IpAddr) -> Result<(), Failure> {
     if addresses::own().contains(&address) {
         return refuse("it is this host's own address");
     }
-    if ssh_client().is_some_and(|client| client == address) {
+    if sources::session().is_some_and(|client| client == address) {
         return refuse("this very session comes from there");
     }
     Ok(())
-}
-
-/// Where sshd says that the session comes from; sudo may have taken that away.
-fn ssh_client() -> Option<IpAddr> {
-    let connection = std::env::var("SSH_CONNECTION").ok()?;
-    let client = connection.split_whitespace().next()?;
-    client.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }

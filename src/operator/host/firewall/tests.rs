@@ -3,20 +3,29 @@
 
 use std::net::IpAddr;
 
-use super::matching::covers;
+use super::matching::{Asked, covers};
 use super::nft_rules::{self, Packet};
 use super::records::Verdict;
 use super::{fence_iptables, fence_nft, firewalld_bus as bus, firewalld_zone, iptables, nftables, ufw};
+use crate::formats::opening::Opening;
 use crate::operator::host::files::put;
 
 /// One word for a verdict, and the evidence where there is some.
 fn say(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Open => "open".into(),
+        Verdict::Open { .. } => "open".into(),
         Verdict::Limited { by } => format!("limited: {by}"),
         Verdict::Blocked { by } => format!("blocked: {by}"),
         Verdict::Unknown { why } => format!("unknown: {why}"),
     }
+}
+
+fn all(port: u16) -> Opening {
+    Opening::to_all(port)
+}
+
+fn one(text: &str) -> Opening {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -30,11 +39,13 @@ fn a_connection_must_pass_every_firewall() {
     let blocked = || Verdict::Blocked { by: "x".into() };
     let limited = || Verdict::Limited { by: "y".into() };
     let unknown = || Verdict::Unknown { why: "z".into() };
-    assert_eq!(Verdict::Open.and(Verdict::Open), Verdict::Open);
-    assert_eq!(Verdict::Open.and(limited()), limited());
+    let by_rule = || Verdict::Open { by: "rule".into() };
+    assert_eq!(Verdict::open().and(Verdict::open()), Verdict::open());
+    assert_eq!((Verdict::open().and(by_rule()), by_rule().and(Verdict::open())), (by_rule(), by_rule()));
+    assert_eq!(Verdict::open().and(limited()), limited());
     assert_eq!(limited().and(unknown()), unknown());
     assert_eq!(unknown().and(blocked()), blocked());
-    assert_eq!(blocked().and(Verdict::Open), blocked());
+    assert_eq!(blocked().and(Verdict::open()), blocked());
 }
 
 #[test]
@@ -44,7 +55,7 @@ fn firewalld_zones_and_what_they_do_with_a_port() {
     assert_eq!(names, ["block", "dmz", "public", "trusted"]);
     assert_eq!(zones[1].interfaces, ["eth1"]);
     let check = |zone: usize, port: u16, expected: &str| {
-        let said = say(&zones[zone].verdict(port));
+        let said = say(&zones[zone].verdict(&Asked::of(all(port)), &[]));
         assert!(said.starts_with(expected), "zone {} port {port}: {said}", zones[zone].name);
     };
     check(1, 2181, "open");
@@ -68,9 +79,18 @@ fn firewalld_answers_on_the_bus_and_zone_files() {
     let zone = bus::zone_from("public", answer).expect("a dictionary");
     assert_eq!((zone.target.as_str(), &zone.services[..]), ("%%REJECT%%", &["ssh".to_string()][..]));
     assert_eq!(zone.ports, ["2181/tcp", "3000-3005/udp"]);
-    assert_eq!(say(&zone.verdict(2181)), "open");
-    assert!(say(&zone.verdict(2888)).starts_with("blocked: firewalld zone public, rich rule: rule family"));
-    assert!(say(&zone.verdict(3000)).starts_with("blocked: firewalld zone public rejects"));
+    assert_eq!(say(&zone.verdict(&Asked::of(all(2181)), &[])), "open");
+    // That rule refuses one source; the others are refused because nothing lists the port.
+    assert!(
+        say(&zone.verdict(&Asked::of(one("2888 from 1.2.3.4")), &[]))
+            .starts_with("blocked: firewalld zone public, rich rule: rule family")
+    );
+    assert!(
+        say(&zone.verdict(&Asked::of(all(2888)), &[])).starts_with("blocked: firewalld zone public rejects")
+    );
+    assert!(
+        say(&zone.verdict(&Asked::of(all(3000)), &[])).starts_with("blocked: firewalld zone public rejects")
+    );
     // Nothing but defaults is a zone too; anything else is no answer.
     let plain = bus::zone_from("drop", r#"{"type":"a{sv}","data":[{}]}"#).expect("a dictionary");
     assert_eq!((plain.target.as_str(), plain.ports.len()), ("default", 0));
@@ -97,7 +117,9 @@ fn firewalld_answers_on_the_bus_and_zone_files() {
 fn ufw_first_rule_that_matches_decides() {
     assert!(ufw::parse("Status: inactive\n").is_none());
     let state = ufw::parse(UFW).expect("it is active");
-    let check = |port: u16, expected: &str| assert_eq!(say(&state.verdict(port)), expected, "port {port}");
+    let check = |port: u16, expected: &str| {
+        assert_eq!(say(&state.verdict(&Asked::of(all(port)))), expected, "port {port}")
+    };
     check(22, "open");
     check(2181, "open");
     check(2888, "limited: ufw rule: 2888,3888/tcp ALLOW from 10.0.0.0/24");
@@ -112,9 +134,9 @@ fn ufw_first_rule_that_matches_decides() {
 /// The verdict of every input chain together, as `nftables` folds them.
 fn nft(text: &str, port: u16, interface: Option<&str>) -> String {
     let ruleset = nft_rules::parse(text);
-    let packet = Packet { port, interface };
-    let all = ruleset.input_chains().map(|(table, chain)| ruleset.verdict(table, chain, packet));
-    say(&all.fold(Verdict::Open, Verdict::and))
+    let packet = Packet::of(&Asked::of(all(port)), interface);
+    let all = ruleset.input_chains(None).map(|(table, chain)| ruleset.verdict(table, chain, packet));
+    say(&all.fold(Verdict::open(), Verdict::and))
 }
 
 #[test]
@@ -163,8 +185,8 @@ fn nftables_knows_the_interface_when_it_is_told() {
 #[test]
 fn nftables_rules_about_the_port_are_told_from_general_ones() {
     let ruleset = nft_rules::parse(NFT_RICH);
-    let (table, chain) = ruleset.input_chains().nth(1).expect("the filter table's chain");
-    let forbids = |port| ruleset.forbids_by_name(table, chain, Packet { port, interface: None });
+    let (table, chain) = ruleset.input_chains(None).nth(1).expect("the filter table's chain");
+    let forbids = |port| ruleset.forbids_by_name(table, chain, Packet::of(&Asked::of(all(port)), None));
     assert!(forbids(4000) && forbids(6002));
     assert!(!forbids(80) && !forbids(2181));
 }
@@ -174,7 +196,7 @@ fn nftables_only_chains_that_can_refuse_count() {
     let chains = |text: &str| {
         let ruleset = nft_rules::parse(text);
         ruleset
-            .input_chains()
+            .input_chains(None)
             .filter(|(_, chain)| ruleset.filters(chain))
             .map(|(table, chain)| chain.place(table))
             .collect::<Vec<_>>()
@@ -231,7 +253,7 @@ fn iptables_walks_chains() {
     let table = iptables::parse(IPTABLES);
     assert!(table.filters());
     let check = |port: u16, interface: Option<&str>, expected: &str| {
-        let said = say(&table.verdict("iptables", port, interface));
+        let said = say(&table.verdict("iptables", &Asked::of(all(port)), interface));
         assert!(said.starts_with(expected), "port {port}: {said}");
     };
     check(22, None, "open");
@@ -248,23 +270,133 @@ fn iptables_walks_chains() {
 fn iptables_without_rules_filters_nothing() {
     let empty = iptables::parse("-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n");
     assert!(!empty.filters());
-    assert_eq!(empty.verdict("iptables", 2181, None), Verdict::Open);
+    assert_eq!(empty.verdict("iptables", &Asked::of(all(2181)), None), Verdict::open());
 }
 
 #[test]
 fn iptables_boot_file_gets_our_rules_first_and_only_in_the_filter_table() {
     let file = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp -j RETURN\nCOMMIT\n*filter\n:INPUT DROP\n:FORWARD DROP\n\
                 -A INPUT -i lo -j ACCEPT\nCOMMIT\n";
-    let once = iptables::with_ours(file, &[2181, 2888]);
+    let once = iptables::with_ours(file, &[all(2181), all(2888)]);
     let expected = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp -j RETURN\nCOMMIT\n*filter\n:INPUT DROP\n:FORWARD DROP\n\
                     -A INPUT -p tcp -m tcp --dport 2181 -m comment --comment zkops -j ACCEPT\n\
                     -A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
                     -A INPUT -i lo -j ACCEPT\nCOMMIT\n";
     assert_eq!(once, expected);
-    assert_eq!(iptables::with_ours(&once, &[2181, 2888]), once, "a second time changes nothing");
-    assert_eq!(iptables::without_ours(&once, &[2181, 2888]), file);
+    assert_eq!(iptables::with_ours(&once, &[all(2181), all(2888)]), once, "a second time changes nothing");
+    assert_eq!(iptables::without_ours(&once, &[all(2181), all(2888)]), file);
     // No rule yet: before COMMIT.
-    assert!(iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[1]).ends_with("-j ACCEPT\nCOMMIT\n"));
+    assert!(
+        iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[all(1)]).ends_with("-j ACCEPT\nCOMMIT\n")
+    );
+}
+
+#[test]
+fn a_source_is_let_in_by_the_rule_that_names_it() {
+    let zone = |rules: &[&str]| firewalld_zone::Zone {
+        name: "public".into(),
+        target: "default".into(),
+        rich_rules: rules.iter().map(ToString::to_string).collect(),
+        ..firewalld_zone::Zone::default()
+    };
+    let ours = one("2888 from 10.0.0.1");
+    let rule = firewalld_zone::rich_rule(&ours).unwrap();
+    assert_eq!(
+        rule,
+        r#"rule family="ipv4" source address="10.0.0.1" port port="2888" protocol="tcp" accept"#
+    );
+    assert_eq!(firewalld_zone::opening_of(&rule), Some(ours));
+    assert_eq!(firewalld_zone::opening_of(&format!("{rule} limit value=\"1/m\"")), None);
+    assert_eq!(firewalld_zone::opening_of(&rule.replace("accept", "drop")), None);
+    let narrow = zone(&[&rule]);
+    assert!(narrow.has(&ours) && !narrow.has(&one("2888 from 10.0.0.2")) && !narrow.has(&all(2888)));
+    let said = |zone: &firewalld_zone::Zone, opening: &str, ours: &[Opening]| {
+        say(&zone.verdict(&Asked::of(one(opening)), ours))
+    };
+    assert_eq!(said(&narrow, "2888 from 10.0.0.1", &[]), "open");
+    assert!(said(&narrow, "2888 from 10.0.0.2", &[]).starts_with("blocked"));
+    assert!(said(&narrow, "2888 from fd00::1", &[]).starts_with("blocked"));
+    // Somebody's limit is a limit; that we let in few so far is none.
+    assert!(said(&narrow, "2888", &[]).starts_with("limited"));
+    assert!(said(&narrow, "2888", &[ours]).starts_with("blocked"));
+    let refused = zone(&[&rule, r#"rule family="ipv4" source address="10.0.0.1" drop"#]);
+    assert!(
+        said(&refused, "2888 from 10.0.0.1", &[]).starts_with("blocked: firewalld zone public, rich rule")
+    );
+    let let_in = zone(&[r#"rule family="ipv4" source address="10.0.0.0/8" accept"#]);
+    assert_eq!(said(&let_in, "2888 from 10.0.0.1", &[]), "open");
+    assert!(said(&let_in, "2888", &[]).starts_with("blocked"));
+
+    let state = ufw::parse(UFW_NARROW).expect("it is active");
+    let said = |opening: &str| say(&state.verdict(&Asked::of(one(opening))));
+    assert_eq!(
+        (said("2888 from 10.77.0.12").as_str(), said("2888 from fd77::12").as_str()),
+        ("open", "open")
+    );
+    assert!(
+        said("2888 from 10.77.0.13").starts_with("blocked")
+            && said("2888 from fd77::13").starts_with("blocked")
+    );
+    assert!(said("2888").starts_with("blocked") && said("3888").starts_with("limited"));
+    assert_eq!(said("2181 from fd77::9"), "open");
+    assert_eq!(
+        state.ours(&[2181, 2888, 3888]),
+        [one("2181"), one("2888 from 10.77.0.12"), one("2888 from fd77::12")]
+    );
+
+    let rules = "\t\tip saddr 10.0.0.1 tcp dport 2888 accept comment \"zkops\" # handle 9\n\
+                 \t\tip6 saddr fd00::1 tcp dport 2888 accept comment \"zkops\" # handle 10\n\
+                 \t\tip saddr { 10.0.0.8, 10.1.0.0/16 } tcp dport 3888 accept # handle 11\n\t\tct state est";
+    let ruleset = nft_rules::parse(&NFT_PLAIN.replace("\t\tct state est", rules));
+    let said = |opening: &str| {
+        let packet = Packet::of(&Asked::of(one(opening)), None);
+        let each =
+            ruleset.input_chains(packet.from).map(|(table, chain)| ruleset.verdict(table, chain, packet));
+        say(&each.fold(Verdict::open(), Verdict::and))
+    };
+    assert_eq!((said("2888 from 10.0.0.1").as_str(), said("2888 from fd00::1").as_str()), ("open", "open"));
+    assert!(said("2888 from 10.0.0.2").starts_with("blocked") && said("2888").starts_with("blocked"));
+    assert_eq!((said("3888 from 10.0.0.8").as_str(), said("3888 from 10.1.2.3").as_str()), ("open", "open"));
+    assert!(said("3888 from 10.0.0.9").starts_with("blocked") && said("3888").starts_with("limited"));
+    let file = nftables::our_file(&ruleset);
+    let lines: Vec<&str> = file.lines().skip(1).collect();
+    let inserted =
+        |rule: &str| format!("insert rule inet filter input {rule} tcp dport 2888 accept comment \"zkops\"");
+    assert_eq!(lines, [inserted("ip saddr 10.0.0.1"), inserted("ip6 saddr fd00::1")]);
+
+    let table = iptables::parse(
+        "-P INPUT DROP\n-A INPUT -s 10.0.0.1/32 -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
+         -A INPUT -s 10.2.0.0/16 -p tcp -m tcp --dport 3888 -j ACCEPT\n",
+    );
+    let said = |opening: &str| say(&table.verdict("iptables", &Asked::of(one(opening)), None));
+    assert_eq!(said("2888 from 10.0.0.1"), "open");
+    assert!(said("2888 from 10.0.0.2").starts_with("blocked") && said("2888").starts_with("blocked"));
+    assert!(said("3888 from 10.2.1.1") == "open" && said("3888").starts_with("limited"));
+}
+
+#[test]
+fn an_opening_of_ours_beside_the_one_asked_about_does_not_count_when_it_may_go() {
+    let (wide, narrow) = (all(2888), one("2888 from 10.0.0.1"));
+    let check = |what: &str, verdict: &dyn Fn(&Asked) -> Verdict| {
+        assert_eq!(say(&verdict(&Asked::of(narrow))), "open", "{what}");
+        assert!(verdict(&Asked::alone(narrow)).blocked(), "{what}");
+        assert_eq!(say(&verdict(&Asked::alone(wide))), "open", "{what}");
+    };
+    let zone = firewalld_zone::Zone { ports: vec!["2888/tcp".into()], ..firewalld_zone::Zone::default() };
+    check("firewalld", &|asked| zone.verdict(asked, &[wide]));
+    assert_eq!(say(&zone.verdict(&Asked::alone(narrow), &[])), "open", "not ours: it stays");
+    let state = ufw::parse(&UFW_NARROW.replace("2181/tcp", "2888/tcp").replace("10.77.0.12", "10.77.0.99"));
+    let state = state.expect("it is active");
+    check("ufw", &|asked| state.verdict(asked));
+    let rule = "\t\ttcp dport 2888 accept comment \"zkops\" # handle 9\n\t\tct state est";
+    let ruleset = nft_rules::parse(&NFT_PLAIN.replace("\t\tct state est", rule));
+    check("nftables", &|asked| {
+        let (table, chain) = ruleset.input_chains(None).next().expect("a chain");
+        ruleset.verdict(table, chain, Packet::of(asked, None))
+    });
+    let rule = "-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n";
+    let table = iptables::parse(rule);
+    check("iptables", &|asked| table.verdict("iptables", asked, None));
 }
 
 fn addresses(all: &[&str]) -> Vec<IpAddr> {
@@ -307,7 +439,7 @@ fn iptables_boot_file_has_the_fences_that_stand_before_our_openings() {
     let file = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n";
     let fences = fence_iptables::rules("10.0.0.9".parse().unwrap()).map(|rule| format!("-A {rule}"));
     let fenced = fence_iptables::with_fences(file, &fences);
-    let opened = iptables::with_ours(&fenced, &[2888]);
+    let opened = iptables::with_ours(&fenced, &[all(2888)]);
     let expected = format!(
         "*filter\n:INPUT DROP\n{}\n{}\n-A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
          -A INPUT -i lo -j ACCEPT\nCOMMIT\n",
@@ -315,7 +447,7 @@ fn iptables_boot_file_has_the_fences_that_stand_before_our_openings() {
     );
     assert_eq!(opened, expected);
     assert_eq!(fence_iptables::with_fences(&opened, &fences), expected, "a second time changes nothing");
-    assert_eq!(iptables::without_ours(&fence_iptables::with_fences(&opened, &[]), &[2888]), file);
+    assert_eq!(iptables::without_ours(&fence_iptables::with_fences(&opened, &[]), &[all(2888)]), file);
 }
 
 const FIREWALLD: &str = "\
@@ -394,6 +526,23 @@ a very long application name ALLOW IN    Anywhere
 22/tcp (v6)                ALLOW IN    Anywhere (v6)             
 2888/tcp                   ALLOW OUT   Anywhere                  
 2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
+";
+
+const UFW_NARROW: &str = "\
+Status: active
+Logging: on (low)
+Default: deny (incoming), allow (outgoing), disabled (routed)
+New profiles: skip
+
+To                         Action      From
+--                         ------      ----
+22/tcp                     ALLOW IN    Anywhere                  
+2181/tcp                   ALLOW IN    Anywhere                   # zkops
+2888/tcp                   ALLOW IN    10.77.0.12                 # zkops
+3888/tcp                   ALLOW IN    10.0.0.0/8                
+22/tcp (v6)                ALLOW IN    Anywhere (v6)             
+2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
+2888/tcp                   ALLOW IN    fd77::12                   # zkops
 ";
 
 /// The test hosts' own ruleset, as a Debian host prints it.

@@ -70,7 +70,7 @@ impl Fixture {
     }
 
     fn service(&self) -> Service {
-        Service { name: "server".into(), manager: Manager::Daemon { spec: self.spec_file() } }
+        Service { name: "server".into(), manager: Manager::Daemon { spec: self.spec_file(), older: None } }
     }
 
     async fn install(&self) -> ServiceReport {

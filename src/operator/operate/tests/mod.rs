@@ -4,6 +4,7 @@
 mod ask;
 mod documents;
 mod init;
+mod owed;
 mod record;
 mod settings;
 mod undeployed;
@@ -56,6 +57,7 @@ fn caller(dir: &Path, ask: Arc<dyn Ask>) -> (Caller, Arc<Mutex<Vec<Event>>>) {
             timeout: Duration::from_secs(60),
             accept_new_host_keys: false,
             break_lock: false,
+            without: Vec::new(),
             program: None,
         },
         ask,

@@ -19,7 +19,7 @@ fn three_bare_hosts_are_opened_installed_and_started_together() {
         text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(titles, ["1. open the ports", "2. install", "3. start", "4. wait until ready"]);
     for line in [
-        "node-1: open tcp 2181 2888 3888 [firewalld does not let them through for good] undo: close them again with \
+        "node-1: open tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3 [firewalld does not let them through for good] undo: close them again with \
          the same tool; zkops destroy does it",
         "then all hosts reach the ports of server 1, 2, 3 (within 15 s)",
         "node-3: directory /export/data/zkdata [missing]",
@@ -50,22 +50,28 @@ fn a_changed_config_is_rolled_out_leader_last() {
         &Goal::Deploy,
         "deploy orders
          1. install
-         node-1: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-2: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-3: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
+         node-1: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-1: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
+         node-2: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-2: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
+         node-3: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-3: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
          2. prove that the others serve without node-1
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1
+         node-1: run from slots/b [differs from the inventory]
          node-1: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
          then server 1 in sync and committing (within 60 s)
          4. prove that the others serve without node-2
          then 2 voters in sync and committing without server 2 (within 60 s)
          5. replace the server of node-2
+         node-2: run from slots/b [differs from the inventory]
          node-2: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
          then server 2 in sync and committing (within 60 s)
          6. prove that the others serve without node-3
          then 2 voters in sync and committing without server 3 (within 60 s)
          7. replace the server of node-3
+         node-3: run from slots/b [differs from the inventory]
          node-3: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
          then server 3 in sync and committing (within 60 s)
          8. wait until ready

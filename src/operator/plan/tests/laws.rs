@@ -68,7 +68,7 @@ fn put(world: &mut World, id: i64, fault: Fault) {
 }
 
 /// An ensemble, possibly with observers, and at most one fault a member.
-fn ensembles() -> impl Strategy<Value = World> {
+pub(super) fn ensembles() -> impl Strategy<Value = World> {
     (prop_oneof![Just(1i64), Just(2), Just(3), Just(4), Just(5)], 0i64..2)
         .prop_flat_map(|(voters, observers)| {
             let members = voters + observers;
@@ -88,7 +88,7 @@ fn ensembles() -> impl Strategy<Value = World> {
         })
 }
 
-fn goals() -> impl Strategy<Value = Goal> {
+pub(super) fn goals() -> impl Strategy<Value = Goal> {
     let member = (1i64..=3).prop_map(ServerId);
     prop_oneof![
         Just(Goal::Deploy),
@@ -109,7 +109,7 @@ fn goals() -> impl Strategy<Value = Goal> {
 }
 
 /// Members the goal names exist in this world.
-fn fits(world: &World, goal: &Goal) -> bool {
+pub(super) fn fits(world: &World, goal: &Goal) -> bool {
     let named = match goal {
         Goal::Start { members } | Goal::Stop { members } | Goal::Restart { members } => members.clone(),
         Goal::Repair { member, .. } => vec![*member],
@@ -118,7 +118,7 @@ fn fits(world: &World, goal: &Goal) -> bool {
     named.iter().all(|id| world.desired.members.contains_key(id))
 }
 
-fn takes_down(plan: &Plan, wave: usize) -> BTreeSet<ServerId> {
+pub(super) fn takes_down(plan: &Plan, wave: usize) -> BTreeSet<ServerId> {
     plan.waves[wave]
         .steps
         .iter()

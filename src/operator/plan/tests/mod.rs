@@ -3,10 +3,13 @@
 
 mod deploy;
 mod laws;
+mod layout;
 mod lifecycle;
+mod ports;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};

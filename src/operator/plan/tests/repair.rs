@@ -105,7 +105,7 @@ fn a_closed_firewall_is_opened_and_the_data_stays() {
         &repair(3),
         "repair node-3
          1. put node-3 in order
-         node-3: open tcp 2181 2888 3888 [firewalld does not let them through for good] undo: close them again with \
+         node-3: open tcp 2181, tcp 2888 3888 from 10.0.0.1 10.0.0.2 [firewalld does not let them through for good] undo: close them again with \
          the same tool; zkops destroy does it
          2. bring node-3 back
          then server 3 in sync and committing (within 60 s)

@@ -55,7 +55,7 @@ fn two_leaders_are_no_leader() {
     world.server(1, serving(Mode::Leader, Zxid::new(Epoch(1), 7)));
     assert_eq!(
         verdict(&world),
-        "unhealthy: no quorum: 0 of 3 voters in sync, 2 are needed; nothing is served"
+        "unhealthy: not one ensemble: 2 servers lead at once: node-1 in epoch 1, node-3 in epoch 1"
     );
 }
 

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
@@ -17,6 +19,8 @@ use crate::wire::ids::{Epoch, ServerId, Zxid};
 pub(super) struct World {
     pub(super) desired: Desired,
     pub(super) facts: Facts,
+    /// What stands in the zoo.cfg of each slot, by host.
+    texts: BTreeMap<ServerId, BTreeMap<String, String>>,
 }
 
 /// A line a member, so that a counterexample can be read.
@@ -47,6 +51,7 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
@@ -55,6 +60,7 @@ impl World {
                 fresh_uuid: "11111111-2222".into(),
                 ..Facts::default()
             },
+            texts: BTreeMap::new(),
         }
     }
 
@@ -85,7 +91,10 @@ impl World {
 
     /// The firewall of `id` does that with `port`.
     pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
-        self.host(id).firewall.is_mut().expect("a firewall").ports.insert(port, rule);
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
@@ -123,7 +132,9 @@ impl World {
                 let member = self.desired.members[&step.member].clone();
                 self.facts.wall_ms += 10;
                 let now = self.facts.wall_ms;
-                act(self.host(step.member.0), &member, &step.action, now, BINARY);
+                let mut texts = self.texts.remove(&step.member).unwrap_or_default();
+                act(self.host(step.member.0), &member, &step.action, now, &mut texts);
+                self.texts.insert(step.member, texts);
             }
             self.settle();
             self.facts.stamp = self.facts.stamp.next();
@@ -143,8 +154,14 @@ impl World {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
                     && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .is_empty()
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .iter()
+                    .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -161,15 +178,11 @@ impl World {
         let ids: Vec<ServerId> = self.desired.members.keys().copied().collect();
         for id in ids {
             let voter = self.desired.members[&id].voter;
-            let view = if !up.contains(&id) {
-                match self.facts.host(id).is_some_and(|host| host.unit.runs()) {
-                    true => ServerView::blind(BlindCause::Timeout, "timed out"),
-                    false => ServerView::blind(BlindCause::Refused, "connection refused"),
-                }
-            } else if !quorum {
-                ServerView::NotServing {
-                    words: "This ZooKeeper instance is not currently serving requests".into(),
-                }
+            let runs = self.facts.host(id).is_some_and(|host| host.unit.runs());
+            let view = if !runs {
+                ServerView::blind(BlindCause::Refused, "connection refused")
+            } else if !up.contains(&id) || !quorum {
+                ServerView::NotServing { words: "not currently serving requests".into() }
             } else {
                 let mode = match () {
                     () if voters.last() == Some(&id) => Mode::Leader,
@@ -184,9 +197,25 @@ impl World {
                 data.empty = false;
                 data.initialize = false;
                 data.current_epoch = Some(Epoch(1));
-                serving(mode, Zxid::new(Epoch(1), 7))
+                let mut view = serving(mode, Zxid::new(Epoch(1), 7));
+                if let (Mode::Leader, ServerView::Serving(server)) = (mode, &mut view) {
+                    let followers = up.iter().filter(|id| self.desired.members[id].voter).count() - 1;
+                    server.synced_followers = Seen::Is(u32::try_from(followers).expect("few"));
+                    let observers = up.len() - followers - 1;
+                    server.synced_observers = Seen::Is(u32::try_from(observers).expect("few"));
+                }
+                view
             };
-            self.server(id.0, view);
+            // Its own host sees it as it is; whether clients do, its firewall decides.
+            let open = self.facts.host(id).is_none_or(|host| {
+                let member = &self.desired.members[&id];
+                !crate::operator::plan::preflight::closed_ports(&self.desired, &self.facts, member, host)
+                    .contains(&member.ports.client)
+            });
+            let from_here =
+                if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
+            let on_host = if open && from_here.serving().is_some() { ServerView::Unasked } else { view };
+            self.facts.members.get_mut(&id).expect("member").server = Server { from_here, on_host };
         }
     }
 }
@@ -199,40 +228,121 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         connections: 2,
         uptime_ms: Some(61_000),
         synced_followers: Seen::Absent,
+        synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
     }))
 }
 
-fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, sha: &str) {
+/// As the older zkops left it: no slots, everything root's, whom its server runs as unsaid.
+pub(super) fn as_older_layout(world: &mut World, id: i64) {
+    let member = world.desired.members[&ServerId(id)].clone();
+    let host = world.host(id);
+    host.layout.current = Seen::Absent;
+    host.layout.legacy = Seen::Is(vec![member.legacy_config()]);
+    host.files = [(member.config_path.clone(), Seen::Absent)].into();
+    host.unit.installed = Seen::Is(Installed::Differs);
+    journal(host).made_users.clear();
+    let owners = host.owners.is_mut().expect("seen");
+    owners.account = Known::Missing { can_make: true };
+    owners.dirs.remove(&member.dynamic_dir());
+    for dir in owners.dirs.values_mut() {
+        (dir.owner, dir.mode) = (root(), 0o750);
+    }
+    if let Seen::Is(UnitState::Running(process)) = &mut host.unit.state {
+        process.is_current = Some(false);
+    }
+}
+
+fn journal(host: &mut HostFacts) -> &mut JournalFacts {
+    if host.journal.is().is_none() {
+        host.journal = Seen::Is(JournalFacts::default());
+    }
+    host.journal.is_mut().expect("seen just now")
+}
+
+fn root() -> Account {
+    Account { user: "root".into(), group: "root".into() }
+}
+
+fn owned(host: &mut HostFacts, path: &str, owner: Account, mode: u32) {
+    let owner = OwnerFacts { owner, mode, target: None, stranger: None };
+    host.owners.is_mut().expect("seen").dirs.insert(path.to_owned(), owner);
+}
+
+fn act(
+    host: &mut HostFacts,
+    member: &DesiredMember,
+    action: &Action,
+    now: i64,
+    texts: &mut BTreeMap<String, String>,
+) {
     match action {
-        Action::EnsureDir { path, .. } => {
+        Action::EnsureDir { path, owner, mode } => {
             host.dirs.entry(path.clone()).or_default().exists = Seen::Is(());
             data(host).exists |= *path == member.dirs.data;
+            owned(host, path, owner.clone().unwrap_or_else(root), *mode);
         }
-        Action::InstallBinary { sha256, .. } => host.binary.installed_sha256 = Seen::Is(sha256.clone()),
-        Action::PutFile { path, mode, content } => {
+        // What it comes to shows when the slot is switched.
+        Action::InstallBinary { path, sha256, .. } => {
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, mtime_ms: now };
+            host.files.insert(path.clone(), Seen::Is(file));
+        }
+        Action::PutFile { path, mode, content, .. } => {
             let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
                 data(host).myid = Myid::Is(member.id);
             }
-            if *path == member.config_path {
-                host.installed_config = Seen::Is(content.clone());
+            if member.is_config(path) {
+                texts.insert(path.clone(), content.clone());
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::SwitchSlot { to, .. } => {
+            host.layout.current = Seen::Is(Current::Slot(*to));
+            let binary = host.file(&member.slot_binary(*to)).is().expect("put there");
+            host.binary.installed_sha256 = Seen::Is(binary.sha256.clone());
+            let config = member.slot_config(*to);
+            let file = host.files[&config].clone();
+            host.files.insert(member.config_path.clone(), file);
+            host.installed_config = Seen::answered(texts.get(&config).cloned());
+        }
+        Action::RemoveLegacy { .. } => host.layout.legacy = Seen::Absent,
+        Action::EnsureUser { user } => {
+            let account = Account { user: user.clone(), group: user.clone() };
+            host.owners.is_mut().expect("seen").account = Known::Is(account);
+            journal(host).made_users.push(user.clone());
+        }
+        Action::RemoveUser { user } => {
+            host.owners.is_mut().expect("seen").account = Known::Missing { can_make: true };
+            journal(host).made_users.retain(|made| made != user);
+        }
+        Action::Own { paths, owner } => {
+            assert!(host.unit.is_down(), "data changes hands under a server");
+            for path in paths {
+                owned(host, path, owner.clone(), 0o700);
+            }
+        }
+        Action::OpenPorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            let journal = JournalFacts { opened_ports: ports.clone(), ..JournalFacts::default() };
-            host.journal = Seen::Is(journal);
+            journal(host).opened.extend(openings);
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.is_mut().expect("a firewall").ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            host.journal = Seen::Absent;
+            journal(host).opened.retain(|one| !openings.contains(one));
         }
         Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
         Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
@@ -250,8 +360,8 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
             }
         }
         Action::Service(Service::Started | Service::Restarted) => {
-            let exe_sha256 = Some(sha.to_owned());
-            let process = Process { pid: 100, started_ms: Some(now), exe_sha256 };
+            let exe_sha256 = host.binary.installed_sha256.is().cloned();
+            let process = Process { pid: 100, started_ms: Some(now), exe_sha256, is_current: Some(true) };
             host.processes = Seen::Is(vec![process.clone()]);
             host.unit.state = Seen::Is(UnitState::Running(process));
         }
@@ -267,11 +377,15 @@ fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, 
             host.files.insert(path.clone(), Seen::Absent);
             if let Some(dir) = host.dirs.get_mut(path) {
                 dir.exists = Seen::Absent;
+                host.owners.is_mut().expect("seen").dirs.remove(path);
             }
             data(host).quarantined.retain(|old| old != path);
         }
         Action::Uninstall { dir } => {
             host.binary.installed_sha256 = Seen::Absent;
+            host.layout = LayoutFacts { current: Seen::Absent, legacy: Seen::Absent };
+            host.files = [(member.config_path.clone(), Seen::Absent)].into();
+            host.owners.is_mut().expect("seen").dirs.retain(|path, _| !path.starts_with(dir));
             host.journal = Seen::Absent;
             host.dirs.entry(dir.clone()).or_default().exists = Seen::Absent;
         }
@@ -301,11 +415,12 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
             data: "/export/data/zkdata".into(),
             data_log: "/export/data/zkdata".into(),
         },
-        binary_path: "/export/server/zkops/bin/zkops".into(),
-        staged_path: "/export/server/zkops/bin/zkops.next".into(),
-        config_path: "/export/server/zkops/conf/zoo.cfg".into(),
+        binary_path: "/export/server/zkops/current/zkops".into(),
+        staged_path: "/export/server/zkops/slots/zkops.next".into(),
+        config_path: "/export/server/zkops/current/zoo.cfg".into(),
         config: format!("tickTime=2000\n{servers}"),
-        unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into(), own_supervisor: false },
+        unit: Unit { name: "zkops-orders".into(), text: "[Service]\n".into(), own_supervisor: false },
+        run_as: Some(RunAs { user: "zkops".into(), named: false }),
     }
 }
 
@@ -322,6 +437,11 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             hostname: member.name.clone(),
             root: true,
             systemd: true,
+            layout: LayoutFacts { current: Seen::Absent, legacy: Seen::Absent },
+            owners: Seen::Is(OwnersFacts {
+                account: Known::Missing { can_make: true },
+                ..OwnersFacts::default()
+            }),
             binary: BinaryFacts { installed_sha256: Seen::Absent, staged_sha256: None },
             clock: Seen::Is(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
             dirs: member.directories().into_iter().map(|path| (path.to_owned(), dir.clone())).collect(),
@@ -334,7 +454,9 @@ fn bare_host(member: &DesiredMember) -> MemberFacts {
             firewall: Seen::Is(FirewallFacts {
                 kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
+                ..FirewallFacts::default()
             }),
+            sources: Seen::Is(SourceFacts::default()),
             journal: Seen::Absent,
             names: Seen::Is(Vec::new()),
             ..HostFacts::default()

@@ -4,7 +4,6 @@
 use std::fs;
 
 use super::lab::{Answers, Lab, Sshd, run, soon};
-use crate::operator::transport::dialer::Dialer;
 use crate::operator::transport::error::Error;
 use crate::operator::transport::question::Question;
 use crate::operator::transport::target::{HostKeyPolicy, SshTarget, Target};
