@@ -118,13 +118,13 @@ fn an_operator_that_does_not_see_takes_no_second_voter_down() {
     lab.zkops(&["status"]).ok().says(healthy);
 
     // One host is reached no way at all: nothing proves that all is well, and nothing the contrary.
-    blind(&lab, "drop", "22", &["node-3"]);
+    blind(&lab, "reject with tcp reset", "22", &["node-3"]);
     let before: Vec<_> = (1..=3).map(|node| last_restart(&lab, node)).collect();
     lab.zkops(&["status"]).expect(7).says("unknown").says("node-3 is not seen");
     lab.zkops(&["stop", "node-1"]).expect(4).says("not proven");
     lab.zkops(&["restart"]).expect(7);
     // Nobody at all.
-    blind(&lab, "drop", "22", &["node-1", "node-2"]);
+    blind(&lab, "reject with tcp reset", "22", &["node-1", "node-2"]);
     lab.zkops(&["status"]).expect(7).says("unknown: 0 of 3 voters are seen in sync");
     lab.zkops(&["restart"]).expect(7);
     lab.zkops(&["plan"]).expect(7);

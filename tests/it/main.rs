@@ -6,6 +6,7 @@
 mod apache;
 mod binary;
 mod blind;
+mod budgets;
 mod causes;
 #[path = "../check/mod.rs"]
 mod check;
@@ -18,6 +19,7 @@ mod faults;
 mod fences;
 mod healing;
 mod identity;
+mod ipv6;
 mod jump;
 mod lab;
 mod layout;
@@ -25,6 +27,7 @@ mod local;
 mod mistakes;
 mod operate;
 mod person;
+mod ports;
 mod privilege;
 mod reconfigured;
 mod repair;

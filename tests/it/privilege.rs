@@ -64,8 +64,9 @@ fn a_server_runs_as_its_own_user_and_may_write_its_data_alone() {
     let stopped = lab.zkops(&["deploy", &inventory]).expect(5);
     stopped.says("zkops.old-link").says("it is a link to /root/keep");
     assert_eq!(said(&lab, "stat -c %U /root/keep"), "root\n", "no link is followed");
+    assert_eq!(said(&lab, "stat -c %U /export/data/zkdata/myid"), "zkops\n", "nothing is half done");
     lab.on(1, "rm /export/data/zkdata/zkops.old-link").ok();
-    lab.zkops(&["deploy", &inventory]).ok().says("belongs to alice");
+    lab.zkops(&["deploy", &inventory]).ok().says("dynamic belong to alice");
     assert_eq!(said(&lab, WHO), "alice\nalice\nalice\n");
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
     // Not named any more: whose the data is, stays.
@@ -85,7 +86,7 @@ fn without_systemd_and_without_root_servers_are_whose_they_can_be() {
     assert_eq!(said(&lab, servers), "zkops\n");
     assert_eq!(said(&lab, "stat -c %U:%a /export/data/zkdata"), "zkops:700\n");
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
+    lab.zkops(&["destroy", "--yes", "--cluster", "orders", "--data"]).ok();
     lab.on(1, "! id zkops").ok();
 
     // A user without sudo keeps what is theirs.
@@ -101,5 +102,5 @@ fn without_systemd_and_without_root_servers_are_whose_they_can_be() {
     assert_eq!(said(&lab, servers), "ops\n");
     assert_eq!(said(&lab, "stat -c %U:%a /export/ops/data /export/ops/zkops/var"), "ops:700\nops:700\n");
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
-    lab.zkops(&["destroy", "--yes", "--data", &inventory]).ok();
+    lab.zkops(&["destroy", "--yes", "--cluster", "rootless", "--data", "-i", &inventory]).ok();
 }

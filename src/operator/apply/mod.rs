@@ -7,9 +7,11 @@
 //! - `gates`: waiting until a gate is open
 //! - `lock`, `journal`: who changes what, for the next operator
 //! - `aftermath`, `stopped`: what a run says that failed, or was told to stop
+//! - `excerpt`: which lines of a log are a run's story
 
 mod act;
 mod aftermath;
+mod excerpt;
 mod files;
 mod gates;
 mod journal;

@@ -18,6 +18,8 @@ pub struct Run {
     pub again: String,
     /// Looked at before every step, and while a gate is waited at.
     pub stop: Stop,
+    /// When it began, by this machine's clock, milliseconds since 1970: what logs say before is not its story.
+    pub since_ms: i64,
     /// Everything must be over by then.
     pub until: Instant,
 }

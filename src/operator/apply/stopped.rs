@@ -85,6 +85,7 @@ mod tests {
             break_lock: false,
             again: "zkops deploy it.yml".into(),
             stop: Stop::default(),
+            since_ms: 0,
             until: Instant::now(),
         }
     }

@@ -1,6 +1,6 @@
 //! Everything there is to see, at once: every host of a fleet and every server, put together as facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,7 +20,8 @@ use crate::wire::ids::ServerId;
 /// Looks at every host of the fleet and at every server, all at once.
 pub async fn everybody(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
     let (stamp, ways) = (fleet.stamp(), fleet.ways());
-    let servers = servers::servers(&fleet.desired, &ways, deadline.min(SERVER_PATIENCE));
+    let nobody = BTreeSet::new();
+    let servers = servers::servers(&fleet.desired, &ways, &nobody, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
     together(fleet, stamp, hosts, servers, deadline).await
 }
@@ -41,7 +42,10 @@ pub async fn hosts(
 /// Looks at the servers alone, both ways where one does not see; of the hosts nothing is seen.
 pub async fn servers_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> Facts {
     let mut facts = older.renewed(fleet.stamp());
-    for (id, view) in servers::servers(&fleet.desired, &fleet.ways(), deadline).await {
+    // Which way was blind then is no fact of now; it only says where not to wait for long.
+    let hidden = |server: &Server| server.from_here.serving().is_none() && server.on_host.serving().is_some();
+    let hidden = older.members.iter().filter(|(_, seen)| hidden(&seen.server)).map(|(id, _)| *id).collect();
+    for (id, view) in servers::servers(&fleet.desired, &fleet.ways(), &hidden, deadline).await {
         facts.members.entry(id).or_default().server = Server::from_here(view);
     }
     second_way(fleet, &mut facts, deadline).await;
@@ -119,9 +123,9 @@ async fn together(
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable. First, who needs what: that
-/// takes every host's word.
-async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+/// Adds the firewalls, as closely as is needed: members in sync are reachable. First, who needs what:
+/// that takes every host's word.
+pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     let desired = &fleet.desired;
     let asked = fleet
         .hosts()
@@ -133,8 +137,11 @@ async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     }
     let in_sync = ensemble::in_sync(desired, facts);
     let known = &*facts;
+    let runs = |id: ServerId| known.host(id).is_some_and(|host| host.unit.runs());
+    // What keeps one out that runs may be a rule on the host of one that does not miss it.
+    let apart = desired.members.keys().any(|id| !in_sync.contains(id) && runs(*id));
     let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
-        let reachable = in_sync.contains(&member.id);
+        let reachable = !apart && in_sync.contains(&member.id);
         async move {
             let answer = match reachable {
                 true => firewall::drift(desired, known, member, host, deadline).await,

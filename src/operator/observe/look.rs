@@ -19,8 +19,8 @@ use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceC
 use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, NameFacts, UnitFacts};
-use crate::operator::plan::repair::OLD;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::wipe::OLD;
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ pub async fn host(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
-        installed::owners(member, host, depth == Depth::Preflight, deadline),
+        installed::owners(member, host, depth > Depth::State, deadline),
     );
     // The host is gone if it cannot even say how its service is.
     let state = match state {

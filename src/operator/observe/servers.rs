@@ -1,7 +1,7 @@
 //! Servers as a client sees them from here: asked on their client ports, all at once, each within
 //! one deadline. A canary through each server proves that a quorum commits what it is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -19,14 +19,47 @@ use crate::operator::plan::server::{BlindCause, Canary, Mode, ServerFacts, Serve
 use crate::wire::ids::ServerId;
 use crate::wire::proto::ErrorCode;
 
-/// Asks every member; takes as long as the slowest of them, never longer than `deadline`.
-pub async fn servers(desired: &Desired, ways: &Ways, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
+/// Asks every member; takes as long as the slowest of them, never longer than `deadline`. Those who are
+/// known to be `hidden` from here get a short one: their hosts are asked right after.
+pub async fn servers(
+    desired: &Desired,
+    ways: &Ways,
+    hidden: &BTreeSet<ServerId>,
+    deadline: Duration,
+) -> BTreeMap<ServerId, ServerView> {
     let together = Barrier::new(desired.members.len());
-    let asked = desired
-        .members
-        .values()
-        .map(|member| async { (member.id, server(member, ways, &together, deadline).await) });
+    let asked = desired.members.values().map(|member| async {
+        let deadline = if hidden.contains(&member.id) { deadline.min(HIDDEN) } else { deadline };
+        (member.id, server(member, ways, &together, deadline).await)
+    });
     join_all(asked).await.into_iter().collect()
+}
+
+/// As [`servers`], with a look that leaves no transaction behind: nothing is sent through anybody. What is committed
+/// then shows in the leader's own count of those who follow it.
+pub async fn quietly(desired: &Desired, ways: &Ways, deadline: Duration) -> BTreeMap<ServerId, ServerView> {
+    let asked =
+        desired.members.values().map(|member| async { (member.id, quiet(member, ways, deadline).await) });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn quiet(member: &DesiredMember, ways: &Ways, deadline: Duration) -> ServerView {
+    let route = match ways.to(member) {
+        Ok(route) => route,
+        Err(why) => return ServerView::blind(BlindCause::HostAway, why),
+    };
+    let server = client_port(member);
+    let (srvr, mntr) = tokio::join!(
+        four_letter::srvr(&route, &server, deadline),
+        four_letter::mntr(&route, &server, deadline)
+    );
+    match srvr {
+        Err(error) => said(&error),
+        Ok(srvr) if srvr.mode == four_letter::Mode::ReadOnly => {
+            ServerView::NotServing { words: "serving read-only clients: no quorum".to_owned() }
+        }
+        Ok(srvr) => ServerView::Serving(Box::new(facts(&srvr, mntr))),
+    }
 }
 
 async fn server(member: &DesiredMember, ways: &Ways, together: &Barrier, deadline: Duration) -> ServerView {
@@ -120,6 +153,7 @@ pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> Serv
         zxid: srvr.zxid,
         version: version(&srvr.version),
         connections: srvr.connections,
+        disk_free_bytes: mntr.as_ref().ok().and_then(|mntr| mntr.values.get("disk_free_bytes")?.parse().ok()),
         uptime_ms: uptime.map(|uptime| millis(uptime.as_millis())),
         synced_followers: count(&mntr, |mntr| mntr.synced_followers),
         synced_observers: count(&mntr, |mntr| mntr.synced_observers),
@@ -241,6 +275,8 @@ pub(super) const HUNG_UP: &str = "accepted and closed without a word: the server
 const NOWHERE: &str = "/zkops-canary-that-is-never-there";
 /// Short, so that a session that we fail to close is soon gone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+/// For members that were not seen from here a moment ago: enough to notice that they are again.
+const HIDDEN: Duration = Duration::from_millis(300);
 /// Longer than a canary's session takes; a member that is down costs this once.
 const TOGETHER: Duration = Duration::from_millis(250);
 /// The last question of a member that used up its time still gets an answer from a live server.

@@ -130,6 +130,7 @@ impl Caller {
             break_lock: self.terms.break_lock,
             again: command,
             stop: self.stop.clone(),
+            since_ms: jiff::Timestamp::now().as_millisecond(),
             until: self.until(),
         }
     }

@@ -101,7 +101,8 @@ impl<'a> Session<'a> {
             let done = self.unless_stopped(work(&mut *fleet)).await;
             done.map_err(|failure| self.with_missing(fleet, failure))
         };
-        self.caller.in_time(visit.with(work)).await
+        // On the heap: what a verb waits for is deeper than the compiler lays out in one piece.
+        self.caller.in_time(Box::pin(visit.with(work))).await
     }
 
     /// What `work` comes to, unless the run is to stop before.

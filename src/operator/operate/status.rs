@@ -1,7 +1,7 @@
 //! Status: the servers are asked first, directly and all at once; hosts only when a server does not answer as it
 //! should, to say why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -37,21 +37,41 @@ impl Outcome {
     }
 }
 
-/// One look; a session may look again and again.
+/// One look, with a transaction through every server that proves that it commits.
 ///
 /// # Errors
 /// What concerns no single host. A member that is not well is an outcome.
 pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
+    look(session, Proof::Canary).await
+}
+
+/// One look of many: it leaves nothing behind, not even a transaction.
+///
+/// # Errors
+/// As [`run`].
+pub async fn quietly(session: &Session<'_>) -> Result<Outcome, Failure> {
+    look(session, Proof::Words).await
+}
+
+/// What shows that a quorum commits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Canary,
+    /// What the servers say: the leader's count of those who follow in sync.
+    Words,
+}
+
+async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
     session.caller.stop.begin_anew();
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-            let (seen, health) = servers_alone(session, &fleet.ways()).await;
+            let (seen, health) = servers_alone(session, &fleet.ways(), proof).await;
             Ok(if health.healthy() { health } else { explained(session, fleet, seen).await })
         });
         return Ok(Outcome { health: looked.await? });
     }
-    let (seen, health) = servers_alone(session, &Ways::default()).await;
+    let (seen, health) = servers_alone(session, &Ways::default(), proof).await;
     if health.healthy() {
         return Ok(Outcome { health });
     }
@@ -61,9 +81,16 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
 }
 
 /// What the servers say, and what that alone proves.
-async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
+async fn servers_alone(
+    session: &Session<'_>,
+    ways: &Ways,
+    proof: Proof,
+) -> (BTreeMap<ServerId, ServerView>, Health) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
-    let seen = servers::servers(&session.desired, ways, patience).await;
+    let seen = match proof {
+        Proof::Canary => servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await,
+        Proof::Words => servers::quietly(&session.desired, ways, patience).await,
+    };
     let alone = |server: &ServerView| MemberFacts {
         server: Server::from_here(server.clone()),
         ..MemberFacts::default()

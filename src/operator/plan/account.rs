@@ -40,8 +40,8 @@ pub(crate) fn to_give(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
             || (seen.stranger.is_some() && down)
             || (host.layout.is_older() && seen.mode & 0o077 != 0)
     };
-    let dirs = data_dirs(member).into_iter().filter(|dir| owners.dirs.get(*dir).is_some_and(wrong));
-    dirs.map(str::to_owned).collect()
+    let dirs = data_dirs(member).into_iter().map(str::to_owned).chain([member.dynamic_dir()]);
+    dirs.filter(|dir| owners.dirs.get(dir).is_some_and(wrong)).collect()
 }
 
 /// What keeps a member's server from running as its user.

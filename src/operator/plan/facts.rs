@@ -287,6 +287,8 @@ pub struct JournalFacts {
     pub last_entry: String,
     /// What a deployment of ours opened, or was about to open when it was killed.
     pub opened: Vec<Opening>,
+    /// Where members were seen to come from when it did, by name.
+    pub observed: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
     /// Users that a deployment of ours made.
@@ -377,6 +379,8 @@ pub struct FileFacts {
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
+    /// Who may read it beside its owner, by name or number.
+    pub group: String,
     /// Last change by the host's clock, milliseconds since 1970.
     pub mtime_ms: i64,
 }

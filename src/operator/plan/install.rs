@@ -136,10 +136,20 @@ fn new_slot(
         "another version is installed"
     } else if !same_file(host, &member.config_path, &member.zoo_cfg(&facts.uuid_of(&desired.cluster))) {
         "differs from the inventory"
+    } else if unreadable(member, host) {
+        "its server's user could not read it"
     } else {
         return None;
     };
     Some((why, slot))
+}
+
+/// The zoo.cfg that counts was put there for another user.
+fn unreadable(member: &DesiredMember, host: &HostFacts) -> bool {
+    let account = account::of(member, host).filter(|account| account.user != "root");
+    account.is_some_and(|account| {
+        host.file(&member.config_path).is_and(|file| file.group != account.group && file.mode & 0o004 == 0)
+    })
 }
 
 /// Why the running server must become a new process to be what the inventory asks; `None`: it is.

@@ -75,6 +75,8 @@ pub struct ServerFacts {
     pub version: String,
     pub connections: u64,
     pub uptime_ms: Option<u64>,
+    /// Free where its data is; `None`: it does not say.
+    pub disk_free_bytes: Option<u64>,
     /// A leader's own count of voters that follow in sync; absent for those who do not lead.
     pub synced_followers: Seen<u32>,
     /// A leader's own count of observers in sync; absent for those who do not lead.

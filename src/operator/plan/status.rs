@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::desired::Desired;
 use super::diagnosis::{self, Diagnosis};
+use super::disk;
 use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
 use super::seen::Seen;
@@ -57,6 +58,8 @@ pub struct Row {
     pub connections: Option<u64>,
     pub version: Option<String>,
     pub uptime_ms: Option<u64>,
+    /// Free where its data is, on the fuller file system.
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// Judges what was seen. `facts` may know hosts only for the members that do not serve.
@@ -69,12 +72,13 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
         .filter(|id| !in_sync.contains(id) || facts.host(**id).is_some())
         .flat_map(|id| diagnosis::diagnose(desired, facts, *id))
         .collect();
+    let notes = ensemble::seen_from_hosts_alone(desired, facts);
     Health {
         cluster: desired.cluster.clone(),
         verdict: verdict(desired, facts),
         rows,
         reasons,
-        notes: ensemble::seen_from_hosts_alone(desired, facts),
+        notes: notes.into_iter().chain(disk::warnings(desired, facts)).collect(),
     }
 }
 
@@ -222,6 +226,7 @@ fn row(desired: &Desired, facts: &Facts, id: ServerId, in_sync: bool) -> Row {
         connections: None,
         version: None,
         uptime_ms: None,
+        disk_free_bytes: disk::free_bytes(desired, facts, id),
     };
     if let Some(server) = facts.server(id) {
         row.mode = server.mode.word().to_owned();

@@ -23,7 +23,6 @@ pub fn plan(
     allowed(desired, goal, left_out)?;
     let goal = narrowed(desired, goal, left_out)?;
     let mut plan = super::plan(desired, facts, &goal)?;
-    one_by_one(desired, &plan, left_out)?;
     spared(desired, facts, &goal, &plan)?;
     for wave in &mut plan.waves {
         wave.gates = wave.gates.drain(..).flat_map(|gate| gates(desired, gate, left_out)).collect();
@@ -85,19 +84,6 @@ fn narrowed(desired: &Desired, goal: &Goal, left_out: &BTreeSet<ServerId>) -> Re
         Goal::Restart { members } if members.is_empty() => Goal::Restart { members: rest() },
         goal => goal.clone(),
     })
-}
-
-/// All at once is for an ensemble that is proven not to serve: whoever is left out may serve with the others, or lead.
-fn one_by_one(desired: &Desired, plan: &Plan, left_out: &BTreeSet<ServerId>) -> Result<(), Stop> {
-    if !plan.expects_idle() {
-        return Ok(());
-    }
-    let names = desired.names(left_out);
-    Err(Stop::Refused(Refused {
-        what: format!("the others would be restarted all at once, and {names} may serve with them"),
-        evidence: vec![format!("nobody asked {names}, and without them no leader is seen")],
-        next: vec!["zkops status".to_owned()],
-    }))
 }
 
 /// Whoever the plan takes down while the ensemble serves can be spared, with those left out counted as down.

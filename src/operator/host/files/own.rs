@@ -12,8 +12,8 @@ use super::{dirs, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
 /// # Errors
-/// `Refused` where the tree holds a file that has another name elsewhere and another owner, or a link to what the new
-/// owner cannot use; everything else is theirs then, the topmost directory apart.
+/// `Refused`, with nothing changed, where the tree holds a file that has another name elsewhere and another owner, or a
+/// link to what is somebody else's.
 pub(crate) fn own(request: &Own) -> Result<Owned, Failure> {
     let owner = dirs::resolve(&request.owner)?;
     let mut report = Owned::default();
@@ -27,12 +27,15 @@ pub(crate) fn own(request: &Own) -> Result<Owned, Failure> {
         }
         let top = open_dir(CWD, &real).at("open", &real)?;
         let before = rustix::fs::fstat(&top).at("look at", &real)?;
-        let mut walk = Walk { owner, before: before.st_uid, linked: None, report: &mut report };
+        let mut walk =
+            Walk { owner, before: before.st_uid, changes: false, linked: None, report: &mut report };
         walk.inside(&top, &real, 0)?;
-        if let Some((link, why)) = walk.linked {
+        if let Some((link, why)) = walk.linked.take() {
             return Err(Failure::new("give away", link.display(), Kind::Refused, why)
-                .hint(format!("give what it names to {} by hand, and run it again", request.owner.user)));
+                .hint(format!("give what it names to {} by hand, or remove it", request.owner.user)));
         }
+        walk.changes = true;
+        walk.inside(&top, &real, 0)?;
         walk.take(top.as_fd(), &real, &before, DIR_MODE)?;
         rustix::fs::fsync(&top).at("sync", &real)?;
     }
@@ -43,6 +46,8 @@ struct Walk<'a> {
     owner: (u32, u32),
     /// Whose the topmost directory is.
     before: u32,
+    /// First it only looks.
+    changes: bool,
     /// A link in it to what the new owner cannot use.
     linked: Option<(PathBuf, String)>,
     report: &'a mut Owned,
@@ -80,9 +85,10 @@ impl Walk<'_> {
                 kind => {
                     let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
                     let flag = AtFlags::SYMLINK_NOFOLLOW;
-                    rustix::fs::chownat(dir, name, Some(uid), Some(gid), flag)
-                        .at("change the owner of", &path)?;
-                    if kind == FileType::Symlink {
+                    if self.changes {
+                        let changed = rustix::fs::chownat(dir, name, Some(uid), Some(gid), flag);
+                        changed.at("change the owner of", &path)?;
+                    } else if kind == FileType::Symlink {
                         self.look_behind(&path);
                     }
                 }
@@ -99,6 +105,9 @@ impl Walk<'_> {
             let why = "it is another user's and has another name elsewhere";
             return Err(Failure::new("give away", path.display(), Kind::Refused, why)
                 .hint("move it out of the directory"));
+        }
+        if !self.changes {
+            return Ok(());
         }
         if !theirs {
             let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));

@@ -387,7 +387,7 @@ async fn no_link_in_a_tree_is_followed_and_what_is_elsewhere_too_is_not_given_aw
         let error = given.unwrap_err();
         assert_eq!(error.kind(), Some(Kind::Refused));
         assert!(error.to_string().contains("which belongs to somebody else"), "{error}");
-        assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "the topmost directory comes last");
+        assert!(owned(&path).iter().all(|(_, uid, _)| *uid == 0), "nothing is half done");
         for name in ["version-2/log.9", "up"] {
             fs::remove_file(path.join(name)).unwrap();
         }

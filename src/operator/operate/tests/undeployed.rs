@@ -13,7 +13,7 @@ async fn status_is_an_outcome_also_where_nothing_runs() {
     let (caller, told) = caller(dir.path(), Script::of([]));
     let session = Session::load(&caller, &Source::File(inventory(dir.path()))).unwrap();
     let outcome = status::run(&session).await.unwrap();
-    assert_eq!(outcome.exit(), Exit::Unhealthy);
+    assert_eq!(outcome.exit(), Exit::Unreachable, "nothing is seen, nothing is proven");
     let document = serde_json::to_value(&outcome).unwrap();
     assert_eq!((&document["event"], &document["healthy"]), (&"status".into(), &false.into()));
     assert_eq!(document["nodes"].as_array().map(Vec::len), Some(3));
@@ -40,6 +40,8 @@ async fn hosts_without_zkops_cannot_be_worked_on() {
         member: "node-1".into(),
         inventory: inventory.clone(),
         yes: false,
+        move_data_aside: false,
+        foreign_data: None,
         wipe: false,
         purge_old: false,
         dry_run: false,
@@ -134,6 +136,8 @@ fn a_request_says_how_it_is_typed() {
         member: "node-3".into(),
         inventory: file(),
         yes: true,
+        move_data_aside: false,
+        foreign_data: None,
         wipe: true,
         purge_old: false,
         dry_run: false,

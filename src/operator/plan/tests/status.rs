@@ -68,7 +68,7 @@ fn each_cause_is_named() {
     let reason = health.reasons.iter().find(|reason| reason.member == ServerId(3)).expect("a reason");
     assert_eq!(reason.what, "the server of node-3 ended: killed by signal 9");
     assert_eq!(reason.evidence, ["ERROR disk on fire"]);
-    assert_eq!(reason.next, ["zkops repair node-3"]);
+    assert_eq!(reason.next, ["zkops start node-3"]);
 
     let mut blocked = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
@@ -115,4 +115,26 @@ fn without_a_look_at_the_host_nothing_is_invented() {
     world.dies(1);
     world.facts.members.get_mut(&ServerId(1)).expect("member").host = HostView::Unasked;
     assert_eq!(reasons(&world), ["node-1 does not serve, and its host was not asked"]);
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_while_all_is_well() {
+    let mut world = World::deployed(3, 0);
+    assert_eq!(status::judge(&world.desired, &world.facts).notes, [""; 0]);
+    let fill = |world: &mut World, free| {
+        let seen = &mut world.facts.members.get_mut(&ServerId(2)).expect("member").server.from_here;
+        let ServerView::Serving(server) = seen else { panic!("it serves") };
+        server.disk_free_bytes = free;
+    };
+    fill(&mut world, Some(0));
+    let health = status::judge(&world.desired, &world.facts);
+    assert!(health.healthy(), "{}", health.verdict);
+    assert_eq!(health.rows[1].disk_free_bytes, Some(0));
+    assert!(health.notes[0].starts_with("node-2 has 0 "), "{:?}", health.notes);
+    assert!(health.notes[0].contains("its server stops"), "{:?}", health.notes);
+    // What neither the server nor the host says is not known to be low.
+    fill(&mut world, None);
+    world.host(2).dirs.clear();
+    let health = status::judge(&world.desired, &world.facts);
+    assert_eq!((health.notes.len(), health.rows[1].disk_free_bytes), (0, None));
 }

@@ -112,7 +112,7 @@ fn three_voters_without_one_have_none_to_spare_and_five_have() {
     let Err(Stop::Refused(refused)) = planned(&World::deployed(3, 0), &restart, &[1]) else {
         panic!("two of three are needed")
     };
-    assert!(refused.what.contains("would stop the ensemble"), "{refused:?}");
+    assert!(refused.what.contains("without node-2: 2 of 3 voters are needed"), "{refused:?}");
     let plan = planned(&World::deployed(5, 0), &restart, &[1]).expect("three of five stay");
     let members: Vec<i64> = plan.steps().map(|step| step.member.0).collect();
     assert_eq!(members, [2, 3, 4, 5], "the leader last: {plan}");
@@ -134,7 +134,7 @@ fn a_leader_that_is_left_out_may_lead_all_the_same() {
     let Err(Stop::Refused(refused)) = planned(&World::deployed(5, 0), &restart, &[5]) else {
         panic!("nobody knows that nothing is served")
     };
-    assert!(refused.what.contains("node-5 may serve with them"), "{refused:?}");
+    assert!(refused.evidence.iter().any(|line| line.contains("node-5")), "{refused:?}");
 }
 
 #[test]
@@ -142,11 +142,7 @@ fn a_member_is_not_both_named_and_left_out() {
     let world = World::deployed(3, 0);
     for goal in [
         Goal::Stop { members: vec![ServerId(3)] },
-        Goal::Repair {
-            member: ServerId(3),
-            wipe: crate::operator::plan::repair::Wipe::IfNeeded,
-            purge_old: false,
-        },
+        Goal::Repair { member: ServerId(3), wipe: crate::operator::plan::repair::Wipe::No, purge_old: false },
     ] {
         let Err(Stop::Refused(refused)) = planned(&world, &goal, &[3]) else { panic!("{goal:?}") };
         assert_eq!(refused.what, "node-3 is named, and left out");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::operator::plan::damage::Damage;
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
@@ -153,7 +154,9 @@ impl World {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
-                    && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
+                    && host
+                        .data
+                        .is_and(|data| data.damage.iter().all(Damage::heals) && data.myid == Myid::Is(*id))
                     && crate::operator::plan::preflight::closed_ports(
                         &world.desired,
                         &world.facts,
@@ -169,8 +172,9 @@ impl World {
             .iter()
             .filter(|id| {
                 let host = self.facts.host(**id).expect("up");
-                self.desired.members[id].voter
-                    && host.data.is_and(|data| data.has_database || data.initialize)
+                let whole =
+                    |data: &DataFacts| data.damage.is_empty() && (data.has_database || data.initialize);
+                self.desired.members[id].voter && host.data.is_and(whole)
             })
             .copied()
             .collect();
@@ -191,6 +195,7 @@ impl World {
                 };
                 let data = self.data(id.0);
                 data.has_database = true;
+                data.damage.clear();
                 data.parts = ["version-2", "myid", "zkops.json"]
                     .map(|name| format!("/export/data/zkdata/{name}"))
                     .into();
@@ -227,6 +232,7 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
+        disk_free_bytes: Some(9 << 30),
         synced_followers: Seen::Absent,
         synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
@@ -284,11 +290,12 @@ fn act(
         }
         // What it comes to shows when the slot is switched.
         Action::InstallBinary { path, sha256, .. } => {
-            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, mtime_ms: now };
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, group: "root".into(), mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
         }
-        Action::PutFile { path, mode, content, .. } => {
-            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
+        Action::PutFile { path, mode, content, owner } => {
+            let group = owner.clone().unwrap_or_else(root).group;
+            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, group, mtime_ms: now };
             host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
                 data(host).myid = Myid::Is(member.id);
@@ -322,7 +329,7 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { openings } => {
+        Action::OpenPorts { openings, observed } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
             for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
@@ -332,6 +339,7 @@ fn act(
                 firewall.ours.push(*opening);
             }
             journal(host).opened.extend(openings);
+            journal(host).observed.extend(observed.clone());
         }
         Action::ClosePorts { openings } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
@@ -418,7 +426,10 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
         binary_path: "/export/server/zkops/current/zkops".into(),
         staged_path: "/export/server/zkops/slots/zkops.next".into(),
         config_path: "/export/server/zkops/current/zoo.cfg".into(),
-        config: format!("tickTime=2000\n{servers}"),
+        config: format!(
+            "tickTime=2000\ndataDir=/export/data/zkdata\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n{servers}\
+             zkops.cluster=orders\nzkops.member={n}\n"
+        ),
         unit: Unit { name: "zkops-orders".into(), text: "[Service]\n".into(), own_supervisor: false },
         run_as: Some(RunAs { user: "zkops".into(), named: false }),
     }
