@@ -254,7 +254,6 @@ const SETTINGS: &[&str] = &["src/config"];
 const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
 const REQUESTS_LATER: &[(&str, &str)] = &[
     ("FileSha256", "upgrades compare what is there with what is pushed"),
-    ("FourLetter", "the way to a server whose client port only its own host reaches"),
     ("ReadLock", "who holds the lock, shown without taking it"),
 ];
 

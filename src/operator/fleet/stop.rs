@@ -2,6 +2,8 @@
 //! locks over); who works looks here before everything new. It ends nothing by itself: whoever only looks is cut off
 //! where it is, a step that changes something comes to its end first.
 
+use std::time::Instant;
+
 use tokio::sync::watch;
 
 use crate::operator::host::runs::StaleLock;
@@ -15,6 +17,8 @@ pub struct Stop {
 #[derive(Default)]
 struct State {
     why: Option<Why>,
+    /// When the time allowed began to count anew.
+    anew: Option<Instant>,
     /// Something is being changed.
     changing: bool,
     /// Steps that changed something in plans that were carried out.
@@ -51,6 +55,19 @@ impl Stop {
             state.why.get_or_insert(why);
             first
         });
+    }
+
+    /// One look of many begins: the time allowed counts from now, whatever the one before took.
+    pub fn begin_anew(&self) {
+        self.state.send_modify(|state| {
+            state.anew = Some(Instant::now());
+            state.why = state.why.take().filter(|why| *why != Why::TimeUp);
+        });
+    }
+
+    /// When that was, if it was.
+    pub fn begun_anew(&self) -> Option<Instant> {
+        self.state.borrow().anew
     }
 
     pub fn why(&self) -> Option<Why> {
@@ -121,5 +138,15 @@ mod tests {
         assert_eq!(stop.cut().now_or_never(), None, "something is being changed");
         drop(changing);
         assert_eq!(stop.cut().now_or_never(), Some(()));
+        stop.begin_anew();
+        assert!(stop.is_asked(), "a person meant all looks");
+    }
+
+    #[test]
+    fn a_look_that_took_too_long_is_no_end_of_the_next() {
+        let stop = Stop::default();
+        stop.ask(Why::TimeUp);
+        stop.begin_anew();
+        assert_eq!((stop.why(), stop.begun_anew().is_some()), (None, true));
     }
 }

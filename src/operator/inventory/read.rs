@@ -225,17 +225,7 @@ fn finish_node(
     mut layer: Layer,
     findings: &mut Findings<'_>,
 ) -> Option<Placed> {
-    let host = match address::with_user(&host.value) {
-        Ok((user, canonical)) => {
-            layer.user = user.or(layer.user);
-            Spanned { value: canonical, span: host.span }
-        }
-        Err(why) => {
-            let message = format!("`{}` is no address", shorten(&host.value));
-            findings.error("address", host.span, message, why.label).help(why.help);
-            return None;
-        }
-    };
+    let host = address_of(host, &mut layer, findings)?;
     let local = layer.local.as_ref().is_some_and(|local| local.value);
     let home = format!("~/.zkops/{cluster}/{}", name.value);
     let dir = |given: &Option<Spanned<String>>, default: String| {
@@ -289,6 +279,25 @@ fn finish_node(
         connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };
     Some(Placed { member, at })
+}
+
+/// The address in its one spelling; a user before it is the user to log in as.
+fn address_of(
+    typed: Spanned<String>,
+    layer: &mut Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Spanned<String>> {
+    match address::with_user(&typed.value) {
+        Ok((user, value)) => {
+            layer.user = user.or(layer.user.take());
+            Some(Spanned { value, span: typed.span })
+        }
+        Err(why) => {
+            let message = format!("`{}` is no address", shorten(&typed.value));
+            findings.error("address", typed.span, message, why.label).help(why.help);
+            None
+        }
+    }
 }
 
 fn ssh(layer: Layer) -> SshSettings {

@@ -62,7 +62,7 @@ impl Caller {
 
     /// When everything must be over.
     fn until(&self) -> Instant {
-        self.started + self.terms.timeout
+        self.stop.begun_anew().unwrap_or(self.started) + self.terms.timeout
     }
 
     /// What `work` comes to; once the time allowed is over, the run is asked to stop.

@@ -63,6 +63,7 @@ enum Proof {
 }
 
 async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
+    session.caller.stop.begin_anew();
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {

@@ -29,7 +29,7 @@ pub enum Question {
 
 impl Question {
     /// The answer says that it is the host.
-    pub fn is_trusted_by(&self, answer: &str) -> bool {
+    pub(super) fn is_trusted_by(&self, answer: &str) -> bool {
         let answer = answer.trim();
         answer.eq_ignore_ascii_case("yes")
             || matches!(self, Question::HostKey { fingerprint, .. } if fingerprint == answer)

@@ -43,16 +43,6 @@ async fn sudo_wraps_commands_and_says_when_it_wants_a_password() {
     assert!(matches!(error, Error::Sudo { .. }), "{error}");
 }
 
-/// As sudo is where it wants a password: it reads one line, and the command the rest.
-const ASKING: &str = "#!/bin/sh
-case $1 in -n) echo 'sudo: a password is required' >&2; exit 1 ;; esac
-[ \"$1 $2 $3 $4 $5\" = '-k -S -p  --' ] || exit 9
-shift 5
-IFS= read -r given || { echo 'sudo: no password was provided' >&2; exit 1; }
-[ \"$given\" = WORD ] || { echo 'Sorry, try again.' >&2; echo 'sudo: no password was provided' >&2; exit 1; }
-BECAME=root exec \"$@\"
-";
-
 #[tokio::test]
 async fn a_sudo_password_is_asked_for_once_and_goes_by_stdin() {
     let lab = Lab::new();
@@ -177,3 +167,12 @@ async fn ssh_setup_with_a_wrong_password_or_without_passwords_fails_clearly() {
 /// A server with its own /root and a root password of `sesame`, and no key that lets anybody in.
 const OWN_ROOT: &str = "mount --bind LAB/root /root; mount --bind LAB/shadow /etc/shadow";
 const SESAME: &str = "root:$6$zkopstest$YJI9obNGzfZRevwD9dShtVOM30tAx1DvcBq92/g5KnJJiDTv91w6CoKX8pzy5j7x8T7.wH0tFxejbdN54KJ3A.:19000:0:99999:7:::\n";
+/// As sudo is where it wants a password: it reads one line, and the command the rest.
+const ASKING: &str = "#!/bin/sh
+case $1 in -n) echo 'sudo: a password is required' >&2; exit 1 ;; esac
+[ \"$1 $2 $3 $4 $5\" = '-k -S -p  --' ] || exit 9
+shift 5
+IFS= read -r given || { echo 'sudo: no password was provided' >&2; exit 1; }
+[ \"$given\" = WORD ] || { echo 'Sorry, try again.' >&2; echo 'sudo: no password was provided' >&2; exit 1; }
+BECAME=root exec \"$@\"
+";
