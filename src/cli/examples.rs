@@ -62,10 +62,17 @@ Examples:
   zkops restart --without node-3,node-5    # where the others are a quorum";
 
 pub(super) const REPAIR: &str = "\
+Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid,
+zoo.cfg or service written again. Damaged or lost data stays where it is: the server takes the data of the others by
+itself and keeps the damage. Data is moved aside (renamed to zkops.old-*, never deleted at once) only when you agree,
+and only while the others are proven to hold all of it.
+
 Examples:
-  zkops repair node-3                      # shows what it will do, and asks
-  zkops repair node-3 --yes
-  zkops repair node-3 --purge-old          # remove what earlier repairs moved aside";
+  zkops repair node-3                          # shows what it found and will do, and asks
+  zkops repair node-3 --yes                    # that much without asking, and nothing beyond it
+  zkops repair node-3 --yes --move-data-aside  # damaged data goes aside, too, if starting did not heal it
+  zkops repair node-3 --foreign-data billing   # data of the cluster billing stands there: it goes aside
+  zkops repair node-3 --purge-old              # remove what earlier repairs moved aside";
 
 pub(super) const DESTROY: &str = "\
 Examples:

@@ -66,7 +66,7 @@ pub(super) enum Verb {
     /// Restart servers, one at a time while the ensemble serves
     #[command(after_help = examples::RESTART)]
     Restart(Members),
-    /// Bring one member back; its data is moved aside only if nothing milder helps
+    /// Bring one member back; its data stays unless you agree to more
     #[command(after_help = examples::REPAIR)]
     Repair(Repair),
     /// Stop the ensemble and remove what deploy put on the hosts
@@ -250,10 +250,16 @@ pub(super) struct Repair {
     pub(super) inventory: Option<PathBuf>,
     #[command(flatten)]
     pub(super) without: Without,
-    /// Do not ask
+    /// Do not ask before the mild cure, which leaves the data where it is
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// Take all data anew from the others, whatever the diagnosis says
+    /// Agree beforehand: damaged data goes aside if starting the server did not heal it
+    #[arg(long)]
+    pub(super) move_data_aside: bool,
+    /// Agree beforehand: data of the cluster of this name, in this member's place, goes aside
+    #[arg(long, value_name = "CLUSTER")]
+    pub(super) foreign_data: Option<String>,
+    /// Move all data aside and take it anew from the others, whatever is found
     #[arg(long)]
     pub(super) wipe: bool,
     /// Remove what this and earlier repairs moved aside

@@ -6,6 +6,7 @@
 mod apache;
 mod binary;
 mod blind;
+mod budgets;
 mod causes;
 mod changes;
 #[path = "../check/mod.rs"]
@@ -19,6 +20,7 @@ mod faults;
 mod fences;
 mod healing;
 mod identity;
+mod ipv6;
 mod jump;
 mod lab;
 mod layout;
@@ -27,6 +29,7 @@ mod mistakes;
 mod moved;
 mod operate;
 mod person;
+mod ports;
 mod privilege;
 mod reconfigured;
 mod repair;

@@ -8,7 +8,10 @@ use crate::run::{Ended, ZKOPS, run};
 fn untouched(lab: &Lab, node: usize) {
     let found = lab.on(node, "ls -A /export | grep -v -e lost+found -e .lab-fill; ls /etc/systemd/system | grep zkops; pgrep -x zkops").stdout;
     assert_eq!(found, "", "node-{node} is not as it was");
-    let open = lab.on(node, "firewall-cmd --permanent --list-ports").ok().stdout;
+    let open = lab
+        .on(node, "firewall-cmd --permanent --list-ports; firewall-cmd --permanent --list-rich-rules")
+        .ok()
+        .stdout;
     assert_eq!(open.trim(), "", "node-{node} has open ports");
 }
 

@@ -218,6 +218,8 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
             member: "node-3".into(),
             inventory: Source::LastDeployed,
             yes: false,
+            move_data_aside: false,
+            foreign_data: None,
             wipe: false,
             purge_old: false,
             dry_run: false,

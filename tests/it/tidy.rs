@@ -42,7 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Operator core.
     ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
-    ("plan", &["ensemble", "formats"]),
+    ("plan", &["config", "ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
     ("host", &["config", "formats"]),

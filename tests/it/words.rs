@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::lab::Lab;
 use crate::local::Local;
 use crate::run::{Ended, ZKOPS, run};
 use crate::terminal::Terminal;
@@ -162,6 +163,68 @@ fn an_inventory_is_made_of_words_and_of_answers() {
     ] {
         assert!(made.contains(line), "{line}:\n{made}");
     }
+}
+
+#[test]
+fn watched_from_a_pipe_an_ensemble_is_told_in_plain_lines_and_left_as_it_is() {
+    let local = Local::deployed();
+    local.zkops(&["status"]).ok();
+    let zxids = |looked: &Ended| -> BTreeSet<String> {
+        let words = looked.stdout.split_whitespace();
+        words.filter(|word| word.starts_with("0x")).map(str::to_owned).collect()
+    };
+    let home = local.home().display().to_string();
+    let command = format!(
+        "HOME={home} XDG_STATE_HOME={home} timeout 20 {ZKOPS} status --watch --interval 100ms | head -40"
+    );
+    // Nobody reads after forty lines: then it ends by itself, before its time is over.
+    let watched = run("bash", &["-o", "pipefail", "-c", &command], &[]).ok();
+    assert!(!watched.stdout.contains(['\u{1b}', '\r']), "{watched}");
+    assert!(watched.stdout.matches(" UTC\n").count() >= 5, "each look tells its time: {watched}");
+    watched.says("healthy: 1 leader + 2 followers in sync");
+    // What closing the first look's sessions left behind may be seen once; looks themselves leave nothing.
+    assert!(zxids(&watched).len() <= 2, "a look changes nothing: {watched}");
+}
+
+/// One of three hosts is down for days.
+#[test]
+fn a_dead_host_does_not_paralyse_the_rest() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    lab.lab(&["kill", "node-3"]).ok();
+    lab.zkops(&["deploy", &inventory]).expect(7).says("node-3");
+    let deployed = lab.zkops(&["deploy", &inventory, "--without", "node-3"]).ok();
+    deployed
+        .says("orders is ready")
+        .says("2 in sync")
+        .says("node-3 was left out; when its host is back: zkops deploy");
+    assert!(deployed.took.as_secs() < 60, "nobody waits for it: {deployed}");
+    let journal =
+        lab.on(1, "cat /export/server/zkops/var/journal* /export/server/zkops/*journal* 2>/dev/null").stdout;
+    assert!(journal.contains("--without node-3"), "the journal says so: {journal}");
+    lab.zkops(&["deploy", &inventory, "--without", "3"]).ok().says("nothing to do");
+    lab.zkops(&["plan", "--without", "node-3", &inventory]).ok();
+    // Two of three can spare nobody, and one of three is no quorum.
+    lab.zkops(&["restart", "--without", "node-3"]).expect(4);
+    lab.zkops(&["deploy", &inventory, "--without", "node-2,node-3"]).expect(4).says("1 of 3 voters");
+    assert_eq!(lab.zkops(&["start", "--without", "node-7"]).code, 2);
+    lab.zkops(&["status"]).expect(9).says("node-3 was left out of deploy");
+
+    lab.lab(&["start", "node-3"]).ok();
+    lab.zkops(&["deploy", &inventory]).ok().says("3 in sync");
+    let status = lab.zkops(&["status"]).ok();
+    assert!(!status.all().contains("left out"), "it is done: {status}");
+
+    lab.lab(&["fill", "node-2"]).ok();
+    lab.zkops(&["status"]).ok().says("note: node-2 has ").says("its server stops");
+    lab.lab(&["unfill", "node-2"]).ok();
+
+    lab.lab(&["kill", "node-1"]).ok();
+    let gone = lab.zkops(&["destroy", "--yes", "--without", "node-1"]).ok();
+    gone.says("orders is gone").says("node-1 was left out; when its host is back: zkops destroy");
+    lab.lab(&["start", "node-1"]).ok();
+    lab.zkops(&["destroy", "--yes", &inventory]).ok();
+    assert_eq!(lab.on(1, "ls /etc/systemd/system | grep zkops").stdout, "");
 }
 
 /// Completions are words of their own shells, pages are read by the reader of pages.

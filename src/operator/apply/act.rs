@@ -73,7 +73,7 @@ pub(super) async fn act(
             Ok(Done::changed(changed))
         }
         Action::RemoveLegacy { dir } => Ok(Done::changed(files::remove_legacy(member, &link, dir).await?)),
-        Action::OpenPorts { openings } => open_ports(member, &link, openings).await,
+        Action::OpenPorts { openings, .. } => open_ports(member, &link, openings).await,
         Action::ClosePorts { openings } => {
             let report = link.close_ports(firewall(member, openings)).await?;
             let mut done = Done::changed(report.changed);

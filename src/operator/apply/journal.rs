@@ -21,11 +21,11 @@ pub(super) async fn begin(
     link: &Link,
     step: &Step,
 ) -> Result<(), CallError> {
-    let opening = match &step.action {
-        Action::OpenPorts { openings } => openings.clone(),
-        _ => Vec::new(),
+    let (opening, observed) = match &step.action {
+        Action::OpenPorts { openings, observed } => (openings.clone(), observed.clone()),
+        _ => Default::default(),
     };
-    append(run, member, link, step, Event::Begin { why: step.why.clone(), opening }).await
+    append(run, member, link, step, Event::Begin { why: step.why.clone(), opening, observed }).await
 }
 
 /// # Errors

@@ -110,7 +110,14 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
             let outcome = if done.changed { Outcome::Changed } else { Outcome::Noop };
             if !gone {
                 let noted = journal::end(run, member, &host.link, step, outcome, done.effects).await;
-                noted.map_err(|why| failed(format!("done, but the journal could not be written: {why}")))?;
+                match noted.map_err(|why| (taken_over(&why), why)) {
+                    Ok(()) => {}
+                    // It slept behind the step: what is done is done, the next one is not begun.
+                    Err((Some(NotDone::TakenOver(by)), _)) => run.stop.ask(by),
+                    Err((_, why)) => {
+                        return Err(failed(format!("done, but the journal could not be written: {why}")));
+                    }
+                }
             }
             Ok(done.changed)
         }

@@ -4,6 +4,9 @@
 //! The keys are those of the first version: its journals are read as they are, and it reads ours. What is no such line
 //! (torn, or somebody else's) is nobody's entry and no error.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::formats::opening::Opening;
@@ -43,6 +46,9 @@ pub enum Event {
         /// What it will open in the firewall: ours to close, also when the end is never written.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         opening: Vec<Opening>,
+        /// Where members were seen to come from, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        observed: BTreeMap<String, BTreeSet<IpAddr>>,
     },
     /// It was done, or could not be.
     End {
@@ -155,6 +161,8 @@ const FAILED: &str = "failed: ";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{Effects, Entry, Event, Outcome};
 
     fn entry(event: Event) -> Entry {
@@ -197,7 +205,11 @@ mod tests {
             r#"{"at":"2026-11-29T23:33:20.5Z","command":"zkops deploy orders.yml","commands":["firewall-cmd --permanent --add-port=2181/tcp"],"event":"end","member":"node-1","opened_ports":[2181,2888,3888],"outcome":"changed","run":"0a1b-77","step":"open tcp 2181 2888 3888","who":"root@gate","zone":"public"}"#,
         );
         check(
-            Event::Begin { why: "closed by the firewall".into(), opening: Vec::new() },
+            Event::Begin {
+                why: "closed by the firewall".into(),
+                opening: Vec::new(),
+                observed: BTreeMap::new(),
+            },
             r#"{"at":"2026-11-29T23:33:20.5Z","command":"zkops deploy orders.yml","event":"begin","member":"node-1","run":"0a1b-77","step":"open tcp 2181 2888 3888","who":"root@gate","why":"closed by the firewall"}"#,
         );
         check(

@@ -38,7 +38,7 @@ pub fn service(manager: &Manager, member: &DesiredMember) -> Service {
 pub fn definition(manager: &Manager, member: &DesiredMember, account: Option<&Account>) -> Definition {
     match manager {
         Manager::Systemd => Definition::Unit(member.unit.definition(account)),
-        Manager::Daemon { .. } => Definition::Daemon(daemon(member, account)),
+        Manager::Daemon { .. } => Definition::Daemon(Box::new(daemon(member, account))),
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::address;
 use super::fields::{Fields, word};
 use super::finding::{Findings, shorten};
 use super::model::{Jump, Role};
 use super::placed::Setting;
-use super::rules;
 use super::suggest;
 use super::yaml::{Data, Entry, Spanned, Value};
 
@@ -208,27 +208,14 @@ fn choice(key: &str, at: &Spanned<String>, typed: &str, words: &[&str], findings
 
 /// `[user@]host[:port]`.
 fn parse_jump(text: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Jump> {
-    let (user, rest) = match text.value.split_once('@') {
-        Some((user, rest)) => (Some(user.to_owned()), rest),
-        None => (None, text.value.as_str()),
+    let Some((user, host, port)) = address::with_port(&text.value) else {
+        let message = format!("`jump` is `{}`", shorten(&text.value));
+        findings
+            .error("jump", text.span, message, "must be [user@]host[:port]")
+            .help("an IPv6 address with a port stands in brackets: ops@[fd00::1]:22");
+        return None;
     };
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => {
-            (host, Some(port.parse::<u16>().ok().filter(|p| *p > 0)))
-        }
-        _ => (rest, None),
-    };
-    let is_host = rules::is_host(host.trim_start_matches('[').trim_end_matches(']'));
-    match (is_host, port, user.as_deref()) {
-        (true, None | Some(Some(_)), None) => {}
-        (true, None | Some(Some(_)), Some(user)) if !user.is_empty() => {}
-        _ => {
-            let message = format!("`jump` is `{}`", shorten(&text.value));
-            findings.error("jump", text.span, message, "must be [user@]host[:port]");
-            return None;
-        }
-    }
-    Some(Jump { user, host: host.to_owned(), port: port.flatten() })
+    Some(Jump { user, host, port })
 }
 
 /// An absolute path, or `false`. A bare name would be looked up in whatever PATH the login has.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::address;
 use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
@@ -23,7 +24,7 @@ pub struct Member {
     pub name: String,
     #[serde(serialize_with = "id_as_number")]
     pub id: ServerId,
-    /// An IP address, or a host name that all members resolve.
+    /// An IP address in its canonical spelling, or a host name that all members resolve.
     pub host: String,
     pub connection: Connection,
     pub role: Role,
@@ -88,7 +89,7 @@ pub struct Ports {
 impl Cluster {
     /// How many members share this member's host.
     pub fn on_host(&self, host: &str) -> usize {
-        self.members.iter().filter(|member| member.host == host).count()
+        self.members.iter().filter(|member| address::same(&member.host, host)).count()
     }
 }
 

@@ -127,9 +127,9 @@ async fn together(
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable. First, who needs what: that
-/// takes every host's word.
-async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+/// Adds the firewalls, as closely as is needed: members in sync are reachable. First, who needs what:
+/// that takes every host's word.
+pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     let desired = &fleet.desired;
     let asked = fleet
         .hosts()
@@ -141,8 +141,11 @@ async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     }
     let in_sync = ensemble::in_sync(desired, facts);
     let known = &*facts;
+    let runs = |id: ServerId| known.host(id).is_some_and(|host| host.unit.runs());
+    // What keeps one out that runs may be a rule on the host of one that does not miss it.
+    let apart = desired.members.keys().any(|id| !in_sync.contains(id) && runs(*id));
     let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
-        let reachable = in_sync.contains(&member.id);
+        let reachable = !apart && in_sync.contains(&member.id);
         async move {
             let answer = match reachable {
                 true => firewall::drift(desired, known, member, host, deadline).await,

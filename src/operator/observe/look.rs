@@ -19,8 +19,8 @@ use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceC
 use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, NameFacts, UnitFacts};
-use crate::operator::plan::repair::OLD;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::wipe::OLD;
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

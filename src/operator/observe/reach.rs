@@ -3,6 +3,7 @@
 //! jump host from the other hosts).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -44,15 +45,14 @@ impl Tried {
     }
 }
 
-/// A port that can be probed, and who is behind it.
+/// Who is behind a port that is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Behind {
     Listener,
-    /// Our own server.
+    /// Our own server, if it listens there: for learners a leader alone does, and on a port that the
+    /// inventory gives it anew none does yet. A listener of ours could be in its way; that the host
+    /// itself says that nobody listens proves the way, too.
     Server,
-    /// Our own server, if it leads: nobody listens for learners on the others, and a listener of ours
-    /// could keep a follower from becoming leader. That the host itself says so is a way through.
-    PerhapsServer,
 }
 
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are.
@@ -105,8 +105,7 @@ async fn probed(
 ) -> Vec<(u16, Behind)> {
     let unit = facts.host(member.id).map(|seen| &seen.unit);
     if unit.is_some_and(UnitFacts::runs) {
-        let Ports { client, quorum, election } = member.ports;
-        let servers = [(client, Behind::Server), (election, Behind::Server), (quorum, Behind::PerhapsServer)];
+        let servers = member.ports.all().map(|port| (port, Behind::Server));
         // Ports that it will have after its restart are free until then.
         let held = earlier.unwrap_or(member.ports).all();
         let (mut probed, free): (Vec<_>, Vec<_>) =
@@ -183,8 +182,8 @@ async fn from_host(
 fn result(outcome: &Outcome, behind: Behind) -> ReachResult {
     match outcome {
         Outcome::Token => ReachResult::Ok,
-        Outcome::Open if behind != Behind::Listener => ReachResult::Ok,
-        Outcome::Refused | Outcome::Reset if behind == Behind::PerhapsServer => ReachResult::Ok,
+        Outcome::Open if behind == Behind::Server => ReachResult::Ok,
+        Outcome::Refused | Outcome::Reset if behind == Behind::Server => ReachResult::Ok,
         Outcome::Open => ReachResult::WrongAnswer,
         Outcome::Refused => ReachResult::Refused,
         Outcome::Timeout => ReachResult::Timeout,
@@ -196,8 +195,8 @@ fn result(outcome: &Outcome, behind: Behind) -> ReachResult {
 async fn from_here(to: &DesiredMember, port: u16, behind: Behind, token: &str, timeout: Duration) -> Reach {
     let tried = async {
         let mut stream = TcpStream::connect((to.address.as_str(), port)).await?;
-        if behind != Behind::Listener {
-            return Ok(true);
+        if behind == Behind::Server {
+            return std::io::Result::Ok(true);
         }
         // The listener leaves hanging up to us, so the end of the answer is its length.
         let mut answer = vec![0; token.len()];
@@ -208,13 +207,15 @@ async fn from_here(to: &DesiredMember, port: u16, behind: Behind, token: &str, t
         Err(_) => ReachResult::Timeout,
         Ok(Ok(true)) => ReachResult::Ok,
         Ok(Ok(false)) => ReachResult::WrongAnswer,
+        Ok(Err(error)) if behind == Behind::Server && error.kind() == ErrorKind::ConnectionRefused => {
+            ReachResult::Ok
+        }
         Ok(Err(error)) => refused(&error),
     };
     Reach { from: None, to: to.id, port, result }
 }
 
 fn refused(error: &std::io::Error) -> ReachResult {
-    use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::ConnectionRefused => ReachResult::Refused,
         // The last one: an IPv6 firewall that rejects.

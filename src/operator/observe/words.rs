@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::answer::wall_ms;
 use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
-use crate::operator::fleet::journal::Entry;
+use crate::operator::fleet::journal::{Entry, Event};
 use crate::operator::host::Kind;
 use crate::operator::host::data::{self as found, Inspection, Number, NumberFile};
 use crate::operator::host::files::{Found, PathSpace};
@@ -188,6 +188,9 @@ pub(super) fn ended(state: &ServiceState) -> String {
     if state.restarts > 0 {
         how += &format!(", {} restarts", state.restarts);
     }
+    if state.result.starts_with("start-limit") {
+        how += ", start limit hit";
+    }
     how
 }
 
@@ -328,6 +331,7 @@ pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
     Seen::answered(lines.last().map(|last| JournalFacts {
         last_entry: last.clone(),
         opened: opened(&entries),
+        observed: observed(&entries),
         opened_zone: opened_zone(&entries),
         made_users: made_users(&entries),
     }))
@@ -350,6 +354,18 @@ fn made_users(journal: &[Entry]) -> Vec<String> {
     let made: BTreeSet<&String> =
         journal.iter().filter_map(|entry| entry.effects()?.made_user.as_ref()).collect();
     made.into_iter().cloned().collect()
+}
+
+/// Where members were seen to come from when ports were opened.
+fn observed(journal: &[Entry]) -> BTreeMap<String, BTreeSet<IpAddr>> {
+    let mut all: BTreeMap<String, BTreeSet<IpAddr>> = BTreeMap::new();
+    for entry in journal {
+        let Event::Begin { observed, .. } = &entry.event else { continue };
+        for (name, addresses) in observed {
+            all.entry(name.clone()).or_default().extend(addresses);
+        }
+    }
+    all
 }
 
 /// The firewalld zone in which our steps last opened ports, from the journal.

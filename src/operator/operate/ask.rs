@@ -26,6 +26,10 @@ pub enum Question<'a> {
     StopAll { plan: &'a Plan, cluster: &'a str },
     /// The end of an ensemble: its name is to be typed.
     Destroy { plan: &'a Plan, cluster: &'a str, data: bool },
+    /// A milder cure did not help: the member's data goes aside; a yes is enough.
+    MoveAside { plan: &'a Plan, member: &'a str },
+    /// Data of another cluster goes aside: that cluster's name is to be typed.
+    ForeignData { plan: &'a Plan, cluster: &'a str },
 }
 
 /// What the person said.
@@ -45,6 +49,7 @@ impl<'a> Question<'a> {
             Question::CarryOut { plan } | Question::StopAll { plan, .. } | Question::Destroy { plan, .. } => {
                 plan
             }
+            Question::MoveAside { plan, .. } | Question::ForeignData { plan, .. } => plan,
         }
     }
 
@@ -55,14 +60,16 @@ impl<'a> Question<'a> {
             Question::StopAll { .. } => "--all".to_owned(),
             // What cannot be taken back is not agreed to by habit.
             Question::Destroy { data: true, cluster, .. } => format!("--cluster {cluster}"),
+            Question::MoveAside { .. } => "--move-data-aside".to_owned(),
+            Question::ForeignData { cluster, .. } => format!("--foreign-data {cluster}"),
         }
     }
 
     /// The word that must be typed letter by letter; `None`: a yes will do.
     pub fn word(&self) -> Option<&'a str> {
         match self {
-            Question::CarryOut { .. } | Question::StopAll { .. } => None,
-            Question::Destroy { cluster, .. } => Some(cluster),
+            Question::CarryOut { .. } | Question::StopAll { .. } | Question::MoveAside { .. } => None,
+            Question::Destroy { cluster, .. } | Question::ForeignData { cluster, .. } => Some(cluster),
         }
     }
 }
@@ -79,6 +86,12 @@ impl fmt::Display for Question<'_> {
             }
             Question::Destroy { cluster, data: false, .. } => {
                 write!(f, "type {cluster} to destroy it (data stays)")
+            }
+            Question::MoveAside { member, .. } => {
+                write!(f, "move the data of {member} aside and take all of it anew from the others?")
+            }
+            Question::ForeignData { cluster, .. } => {
+                write!(f, "type {cluster} to move the data of that cluster aside")
             }
         }
     }

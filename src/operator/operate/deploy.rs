@@ -8,16 +8,17 @@ use super::caller::Caller;
 use super::former;
 use super::look::look;
 use super::planned::Planned;
-use super::session::{Session, Source};
+use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::apply::run::Applied;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
+use crate::operator::observe;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::facts::{Facts, HostView};
 use crate::operator::plan::former::{Former, Old};
-use crate::operator::plan::step::Plan;
+use crate::operator::plan::step::{Action, Plan};
 use crate::operator::plan::{Goal, ensemble};
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -116,6 +117,22 @@ async fn carry_out(
             facts.elsewhere.says_gone(request.old_host_is_gone);
             let rest = session.plan(facts, &Goal::Deploy)?;
             session.apply(fleet, &rest, facts, request.command()).await
+        }
+        // Members came from addresses that nobody could know: let in, too, and proven again.
+        Err(stopped) if stopped.exit == Exit::Preflight && !facts.observed.is_empty() => {
+            let mut now = session.facts(fleet, Depth::Preflight).await;
+            now.observed.clone_from(&facts.observed);
+            observe::facts::firewalls(fleet, &mut now, session.caller.at_most(HOST_PATIENCE)).await;
+            let rest = session.plan(&now, &Goal::Deploy)?;
+            let opens =
+                |plan: &Plan| plan.steps().any(|step| matches!(step.action, Action::OpenPorts { .. }));
+            if !opens(&rest) {
+                return Err(stopped);
+            }
+            session.caller.events.note(format!("{}; planned again", stopped.what));
+            let result = session.apply(fleet, &rest, &mut now, request.command()).await;
+            *facts = now;
+            result
         }
         other => other,
     }

@@ -110,15 +110,17 @@ fn target(member: &Member, accept_new: bool) -> Target {
 }
 
 fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget {
-    let host_key_policy = if accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict };
+    let host_key_policy = if accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Ask };
     let known_hosts = ssh.known_hosts.as_deref().map(|path| PathBuf::from(at_home(path)));
     let jump = ssh.jump.as_ref().map(|jump| {
         Box::new(SshTarget {
             user: jump.user.clone(),
             port: jump.port,
+            keys: ssh.key.iter().map(PathBuf::from).collect(),
             known_hosts: known_hosts.clone(),
             host_key_policy,
-            ..SshTarget::new(&jump.host, &jump.host)
+            is_jump: true,
+            ..SshTarget::new(format!("jump host {}", jump.host), &jump.host)
         })
     });
     SshTarget {

@@ -40,8 +40,8 @@ impl Owed {
     /// Done for everybody, `verb` leaves nothing of it to do.
     fn is_paid_by(&self, verb: &str) -> bool {
         match verb {
-            "destroy" => true,
-            "deploy" => self.verb != "destroy",
+            // What is deployed again is no longer to be destroyed.
+            "destroy" | "deploy" => true,
             _ => ["start", "stop", "restart"].contains(&self.verb.as_str()),
         }
     }
@@ -89,6 +89,10 @@ pub(super) fn settle(
     paid: &[String],
     owed: Vec<Owed>,
 ) -> Result<(), Failure> {
+    // Whoever is to be destroyed waits for nothing else.
+    let ends = |one: &Owed| {
+        verb == "destroy" && owed.iter().any(|new| (&new.cluster, &new.member) == (&one.cluster, &one.member))
+    };
     for Owed { member, command, .. } in &owed {
         caller.events.note(format!("{member} was left out; when its host is back: {command}"));
     }
@@ -100,7 +104,8 @@ pub(super) fn settle(
             owed.iter()
                 .any(|new| (&new.cluster, &new.member, &new.verb) == (&one.cluster, &one.member, &one.verb))
         };
-        let mut now: Vec<Owed> = before.iter().filter(|one| !is_paid(one) && !is_new(one)).cloned().collect();
+        let mut now: Vec<Owed> =
+            before.iter().filter(|one| !is_paid(one) && !is_new(one) && !ends(one)).cloned().collect();
         now.extend(owed.iter().cloned());
         if now == before { Ok(()) } else { save(&caller.state_dir, &now) }
     };

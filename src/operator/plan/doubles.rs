@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use super::cures::Cause;
 use super::desired::Desired;
-use super::diagnosis::{Cause, Diagnosis};
+use super::diagnosis::Diagnosis;
 use super::facts::Facts;
 use super::lists::{self, List};
 use super::moves;

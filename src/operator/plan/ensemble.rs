@@ -257,11 +257,8 @@ pub(crate) fn not_proven_idle(desired: &Desired, facts: &Facts, verb: &str) -> S
 pub(crate) fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
     let down = |id: &&ServerId| facts.host(**id).is_some_and(|host| host.unit.is_down());
     let hidden = |id: &ServerId| matches!(facts.sight(*id), Sight::Unseen(_));
-    let mut next: Vec<String> = missing
-        .iter()
-        .filter(down)
-        .map(|id| format!("zkops start {0}   (or: zkops repair {0})", desired.name(*id)))
-        .collect();
+    let mut next: Vec<String> =
+        missing.iter().filter(down).map(|id| format!("zkops start {}", desired.name(*id))).collect();
     if missing.iter().any(hidden) {
         next.push("zkops status   (says what could not be seen, and from where)".to_owned());
     }

@@ -294,6 +294,8 @@ pub struct JournalFacts {
     pub last_entry: String,
     /// What a deployment of ours opened, or was about to open when it was killed.
     pub opened: Vec<Opening>,
+    /// Where members were seen to come from when it did, by name.
+    pub observed: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
     /// Users that a deployment of ours made.

@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::desired::{Desired, membership};
-use super::diagnosis::{self, Cause};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
 use super::seen::Seen;
 use super::step::{Action, Condition, Plan, Risk, Service, Wave};
-use super::{Refused, Stop, deploy, ensemble};
+use super::{Refused, Stop, deploy, ensemble, fit};
 use crate::wire::ids::ServerId;
 
 pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan, Stop> {
@@ -18,7 +17,7 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
     let mut plan = Plan { title: title("start", desired, named), ..Plan::default() };
     let down: Vec<ServerId> = hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(id, _)| *id).collect();
     for id in &down {
-        fit_to_start(desired, facts, *id)?;
+        fit::to_start(desired, facts, *id)?;
         startable(desired, facts, *id)?;
     }
     unread(desired, facts, &down, &mut plan);
@@ -111,7 +110,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
     let hosts = installed(desired, facts, &ids, false)?;
     let mut plan = Plan { title: title("restart", desired, named), ..Plan::default() };
     for (id, _) in &hosts {
-        fit_to_start(desired, facts, *id)?;
+        fit::to_start(desired, facts, *id)?;
     }
     let service = ensemble::service(desired, facts);
     let serving = service == ensemble::Service::Proven;
@@ -214,23 +213,6 @@ fn skipped(facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
             && why.kind != NoWayIn::LeftOut
         {
             plan.skipped.push(Refused { what: why.text.clone(), ..Refused::default() });
-        }
-    }
-}
-
-/// Law 8 before any start: data that is provably not this member's, or damaged, stops it. A
-/// member that lost its data may start: it cannot vote until it has synced.
-fn fit_to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop> {
-    let unfit = diagnosis::diagnose(desired, facts, id).into_iter().find(|found| {
-        matches!(
-            found.cause,
-            Cause::ForeignData | Cause::MyidWrong | Cause::MyidMissing | Cause::DamagedData | Cause::DiskFull
-        )
-    });
-    match unfit {
-        None => Ok(()),
-        Some(found) => {
-            Err(Stop::Refused(Refused { what: found.what, evidence: found.evidence, next: found.next }))
         }
     }
 }

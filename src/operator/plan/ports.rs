@@ -79,9 +79,15 @@ pub fn needless(desired: &Desired, facts: &Facts, member: &DesiredMember, host: 
 pub fn open(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Step> {
     let openings = missing(desired, facts, member, host);
     let kind = host.firewall.is().map_or("no firewall", |firewall| &firewall.kind);
+    let seen = facts.observed.iter().filter(|(id, _)| **id != member.id);
+    let observed = seen.map(|(id, addresses)| (desired.name(*id), addresses.clone())).collect();
     (!openings.is_empty()).then(|| {
-        step(member, Action::OpenPorts { openings }, &format!("{kind} does not let them through for good"))
-            .undo("close them again with the same tool; zkops destroy does it")
+        step(
+            member,
+            Action::OpenPorts { openings, observed },
+            &format!("{kind} does not let them through for good"),
+        )
+        .undo("close them again with the same tool; zkops destroy does it")
     })
 }
 
@@ -95,7 +101,7 @@ pub fn close_needless(desired: &Desired, facts: &Facts) -> Vec<Wave> {
         }
         let closed = Action::ClosePorts { openings: openings.clone() };
         let why = "an earlier deployment opened them, and nobody needs them any more";
-        let again = Action::OpenPorts { openings };
+        let again = Action::OpenPorts { openings, observed: BTreeMap::new() };
         Some(Wave {
             title: format!("let in on {} whom it needs, and nobody else", member.name),
             steps: vec![step(member, closed, why)],
@@ -133,7 +139,7 @@ pub fn worst(rules: &BTreeMap<Opening, PortRule>, port: u16) -> Option<&PortRule
 
 /// Where connections of the other members come from, as far as it is known: their addresses in the
 /// inventory as this host resolves them, those that their routes to here choose, and those that
-/// listeners saw.
+/// listeners saw, now or before.
 fn sources(desired: &Desired, facts: &Facts, member: &DesiredMember) -> BTreeSet<IpAddr> {
     let here = facts.host(member.id).and_then(|host| host.sources.is());
     let others = desired.members.values().filter(|other| other.id != member.id);
@@ -144,6 +150,8 @@ fn sources(desired: &Desired, facts: &Facts, member: &DesiredMember) -> BTreeSet
         let there = facts.host(other.id).and_then(|host| host.sources.is());
         all.extend(there.iter().flat_map(|sources| sources.towards(&member.address)));
         all.extend(facts.observed.get(&other.id).into_iter().flatten());
+        let before = facts.host(member.id).and_then(|host| host.journal.is()?.observed.get(&other.name));
+        all.extend(before.into_iter().flatten());
     }
     let elsewhere = |address: &IpAddr| !address.is_loopback() && !address.is_unspecified();
     all.into_iter().map(|address| address.to_canonical()).filter(elsewhere).collect()

@@ -1,7 +1,7 @@
 //! The vocabulary of a plan: steps that name a desired state, the waves that group them, and the
 //! gates that must hold before the next wave may begin. Says nothing about how a step is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -154,6 +154,8 @@ pub enum Action {
     /// Open now and after a reboot.
     OpenPorts {
         openings: Vec<Opening>,
+        /// Where listeners saw members come from, by name: later plans must know of it, too.
+        observed: BTreeMap<String, BTreeSet<IpAddr>>,
     },
     /// Closes what we opened, and nothing of others.
     ClosePorts {
@@ -316,7 +318,7 @@ impl fmt::Display for Action {
             Action::EnsureDir { path, .. } => write!(f, "directory {path}"),
             Action::InstallBinary { path, sha256, .. } => write!(f, "binary {path} {}", short(sha256)),
             Action::PutFile { path, content, .. } => write!(f, "file {path} ({} bytes)", content.len()),
-            Action::OpenPorts { openings } => write!(f, "open {}", list(openings)),
+            Action::OpenPorts { openings, .. } => write!(f, "open {}", list(openings)),
             Action::ClosePorts { openings } => write!(f, "close {}", list(openings)),
             Action::EnsureUser { user } => write!(f, "user {user} of the system"),
             Action::Own { paths, owner } => {

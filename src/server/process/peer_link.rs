@@ -1,7 +1,7 @@
 //! One connection between servers: how it comes up, what its task does with the frames, what the state thread
 //! holds of it. What a frame means is `zab`'s business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::stream::accept::{self, Arrival};
 use super::stream::driver;
@@ -53,6 +53,30 @@ pub(super) struct Acceptor {
     pub(super) patience: Duration,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) silent: Silent,
+    /// Descriptors that those who come may have, by port.
+    pub(super) places: [Arc<Semaphore>; 2],
+    pub(super) nameless: Nameless,
+}
+
+/// Callers at the election port that have not said who they are: the oldest makes room for the newest, so that nobody
+/// keeps members out by saying nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Nameless {
+    waiting: Arc<Mutex<VecDeque<oneshot::Sender<()>>>>,
+}
+
+impl Nameless {
+    /// Takes one more in. What comes back ends when it must go.
+    fn enter(&self) -> oneshot::Receiver<()> {
+        let (place, out) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|place| !place.is_closed());
+        if waiting.len() >= NAMELESS_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back(place);
+        out
+    }
 }
 
 /// The ports of peers that cannot be reached, and since when.
@@ -105,8 +129,9 @@ impl Link {
 pub(super) async fn listen(listener: TcpListener, port: Port, acceptor: Acceptor) {
     let stop = acceptor.stop.clone();
     let admit = |_| Some(());
-    accept::accept(listener, "peer's", stop, admit, |arrival, ()| welcome(arrival, port, acceptor.clone()))
-        .await;
+    let places = acceptor.places[port as usize].clone();
+    let serve = |arrival, ()| welcome(arrival, port, acceptor.clone());
+    accept::accept(listener, "peer's", places, stop, admit, serve).await;
 }
 
 async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
@@ -125,7 +150,12 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
         Port::Election => {
             let (clock, patience_ms) = (outlet.clock(), acceptor.patience.as_millis() as u64);
             let mut inbox = Inbox::new(Hellos, clock.now_ms(), patience_ms);
-            match driver::first(&mut read, &mut inbox, clock).await {
+            let out = acceptor.nameless.enter();
+            let hello = tokio::select! {
+                hello = driver::first(&mut read, &mut inbox, clock) => hello,
+                _ = out => Err(Closed::Here),
+            };
+            match hello {
                 Ok(hello) => {
                     let (first, inbox) =
                         (zab::Input::ElectionHello { conn, hello }, inbox.followed_by(Notifications));
@@ -329,6 +359,9 @@ async fn prove(body: Bytes) -> Result<Option<Bytes>, Closed> {
     let proof = tokio::task::spawn_blocking(move || config(body));
     proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
 }
+
+/// Callers that have said nothing: more than members that start at once, few enough to leave them places.
+const NAMELESS_MAX: usize = 16;
 
 /// Pieces up to this size are worth a copy to save a system call.
 const JOINED_LEN_MAX: usize = 64 * 1024;

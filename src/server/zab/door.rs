@@ -175,7 +175,7 @@ fn is_believable(accepted: Epoch, mine: Epoch) -> bool {
 }
 
 /// Callers that have not said who they are: more than servers that start at once, few enough to cost nothing.
-const SILENT_MAX: usize = 64;
+const SILENT_MAX: usize = 32;
 /// Init limits between two yields to one voter, at most.
 const YIELD_PAUSES_MAX: u64 = 64;
 /// Where the last stretch of epochs begins.

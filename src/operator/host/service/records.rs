@@ -33,7 +33,7 @@ pub enum Manager {
 pub enum Definition {
     /// The text of the unit file; it must carry our header.
     Unit(String),
-    Daemon(DaemonSpec),
+    Daemon(Box<DaemonSpec>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,7 +74,7 @@ impl Fixture {
     }
 
     async fn install(&self) -> ServiceReport {
-        let definition = Definition::Daemon(self.spec.clone());
+        let definition = Definition::Daemon(Box::new(self.spec.clone()));
         *self.link.install_service(InstallService { service: self.service(), definition }).await.unwrap()
     }
 

@@ -58,6 +58,19 @@ fn what_was_left_out_is_told_until_it_is_done() {
     session.settle("deploy", &[]).unwrap();
     assert_eq!(owed(&caller), []);
     assert_eq!(notes(), [""; 0]);
+
+    caller.terms.without = vec!["node-2".into()];
+    let session = Session::load(&caller, &source).unwrap();
+    session.settle("start", &[]).unwrap();
+    session.settle("destroy", &[]).unwrap();
+    assert_eq!(
+        owed(&caller),
+        [pair("node-2", "destroy")],
+        "whoever is to be destroyed waits for nothing else"
+    );
+    caller.terms.without.clear();
+    Session::load(&caller, &source).unwrap().settle("deploy", &[]).unwrap();
+    assert_eq!(owed(&caller), [], "what is deployed again is not to be destroyed");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn goals() -> Vec<Goal> {
         goals.push(Goal::Start { members: ids(&[id]) });
         goals.push(Goal::Stop { members: ids(&[id]) });
         goals.push(Goal::Restart { members: ids(&[id]) });
-        for wipe in [Wipe::IfNeeded, Wipe::Always] {
+        for wipe in [Wipe::No, Wipe::Asked] {
             goals.push(Goal::Repair { member: ServerId(id), wipe, purge_old: false });
         }
     }
@@ -179,7 +179,7 @@ fn carry_out(mut truth: World, ways: [Sees; 3], goal: &Goal, plan: &Plan) {
             );
             match &step.action {
                 Action::Quarantine { .. } => {
-                    let asked_for = matches!(goal, Goal::Repair { wipe: Wipe::Always, .. });
+                    let asked_for = matches!(goal, Goal::Repair { wipe: Wipe::Asked, .. });
                     assert!(asked_for && left >= truth.desired.majority(), "{}", told("data is moved"));
                 }
                 Action::RemovePath { path, recursive: true } if path.ends_with("/zkdata") => {

@@ -51,11 +51,11 @@ fn a_changed_config_is_rolled_out_leader_last() {
         "deploy orders
          1. install
          node-1: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
-         node-1: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
+         node-1: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
          node-2: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
-         node-2: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
+         node-2: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
          node-3: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
-         node-3: file /export/server/zkops/slots/b/zoo.cfg (123 bytes) [differs from the inventory]
+         node-3: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
          2. prove that the others serve without node-1
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1

@@ -95,7 +95,7 @@ fn a_deployment_of_the_older_layout_is_taken_over_as_a_roll() {
         "node-1: user zkops of the system [its server runs as nobody else]",
         "node-1: directory /export/server/zkops/var [others can look into it]",
         "node-1: binary /export/server/zkops/slots/a/zkops b1nary000000",
-        "node-1: file /export/server/zkops/slots/a/zoo.cfg (123 bytes) [deployed in the older layout]",
+        "node-1: file /export/server/zkops/slots/a/zoo.cfg (228 bytes) [deployed in the older layout]",
         "2. prove that the others serve without node-1\n",
         "3. replace the server of node-1\n   \
          node-1: server stopped [its data changes hands] risk: one voter down meanwhile undo: zkops start node-1\n   \
@@ -247,10 +247,7 @@ fn repair_changes_no_slot_under_a_server_that_it_does_not_restart() {
     let path = world.desired.members[&ServerId(1)].config_path.clone();
     let odd = FileFacts { sha256: "0".into(), mode: 0o640, group: "zkops".into(), mtime_ms: 0 };
     world.host(1).files.insert(path, Seen::Is(odd));
-    let goal = Goal::Repair {
-        member: ServerId(1),
-        wipe: crate::operator::plan::repair::Wipe::IfNeeded,
-        purge_old: false,
-    };
+    let goal =
+        Goal::Repair { member: ServerId(1), wipe: crate::operator::plan::repair::Wipe::No, purge_old: false };
     assert!(!show(&world, &goal).contains("slots/"), "{}", show(&world, &goal));
 }

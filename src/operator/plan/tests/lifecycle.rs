@@ -64,7 +64,8 @@ fn a_member_never_starts_on_data_of_another() {
         &world,
         &Goal::Start { members: vec![] },
         "REFUSED /export/data/zkdata holds data of cluster \"orders\", server 1
-         next: zkops repair node-2",
+         /export/data/zkdata/zkops.json says so
+         next: zkops repair node-2 --foreign-data orders",
     );
 }
 
@@ -97,7 +98,7 @@ fn stopping_the_voter_that_holds_the_quorum_is_refused() {
          would be left
          in sync besides node-2: node-3; not in sync: node-1
          node-3 leads and counts 1 of 2 other voters in sync
-         next: zkops start node-1   (or: zkops repair node-1)",
+         next: zkops start node-1",
     );
 }
 

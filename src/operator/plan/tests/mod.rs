@@ -2,6 +2,7 @@
 //! over facts, so that every goal is also held to its laws.
 
 mod blindness;
+mod causes;
 mod deploy;
 mod fresh;
 mod laws;

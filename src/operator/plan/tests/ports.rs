@@ -137,6 +137,20 @@ fn an_opening_of_an_older_client_port_is_closed_when_all_is_done() {
     assert!(at("one leader, all others in sync") < at("node-1: close tcp 2181 ["), "{text}");
 }
 
+#[test]
+fn where_a_member_was_seen_to_come_from_is_known_to_later_plans() {
+    let mut world = World::bare(3, 0);
+    world.facts.observed = [(ServerId(3), ["192.0.2.7".parse().expect("an address")].into())].into();
+    let plan = crate::operator::plan::plan(&world.desired, &world.facts, &Goal::Deploy).expect("a plan");
+    assert!(plan.to_string().contains("from 10.0.0.2 10.0.0.3 192.0.2.7"), "{plan}");
+    assert!(world.apply(&plan), "{plan}");
+    world.facts.observed.clear();
+    check(&world, &Goal::Deploy, "deploy orders: nothing to do");
+    let journal = |world: &mut World| world.host(1).journal.is_mut().expect("a journal").observed.clear();
+    journal(&mut world);
+    assert!(show(&world, &Goal::Deploy).contains("node-1: close tcp 2888 3888 from 192.0.2.7 ["));
+}
+
 /// What is asked of a host of which nothing was seen.
 #[test]
 fn hosts_that_were_not_seen_have_nothing_to_open_or_close() {

@@ -68,7 +68,7 @@ fn each_cause_is_named() {
     let reason = health.reasons.iter().find(|reason| reason.member == ServerId(3)).expect("a reason");
     assert_eq!(reason.what, "the server of node-3 ended: killed by signal 9");
     assert_eq!(reason.evidence, ["ERROR disk on fire"]);
-    assert_eq!(reason.next, ["zkops repair node-3"]);
+    assert_eq!(reason.next, ["zkops start node-3"]);
 
     let mut blocked = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };

@@ -142,11 +142,7 @@ fn a_member_is_not_both_named_and_left_out() {
     let world = World::deployed(3, 0);
     for goal in [
         Goal::Stop { members: vec![ServerId(3)] },
-        Goal::Repair {
-            member: ServerId(3),
-            wipe: crate::operator::plan::repair::Wipe::IfNeeded,
-            purge_old: false,
-        },
+        Goal::Repair { member: ServerId(3), wipe: crate::operator::plan::repair::Wipe::No, purge_old: false },
     ] {
         let Err(Stop::Refused(refused)) = planned(&world, &goal, &[3]) else { panic!("{goal:?}") };
         assert_eq!(refused.what, "node-3 is named, and left out");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::operator::plan::damage::Damage;
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
 use crate::operator::plan::former::Former;
@@ -163,7 +164,9 @@ impl World {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
                 host.unit.runs()
-                    && host.data.is_and(|data| data.damage.is_empty() && data.myid == Myid::Is(*id))
+                    && host
+                        .data
+                        .is_and(|data| data.damage.iter().all(Damage::heals) && data.myid == Myid::Is(*id))
                     && crate::operator::plan::preflight::closed_ports(
                         &world.desired,
                         &world.facts,
@@ -179,8 +182,9 @@ impl World {
             .iter()
             .filter(|id| {
                 let host = self.facts.host(**id).expect("up");
-                self.desired.members[id].voter
-                    && host.data.is_and(|data| data.has_database || data.initialize)
+                let whole =
+                    |data: &DataFacts| data.damage.is_empty() && (data.has_database || data.initialize);
+                self.desired.members[id].voter && host.data.is_and(whole)
             })
             .copied()
             .collect();
@@ -201,6 +205,7 @@ impl World {
                 };
                 let data = self.data(id.0);
                 data.has_database = true;
+                data.damage.clear();
                 data.parts = ["version-2", "myid", "zkops.json"]
                     .map(|name| format!("/export/data/zkdata/{name}"))
                     .into();
@@ -334,7 +339,7 @@ fn act(
                 owned(host, path, owner.clone(), 0o700);
             }
         }
-        Action::OpenPorts { openings } => {
+        Action::OpenPorts { openings, observed } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
             for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
@@ -344,6 +349,7 @@ fn act(
                 firewall.ours.push(*opening);
             }
             journal(host).opened.extend(openings);
+            journal(host).observed.extend(observed.clone());
         }
         Action::ClosePorts { openings } => {
             let firewall = host.firewall.is_mut().expect("a firewall");
@@ -434,7 +440,10 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
         binary_path: "/export/server/zkops/current/zkops".into(),
         staged_path: "/export/server/zkops/slots/zkops.next".into(),
         config_path: "/export/server/zkops/current/zoo.cfg".into(),
-        config: format!("tickTime=2000\n{servers}"),
+        config: format!(
+            "tickTime=2000\ndataDir=/export/data/zkdata\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n{servers}\
+             zkops.cluster=orders\nzkops.member={n}\n"
+        ),
         unit: Unit { name: "zkops-orders".into(), text: "[Service]\n".into(), own_supervisor: false },
         run_as: Some(RunAs { user: "zkops".into(), named: false }),
     }

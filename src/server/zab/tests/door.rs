@@ -194,7 +194,7 @@ fn silent_callers_keep_nobody_out() {
         open -= out.iter().filter(|output| matches!(output, Output::Close { .. })).count();
         lines += notes(&out);
     }
-    assert_eq!((open, lines), (64, 1));
+    assert_eq!((open, lines), (32, 1));
     let mut out = solo.learner(B, Kind::FOLLOWERINFO, 2, 4);
     assert_eq!(sent(&out, B), [(Kind::LEADERINFO, Epoch(5).start())]);
     // Slow talk buys no time: the init limit is all they have.
