@@ -55,6 +55,7 @@ fn each_cause_that_a_host_can_show_is_injected() {
         Cause::Unreadable,
         Cause::UnitMissing,
         Cause::NotSeen,
+        Cause::Double,
     ];
     let all = (0..).map_while(nth);
     let missing: Vec<Cause> = all.filter(|cause| !injected(*cause) && !elsewhere.contains(cause)).collect();
@@ -132,6 +133,7 @@ fn nth(at: usize) -> Option<Cause> {
         ConfigDiffers,
         NoQuorum,
         NotSeen,
+        Double,
         Stuck,
     ];
     all.get(at).copied()
