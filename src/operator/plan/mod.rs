@@ -9,7 +9,7 @@
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes
-//! - [`ports`]: who is let in where
+//! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room;
@@ -41,6 +41,7 @@ pub mod install;
 pub mod layout;
 pub mod lifecycle;
 mod names;
+pub mod network;
 pub mod owners;
 pub mod ownership;
 pub mod ports;
