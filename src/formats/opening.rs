@@ -80,7 +80,7 @@ impl Network {
         self.prefix
     }
 
-    pub fn is_host(&self) -> bool {
+    fn is_host(&self) -> bool {
         self.prefix == bits(self.address)
     }
 

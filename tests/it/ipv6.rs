@@ -10,7 +10,7 @@ fn hosts_with_ipv6_alone_are_deployed_watched_and_repaired() {
     let first = lab.zkops(&["deploy", &inventory]).ok();
     println!("cold deploy over IPv6: {:?}", first.took);
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
-    let config = lab.on(1, "cat /export/server/zkops/conf/zoo.cfg").ok().stdout;
+    let config = lab.on(1, "cat /export/server/zkops/current/zoo.cfg").ok().stdout;
     assert!(config.contains("server.2=[fd77::12]:2888:3888"), "{config}");
     lab.zkops(&["status"]).ok().says("1 leader + 2 followers in sync");
     lab.cli(1, "create /precious 123\n");

@@ -59,8 +59,8 @@ fn members_are_let_in_and_nobody_else_with_each_firewall() {
     for node in 1..=NODES {
         lab.on(node, "sed -i '/\"event\":\"end\"/d' /export/server/zkops/var/journal.jsonl").ok();
     }
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
-    nothing_is_left(&lab);
+    lab.zkops(&["destroy", "--yes", "--cluster", "orders", "--data"]).ok();
+    nothing_is_left(&lab, Some((3, 3888)));
 }
 
 #[test]
@@ -77,10 +77,10 @@ fn named_clients_are_let_in_and_an_older_client_port_is_closed() {
     lab.zkops(&["status"]).ok();
     let named = lab.inventory(&format!("clients: [192.168.7.0/24, {STRANGER}]\n"));
     lab.zkops(&["deploy", &named]).ok();
-    assert!((1..=NODES).all(|node| passes(&lab, STRANGER, node, 2181)), "a named client");
+    (1..=NODES).for_each(|node| reaches_clients(&lab, node, 2181));
     let everybody = lab.inventory("");
     lab.zkops(&["deploy", &everybody]).ok();
-    assert!((1..=NODES).all(|node| passes(&lab, STRANGER, node, 2181)), "nobody is named: everybody");
+    (1..=NODES).for_each(|node| reaches_clients(&lab, node, 2181));
     for node in 1..=NODES {
         let narrow = lab.on(node, &rules("192.168.7.0")).stdout;
         assert_eq!(narrow, "", "node-{node} keeps what nobody needs any more");
@@ -88,13 +88,17 @@ fn named_clients_are_let_in_and_an_older_client_port_is_closed() {
     lab.zkops(&["plan", &everybody]).ok().says("nothing to do");
 
     // Another port for clients: the old one is closed behind the last server that moved.
+    for node in 1..=NODES {
+        lab.on(node, "systemctl stop zkops-orders").ok();
+    }
     lab.zkops(&["deploy", &lab.inventory("defaults: { ports: { client: 2190 } }\n")]).ok();
     for node in 1..=NODES {
-        assert!(passes(&lab, STRANGER, node, 2190) && !passes(&lab, STRANGER, node, 2181), "node-{node}");
+        reaches_clients(&lab, node, 2190);
+        assert!(!passes(&lab, STRANGER, node, 2181), "node-{node}");
     }
     lab.zkops(&["status"]).ok();
-    lab.zkops(&["destroy", "--yes", "--data"]).ok();
-    nothing_is_left(&lab);
+    lab.zkops(&["destroy", "--yes", "--cluster", "orders", "--data"]).ok();
+    nothing_is_left(&lab, None);
 }
 
 /// Nobody but the members gets through to their ports; clients do.
@@ -105,15 +109,32 @@ fn closed_to_strangers(lab: &Lab) {
             assert!(!passes(lab, OPERATOR, node, port), "the operator reaches {port} of node-{node}");
             assert!(!passes(lab, STRANGER, node, port), "a stranger reaches {port} of node-{node}");
         }
-        assert!(passes(lab, STRANGER, node, 2181), "clients reach node-{node}");
+        reaches_clients(lab, node, 2181);
     }
+}
+
+/// A client gets through; one packet may be lost on a busy machine.
+#[track_caller]
+fn reaches_clients(lab: &Lab, node: usize, port: u16) {
+    eventually(&format!("clients reach node-{node}"), SOON, || {
+        match tried(lab, STRANGER, node, port).as_str() {
+            THROUGH => Ok(()),
+            why => Err(format!("{why}: {}", lab.on(node, &rules(&port.to_string())))),
+        }
+    });
 }
 
 /// Packets get through: somebody accepts, or the host itself says that nobody listens.
 fn passes(lab: &Lab, from: &str, node: usize, port: u16) -> bool {
-    let tried = lab.ctl(&["python3", "-c", CONNECT, from, &Lab::ip(node), &port.to_string()]).ok();
-    tried.stdout.trim() == "through"
+    tried(lab, from, node, port) == THROUGH
 }
+
+fn tried(lab: &Lab, from: &str, node: usize, port: u16) -> String {
+    let tried = lab.ctl(&["python3", "-c", CONNECT, from, &Lab::ip(node), &port.to_string()]).ok();
+    tried.stdout.trim().to_owned()
+}
+
+const THROUGH: &str = "through";
 
 const CONNECT: &str = "
 import socket, sys
@@ -151,13 +172,14 @@ fn rules(word: &str) -> String {
     format!("{{ {all}; }} 2>/dev/null | grep -e '{word}'; true")
 }
 
+/// `foreign`: a port of a host that somebody else's rule opens.
 #[track_caller]
-fn nothing_is_left(lab: &Lab) {
+fn nothing_is_left(lab: &Lab, foreign: Option<(usize, u16)>) {
     for node in 1..=NODES {
-        let left = lab.on(node, &rules("zkops\\|dpt\\|2181\\|2190\\|2888")).ok().stdout;
+        let left = lab.on(node, &rules("zkops\\|2181\\|2190\\|2888")).ok().stdout;
         assert_eq!(left, "", "left on node-{node}");
         for port in [2181, 2888, 3888] {
-            let open = node == 3 && port == 3888;
+            let open = foreign == Some((node, port));
             eventually("it is closed", SOON, || match passes(lab, OPERATOR, node, port) == open {
                 true => Ok(()),
                 false => Err(format!("{port} of node-{node}")),

@@ -47,8 +47,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("transport", &[]),
     ("host", &["config", "formats"]),
     ("report", &[]),
-    ("fleet", &["client", "host", "plan", "transport"]),
-    ("observe", &["client", "fleet", "host", "plan", "proto"]),
+    ("fleet", &["client", "formats", "host", "plan", "transport"]),
+    ("observe", &["client", "fleet", "formats", "host", "plan", "proto"]),
     ("apply", &["fleet", "formats", "host", "observe", "plan", "report"]),
     (
         "operate",

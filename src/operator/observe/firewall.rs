@@ -12,7 +12,8 @@ use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::host::firewall::FirewallPorts;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Facts, FirewallFacts, HostFacts, PortRule, SourceFacts};
+use crate::operator::plan::facts::{Facts, HostFacts};
+use crate::operator::plan::network::{FirewallFacts, PortRule, SourceFacts};
 use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
 

@@ -16,11 +16,11 @@ use crate::operator::host::service::{Active, RunningServer, ServiceState};
 use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
-    DataFacts, DirFacts, FileFacts, FirewallFacts, JournalFacts, Marker, Myid, NameFacts, PortRule, PortUser,
-    Process, Room, SourceFacts, UnitState, WayFacts,
+    DataFacts, DirFacts, FileFacts, JournalFacts, Marker, Myid, NameFacts, PortUser, Process, Room, UnitState,
 };
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::network::{FirewallFacts, PortRule, SourceFacts, WayFacts};
 use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};

@@ -22,6 +22,7 @@ use std::sync::LazyLock;
 use super::damage::Damage;
 use super::former::Elsewhere;
 use super::layout::LayoutFacts;
+use super::network::{FirewallFacts, SourceFacts};
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
@@ -458,62 +459,6 @@ pub struct PortUser {
     pub program: String,
     /// It is the server of this very member.
     pub ours: bool,
-}
-
-/// The firewall of a host.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FirewallFacts {
-    /// `firewalld`, `ufw`, …
-    pub kind: String,
-    /// By port: open to all who need it.
-    pub ports: BTreeMap<u16, PortRule>,
-    /// The same for each who was asked about.
-    pub openings: BTreeMap<Opening, PortRule>,
-    /// Of these, whom another opening of ours lets in, and nothing else: for as long as that stands.
-    pub leaning: BTreeSet<Opening>,
-    /// What carries our mark on the ports asked about.
-    pub ours: Vec<Opening>,
-}
-
-/// How a host and the members find each other, by its resolver and its routes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SourceFacts {
-    /// Where the operator's session comes from; `None`: nobody can tell there.
-    pub session: Option<IpAddr>,
-    pub ways: Vec<WayFacts>,
-}
-
-/// The way from a host to one address of the inventory.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WayFacts {
-    /// As the inventory writes it.
-    pub to: String,
-    /// As the host resolves it.
-    pub addresses: Vec<IpAddr>,
-    /// The host's own addresses that its packets carry.
-    pub from: Vec<IpAddr>,
-}
-
-impl SourceFacts {
-    /// What an address of the inventory means on that host.
-    pub fn addresses_of<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
-        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.addresses.iter().copied())
-    }
-
-    /// Where the host's packets to it come from.
-    pub fn towards<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
-        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.from.iter().copied())
-    }
-}
-
-/// What the firewall does with one of our ports.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PortRule {
-    pub open: bool,
-    /// Still open after a reboot.
-    pub permanent: bool,
-    /// The rule that decides, as the firewall itself would show it.
-    pub rule: String,
 }
 
 /// How a name resolves on a host.

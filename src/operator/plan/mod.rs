@@ -11,7 +11,7 @@
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
 //!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
 //!   [`doubles`]: two servers of one id, and the like
-//! - [`ports`]: who is let in where
+//! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
 //! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room;
@@ -48,6 +48,7 @@ pub mod lifecycle;
 pub mod lists;
 pub mod moves;
 mod names;
+pub mod network;
 pub mod owners;
 pub mod ownership;
 pub mod ports;

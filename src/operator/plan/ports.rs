@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, PortRule};
+use super::facts::{Facts, HostFacts};
 use super::install::step;
+use super::network::PortRule;
 use super::step::{Action, Condition, Gate, Shut, Step, Wave};
 use crate::formats::opening::{Network, Opening};
 
@@ -92,7 +93,7 @@ pub fn open(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Hos
 }
 
 /// Closes what is needless, one host a wave; opened again where the proof fails.
-pub fn close_needless(desired: &Desired, facts: &Facts) -> Vec<Wave> {
+pub(crate) fn close_needless(desired: &Desired, facts: &Facts) -> Vec<Wave> {
     let members = desired.members.values();
     let waves = members.filter_map(|member| {
         let openings = needless(desired, facts, member, facts.host(member.id)?);

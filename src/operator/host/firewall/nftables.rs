@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::matching::Asked;
-use super::nft_rules::{self, Chain, Packet, Ruleset};
+use super::nft_rules::{Chain, Packet, Ruleset};
+use super::nft_text;
 use super::records::{FirewallReport, Verdict};
 use super::scope::{self, FENCE_TABLE, Scope, TAG};
 use crate::formats::opening::Opening;
@@ -37,7 +38,7 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
             "only root may see them",
         ));
     }
-    let mut ruleset = nft_rules::parse(&output.success("list the rules with")?.stdout);
+    let mut ruleset = nft_text::parse(&output.success("list the rules with")?.stdout);
     if command::find("iptables").is_some() {
         // Tables that iptables keeps in nftables are changed by iptables only.
         ruleset.tables.retain(|table| !table.of_iptables());
@@ -152,7 +153,7 @@ pub(crate) fn our_file(ruleset: &Ruleset) -> String {
 async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failure> {
     let output =
         command::must("list the rules with", COMMAND, &["-a", "list", "ruleset"], scope.deadline).await?;
-    let text = our_file(&nft_rules::parse(&output.stdout));
+    let text = our_file(&nft_text::parse(&output.stdout));
     let any = text.lines().any(|line| line.starts_with("insert"));
     let path = Path::new(OUR_FILE);
     if !any {

@@ -8,6 +8,7 @@ use super::world::World;
 use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::*;

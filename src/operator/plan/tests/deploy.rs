@@ -3,9 +3,10 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::facts::{
-    Clock, DataFacts, HostView, Marker, MemberFacts, Myid, NoWayIn, PortRule, PortUser, Unreachable,
+    Clock, DataFacts, HostView, Marker, MemberFacts, Myid, NoWayIn, PortUser, Unreachable,
 };
 use crate::operator::plan::gate::{self, Gatekeeper};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::step::Condition;

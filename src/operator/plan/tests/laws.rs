@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::world::World;
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{DataFacts, Myid, PortRule};
+use crate::operator::plan::facts::{DataFacts, Myid};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Condition, Plan, Risk, Service};

@@ -3,7 +3,8 @@
 use super::world::World;
 use super::{check, show};
 use crate::formats::opening::Opening;
-use crate::operator::plan::facts::{Facts, HostView, JournalFacts, PortRule, SourceFacts, WayFacts};
+use crate::operator::plan::facts::{Facts, HostView, JournalFacts};
+use crate::operator::plan::network::{PortRule, SourceFacts, WayFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::{Goal, ports};
 use crate::wire::ids::ServerId;

@@ -2,7 +2,8 @@
 
 use super::world::World;
 use crate::formats::opening::Opening;
-use crate::operator::plan::facts::{Clock, NameFacts, PortRule, Reach, ReachResult, SourceFacts, WayFacts};
+use crate::operator::plan::facts::{Clock, NameFacts, Reach, ReachResult};
+use crate::operator::plan::network::{PortRule, SourceFacts, WayFacts};
 use crate::operator::plan::preflight::{self, Check, Expect, Finding, Level};
 use crate::operator::plan::seen::Seen;
 use crate::wire::ids::ServerId;

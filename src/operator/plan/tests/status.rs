@@ -1,7 +1,8 @@
 //! Status: when an ensemble is healthy and what is said when it is not.
 
 use super::world::{World, serving};
-use crate::operator::plan::facts::{HostView, Myid, PortRule};
+use crate::operator::plan::facts::{HostView, Myid};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::server::{Canary, Mode, ServerView};
 use crate::operator::plan::status;
 use crate::wire::ids::{Epoch, ServerId, Zxid};

@@ -1,12 +1,13 @@
 //! What firewalls print → what becomes of a port. The texts are those of firewalld 1.3 and 2.1,
 //! ufw 0.36, nftables 1.0.6 and iptables 1.8.9. Nothing here touches this machine's firewall.
 
-use std::net::IpAddr;
+mod fences;
+mod openings;
 
 use super::matching::{Asked, covers};
-use super::nft_rules::{self, Packet};
+use super::nft_rules::Packet;
 use super::records::Verdict;
-use super::{fence_iptables, fence_nft, firewalld_bus as bus, firewalld_zone, iptables, nftables, ufw};
+use super::{firewalld_bus as bus, firewalld_zone, iptables, nft_text, nftables, ufw};
 use crate::formats::opening::Opening;
 use crate::operator::host::files::put;
 
@@ -133,7 +134,7 @@ fn ufw_first_rule_that_matches_decides() {
 
 /// The verdict of every input chain together, as `nftables` folds them.
 fn nft(text: &str, port: u16, interface: Option<&str>) -> String {
-    let ruleset = nft_rules::parse(text);
+    let ruleset = nft_text::parse(text);
     let packet = Packet::of(&Asked::of(all(port)), interface);
     let all = ruleset.input_chains(None).map(|(table, chain)| ruleset.verdict(table, chain, packet));
     say(&all.fold(Verdict::open(), Verdict::and))
@@ -184,7 +185,7 @@ fn nftables_knows_the_interface_when_it_is_told() {
 
 #[test]
 fn nftables_rules_about_the_port_are_told_from_general_ones() {
-    let ruleset = nft_rules::parse(NFT_RICH);
+    let ruleset = nft_text::parse(NFT_RICH);
     let (table, chain) = ruleset.input_chains(None).nth(1).expect("the filter table's chain");
     let forbids = |port| ruleset.forbids_by_name(table, chain, Packet::of(&Asked::of(all(port)), None));
     assert!(forbids(4000) && forbids(6002));
@@ -194,7 +195,7 @@ fn nftables_rules_about_the_port_are_told_from_general_ones() {
 #[test]
 fn nftables_only_chains_that_can_refuse_count() {
     let chains = |text: &str| {
-        let ruleset = nft_rules::parse(text);
+        let ruleset = nft_text::parse(text);
         ruleset
             .input_chains(None)
             .filter(|(_, chain)| ruleset.filters(chain))
@@ -210,8 +211,8 @@ fn nftables_only_chains_that_can_refuse_count() {
 #[test]
 fn nftables_tables_of_iptables_are_left_to_iptables() {
     let text = "table ip filter { # handle 1\n\tchain INPUT { # handle 1\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n";
-    assert!(nft_rules::parse(text).tables[0].of_iptables());
-    assert!(!nft_rules::parse(NFT_PLAIN).tables[0].of_iptables());
+    assert!(nft_text::parse(text).tables[0].of_iptables());
+    assert!(!nft_text::parse(NFT_PLAIN).tables[0].of_iptables());
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn nftables_file_of_ours_repeats_our_rules_and_no_others() {
         "\t\tct state est",
         "\t\ttcp dport 2888 accept comment \"zkops\" # handle 9\n\t\ttcp dport 80 accept comment \"web\" # handle 8\n\t\tct state est",
     );
-    let file = nftables::our_file(&nft_rules::parse(&text));
+    let file = nftables::our_file(&nft_text::parse(&text));
     let rules: Vec<&str> = file.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(rules, ["insert rule inet filter input tcp dport 2888 accept comment \"zkops\""]);
     assert!(put::is_ours(file.as_bytes()));
@@ -289,165 +290,6 @@ fn iptables_boot_file_gets_our_rules_first_and_only_in_the_filter_table() {
     assert!(
         iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[all(1)]).ends_with("-j ACCEPT\nCOMMIT\n")
     );
-}
-
-#[test]
-fn a_source_is_let_in_by_the_rule_that_names_it() {
-    let zone = |rules: &[&str]| firewalld_zone::Zone {
-        name: "public".into(),
-        target: "default".into(),
-        rich_rules: rules.iter().map(ToString::to_string).collect(),
-        ..firewalld_zone::Zone::default()
-    };
-    let ours = one("2888 from 10.0.0.1");
-    let rule = firewalld_zone::rich_rule(&ours).unwrap();
-    assert_eq!(
-        rule,
-        r#"rule family="ipv4" source address="10.0.0.1" port port="2888" protocol="tcp" accept"#
-    );
-    assert_eq!(firewalld_zone::opening_of(&rule), Some(ours));
-    assert_eq!(firewalld_zone::opening_of(&format!("{rule} limit value=\"1/m\"")), None);
-    assert_eq!(firewalld_zone::opening_of(&rule.replace("accept", "drop")), None);
-    let narrow = zone(&[&rule]);
-    assert!(narrow.has(&ours) && !narrow.has(&one("2888 from 10.0.0.2")) && !narrow.has(&all(2888)));
-    let said = |zone: &firewalld_zone::Zone, opening: &str, ours: &[Opening]| {
-        say(&zone.verdict(&Asked::of(one(opening)), ours))
-    };
-    assert_eq!(said(&narrow, "2888 from 10.0.0.1", &[]), "open");
-    assert!(said(&narrow, "2888 from 10.0.0.2", &[]).starts_with("blocked"));
-    assert!(said(&narrow, "2888 from fd00::1", &[]).starts_with("blocked"));
-    // Somebody's limit is a limit; that we let in few so far is none.
-    assert!(said(&narrow, "2888", &[]).starts_with("limited"));
-    assert!(said(&narrow, "2888", &[ours]).starts_with("blocked"));
-    let refused = zone(&[&rule, r#"rule family="ipv4" source address="10.0.0.1" drop"#]);
-    assert!(
-        said(&refused, "2888 from 10.0.0.1", &[]).starts_with("blocked: firewalld zone public, rich rule")
-    );
-    let let_in = zone(&[r#"rule family="ipv4" source address="10.0.0.0/8" accept"#]);
-    assert_eq!(said(&let_in, "2888 from 10.0.0.1", &[]), "open");
-    assert!(said(&let_in, "2888", &[]).starts_with("blocked"));
-
-    let state = ufw::parse(UFW_NARROW).expect("it is active");
-    let said = |opening: &str| say(&state.verdict(&Asked::of(one(opening))));
-    assert_eq!(
-        (said("2888 from 10.77.0.12").as_str(), said("2888 from fd77::12").as_str()),
-        ("open", "open")
-    );
-    assert!(
-        said("2888 from 10.77.0.13").starts_with("blocked")
-            && said("2888 from fd77::13").starts_with("blocked")
-    );
-    assert!(said("2888").starts_with("blocked") && said("3888").starts_with("limited"));
-    assert_eq!(said("2181 from fd77::9"), "open");
-    assert_eq!(
-        state.ours(&[2181, 2888, 3888]),
-        [one("2181"), one("2888 from 10.77.0.12"), one("2888 from fd77::12")]
-    );
-
-    let rules = "\t\tip saddr 10.0.0.1 tcp dport 2888 accept comment \"zkops\" # handle 9\n\
-                 \t\tip6 saddr fd00::1 tcp dport 2888 accept comment \"zkops\" # handle 10\n\
-                 \t\tip saddr { 10.0.0.8, 10.1.0.0/16 } tcp dport 3888 accept # handle 11\n\t\tct state est";
-    let ruleset = nft_rules::parse(&NFT_PLAIN.replace("\t\tct state est", rules));
-    let said = |opening: &str| {
-        let packet = Packet::of(&Asked::of(one(opening)), None);
-        let each =
-            ruleset.input_chains(packet.from).map(|(table, chain)| ruleset.verdict(table, chain, packet));
-        say(&each.fold(Verdict::open(), Verdict::and))
-    };
-    assert_eq!((said("2888 from 10.0.0.1").as_str(), said("2888 from fd00::1").as_str()), ("open", "open"));
-    assert!(said("2888 from 10.0.0.2").starts_with("blocked") && said("2888").starts_with("blocked"));
-    assert_eq!((said("3888 from 10.0.0.8").as_str(), said("3888 from 10.1.2.3").as_str()), ("open", "open"));
-    assert!(said("3888 from 10.0.0.9").starts_with("blocked") && said("3888").starts_with("limited"));
-    let file = nftables::our_file(&ruleset);
-    let lines: Vec<&str> = file.lines().skip(1).collect();
-    let inserted =
-        |rule: &str| format!("insert rule inet filter input {rule} tcp dport 2888 accept comment \"zkops\"");
-    assert_eq!(lines, [inserted("ip saddr 10.0.0.1"), inserted("ip6 saddr fd00::1")]);
-
-    let table = iptables::parse(
-        "-P INPUT DROP\n-A INPUT -s 10.0.0.1/32 -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
-         -A INPUT -s 10.2.0.0/16 -p tcp -m tcp --dport 3888 -j ACCEPT\n",
-    );
-    let said = |opening: &str| say(&table.verdict("iptables", &Asked::of(one(opening)), None));
-    assert_eq!(said("2888 from 10.0.0.1"), "open");
-    assert!(said("2888 from 10.0.0.2").starts_with("blocked") && said("2888").starts_with("blocked"));
-    assert!(said("3888 from 10.2.1.1") == "open" && said("3888").starts_with("limited"));
-}
-
-#[test]
-fn an_opening_of_ours_beside_the_one_asked_about_does_not_count_when_it_may_go() {
-    let (wide, narrow) = (all(2888), one("2888 from 10.0.0.1"));
-    let check = |what: &str, verdict: &dyn Fn(&Asked) -> Verdict| {
-        assert_eq!(say(&verdict(&Asked::of(narrow))), "open", "{what}");
-        assert!(verdict(&Asked::alone(narrow)).blocked(), "{what}");
-        assert_eq!(say(&verdict(&Asked::alone(wide))), "open", "{what}");
-    };
-    let zone = firewalld_zone::Zone { ports: vec!["2888/tcp".into()], ..firewalld_zone::Zone::default() };
-    check("firewalld", &|asked| zone.verdict(asked, &[wide]));
-    assert_eq!(say(&zone.verdict(&Asked::alone(narrow), &[])), "open", "not ours: it stays");
-    let state = ufw::parse(&UFW_NARROW.replace("2181/tcp", "2888/tcp").replace("10.77.0.12", "10.77.0.99"));
-    let state = state.expect("it is active");
-    check("ufw", &|asked| state.verdict(asked));
-    let rule = "\t\ttcp dport 2888 accept comment \"zkops\" # handle 9\n\t\tct state est";
-    let ruleset = nft_rules::parse(&NFT_PLAIN.replace("\t\tct state est", rule));
-    check("nftables", &|asked| {
-        let (table, chain) = ruleset.input_chains(None).next().expect("a chain");
-        ruleset.verdict(table, chain, Packet::of(asked, None))
-    });
-    let rule = "-P INPUT DROP\n-A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n";
-    let table = iptables::parse(rule);
-    check("iptables", &|asked| table.verdict("iptables", asked, None));
-}
-
-fn addresses(all: &[&str]) -> Vec<IpAddr> {
-    all.iter().map(|text| text.parse().unwrap()).collect()
-}
-
-#[test]
-fn nftables_fences_are_those_that_block_both_directions() {
-    let fenced = addresses(&["10.0.0.9", "fd00::9"]);
-    let text = fence_nft::text(&fenced);
-    assert!(put::is_ours(text.as_bytes()));
-    assert_eq!(fence_nft::parse(&text), fenced);
-    // As nft 1.0.6 lists it.
-    let listed = "table inet zkops_fence {\n\tchain input {\n\t\ttype filter hook input priority filter - 10; policy accept;\n\
-                  \t\tip saddr 10.0.0.9 drop\n\t\tip6 saddr fd00::9 drop\n\t}\n\n\
-                  \tchain output {\n\t\ttype filter hook output priority filter - 10; policy accept;\n\
-                  \t\tip daddr 10.0.0.9 reject with icmpx admin-prohibited\n\t}\n}\n";
-    assert_eq!(fence_nft::parse(listed), addresses(&["10.0.0.9"]), "one direction is no fence");
-    assert_eq!(fence_nft::parse(""), addresses(&[]));
-}
-
-#[test]
-fn iptables_fences_stand_before_everything_else() {
-    let both = |before: &str| {
-        format!(
-            "-P INPUT DROP\n-P OUTPUT ACCEPT\n{before}-A INPUT -s 10.0.0.9/32 -m comment --comment zkops-fence -j DROP\n\
-             -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n\
-             -A OUTPUT -d 10.0.0.9/32 -m comment --comment zkops-fence -j REJECT --reject-with icmp-admin-prohibited\n"
-        )
-    };
-    assert_eq!(fence_iptables::fenced(&iptables::parse(&both(""))), addresses(&["10.0.0.9"]));
-    let overruled = both("-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n");
-    assert_eq!(fence_iptables::fenced(&iptables::parse(&overruled)), addresses(&[]));
-    let one_way = both("").replace("-A OUTPUT", "-A FORWARD");
-    assert_eq!(fence_iptables::fenced(&iptables::parse(&one_way)), addresses(&[]));
-}
-
-#[test]
-fn iptables_boot_file_has_the_fences_that_stand_before_our_openings() {
-    let file = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n";
-    let fences = fence_iptables::rules("10.0.0.9".parse().unwrap()).map(|rule| format!("-A {rule}"));
-    let fenced = fence_iptables::with_fences(file, &fences);
-    let opened = iptables::with_ours(&fenced, &[all(2888)]);
-    let expected = format!(
-        "*filter\n:INPUT DROP\n{}\n{}\n-A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
-         -A INPUT -i lo -j ACCEPT\nCOMMIT\n",
-        fences[0], fences[1]
-    );
-    assert_eq!(opened, expected);
-    assert_eq!(fence_iptables::with_fences(&opened, &fences), expected, "a second time changes nothing");
-    assert_eq!(iptables::without_ours(&fence_iptables::with_fences(&opened, &[]), &[all(2888)]), file);
 }
 
 const FIREWALLD: &str = "\
@@ -526,23 +368,6 @@ a very long application name ALLOW IN    Anywhere
 22/tcp (v6)                ALLOW IN    Anywhere (v6)             
 2888/tcp                   ALLOW OUT   Anywhere                  
 2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
-";
-
-const UFW_NARROW: &str = "\
-Status: active
-Logging: on (low)
-Default: deny (incoming), allow (outgoing), disabled (routed)
-New profiles: skip
-
-To                         Action      From
---                         ------      ----
-22/tcp                     ALLOW IN    Anywhere                  
-2181/tcp                   ALLOW IN    Anywhere                   # zkops
-2888/tcp                   ALLOW IN    10.77.0.12                 # zkops
-3888/tcp                   ALLOW IN    10.0.0.0/8                
-22/tcp (v6)                ALLOW IN    Anywhere (v6)             
-2181/tcp (v6)              ALLOW IN    Anywhere (v6)              # zkops
-2888/tcp                   ALLOW IN    fd77::12                   # zkops
 ";
 
 /// The test hosts' own ruleset, as a Debian host prints it.
