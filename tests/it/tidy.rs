@@ -257,7 +257,6 @@ const REQUESTS_LATER: &[(&str, &str)] = &[
     ("Unfence", "the old unit was seen disabled"),
     ("Fences", "status tells of them"),
     ("FileSha256", "upgrades compare what is there with what is pushed"),
-    ("FourLetter", "the way to a server whose client port only its own host reaches"),
     ("ReadLock", "who holds the lock, shown without taking it"),
 ];
 

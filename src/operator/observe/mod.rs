@@ -18,7 +18,7 @@ pub mod facts;
 mod firewall;
 mod installed;
 pub mod look;
-pub mod on_hosts;
+mod on_hosts;
 pub mod reach;
 pub mod servers;
 pub mod token;

@@ -17,12 +17,13 @@ use crate::operator::plan::damage::{Damage, OddFile};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::{
     DataFacts, DirFacts, FileFacts, FirewallFacts, JournalFacts, Marker, Myid, NameFacts, PortRule, PortUser,
-    Process, Room, SourceFacts, UnitState, WayFacts,
+    Process, Room, UnitState,
 };
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
 use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{SourceFacts, WayFacts};
 use crate::wire::ids::{Epoch, ServerId};
 
 pub(super) fn is_address(text: &str) -> bool {

@@ -24,6 +24,7 @@ use super::layout::LayoutFacts;
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
+use super::ways::{Reach, SourceFacts};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::formats::opening::Opening;
 use crate::wire::ids::{Epoch, ServerId};
@@ -468,37 +469,6 @@ pub struct FirewallFacts {
     pub ours: Vec<Opening>,
 }
 
-/// How a host and the members find each other, by its resolver and its routes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SourceFacts {
-    /// Where the operator's session comes from; `None`: nobody can tell there.
-    pub session: Option<IpAddr>,
-    pub ways: Vec<WayFacts>,
-}
-
-/// The way from a host to one address of the inventory.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WayFacts {
-    /// As the inventory writes it.
-    pub to: String,
-    /// As the host resolves it.
-    pub addresses: Vec<IpAddr>,
-    /// The host's own addresses that its packets carry.
-    pub from: Vec<IpAddr>,
-}
-
-impl SourceFacts {
-    /// What an address of the inventory means on that host.
-    pub fn addresses_of<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
-        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.addresses.iter().copied())
-    }
-
-    /// Where the host's packets to it come from.
-    pub fn towards<'a>(&'a self, to: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
-        self.ways.iter().filter(move |way| way.to == to).flat_map(|way| way.from.iter().copied())
-    }
-}
-
 /// What the firewall does with one of our ports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PortRule {
@@ -514,39 +484,4 @@ pub struct PortRule {
 pub struct NameFacts {
     pub name: String,
     pub addresses: Vec<String>,
-}
-
-/// One attempted connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reach {
-    /// `None`: the operator's own machine.
-    pub from: Option<ServerId>,
-    pub to: ServerId,
-    pub port: u16,
-    pub result: ReachResult,
-}
-
-/// How the attempt ended (lab: firewalld rejects with "no route to host", others drop).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReachResult {
-    Ok,
-    Refused,
-    Timeout,
-    NoRoute,
-    Reset,
-    /// Something listens that is neither our probe nor our server.
-    WrongAnswer,
-}
-
-impl ReachResult {
-    pub fn word(self) -> &'static str {
-        match self {
-            ReachResult::Ok => "ok",
-            ReachResult::Refused => "refused",
-            ReachResult::Timeout => "timeout",
-            ReachResult::NoRoute => "no route",
-            ReachResult::Reset => "reset",
-            ReachResult::WrongAnswer => "wrong answer",
-        }
-    }
 }

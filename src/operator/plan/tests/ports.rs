@@ -3,8 +3,9 @@
 use super::world::World;
 use super::{check, show};
 use crate::formats::opening::Opening;
-use crate::operator::plan::facts::{Facts, HostView, JournalFacts, PortRule, SourceFacts, WayFacts};
+use crate::operator::plan::facts::{Facts, HostView, JournalFacts, PortRule};
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{SourceFacts, WayFacts};
 use crate::operator::plan::{Goal, ports};
 use crate::wire::ids::ServerId;
 

@@ -2,9 +2,10 @@
 
 use super::world::World;
 use crate::formats::opening::Opening;
-use crate::operator::plan::facts::{Clock, NameFacts, PortRule, Reach, ReachResult, SourceFacts, WayFacts};
+use crate::operator::plan::facts::{Clock, NameFacts, PortRule};
 use crate::operator::plan::preflight::{self, Check, Expect, Finding, Level};
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{Reach, ReachResult, SourceFacts, WayFacts};
 use crate::wire::ids::ServerId;
 
 fn cell(world: &World, check: Check, member: i64) -> Finding {
