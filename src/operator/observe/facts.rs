@@ -23,7 +23,7 @@ pub async fn everybody(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: D
     let nobody = BTreeSet::new();
     let servers = servers::servers(&fleet.desired, &ways, &nobody, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
-    together(fleet, stamp, hosts, servers, deadline).await
+    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
 }
 
 /// Looks at every host of the fleet; `servers` is what was seen of them just before, behind the same steps.
@@ -36,7 +36,7 @@ pub async fn hosts(
 ) -> Facts {
     let stamp = fleet.stamp();
     let hosts = looked(fleet, depth, watch, deadline).await;
-    together(fleet, stamp, hosts, servers, deadline).await
+    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
 }
 
 /// Looks at the servers alone, both ways where one does not see; of the hosts nothing is seen.
@@ -51,7 +51,7 @@ pub async fn servers_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> 
     for (id, view) in servers {
         facts.members.entry(id).or_default().server = Server::from_here(view);
     }
-    second_way(fleet, &mut facts, deadline).await;
+    Box::pin(second_way(fleet, &mut facts, deadline)).await;
     facts
 }
 

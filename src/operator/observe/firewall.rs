@@ -13,9 +13,10 @@ use crate::operator::fleet::hosts::Host;
 use crate::operator::host::firewall::FirewallPorts;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts};
-use crate::operator::plan::network::{FirewallFacts, PortRule, SourceFacts};
+use crate::operator::plan::network::{FirewallFacts, PortRule};
 use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::SourceFacts;
 
 /// Where the packets between a host and the members come from.
 pub(super) async fn sources(desired: &Desired, host: &Host, deadline: Duration) -> Seen<SourceFacts> {

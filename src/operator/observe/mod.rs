@@ -21,7 +21,7 @@ pub mod former;
 pub mod identity;
 mod installed;
 pub mod look;
-pub mod on_hosts;
+mod on_hosts;
 pub mod reach;
 pub mod servers;
 pub mod token;

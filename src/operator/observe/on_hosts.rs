@@ -18,7 +18,7 @@ use crate::operator::plan::server::{BlindCause, Canary, ServerView};
 use crate::wire::ids::ServerId;
 
 /// Asks the hosts of those members that `wanted` names, all at once.
-pub async fn on_hosts(
+pub(super) async fn on_hosts(
     fleet: &Fleet,
     wanted: impl Fn(ServerId) -> bool,
     deadline: Duration,

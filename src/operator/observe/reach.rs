@@ -15,7 +15,8 @@ use crate::operator::fleet::hosts::Fleet;
 use crate::operator::host::Link;
 use crate::operator::host::net::{Connect, Listen, Listening, Outcome, Target};
 use crate::operator::plan::desired::{DesiredMember, Ports};
-use crate::operator::plan::facts::{Facts, Reach, ReachResult, UnitFacts};
+use crate::operator::plan::facts::{Facts, UnitFacts};
+use crate::operator::plan::ways::{Reach, ReachResult};
 use crate::wire::ids::ServerId;
 
 /// What is listened on where no server of ours runs.

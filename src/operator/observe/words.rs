@@ -20,9 +20,10 @@ use crate::operator::plan::facts::{
 };
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::layout::{Current, LayoutFacts};
-use crate::operator::plan::network::{FirewallFacts, PortRule, SourceFacts, WayFacts};
+use crate::operator::plan::network::{FirewallFacts, PortRule};
 use crate::operator::plan::ports;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{SourceFacts, WayFacts};
 use crate::wire::ids::{Epoch, ServerId};
 
 pub(super) fn is_address(text: &str) -> bool {

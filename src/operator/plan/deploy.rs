@@ -296,7 +296,7 @@ pub fn roll(desired: &Desired, order: &[ServerId], steps_of: impl Fn(&ServerId) 
 }
 
 /// The others hold a quorum; asked just before the member is taken down.
-pub fn prove_without(desired: &Desired, without: Option<ServerId>) -> Wave {
+pub(crate) fn prove_without(desired: &Desired, without: Option<ServerId>) -> Wave {
     Wave {
         title: format!("prove that the others serve without {}", desired.names(&without)),
         steps: Vec::new(),

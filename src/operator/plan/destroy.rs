@@ -25,6 +25,9 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     for (member, host) in &hosts {
         foreign(desired, member, host)?;
+        if data {
+            unread(member, host)?;
+        }
     }
     let mut plan = Plan { title: format!("destroy {}", desired.cluster), ..Plan::default() };
     plan.push(stop_wave(&hosts));
@@ -48,6 +51,18 @@ fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Resul
             next: vec!["name the inventory of that cluster".to_owned()],
         })),
         _ => Ok(()),
+    }
+}
+
+/// Whose data it is could not be read: it is not removed unseen.
+fn unread(member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
+    match host.data.why_unseen() {
+        None => Ok(()),
+        Some(why) => Err(Stop::Refused(Refused {
+            what: format!("whose data {} holds could not be looked at", member.name),
+            evidence: vec![format!("{}: {why}", member.dirs.data)],
+            next: vec!["let the ssh user read it (ssh.user root or sudo), then run this again".to_owned()],
+        })),
     }
 }
 

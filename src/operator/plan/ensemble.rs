@@ -61,7 +61,7 @@ pub(crate) fn voters_proven(desired: &Desired, facts: &Facts, without: &BTreeSet
 }
 
 /// Whether writes are committed.
-pub fn service(desired: &Desired, facts: &Facts) -> Service {
+pub(crate) fn service(desired: &Desired, facts: &Facts) -> Service {
     if voters_proven(desired, facts, &BTreeSet::new()) >= desired.majority() {
         return Service::Proven;
     }
@@ -76,12 +76,12 @@ pub fn serves(desired: &Desired, facts: &Facts) -> bool {
 }
 
 /// Proven: nothing is served, so nobody is interrupted.
-pub fn is_idle(desired: &Desired, facts: &Facts) -> bool {
+pub(crate) fn is_idle(desired: &Desired, facts: &Facts) -> bool {
     service(desired, facts) == Service::ProvenNot
 }
 
 /// Who could not be seen, and what each way of asking came to.
-pub fn unseen(desired: &Desired, facts: &Facts) -> Vec<String> {
+pub(crate) fn unseen(desired: &Desired, facts: &Facts) -> Vec<String> {
     let why = |id: &ServerId| match facts.sight(*id) {
         Sight::Unseen(why) => Some(format!("{} is not seen: {why}", desired.name(*id))),
         Sight::Serving(_) | Sight::NotServing(_) => None,
@@ -90,7 +90,7 @@ pub fn unseen(desired: &Desired, facts: &Facts) -> Vec<String> {
 }
 
 /// Members that are seen by their own hosts only: why they are not from here.
-pub fn seen_from_hosts_alone(desired: &Desired, facts: &Facts) -> Vec<String> {
+pub(crate) fn seen_from_hosts_alone(desired: &Desired, facts: &Facts) -> Vec<String> {
     let why = |id: &ServerId| {
         let server = &facts.member(*id).server;
         let (Some(_), None) = (server.on_host.serving(), server.from_here.serving()) else { return None };
@@ -102,7 +102,7 @@ pub fn seen_from_hosts_alone(desired: &Desired, facts: &Facts) -> Vec<String> {
 }
 
 /// The leader itself misses somebody: its own count lacks a member, whether that is seen or not.
-pub fn missed_by_leader(desired: &Desired, facts: &Facts) -> Option<String> {
+pub(crate) fn missed_by_leader(desired: &Desired, facts: &Facts) -> Option<String> {
     let leader = leader(desired, facts)?;
     let server = facts.server(leader)?;
     let voters = desired.voters().count().saturating_sub(1);
@@ -117,7 +117,7 @@ pub fn missed_by_leader(desired: &Desired, facts: &Facts) -> Option<String> {
 
 /// What cannot be true of one ensemble: two leaders, members that follow another epoch than the
 /// leader's, members that list different members.
-pub fn disagreements(desired: &Desired, facts: &Facts) -> Vec<String> {
+pub(crate) fn disagreements(desired: &Desired, facts: &Facts) -> Vec<String> {
     let mut found = Vec::new();
     let epoch = |id: &ServerId| facts.server(*id).map(|server| server.zxid.epoch());
     let leaders = leaders(desired, facts);

@@ -22,10 +22,11 @@ use std::sync::LazyLock;
 use super::damage::Damage;
 use super::former::Elsewhere;
 use super::layout::LayoutFacts;
-use super::network::{FirewallFacts, SourceFacts};
+use super::network::FirewallFacts;
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
+use super::ways::{Reach, SourceFacts};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::formats::opening::Opening;
 use crate::wire::ids::{Epoch, ServerId};
@@ -466,39 +467,4 @@ pub struct PortUser {
 pub struct NameFacts {
     pub name: String,
     pub addresses: Vec<String>,
-}
-
-/// One attempted connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reach {
-    /// `None`: the operator's own machine.
-    pub from: Option<ServerId>,
-    pub to: ServerId,
-    pub port: u16,
-    pub result: ReachResult,
-}
-
-/// How the attempt ended (lab: firewalld rejects with "no route to host", others drop).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReachResult {
-    Ok,
-    Refused,
-    Timeout,
-    NoRoute,
-    Reset,
-    /// Something listens that is neither our probe nor our server.
-    WrongAnswer,
-}
-
-impl ReachResult {
-    pub fn word(self) -> &'static str {
-        match self {
-            ReachResult::Ok => "ok",
-            ReachResult::Refused => "refused",
-            ReachResult::Timeout => "timeout",
-            ReachResult::NoRoute => "no route",
-            ReachResult::Reset => "reset",
-            ReachResult::WrongAnswer => "wrong answer",
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //!
 //! - [`desired`]: what the inventory asks of every member
 //! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
-//!   server asked two ways; [`damage`]: what is wrong with a member's files
+//!   server asked two ways, [`ways`]: who reaches whom, [`fresh`]: facts younger than the last step; [`damage`]: what is wrong with a member's files
 //! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
 //!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
@@ -58,6 +58,7 @@ pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+pub mod ways;
 pub mod wipe;
 pub mod without;
 

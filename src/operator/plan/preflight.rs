@@ -2,10 +2,11 @@
 //! member, each with its evidence and its cure. Judges only; changes nothing.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn, Reach, ReachResult};
+use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn};
 use super::names::Trouble;
 use super::seen::{Seen, Unseen};
 use super::step::short;
+use super::ways::{Reach, ReachResult};
 use super::{damage, names, ports};
 use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;

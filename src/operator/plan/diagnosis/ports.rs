@@ -5,7 +5,8 @@ use crate::formats::opening::Opening;
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::ensemble;
-use crate::operator::plan::facts::{Facts, HostFacts, Reach, ReachResult};
+use crate::operator::plan::facts::{Facts, HostFacts};
+use crate::operator::plan::ways::{Reach, ReachResult};
 
 /// Of the member's own host.
 pub(super) fn own(

@@ -6,11 +6,12 @@ use super::show;
 use super::world::{World, serving};
 use crate::operator::plan::cures::{Cause, Cure};
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{DataFacts, Myid, PortUser, Reach, ReachResult, UnitState};
+use crate::operator::plan::facts::{DataFacts, Myid, PortUser, UnitState};
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::repair::wipes;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{Mode, ServerView};
+use crate::operator::plan::ways::{Reach, ReachResult};
 use crate::operator::plan::{Goal, Stop, diagnosis, plan};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 

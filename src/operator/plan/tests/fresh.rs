@@ -9,8 +9,6 @@ use crate::operator::plan::seen::{Seen, Stamp};
 use crate::operator::plan::step::Condition;
 use crate::wire::ids::ServerId;
 
-const LAST: ServerId = ServerId(3);
-
 /// Every condition that a gate can have.
 fn conditions() -> Vec<Condition> {
     let all = vec![ServerId(1), ServerId(2), LAST];
@@ -123,3 +121,5 @@ fn an_end_is_believed_when_neither_a_service_nor_a_stray_process_is_left() {
         "it comes back"
     );
 }
+
+const LAST: ServerId = ServerId(3);

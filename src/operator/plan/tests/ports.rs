@@ -4,8 +4,9 @@ use super::world::World;
 use super::{check, show};
 use crate::formats::opening::Opening;
 use crate::operator::plan::facts::{Facts, HostView, JournalFacts};
-use crate::operator::plan::network::{PortRule, SourceFacts, WayFacts};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{SourceFacts, WayFacts};
 use crate::operator::plan::{Goal, ports};
 use crate::wire::ids::ServerId;
 

@@ -2,10 +2,11 @@
 
 use super::world::World;
 use crate::formats::opening::Opening;
-use crate::operator::plan::facts::{Clock, NameFacts, Reach, ReachResult};
-use crate::operator::plan::network::{PortRule, SourceFacts, WayFacts};
+use crate::operator::plan::facts::{Clock, NameFacts};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::preflight::{self, Check, Expect, Finding, Level};
 use crate::operator::plan::seen::Seen;
+use crate::operator::plan::ways::{Reach, ReachResult, SourceFacts, WayFacts};
 use crate::wire::ids::ServerId;
 
 fn cell(world: &World, check: Check, member: i64) -> Finding {

@@ -16,6 +16,7 @@ use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
+use crate::operator::plan::ways::SourceFacts;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 #[derive(Clone)]
