@@ -102,7 +102,7 @@ fn a_missing_and_a_wrong_myid(lab: &Lab) {
 
 fn a_port_that_another_process_has(lab: &Lab) {
     lab.zkops(&["stop", "node-3"]).ok();
-    let thief = "import socket, time; s = socket.socket(); s.bind((\"\", 3888)); s.listen(); time.sleep(600)";
+    let thief = "import socket, time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind((\"\", 3888)); s.listen(); time.sleep(600)";
     lab.on(3, &format!("systemd-run -q --unit=thief python3 -c '{thief}'")).ok();
     status_says(lab, "PortTaken", &["tcp 3888 on node-3 is taken by python3 (pid "]);
     left_alone(lab, 3, &["tcp 3888", "python3 (pid ", "then: zkops start node-3"]);

@@ -167,7 +167,7 @@ fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
         let leader = ensemble.leader();
         let before = open_files(&ensemble, leader);
         let addr = ensemble.quorum_address(leader);
-        let strangers = (0..50).map(|_| TcpStream::connect(&addr)).collect::<Result<Vec<_>, _>>();
+        let strangers = (0..40).map(|_| TcpStream::connect(&addr)).collect::<Result<Vec<_>, _>>();
         let strangers = strangers.map_err(|error| error.to_string())?;
         let end = Instant::now() + Duration::from_secs(2);
         while open_files(&ensemble, leader) < before + strangers.len() {

@@ -2,11 +2,13 @@
 //! families, until the fence is taken away.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use zkops::operator::host::firewall::Fence;
 use zkops::operator::host::net::{Connect, Outcome, Target};
+use zkops::operator::host::runs::{Holder, LockToken, TakeLock, Taken};
 use zkops::operator::host::{Kind, Link};
 
 use crate::lab::{Lab, Make};
@@ -26,6 +28,7 @@ fn a_fence_holds_both_ways_in_both_families_and_over_a_power_cut() {
         assert!(passes(&lab, node, true) && passes(&lab, node, false), "node-{node} before");
         block_on(async {
             let link = agent(&lab, node);
+            hold(&link).await;
             for fence in fences {
                 let report = link.fence(fence).await.unwrap_or_else(|why| panic!("node-{node}: {why}"));
                 assert!(report.changed && report.survives_reboot, "node-{node}: {report:?}");
@@ -44,6 +47,7 @@ fn a_fence_holds_both_ways_in_both_families_and_over_a_power_cut() {
         blocked(&lab, node);
         block_on(async {
             let link = agent(&lab, node);
+            hold(&link).await;
             assert_eq!(link.fences().await.unwrap(), fences, "node-{node} after a power cut");
             for fence in fences {
                 assert!(link.unfence(fence).await.unwrap().changed, "node-{node}");
@@ -60,7 +64,9 @@ fn a_fence_holds_both_ways_in_both_families_and_over_a_power_cut() {
     lab.on(OLD, "rm /usr/sbin/nft /usr/sbin/iptables /usr/sbin/ip6tables").ok();
     block_on(async {
         let other = Fence { address: IpAddr::from([10, 77, 0, 11]) };
-        let refused = agent(&lab, OLD).fence(other).await.unwrap_err();
+        let link = agent(&lab, OLD);
+        hold(&link).await;
+        let refused = link.fence(other).await.unwrap_err();
         assert_eq!(refused.kind(), Some(Kind::Unsupported), "{refused}");
         assert_eq!(agent(&lab, OLD).fences().await.unwrap(), []);
     });
@@ -93,6 +99,22 @@ fn put_agent(lab: &Lab, node: usize) {
     let command =
         format!("exec \"$LAB\" exec node-{node} 'cat >/root/zkops; chmod +x /root/zkops; sync' <{ZKOPS}");
     lab.script(&command).ok();
+}
+
+/// What changes a host is sent under its lock.
+async fn hold(link: &Link) {
+    let path = PathBuf::from("/root/fences.lock");
+    let holder = Holder {
+        id: "fences".into(),
+        who: "the test".into(),
+        pid: std::process::id(),
+        command: "fences".into(),
+    };
+    let request = TakeLock { path: path.clone(), holder, ttl_ms: 600_000, over: None };
+    let Taken::Taken { held, .. } = link.take_lock(request).await.expect("the host answers") else {
+        panic!("somebody else has the lock")
+    };
+    link.hold(Some(LockToken { path, holder: held.holder.id, fence: held.fence }));
 }
 
 /// `zkops host` on that host, started from outside: it is there also when nothing gets in.

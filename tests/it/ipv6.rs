@@ -36,7 +36,7 @@ fn hosts_with_ipv6_alone_are_deployed_watched_and_repaired() {
         "systemctl stop zkops-orders; for f in /export/data/zkdata/version-2/*; do echo garbage >$f; done",
     )
     .ok();
-    lab.zkops(&["repair", "node-2", "--yes"]).ok();
+    lab.zkops(&["repair", "node-2", "--yes", "--move-data-aside"]).ok();
     lab.zkops(&["status"]).ok();
     assert!(lab.cli(2, "get /precious\n").contains("123"), "the data is not back");
     lab.zkops(&["restart"]).ok();

@@ -48,7 +48,7 @@ fn members_behind_a_jump_host_are_deployed_watched_and_repaired() {
     )
     .ok();
     lab.zkops_from_far(&["status"]).expect(9).says("node-3").says("damaged");
-    lab.zkops_from_far(&["repair", "node-3", "--yes"]).ok();
+    lab.zkops_from_far(&["repair", "node-3", "--yes", "--move-data-aside"]).ok();
     lab.zkops_from_far(&["status"]).ok();
     assert!(lab.cli(3, "get /precious\n").contains("123"), "the data is not back");
 

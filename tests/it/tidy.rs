@@ -56,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "apply",
             "config",
             "fleet",
+            "formats",
             "host",
             "inventory",
             "observe",

@@ -74,12 +74,7 @@ pub(super) async fn act(
         }
         Action::RemoveLegacy { dir } => Ok(Done::changed(files::remove_legacy(member, &link, dir).await?)),
         Action::OpenPorts { openings, .. } => open_ports(member, &link, openings).await,
-        Action::ClosePorts { openings } => {
-            let report = link.close_ports(firewall(member, openings)).await?;
-            let mut done = Done::changed(report.changed);
-            done.effects.closed.clone_from(openings);
-            Ok(done)
-        }
+        Action::ClosePorts { openings } => close_ports(member, &link, openings).await,
         Action::WriteMarker { data_dir, marker, owner } => {
             let owner = owner.as_ref().map(unit::owner);
             let marker =
@@ -128,6 +123,13 @@ async fn open_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -
         .map(|state| format!("{}: {:?}", state.opening, state.verdict))
         .collect();
     anyhow::ensure!(closed.is_empty(), "still closed after opening them: {}", closed.join(", "));
+    Ok(done)
+}
+
+async fn close_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {
+    let report = link.close_ports(firewall(member, openings)).await?;
+    let mut done = Done::changed(report.changed);
+    done.effects.closed = openings.to_vec();
     Ok(done)
 }
 

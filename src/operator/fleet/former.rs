@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::agent::{self, Agent};
 use super::binary;
-use super::hosts::{Fleet, Host};
+use super::hosts::{Fleet, Former, Host};
 use super::visit::Push;
 use super::watch::{Doing, Watcher};
 use crate::operator::plan::desired::{DesiredMember, Ports};
@@ -21,12 +21,6 @@ use crate::wire::ids::ServerId;
 pub struct Place {
     pub member: DesiredMember,
     pub target: Target,
-}
-
-/// An old place and what became of reaching it.
-pub(super) struct Former {
-    pub(super) member: DesiredMember,
-    pub(super) host: Result<Host, Unreachable>,
 }
 
 impl Fleet {

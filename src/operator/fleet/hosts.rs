@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::former::Former;
 use super::unit;
 use super::ways::Ways;
 use crate::operator::host::Link;
@@ -45,6 +44,12 @@ pub struct Host {
     machine: Box<Machine>,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub(super) uploaded: bool,
+}
+
+/// An old place and what became of reaching it.
+pub(super) struct Former {
+    pub(super) member: DesiredMember,
+    pub(super) host: Result<Host, Unreachable>,
 }
 
 impl Fleet {

@@ -1,20 +1,15 @@
 //! Where members were before: whether that is another machine at all, and how their old servers are. It only looks.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::answer::{seen, wall_ms};
 use super::look::{self, Depth};
 use crate::operator::fleet::hosts::{Fleet, Host};
 use crate::operator::host::net::Expected;
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::facts::{HostView, NoWayIn, Unreachable};
-use crate::operator::plan::former::{Former, Old};
-use crate::operator::plan::lists;
-use crate::operator::plan::seen::Seen;
+use crate::operator::plan::facts::{Former, HostView, NoWayIn, Old, Unreachable};
 
 /// What an old address is, asked on the member's host of today.
 pub struct Address {
@@ -38,46 +33,6 @@ pub async fn address(host: &Host, address: &str, deadline: Duration) -> Address 
     // Every host has the loopback addresses: they name none.
     let own = ips.iter().any(|ip| !ip.is_loopback() && report.addresses.contains(ip));
     Address { ips, own }
-}
-
-/// What this host blocks for us; not asked where nothing is planned.
-pub(super) async fn fences(host: &Host, depth: Depth, deadline: Duration) -> Seen<Vec<IpAddr>> {
-    if depth == Depth::State {
-        return Seen::default();
-    }
-    let fences = seen(host.link.within(deadline).fences().await);
-    fences.map(|fences| fences.into_iter().map(|fence| fence.address.to_canonical()).collect())
-}
-
-/// Databases where the installed zoo.cfg has them and the inventory does not.
-pub(super) async fn left_behind(
-    member: &DesiredMember,
-    host: &Host,
-    config: &Seen<String>,
-    deadline: Duration,
-) -> Seen<Vec<String>> {
-    let config = match config.as_ref() {
-        Seen::Is(config) => config,
-        Seen::Absent => return Seen::Is(Vec::new()),
-        Seen::Unseen(why) => return Seen::Unseen(why),
-    };
-    let wanted = [&member.dirs.data, &member.dirs.data_log];
-    let dirs = ["dataDir", "dataLogDir"].into_iter().filter_map(|key| lists::setting(config, key));
-    let before = dirs.filter(|dir| !wanted.iter().any(|wanted| wanted == dir));
-    let paths: Vec<PathBuf> = before.map(|dir| PathBuf::from(format!("{dir}/version-2"))).collect();
-    if paths.is_empty() {
-        return Seen::Is(Vec::new());
-    }
-    let stats = match seen(host.link.within(deadline).stat(paths).await) {
-        Seen::Is(stats) => stats,
-        Seen::Absent => return Seen::default(),
-        Seen::Unseen(why) => return Seen::Unseen(why),
-    };
-    if let Some(problem) = stats.iter().find_map(|stat| stat.problem.as_ref()) {
-        return Seen::unseen(problem.to_string(), wall_ms());
-    }
-    let there = stats.into_iter().filter(|stat| stat.found.is_some());
-    Seen::Is(there.map(|stat| stat.path.to_string_lossy().into_owned()).collect())
 }
 
 /// Looks at every old place that the fleet knows.

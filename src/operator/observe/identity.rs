@@ -11,9 +11,7 @@ use crate::client::{Server, four_letter};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::ways::Ways;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::doubles::Answer;
-use crate::operator::plan::facts::Facts;
-use crate::operator::plan::former::Former;
+use crate::operator::plan::facts::{Answer, Facts, Former};
 use crate::operator::plan::{lists, server};
 use crate::wire::ids::ServerId;
 
@@ -64,7 +62,9 @@ async fn answer(member: &DesiredMember, ways: &Ways, deadline: Duration) -> Opti
 
 /// The id and the members of an answer to `conf` (operations §8.2).
 fn read(text: &str) -> (Option<ServerId>, Option<lists::List>) {
-    let says = lists::setting(text, "serverId").and_then(|id| id.parse().ok()).map(ServerId);
+    let says = lists::setting(text, "serverId").and_then(|id| id.parse().ok());
+    // A server on its own has no id, and says 0.
+    let says = says.filter(|id| *id != 0).map(ServerId);
     let list = lists::read(text);
     (says, (!list.is_empty()).then_some(list))
 }
@@ -85,5 +85,6 @@ mod tests {
         assert_eq!(says, Some(ServerId(3)));
         assert_eq!(list.map(|list| list.len()), Some(2));
         assert_eq!(read("nothing of the kind"), (None, None));
+        assert_eq!(read("clientPort=2181\nserverId=0").0, None, "a server on its own");
     }
 }

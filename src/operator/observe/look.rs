@@ -2,13 +2,14 @@
 //! words by `words`. What could not be answered is unseen, with the host's reason.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::answer::{seen, wall_ms};
-use super::{former, installed, words};
+use super::{installed, remains, words};
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
@@ -71,8 +72,8 @@ pub async fn host(
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
         installed::owners(member, host, depth > Depth::State, deadline),
-        former::fences(host, depth, deadline),
-        former::left_behind(member, host, &config, deadline),
+        fences(host, depth, deadline),
+        remains::left_behind(member, host, &config, deadline),
     );
     // The host is gone if it cannot even say how its service is.
     let state = match state {
@@ -214,6 +215,11 @@ fn inspected(member: &DesiredMember) -> InspectData {
         data_dir: PathBuf::from(&member.dirs.data),
         log_dir: Some(PathBuf::from(&member.dirs.data_log)),
     }
+}
+
+/// Not asked where nothing is planned.
+async fn fences(host: &Host, depth: Depth, deadline: Duration) -> Seen<Vec<IpAddr>> {
+    if depth == Depth::State { Seen::default() } else { remains::fences(host, deadline).await }
 }
 
 /// What was known when the host was reached.

@@ -9,7 +9,7 @@
 //! - [`servers`]: every member's client port from here, with a canary through each; [`on_hosts`]: the
 //!   same asked on their own hosts
 //! - [`canary`]: written through the leader, read back through everybody
-//! - [`former`]: where members were before; [`identity`]: who answers where, and as whom
+//! - `remains`: what earlier deployments left on a host; [`former`]: where members were before; [`identity`]: who answers where, and as whom
 //! - [`reach`]: who reaches whom, with real listeners
 //! - [`token`]: words that must not repeat
 
@@ -23,6 +23,7 @@ mod installed;
 pub mod look;
 mod on_hosts;
 pub mod reach;
+mod remains;
 pub mod servers;
 pub mod token;
 mod words;

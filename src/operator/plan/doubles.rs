@@ -7,23 +7,11 @@ use std::collections::BTreeMap;
 use super::cures::Cause;
 use super::desired::Desired;
 use super::diagnosis::Diagnosis;
-use super::facts::Facts;
+use super::facts::{Answer, Facts};
 use super::lists::{self, List};
 use super::moves;
 use super::server::{Mode, Sight};
 use crate::wire::ids::ServerId;
-
-/// A server that answered somewhere, and as whom.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// Whose place it is, or was.
-    pub member: ServerId,
-    pub address: String,
-    /// By its own word; `None`: it does not say.
-    pub says: Option<ServerId>,
-    /// The members that it runs with, where it says them.
-    pub list: Option<List>,
-}
 
 /// One thing that must not be, with what was seen and the one thing to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -76,7 +76,7 @@ pub fn serves(desired: &Desired, facts: &Facts) -> bool {
 }
 
 /// Proven: nothing is served, so nobody is interrupted.
-pub(crate) fn is_idle(desired: &Desired, facts: &Facts) -> bool {
+fn is_idle(desired: &Desired, facts: &Facts) -> bool {
     service(desired, facts) == Service::ProvenNot
 }
 
@@ -254,7 +254,7 @@ pub(crate) fn not_proven_idle(desired: &Desired, facts: &Facts, verb: &str) -> S
 
 /// What to type so that these members take part again: those that run only wait for the others, and
 /// those that were not seen must be seen first.
-pub(crate) fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
+fn bring_back(desired: &Desired, facts: &Facts, missing: &[ServerId]) -> Vec<String> {
     let down = |id: &&ServerId| facts.host(**id).is_some_and(|host| host.unit.is_down());
     let hidden = |id: &ServerId| matches!(facts.sight(*id), Sight::Unseen(_));
     let mut next: Vec<String> =

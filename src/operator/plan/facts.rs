@@ -20,14 +20,13 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use super::damage::Damage;
-use super::former::Elsewhere;
 use super::layout::LayoutFacts;
+use super::lists::List;
 use super::network::FirewallFacts;
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use super::ways::{Reach, SourceFacts};
-use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::formats::opening::Opening;
 use crate::wire::ids::{Epoch, ServerId};
 
@@ -51,27 +50,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The id of cluster `name`: the one most of its data already carries, else the one most of its servers are
-    /// started for, else the fresh one.
-    pub(crate) fn uuid_of(&self, name: &str) -> String {
-        let hosts = || self.members.keys().filter_map(|id| self.host(*id));
-        let of_data = hosts().filter_map(|host| {
-            host.data
-                .is()?
-                .marker
-                .as_ref()
-                .filter(|marker| marker.cluster == name)
-                .map(|marker| &*marker.uuid)
-        });
-        let of_configs = hosts().filter_map(|host| {
-            let config = host.installed_config.is()?;
-            let value = |key| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            value(UUID_KEY).filter(|_| value(CLUSTER_KEY) == Some(name))
-        });
-        let uuid = most(of_data).or_else(|| most(of_configs));
-        uuid.map_or_else(|| self.fresh_uuid.clone(), str::to_owned)
-    }
-
     /// What was seen of `id`; a member nobody looked at has nothing to show.
     pub fn member(&self, id: ServerId) -> &MemberFacts {
         static NOTHING: MemberFacts = MemberFacts {
@@ -95,7 +73,7 @@ impl Facts {
     }
 
     /// What all ways of asking together prove of the server of `id`.
-    pub fn sight(&self, id: ServerId) -> Sight<'_> {
+    pub(crate) fn sight(&self, id: ServerId) -> Sight<'_> {
         let seen = self.member(id);
         if let Some(server) = seen.server.serving() {
             return Sight::Serving(server);
@@ -140,14 +118,6 @@ impl Facts {
             elsewhere: self.elsewhere.renewed(),
         }
     }
-}
-
-/// What is said most often; of two the first by name.
-fn most<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-    said.for_each(|word| *votes.entry(word).or_default() += 1);
-    let winner = votes.into_iter().max_by_key(|(word, count)| (*count, std::cmp::Reverse(*word)));
-    winner.map(|(word, _)| word)
 }
 
 /// A canary written through the leader and read through every member (law 4).
@@ -263,7 +233,7 @@ impl HostFacts {
     }
 
     /// Proof that no process of this member runs: its manager says so, and none is found. In words.
-    pub fn no_process(&self) -> Option<String> {
+    pub(crate) fn no_process(&self) -> Option<String> {
         if !self.processes.is_and(Vec::is_empty) {
             return None;
         }
@@ -467,4 +437,52 @@ pub struct PortUser {
 pub struct NameFacts {
     pub name: String,
     pub addresses: Vec<String>,
+}
+
+/// What was seen beside the members at their places of today.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Elsewhere {
+    /// Where members were before.
+    pub former: Vec<Former>,
+    /// Who answers where, and as whom. Empty: nobody was asked.
+    pub answers: Vec<Answer>,
+    /// The install directories of the last deployment from this machine, where it remembers one.
+    pub last_install: BTreeMap<ServerId, String>,
+}
+
+/// One old place of a member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Former {
+    pub member: ServerId,
+    /// As it is written where it is named.
+    pub address: String,
+    /// What that is, as far as it resolves.
+    pub ips: Vec<IpAddr>,
+    /// A list on a host, or the last deployment, still has the member there.
+    pub listed: bool,
+    /// A person says that the host will never run it again.
+    pub said_gone: bool,
+    pub view: Old,
+    /// What answers at its client port there.
+    pub server: Server,
+}
+
+/// What became of looking there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Old {
+    /// The inventory's host of the member, under another name: nothing moves.
+    SameMachine,
+    Host(HostView),
+}
+
+/// A server that answered somewhere, and as whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Whose place it is, or was.
+    pub member: ServerId,
+    pub address: String,
+    /// By its own word; `None`: it does not say.
+    pub says: Option<ServerId>,
+    /// The members that it runs with, where it says them.
+    pub list: Option<List>,
 }

@@ -1,24 +1,9 @@
 //! Where members were before: a place that a list on a host, the last deployment or a fence names and the inventory does
 //! not. What was seen there, as far as it could be asked; what follows from it is `moves`' business.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use super::doubles::Answer;
-use super::facts::{HostFacts, HostView};
+use super::facts::{Elsewhere, Former, HostFacts, HostView, Old};
 use super::server::Server;
 use crate::wire::ids::ServerId;
-
-/// What was seen beside the members at their places of today.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Elsewhere {
-    /// Where members were before.
-    pub former: Vec<Former>,
-    /// Who answers where, and as whom. Empty: nobody was asked.
-    pub answers: Vec<Answer>,
-    /// The install directories of the last deployment from this machine, where it remembers one.
-    pub last_install: BTreeMap<ServerId, String>,
-}
 
 impl Elsewhere {
     /// The old places of `id`.
@@ -38,31 +23,6 @@ impl Elsewhere {
         let former = self.former.iter().map(unasked).collect();
         Elsewhere { former, answers: Vec::new(), last_install: self.last_install.clone() }
     }
-}
-
-/// One old place of a member.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Former {
-    pub member: ServerId,
-    /// As it is written where it is named.
-    pub address: String,
-    /// What that is, as far as it resolves.
-    pub ips: Vec<IpAddr>,
-    /// A list on a host, or the last deployment, still has the member there.
-    pub listed: bool,
-    /// A person says that the host will never run it again.
-    pub said_gone: bool,
-    pub view: Old,
-    /// What answers at its client port there.
-    pub server: Server,
-}
-
-/// What became of looking there.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Old {
-    /// The inventory's host of the member, under another name: nothing moves.
-    SameMachine,
-    Host(HostView),
 }
 
 impl Former {

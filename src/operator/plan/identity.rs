@@ -1,9 +1,12 @@
 //! Whether the ensemble that the inventory describes is still the one on the hosts: the same members, who between
 //! them still remember what was acknowledged. It changes nothing and plans nothing: it refuses.
 
+use std::collections::BTreeMap;
+
 use super::desired::{Desired, membership};
 use super::facts::Facts;
 use super::{Refused, Stop, ensemble};
+use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::wire::ids::ServerId;
 
 /// # Errors
@@ -27,7 +30,7 @@ fn same_membership(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         if now == wanted {
             continue;
         }
-        let text = |members: &std::collections::BTreeMap<i64, bool>| {
+        let text = |members: &BTreeMap<i64, bool>| {
             let ids: Vec<String> = members
                 .iter()
                 .map(|(id, voter)| format!("{id}{}", if *voter { "" } else { " (observer)" }))
@@ -78,4 +81,35 @@ fn enough_memory(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
             desired.names(&forgot)
         )],
     }))
+}
+
+impl Facts {
+    /// The id of cluster `name`: the one most of its data already carries, else the one most of its servers are
+    /// started for, else the fresh one.
+    pub(crate) fn uuid_of(&self, name: &str) -> String {
+        let hosts = || self.members.keys().filter_map(|id| self.host(*id));
+        let of_data = hosts().filter_map(|host| {
+            host.data
+                .is()?
+                .marker
+                .as_ref()
+                .filter(|marker| marker.cluster == name)
+                .map(|marker| &*marker.uuid)
+        });
+        let of_configs = hosts().filter_map(|host| {
+            let config = host.installed_config.is()?;
+            let value = |key| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            value(UUID_KEY).filter(|_| value(CLUSTER_KEY) == Some(name))
+        });
+        let uuid = most(of_data).or_else(|| most(of_configs));
+        uuid.map_or_else(|| self.fresh_uuid.clone(), str::to_owned)
+    }
+}
+
+/// What is said most often; of two the first by name.
+fn most<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+    said.for_each(|word| *votes.entry(word).or_default() += 1);
+    let winner = votes.into_iter().max_by_key(|(word, count)| (*count, std::cmp::Reverse(*word)));
+    winner.map(|(word, _)| word)
 }

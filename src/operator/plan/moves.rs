@@ -11,9 +11,7 @@ use std::net::IpAddr;
 
 use super::deploy::gate;
 use super::desired::{Desired, DesiredMember};
-use super::doubles::Answer;
-use super::facts::{Facts, HostFacts, HostView};
-use super::former::{Former, Old};
+use super::facts::{Answer, Facts, Former, HostFacts, HostView, Old};
 use super::install::step;
 use super::lists::{self, List};
 use super::step::{Action, Condition, Risk, Shut, Step, Wave};

@@ -39,7 +39,7 @@ impl Unseen {
         Unseen { why: why.into(), since_ms }
     }
 
-    pub fn nobody_asked() -> Unseen {
+    pub(crate) fn nobody_asked() -> Unseen {
         Unseen::new("nobody asked", 0)
     }
 }
@@ -74,7 +74,8 @@ impl<T> Seen<T> {
         }
     }
 
-    pub fn is_mut(&mut self) -> Option<&mut T> {
+    #[cfg(test)]
+    pub(crate) fn is_mut(&mut self) -> Option<&mut T> {
         match self {
             Seen::Is(thing) => Some(thing),
             Seen::Absent | Seen::Unseen(_) => None,
@@ -92,7 +93,7 @@ impl<T> Seen<T> {
     }
 
     /// Why it was not seen; `None`: it was looked at.
-    pub fn why_unseen(&self) -> Option<&Unseen> {
+    pub(crate) fn why_unseen(&self) -> Option<&Unseen> {
         match self {
             Seen::Unseen(why) => Some(why),
             Seen::Is(_) | Seen::Absent => None,

@@ -59,7 +59,7 @@ pub enum BlindCause {
 
 /// What both ways together prove of a server.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight<'a> {
+pub(crate) enum Sight<'a> {
     /// One way or the other shows that it serves.
     Serving(&'a ServerFacts),
     /// It says that it does not, or its host proves that no process of it runs.
@@ -147,7 +147,7 @@ impl Server {
     }
 
     /// Its words, when it says that it serves nobody and no way shows the contrary.
-    pub fn not_serving(&self) -> Option<&str> {
+    pub(crate) fn not_serving(&self) -> Option<&str> {
         let words = |view| match view {
             &ServerView::NotServing { ref words } => Some(words.as_str()),
             _ => None,
@@ -159,7 +159,7 @@ impl Server {
     }
 
     /// What each way that was taken came to, for people; empty where the server is seen.
-    pub fn blindness(&self) -> Vec<String> {
+    pub(crate) fn blindness(&self) -> Vec<String> {
         let ways = [("from here", &self.from_here), ("on its host", &self.on_host)];
         let blind = ways.into_iter().filter_map(|(way, view)| match view {
             ServerView::Blind(blind) => Some(format!("asked {way}: {}", blind.why)),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -156,7 +157,8 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
                 _ = out => Err(Closed::Here),
             };
             match hello {
-                Ok(hello) => {
+                Ok(mut hello) => {
+                    hello.addresses.retain(|(host, _)| is_believable(host, caller.addr.ip()));
                     let (first, inbox) =
                         (zab::Input::ElectionHello { conn, hello }, inbox.followed_by(Notifications));
                     if acceptor.accepted.send((conn, link)).is_ok() {
@@ -167,6 +169,11 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
             }
         }
     }
+}
+
+/// An IP address must be the caller's own; what a name means is for the list of members to say.
+fn is_believable(host: &str, caller: IpAddr) -> bool {
+    host.parse::<IpAddr>().map_or(true, |said| said.to_canonical() == caller.to_canonical())
 }
 
 /// Calls a peer; what is said there goes through `outlet`.

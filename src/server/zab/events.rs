@@ -23,7 +23,8 @@ pub enum Input {
     Tick,
     /// A connection dialled on [`Output::DialElection`] is up.
     ElectionUp { conn: ConnId },
-    /// A connection accepted on the election port has said who it is.
+    /// A connection accepted on the election port has said who it is. Of the IP addresses that it names, only the one
+    /// that it came from is left.
     ElectionHello { conn: ConnId, hello: Hello },
     /// A notification's payload, without its length. One that cannot be read is ignored.
     ElectionMessage { conn: ConnId, payload: Bytes },

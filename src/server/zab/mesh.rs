@@ -6,6 +6,7 @@
 //! It reads no vote and knows no role.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
@@ -32,6 +33,8 @@ struct Peer {
     voter: bool,
     /// Where the config says it is, the one to dial next first. Empty for strangers: they are never dialled.
     addresses: Vec<(String, u16)>,
+    /// Where it says it is now, if that can be believed: tried once, before the others.
+    moved: Option<(String, u16)>,
     /// The connection in use.
     conn: Option<ConnId>,
     /// The dial in progress and when it is given up.
@@ -40,6 +43,19 @@ struct Peer {
     wanted: bool,
     redial_at_ms: u64,
     redial_pause_ms: u64,
+}
+
+impl Peer {
+    /// An address in `hello` that is not the config's and may be dialled all the same. An IP address that is still in there
+    /// is the one that the connection came from ([`Input::ElectionHello`](super::events::Input)).
+    fn moved_to(&self, hello: &Hello) -> Option<(String, u16)> {
+        if self.addresses.is_empty() || self.addresses.iter().any(|listed| hello.addresses.contains(listed)) {
+            return None;
+        }
+        let is_its_own = |host: &str| host.parse::<IpAddr>().is_ok();
+        let of_its_host = |host: &str| self.addresses.iter().any(|(listed, _)| listed == host);
+        hello.addresses.iter().find(|(host, _)| is_its_own(host) || of_its_host(host)).cloned()
+    }
 }
 
 impl Mesh {
@@ -128,8 +144,10 @@ impl Mesh {
             return Some(sid);
         }
         // TRAP Q4: the reference dials back to any address inside HELLO; here it must be one that the config has for
-        // this member. TRAP Q6: the old connection goes first.
+        // this member, or (a member that was given another place, while our own new list is still to come) another port
+        // of such a host, or the very address that it calls from. TRAP Q6: the old connection goes first.
         out.push(Output::Close { conn });
+        peer.moved = peer.moved_to(hello);
         if let Some(at) = peer.addresses.iter().position(|address| hello.addresses.contains(address)) {
             peer.addresses.swap(0, at);
         }
@@ -181,7 +199,7 @@ impl Mesh {
             if !peer.wants_dial(eager) || peer.redial_at_ms > now_ms {
                 continue;
             }
-            let Some((host, port)) = peer.addresses.first().cloned() else {
+            let Some((host, port)) = peer.moved.take().or_else(|| peer.addresses.first().cloned()) else {
                 peer.wanted = false;
                 continue;
             };

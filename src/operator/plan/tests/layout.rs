@@ -195,7 +195,7 @@ fn another_user_is_a_roll_in_which_data_changes_hands_while_its_server_is_down()
     let plan = planned(&world);
     let risky = |step: &&crate::operator::plan::step::Step| step.risk == Risk::Voter;
     assert_eq!(plan.steps().filter(risky).count(), 6, "each is stopped and started: {plan}");
-    assert!(plan.to_string().contains("zoo.cfg (123 bytes) [its server's user could not read it]"), "{plan}");
+    assert!(plan.to_string().contains("[its server's user could not read it]"), "{plan}");
     // `apply` panics where a tree is given away under a server.
     assert!(world.apply(&plan), "{plan}");
     assert!(planned(&world).is_empty());

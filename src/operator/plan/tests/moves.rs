@@ -6,8 +6,7 @@ use proptest::prelude::*;
 
 use super::world::World;
 use super::{check, show};
-use crate::operator::plan::facts::{HostView, NoWayIn, Unreachable};
-use crate::operator::plan::former::{Former, Old};
+use crate::operator::plan::facts::{Former, HostView, NoWayIn, Old, Unreachable};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
 use crate::operator::plan::step::{Action, Condition, Plan, Service, Shut};

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::operator::plan::damage::Damage;
 use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
-use crate::operator::plan::former::Former;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;

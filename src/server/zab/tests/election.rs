@@ -278,6 +278,30 @@ mod mesh {
     }
 
     #[test]
+    fn a_member_at_another_port_or_at_the_address_it_calls_from_is_tried_there_once() {
+        for there in [("n1".to_owned(), 4888), ("10.0.0.9".to_owned(), 3888)] {
+            let mut solo = Solo::new(3, 3, 0, disk(0, 0, &[]));
+            let out = solo.step(Input::Tick);
+            let (old, _) = solo.reach_peer(&out, 1);
+            solo.step(Input::Down { conn: old });
+            let hello = Hello { sid: ServerId(1), addresses: vec![there.clone()] };
+            let out = solo.step(Input::ElectionHello { conn: TWO, hello });
+            assert!(is_closed(&out, TWO), "{out:?}");
+            assert_eq!(dials(&out), [(1, there.0, there.1)]);
+            let dialled = out.iter().find_map(|out| match out {
+                Output::DialElection { conn, to: ServerId(1), .. } => Some(*conn),
+                _ => None,
+            });
+            solo.step(Input::Down { conn: dialled.expect("it was dialled") });
+            assert_eq!(
+                dials(&solo.wait(1_000)),
+                [(1, "n1".to_owned(), 3888)],
+                "then where the config has it"
+            );
+        }
+    }
+
+    #[test]
     fn of_several_addresses_the_one_in_the_hello_is_dialled() {
         let list = "server.1=n1:1:11|m1:1:12\nserver.2=n2:1:21\nserver.3=n3:1:31\nversion=0";
         let membership = Membership::parse(list).unwrap();
