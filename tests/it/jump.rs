@@ -59,9 +59,9 @@ fn members_behind_a_jump_host_are_deployed_watched_and_repaired() {
     )
     .ok();
     lab.on(2, "systemctl stop zkops-orders").ok();
-    lab.zkops_from_far(&["repair", "node-3", "--yes"]).expect(4).says("node-2");
+    lab.zkops_from_far(&["repair", "node-3", "--yes", "--move-data-aside"]).expect(4).says("node-2");
     lab.zkops_from_far(&["start", "node-2"]).ok();
-    lab.zkops_from_far(&["repair", "node-3", "--yes"]).ok();
+    lab.zkops_from_far(&["repair", "node-3", "--yes", "--move-data-aside"]).ok();
 
     // A closed client port is seen by the other members, who stand for the clients.
     lab.on(1, "firewall-cmd -q --permanent --remove-port=2181/tcp; firewall-cmd -q --remove-port=2181/tcp")

@@ -177,7 +177,7 @@ pub fn write(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
 /// What was read back is what was wanted.
 fn says_so(cluster: &Cluster, wanted: &Wanted) -> bool {
     let hosts = cluster.members.iter().map(|member| member.host.as_str());
-    cluster.name == wanted.cluster && hosts.eq(wanted.hosts.iter().map(|host| address(host)))
+    cluster.name == wanted.cluster && hosts.eq(wanted.hosts.iter().map(address))
 }
 
 fn text(wanted: &Wanted, local: bool) -> Result<String, Failure> {

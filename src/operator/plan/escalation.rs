@@ -23,7 +23,7 @@ impl StillDamaged {
         }
         // Of a server that ran nobody had read the log: what it says may be older than this start.
         let is_read = !before.unit.runs() || !before.unit.log.is_empty();
-        let told = is_read && DAMAGE.iter().any(|mark| says(mark));
+        let told = is_read && DAMAGE.iter().any(says);
         let damaged = told || now.data.is_and(|data| !data.damage.is_empty());
         (damaged && !said.is_empty()).then_some(StillDamaged { said })
     }

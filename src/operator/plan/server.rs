@@ -148,14 +148,13 @@ impl Server {
 
     /// Its words, when it says that it serves nobody and no way shows the contrary.
     pub(crate) fn not_serving(&self) -> Option<&str> {
-        let words = |view| match view {
-            &ServerView::NotServing { ref words } => Some(words.as_str()),
-            _ => None,
-        };
         if self.serving().is_some() {
             return None;
         }
-        words(&self.from_here).or_else(|| words(&self.on_host))
+        [&self.from_here, &self.on_host].into_iter().find_map(|view| match view {
+            ServerView::NotServing { words } => Some(words.as_str()),
+            _ => None,
+        })
     }
 
     /// What each way that was taken came to, for people; empty where the server is seen.

@@ -236,16 +236,10 @@ fn every_combination(truths: &[[Truth; 3]]) {
     }
 }
 
-/// All that is true and all that is blind: on two threads, for the sake of whoever waits.
+/// All that is true and all that is blind.
 #[test]
 fn nothing_blind_takes_a_needed_voter_down_moves_data_or_says_what_is_not_so() {
-    let all = triples(&TRUTHS);
-    let (some, rest) = all.split_at(all.len() / 2);
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| every_combination(some));
-        every_combination(rest);
-        other.join().expect("the other half holds too");
-    });
+    every_combination(&triples(&TRUTHS));
 }
 
 /// All of them, a million plans, where the code is fast; else one in so many, prime to all counts.

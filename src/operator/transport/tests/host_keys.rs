@@ -38,7 +38,8 @@ async fn an_unknown_host_key_is_asked_for_once_and_recorded_after_a_yes() {
     let yes = Answers::with("yes");
     let dialer = lab.dialer_asking(&yes);
     let (one, two) = tokio::join!(dialer.open(&target, soon()), dialer.open(&target, soon()));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     let asked = yes.asked.lock().unwrap().clone();
     let [Question::HostKey { fingerprint, algorithm, .. }] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!((fingerprint, algorithm.as_str()), (&sshd.fingerprint(), "ssh-ed25519"));
