@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
-use super::former;
 use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -31,8 +30,7 @@ pub(super) async fn look<'a, T>(
     caller.events.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
     let push = push(binary);
     let looked = session.with_fleet(&push, HOST_PATIENCE, async |fleet| {
-        let mut facts = session.facts(fleet, Depth::Preflight).await;
-        former::look(&session, fleet, &push, &mut facts).await?;
+        let facts = session.facts(fleet, Depth::Preflight).await;
         work(&session, fleet, facts).await
     });
     let result = looked.await?;
@@ -41,8 +39,7 @@ pub(super) async fn look<'a, T>(
 
 /// Who reaches whom, tried with listeners of our own; for people who only want to know.
 pub(super) async fn reach(fleet: &Fleet, facts: &mut Facts) {
-    let tried = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
-    tried.into_facts(facts);
+    facts.reach = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
 }
 
 /// For one connection of the matrix.

@@ -37,11 +37,6 @@ pub(super) enum FromLog {
     SnapshotDone {
         zxid: Zxid,
     },
-    /// A snapshot could not be written. The log has everything: nothing is lost but time at the next start.
-    SnapshotFailed {
-        zxid: Zxid,
-        reason: String,
-    },
     /// The disk failed: nothing more may be promised.
     Failed {
         reason: String,
@@ -144,10 +139,7 @@ fn run(
                     Ok(file) => {
                         let _ = events.blocking_send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
                     }
-                    Err(error) => {
-                        let reason = error.to_string();
-                        let _ = events.blocking_send(FromLog::SnapshotFailed { zxid, reason });
-                    }
+                    Err(error) => fail(error, events),
                 },
                 ToLog::Stop => stop = true,
             }
@@ -225,7 +217,7 @@ impl SnapshotJob {
                 Ok(true) => FromLog::SnapshotDone { zxid },
                 // Given up: the server is ending, and the unfinished file has no name that counts.
                 Ok(false) => return,
-                Err(error) => FromLog::SnapshotFailed { zxid, reason: error.to_string() },
+                Err(error) => FromLog::Failed { reason: error.to_string() },
             };
             let _ = events.blocking_send(event);
         })?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::records::WriteMarker;
 use crate::formats::marker::{self, FILE, Marker};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::{dirs, durable};
+use crate::operator::host::files::durable;
 
 /// # Errors
 /// `Foreign` when the file is there and is no marker.
@@ -48,7 +48,6 @@ pub(crate) fn write(request: &WriteMarker) -> Result<bool, Failure> {
         _ => {}
     }
     fs::metadata(&request.data_dir).at("mark", &request.data_dir)?;
-    let owner = request.owner.as_ref().map(dirs::resolve).transpose()?;
-    durable::replace(&path, &marker::encode(&request.marker), 0o600, owner)?;
+    durable::replace(&path, &marker::encode(&request.marker), 0o644, None)?;
     Ok(true)
 }

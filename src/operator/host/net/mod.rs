@@ -17,12 +17,11 @@ pub(super) mod listen;
 pub(super) mod names;
 pub(super) mod ports;
 mod records;
-pub(super) mod sources;
 
 #[cfg(test)]
 mod tests;
 
 pub use records::{
-    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport,
-    Outcome, PortUse, Reach, Resolved, Sources, Target, Towards, Trap,
+    Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport, Outcome,
+    PortUse, Reach, Resolved, Target, Trap,
 };
