@@ -193,7 +193,15 @@ impl Silent {
             }
             return;
         };
-        let (since, told) = ports.entry((host.clone(), number)).or_insert_with(|| (now, Told::default()));
+        let key = (host.clone(), number);
+        // A HELLO names any address: whoever makes some up must neither fill the memory nor the log.
+        if !ports.contains_key(&key) && ports.len() >= SILENT_MAX {
+            ports.retain(|_, (_, told)| told.lasts(now));
+            if ports.len() >= SILENT_MAX {
+                return;
+            }
+        }
+        let (since, told) = ports.entry(key).or_insert_with(|| (now, Told::default()));
         if told.is_news(&error.to_string(), now) {
             let silent_s = since.elapsed().as_secs();
             tracing::warn!(
@@ -336,3 +344,23 @@ const JOINED_LEN_MAX: usize = 64 * 1024;
 /// A peer that reads so much less than it is owed is cut off, and brought up anew when it comes again. It is a
 /// multiple of what the leader keeps in memory for those who come back. Snapshots come on top.
 const OWED_LEN_MAX: usize = 256 * 1024 * 1024;
+
+/// More than the ports of any ensemble.
+const SILENT_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_addresses_of_peers_fill_neither_memory_nor_log() {
+        let (silent, refused) = (Silent::default(), io::Error::from(io::ErrorKind::ConnectionRefused));
+        let ports = || silent.ports.lock().unwrap_or_else(PoisonError::into_inner).len();
+        for number in 0..=u16::try_from(SILENT_MAX).expect("a port") {
+            silent.tell(Port::Election, "nowhere".to_owned(), number, Some(&refused));
+        }
+        assert_eq!(ports(), SILENT_MAX);
+        silent.tell(Port::Election, "nowhere".to_owned(), 1, None);
+        assert_eq!(ports(), SILENT_MAX - 1, "one that is reached makes room");
+    }
+}

@@ -21,6 +21,11 @@ impl Told {
         true
     }
 
+    /// It was told lately enough to be going on still.
+    pub(super) fn lasts(&self, now: Instant) -> bool {
+        self.last.as_ref().is_some_and(|(_, at)| now.saturating_duration_since(*at) < 2 * AGAIN_AFTER)
+    }
+
     /// Nothing was ever told.
     pub(super) fn is_empty(&self) -> bool {
         self.last.is_none()
