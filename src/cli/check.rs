@@ -1,13 +1,13 @@
 //! `zkops check`.
 
 use super::env::Env;
-use super::opts::Inventory;
+use super::opts::Whole;
 use super::view;
 use crate::operator::operate::check::{self, Request};
 use crate::report::{Exit, Failure};
 
-pub(super) async fn run(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
-    let checked = check::run(&env.caller, &Request { inventory: opts.source() }).await?;
+pub(super) async fn run(opts: &Whole, env: &Env) -> Result<Exit, Failure> {
+    let checked = check::run(&env.caller, &Request { inventory: opts.which.source() }).await?;
     let findings = &checked.findings;
     env.report.value(findings);
     if !findings.list.is_empty() {

@@ -7,7 +7,8 @@ use crate::operator::operate::deploy::{self, Outcome, Ready, Request};
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Deploy, env: &Env) -> Result<Exit, Failure> {
-    let request = Request { inventory: opts.inventory.clone(), dry_run: opts.dry_run };
+    let request =
+        Request { inventory: opts.path(), dry_run: opts.dry_run, old_host_is_gone: opts.old_host_is_gone };
     match deploy::run(&env.caller, &request).await? {
         Outcome::Planned(planned) => Ok(planned::show(env, &planned)),
         Outcome::Ready(ready) => {

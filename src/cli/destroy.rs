@@ -7,7 +7,13 @@ use crate::operator::operate::destroy::{self, Outcome, Request};
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Destroy, env: &Env) -> Result<Exit, Failure> {
-    let request = Request { inventory: opts.source(), data: opts.data, yes: opts.yes, dry_run: opts.dry_run };
+    let request = Request {
+        inventory: opts.which.source(),
+        data: opts.data,
+        yes: opts.yes,
+        cluster: opts.cluster.clone(),
+        dry_run: opts.dry_run,
+    };
     let gone = match destroy::run(&env.caller, &request).await? {
         Outcome::Planned(planned) => return Ok(planned::show(env, &planned)),
         Outcome::Gone(gone) => gone,

@@ -15,18 +15,20 @@ pub(super) struct Env {
 }
 
 impl Env {
-    pub(super) fn new(global: &Global, report: Report) -> Env {
+    pub(super) fn new(global: &Global, without: &[String], report: Report) -> Env {
         let caller = Caller {
             terms: Terms {
                 timeout: global.timeout,
                 accept_new_host_keys: global.accept_new_host_keys,
                 break_lock: global.break_lock,
+                without: without.to_vec(),
                 program: None,
             },
             ask: Arc::new(Terminal::new(report.clone())),
             events: report.sink(),
             state_dir: state_dir(),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Env { report, caller }
     }

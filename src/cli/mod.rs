@@ -3,17 +3,23 @@
 //!
 //! - [`opts`]: everything that can be typed
 //! - [`env`]: what verbs share: where to report, and the caller of use cases
+//! - [`examples`]: the lines that each verb's help shows
 //! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
-//! - [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`], [`host`],
-//!   [`server`], [`shell`]
+//! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
+//!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
+//! - [`signals`]: what ^C and TERM do to a run
 
 mod check;
+mod completions;
 mod deploy;
 mod destroy;
 mod duration;
 mod env;
+mod examples;
 mod host;
+mod init;
 mod lifecycle;
+mod man;
 mod opts;
 mod plan;
 mod planned;
@@ -21,6 +27,7 @@ mod prompt;
 mod repair;
 mod server;
 mod shell;
+mod signals;
 mod ssh_setup;
 mod status;
 mod view;
@@ -43,14 +50,10 @@ use opts::{Opts, Verb};
 
 /// Runs one command line to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let opts = match Opts::try_parse_from(apache_style(args.into_iter().collect())) {
+    let args = apache_style(args.into_iter().collect());
+    let opts = match Opts::try_parse_from(&args) {
         Ok(opts) => opts,
-        Err(error) => {
-            // Help and version go to stdout and are no failure.
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _gone = error.print();
-            return ExitCode::from(code as u8);
-        }
+        Err(error) => return ExitCode::from(untyped(&args, &error) as u8),
     };
     let report = Report::new(Style { json: opts.global.json, verbose: opts.global.verbose > 0 });
     let code = match opts.verb {
@@ -61,8 +64,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Cli(raw) => shell::run(raw.args),
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
-            let env = Env::new(&opts.global, report.clone());
-            runtime().and_then(|runtime| runtime.block_on(run(&verb, &env))).map(|exit| exit as u8)
+            let env = Env::new(&opts.global, verb.without(), report.clone());
+            runtime().and_then(|runtime| {
+                let done = runtime.block_on(signals::heard(&env, &verb, run(&verb, &env)));
+                // A question that nobody answers any more must not keep the program.
+                runtime.shutdown_background();
+                done.map(|exit| exit as u8)
+            })
         }
     };
     report.pause();
@@ -73,22 +81,64 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// `server` and `cli` take their arguments in Apache's style (`-server`, `-Dkey=value`): what
-/// follows them is marked as not ours, so that clap reads none of it.
+/// follows them is marked as not ours, so that clap reads none of it but a cry for help.
 fn apache_style(mut args: Vec<OsString>) -> Vec<OsString> {
     if args.get(1).is_some_and(|verb| verb == "server" || verb == "cli") {
-        args.insert(2, OsString::from("--"));
+        match args.get_mut(2) {
+            Some(word) if word == "--help" => {}
+            Some(word) if word == "-h" => *word = OsString::from("--help"),
+            _ => args.insert(2, OsString::from("--")),
+        }
     }
     args
 }
 
+/// What is no command line: help and version, which were asked for, or a mistake, which machines hear of in their own
+/// way, too.
+fn untyped(args: &[OsString], error: &clap::Error) -> Exit {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    let ours = args.iter().skip(1).take_while(|word| *word != "--");
+    if !ours.into_iter().any(|word| word == "--json") {
+        // Help and version go to stdout.
+        let _gone = error.print();
+        return exit;
+    }
+    let report = Report::new(Style { json: true, verbose: false });
+    let text = error.render().to_string();
+    match exit {
+        Exit::Usage => report.failure(&usage(&text)),
+        _ => report.value(&Help { text }),
+    }
+    exit
+}
+
+/// What clap says of a mistake, in our four parts: what it is, how it is written, where the rest stands.
+fn usage(text: &str) -> Failure {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let what = lines.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let (next, evidence): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("For more"));
+    let evidence = evidence.into_iter().map(str::to_owned).collect();
+    let failure = Failure::new(Exit::Usage, what).evidence("usage", evidence);
+    if next.is_empty() { failure } else { failure.next("zkops --help") }
+}
+
+/// Help and version, for machines.
+#[derive(serde::Serialize)]
+#[serde(tag = "event", rename = "help")]
+struct Help {
+    text: String,
+}
+
 async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
     match verb {
+        Verb::Init(opts) => init::run(opts, env),
         Verb::Deploy(opts) => deploy::run(opts, env).await,
         Verb::Plan(opts) => plan::run(opts, env).await,
         Verb::Check(opts) => check::run(opts, env).await,
         Verb::Status(opts) => status::run(opts, env).await,
         Verb::Start(opts) => lifecycle::run(Running::Start, opts, env).await,
-        Verb::Stop(opts) => lifecycle::run(Running::Stop, opts, env).await,
+        Verb::Stop(opts) => lifecycle::stop(opts, env).await,
         Verb::Restart(opts) => lifecycle::run(Running::Restart, opts, env).await,
         Verb::Repair(opts) => repair::run(opts, env).await,
         Verb::Destroy(opts) => destroy::run(opts, env).await,
@@ -97,8 +147,11 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Server(_) | Verb::Cli(_) => {
             Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own"))
         }
+        Verb::Completions(opts) => completions::run(opts, env),
+        Verb::Man(opts) => man::run(opts, env),
         Verb::Version => {
-            env.report.text(&format!("zkops {}\n", env!("CARGO_PKG_VERSION")));
+            env.report.text(&format!("zkops {VERSION}\n"));
+            env.report.value(&Version { version: VERSION });
             Ok(Exit::Done)
         }
     }
@@ -117,3 +170,11 @@ fn log(level: &str) {
     let lines = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
+
+#[derive(serde::Serialize)]
+#[serde(tag = "event", rename = "version")]
+struct Version {
+    version: &'static str,
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -45,12 +45,24 @@ impl Ask for Terminal {
         let text = match question {
             transport::Question::Passphrase { key, .. } => format!("passphrase of {}", key.display()),
             transport::Question::Password { user, host, .. } => format!("password of {user} on {host}"),
+            transport::Question::Sudo { user, host, .. } => format!("sudo password of {user} on {host}"),
+            transport::Question::HostKey { host, algorithm, fingerprint, file } => {
+                self.report.pause();
+                let text = format!(
+                    "nobody knows yet whether this is {host}\n  {algorithm} key {fingerprint}\n  a yes records it in {}\ngo on (yes/no/fingerprint)?",
+                    file.display()
+                );
+                let typed: Result<String, _> =
+                    Input::new().with_prompt(text).allow_empty(true).interact_text();
+                return typed.ok().map(Secret::new);
+            }
         };
         self.report.pause();
         Password::new().with_prompt(text).allow_empty_password(true).interact().ok().map(Secret::new)
     }
 }
 
-fn someone_is_there() -> bool {
+/// Questions are asked on a terminal alone.
+pub(super) fn someone_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }

@@ -11,6 +11,8 @@ pub(super) async fn run(opts: &Repair, env: &Env) -> Result<Exit, Failure> {
         member: opts.member.clone(),
         inventory: opts.source(),
         yes: opts.yes,
+        move_data_aside: opts.move_data_aside,
+        foreign_data: opts.foreign_data.clone(),
         wipe: opts.wipe,
         purge_old: opts.purge_old,
         dry_run: opts.dry_run,

@@ -17,6 +17,7 @@ pub(super) async fn run(opts: &Inventory, env: &Env) -> Result<Exit, Failure> {
         };
         table.row(vec![Cell::plain(&row.member), key, Cell::plain(path)]);
     }
+    env.report.value(&outcome);
     env.report.text(&env.report.table(&table));
     outcome.failure().map_or(Ok(Exit::Done), Err)
 }

@@ -8,27 +8,33 @@ use crate::operator::operate::status::{self, Outcome};
 use crate::report::{Exit, Failure};
 
 pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
-    let session = Session::load(&env.caller, &opts.source())?;
-    loop {
+    let session = Session::load(&env.caller, &opts.which.source())?;
+    if !opts.watch {
         let outcome = status::run(&session).await?;
-        if opts.watch && !env.report.style().json {
-            env.report.text(CLEAR);
-        }
-        show(env, &outcome);
-        if !opts.watch {
-            return Ok(outcome.exit());
-        }
+        env.report.value(&outcome);
+        env.report.text(&drawn(env, &outcome));
+        return Ok(outcome.exit());
+    }
+    // Until it is interrupted, or nobody reads any more.
+    while !env.report.is_unread() {
+        let outcome = status::quietly(&session).await?;
+        env.report.value(&outcome);
+        let clear = if env.report.redraws() { CLEAR } else { "" };
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC");
+        env.report.text(&format!("{clear}{now}\n{}", drawn(env, &outcome)));
         tokio::time::sleep(opts.interval).await;
     }
+    Ok(Exit::Done)
 }
 
-fn show(env: &Env, outcome: &Outcome) {
-    env.report.value(outcome);
+fn drawn(env: &Env, outcome: &Outcome) -> String {
     let health = &outcome.health;
     let mut text = env.report.table(&view::health(health));
     text += &format!("{}\n", health.verdict);
-    text += &view::reasons(&health.reasons);
-    env.report.text(&text);
+    for note in &health.notes {
+        text += &format!("note: {note}\n");
+    }
+    text + &view::reasons(&health.reasons)
 }
 
 /// To the top left, and everything below is erased.

@@ -44,6 +44,7 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
         ["initLimit", "syncLimit", "connectToLearnerMasterLimit"]
             .map(|key| keys.number(key, 0, 0, i32::MAX as i64) as u32);
     let listen_on_all_ips = keys.bool("quorumListenOnAllIPs", false);
+    let unlisted_learners = keys.number("zkops.unlistedLearners", 0, 0, UNLISTED_LEARNERS_MAX) as usize;
     let leader_serves = keys.switch("leaderServes", true);
     let peer_type = peer_type(keys);
     if keys.number("electionAlg", 3, i32::MIN as i64, i32::MAX as i64) != 3 {
@@ -90,6 +91,7 @@ pub(super) fn role(keys: &mut Keys, file: &Path, read: &dyn Fn(&Path) -> io::Res
         sync_limit_ticks,
         connect_limit_ticks: if connect_limit_ticks == 0 { init_limit_ticks } else { connect_limit_ticks },
         listen_on_all_ips,
+        unlisted_learners,
         leader_serves,
         peer_type,
     })
@@ -249,3 +251,6 @@ pub(super) fn containers(keys: &mut Keys) -> Containers {
         never_used_ms_max: keys.number("znode.container.maxNeverUsedIntervalMs", 0, 0, i64::MAX) as u64,
     }
 }
+
+/// More at a time than anybody adds to an ensemble; each may hold a snapshot's worth of memory.
+const UNLISTED_LEARNERS_MAX: i64 = 16;

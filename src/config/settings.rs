@@ -54,6 +54,9 @@ pub struct Quorum {
     pub connect_limit_ticks: u32,
     /// Quorum and election ports listen on all addresses, not just the listed one.
     pub listen_on_all_ips: bool,
+    /// `zkops.unlistedLearners`: servers that no server line lists and that may learn from a leader at a time, without
+    /// a vote. They get all data; none may unless this says so.
+    pub unlisted_learners: usize,
     /// False: a leader takes no clients.
     pub leader_serves: bool,
     /// `peerType`, if the file has it: the server list decides, this is only compared.

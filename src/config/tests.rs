@@ -58,6 +58,7 @@ fn the_walkthroughs_file_works_unchanged() {
         "server.1=192.168.17.130:2888:3888\nserver.2=192.168.17.131:2888:3888\n\
          server.3=192.168.17.132:2888:3888\nversion=0"
     );
+    assert_eq!(quorum.unlisted_learners, 0, "who is not listed gets nothing");
     let identity = config.identity(Some(ServerId(3))).unwrap();
     assert_eq!(identity.role, MemberRole::Participant);
     assert_eq!(identity.client, Some(Listen { host: None, port: 2181 }));

@@ -6,6 +6,7 @@
 //! | [`member`] | a member and its addresses, and how they are written |
 //! | [`grammar`] | a member from the text of its line, or where that text is wrong |
 //! | [`membership`] | all members at one version of the config |
+//! | [`voters`] | who votes by anybody's config, and which two lists go together |
 //!
 //! Majority quorums only: `group.` and `weight.` lines are refused, not ignored. It resolves no name, and what a
 //! quorum is and which membership is in force is `zab`'s to say.
@@ -15,10 +16,12 @@
 pub mod grammar;
 pub mod member;
 pub mod membership;
+pub mod voters;
 
 pub use grammar::Fault;
 pub use member::{Address, Listen, Member, MemberRole};
 pub use membership::{Membership, MembershipError};
+pub use voters::Voters;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 //! | [`log`] | the txn log: header, entries, what a torn end is and what damage |
 //! | [`snapshot`] | the snapshot file around its body: header, seals, trailing sections |
 //! | [`properties`] | Java's syntax around zoo.cfg and member lists |
+//! | [`opening`] | openings of the host's firewall, as journals have them |
 //! | [`compression`] | how a snapshot file is stored: plain, gzip, snappy-java |
 //!
 //! It opens no file and decides nothing: which files are needed, what damage means and what to do about it is
@@ -22,6 +23,7 @@ pub mod log;
 pub mod marker;
 pub mod names;
 pub mod numbers;
+pub mod opening;
 pub mod properties;
 pub mod records;
 pub mod snapshot;

@@ -21,6 +21,7 @@ pub mod table;
 mod tests;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -43,6 +44,10 @@ pub struct Report {
     style: Style,
     /// Colours on stdout; progress has its own terminal.
     colour: bool,
+    /// Stdout is a terminal: what was shown can be erased.
+    redraws: bool,
+    /// Whoever read stdout has gone away.
+    unread: Arc<AtomicBool>,
     voice: Arc<Mutex<Voice>>,
 }
 
@@ -66,8 +71,9 @@ impl Report {
         } else {
             Voice::Plain(Box::new(std::io::stderr()))
         };
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Report { style, colour, voice: Arc::new(Mutex::new(voice)) }
+        let redraws = std::io::stdout().is_terminal();
+        let colour = redraws && std::env::var_os("NO_COLOR").is_none();
+        Report { style, colour, redraws, unread: Arc::default(), voice: Arc::new(Mutex::new(voice)) }
     }
 
     pub fn style(&self) -> Style {
@@ -105,9 +111,25 @@ impl Report {
         }
         self.pause();
         let mut out = std::io::stdout().lock();
-        let _gone =
+        let written =
             write!(out, "{text}").and_then(|()| if text.ends_with('\n') { Ok(()) } else { writeln!(out) });
-        let _gone = out.flush();
+        self.noted(written.and_then(|()| out.flush()));
+    }
+
+    /// Nobody reads stdout any more: what has no end of its own may end.
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Stdout is a terminal, where what was shown can be erased.
+    pub fn redraws(&self) -> bool {
+        self.redraws
+    }
+
+    fn noted(&self, written: std::io::Result<()>) {
+        if written.is_err() {
+            self.unread.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The result for machines, one line on stdout, its keys in alphabetical order. Says nothing without `--json`.
@@ -116,8 +138,8 @@ impl Report {
             return;
         }
         if let Voice::Json(out) = &mut *self.voice() {
-            let _gone = writeln!(out, "{}", json::value(value));
-            let _gone = out.flush();
+            let written = writeln!(out, "{}", json::value(value));
+            self.noted(written.and_then(|()| out.flush()));
         }
     }
 
@@ -151,6 +173,7 @@ impl Report {
     #[cfg(test)]
     fn to(style: Style, out: Box<dyn Write + Send>) -> Report {
         let voice = if style.json { Voice::Json(out) } else { Voice::Plain(out) };
-        Report { style, colour: false, voice: Arc::new(Mutex::new(voice)) }
+        let voice = Arc::new(Mutex::new(voice));
+        Report { style, colour: false, redraws: false, unread: Arc::default(), voice }
     }
 }

@@ -9,13 +9,13 @@ use crate::ensemble::{Ensemble, Place, SOON};
 use crate::run::eventually;
 
 /// A client that speaks without understanding: frames out, and none in unless it is asked to.
-struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
 }
 
 impl Raw {
     /// A session of `timeout_ms`, its answer read.
-    fn session(addr: &str, timeout_ms: i32) -> Raw {
+    pub(crate) fn session(addr: &str, timeout_ms: i32) -> Raw {
         let mut raw = Raw { stream: TcpStream::connect(addr).expect("the server listens") };
         raw.stream.set_read_timeout(Some(SOON)).expect("a socket has timeouts");
         let password = [&16_i32.to_be_bytes()[..], &[0; 16]].concat();
@@ -25,11 +25,11 @@ impl Raw {
         raw
     }
 
-    fn send(&mut self, body: &[u8]) {
+    pub(crate) fn send(&mut self, body: &[u8]) {
         self.stream.write_all(&framed(body)).expect("the server reads");
     }
 
-    fn reply(&mut self) -> Vec<u8> {
+    pub(crate) fn reply(&mut self) -> Vec<u8> {
         let mut len = [0; 4];
         self.stream.read_exact(&mut len).expect("a reply");
         let mut body = vec![0; i32::from_be_bytes(len) as usize];
@@ -38,12 +38,12 @@ impl Raw {
     }
 }
 
-fn framed(body: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(body: &[u8]) -> Vec<u8> {
     [&(body.len() as i32).to_be_bytes(), body].concat()
 }
 
 /// A request's header: a number of the client's choice, and what it wants.
-fn request(op: i32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(op: i32, body: &[u8]) -> Vec<u8> {
     [&1_i32.to_be_bytes(), &op.to_be_bytes(), body].concat()
 }
 
@@ -53,7 +53,7 @@ fn open_files(ensemble: &Ensemble, n: usize) -> usize {
 }
 
 /// Makes a node of a megabyte; who made it, and its path as requests have it.
-fn big_node(addr: &str) -> (Raw, Vec<u8>) {
+pub(crate) fn big_node(addr: &str) -> (Raw, Vec<u8>) {
     let mut owner = Raw::session(addr, 60_000);
     let path = framed(b"/big");
     let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
@@ -167,7 +167,7 @@ fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
         let leader = ensemble.leader();
         let before = open_files(&ensemble, leader);
         let addr = ensemble.quorum_address(leader);
-        let strangers = (0..50).map(|_| TcpStream::connect(&addr)).collect::<Result<Vec<_>, _>>();
+        let strangers = (0..40).map(|_| TcpStream::connect(&addr)).collect::<Result<Vec<_>, _>>();
         let strangers = strangers.map_err(|error| error.to_string())?;
         let end = Instant::now() + Duration::from_secs(2);
         while open_files(&ensemble, leader) < before + strangers.len() {
@@ -265,7 +265,7 @@ fn a_server_waits_for_its_own_name_and_says_so() {
     assert!(ensemble.ended(1).is_none(), "it goes on waiting");
 }
 
-fn await_line(ensemble: &Ensemble, n: usize, text: &str) {
+pub(crate) fn await_line(ensemble: &Ensemble, n: usize, text: &str) {
     eventually(&format!("server {n} says {text:?}"), SOON, || {
         let log = std::fs::read_to_string(ensemble.log(n)).unwrap_or_default();
         if log.contains(text) { Ok(()) } else { Err(log) }
@@ -277,7 +277,7 @@ fn resident_mib(ensemble: &Ensemble, n: usize) -> u64 {
 }
 
 /// The most that a server has ever held.
-fn peak_mib(ensemble: &Ensemble, n: usize) -> u64 {
+pub(crate) fn peak_mib(ensemble: &Ensemble, n: usize) -> u64 {
     memory_mib(ensemble, n, "VmHWM:")
 }
 

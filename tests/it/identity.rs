@@ -11,7 +11,7 @@ fn a_server_starts_on_its_own_data_only() {
     let local = Local::deployed();
     let inventory = local.inventory();
     local.zkops(&["deploy", &inventory]).ok().says("nothing to do");
-    local.zkops(&["stop"]).ok();
+    local.zkops(&["stop", "--all"]).ok();
     let data = [1, 2].map(|node| PathBuf::from(local.data(node)));
     let marker = data[0].join("zkops.json");
     let written = fs::read_to_string(&marker).expect("deploy marks the data");

@@ -13,6 +13,8 @@ pub(crate) struct Lab {
     name: String,
     hosts: usize,
     env: Vec<(String, String)>,
+    /// No host has an IPv4 address.
+    v6_alone: bool,
     /// HOME of the operator: records, history and keys of a test stay its own.
     home: tempfile::TempDir,
 }
@@ -22,6 +24,8 @@ pub(crate) struct Lab {
 pub(crate) struct Make<'a> {
     pub(crate) firewalls: Option<&'a str>,
     pub(crate) plain: bool,
+    /// "only" or "dual": hosts are fd77::11 … too, or that alone.
+    pub(crate) v6: Option<&'a str>,
 }
 
 impl Lab {
@@ -42,8 +46,11 @@ impl Lab {
         if make.plain {
             env.push(("LAB_INIT".into(), "plain".into()));
         }
+        if let Some(v6) = make.v6 {
+            env.push(("LAB_V6".into(), v6.into()));
+        }
         let home = tempfile::tempdir().expect("a temporary directory");
-        let lab = Lab { name, hosts, env, home };
+        let lab = Lab { name, hosts, env, v6_alone: make.v6 == Some("only"), home };
         lab.lab(&["up", &hosts.to_string()]).ok();
         lab
     }
@@ -52,6 +59,20 @@ impl Lab {
     #[track_caller]
     pub(crate) fn lab(&self, args: &[&str]) -> Ended {
         run(script(), args, &self.env())
+    }
+
+    /// The same, not yet started.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(script());
+        command.args(args).envs(self.env());
+        command
+    }
+
+    /// A shell command outside of all hosts; `$LAB` is the lab's own program.
+    #[track_caller]
+    pub(crate) fn script(&self, command: &str) -> Ended {
+        let lab = script().display().to_string();
+        run("bash", &["-c", command], &[self.env(), vec![("LAB", &lab)]].concat())
     }
 
     /// A shell command in the host, not over the network: works when it is cut off.
@@ -120,7 +141,10 @@ impl Lab {
     /// Lines typed into the shell of a host's server; everything it says.
     #[track_caller]
     pub(crate) fn cli(&self, node: usize, lines: &str) -> String {
-        let server = format!("{}:2181", Lab::ip(node));
+        let server = match self.address(node) {
+            v6 if v6.contains(':') => format!("[{v6}]:2181"),
+            v4 => format!("{v4}:2181"),
+        };
         // One stream, as a terminal shows it.
         let command = format!("exec {ZKOPS} cli -server {server} 2>&1");
         let ended = self.ctl_typing(&["sh", "-c", &command], lines);
@@ -130,7 +154,7 @@ impl Lab {
 
     /// The word behind `Mode:`, if the host's server serves.
     pub(crate) fn mode(&self, node: usize) -> Option<String> {
-        let ask = format!("exec 3<>/dev/tcp/{}/2181; echo srvr >&3; timeout 3 cat <&3", Lab::ip(node));
+        let ask = format!("exec 3<>/dev/tcp/{}/2181; echo srvr >&3; timeout 3 cat <&3", self.address(node));
         let text = self.ctl(&["timeout", "5", "bash", "-c", &ask]).stdout;
         text.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
     }
@@ -164,6 +188,11 @@ impl Lab {
         format!("10.77.0.{}", node + 10)
     }
 
+    /// Where the host is reached in this lab.
+    pub(crate) fn address(&self, node: usize) -> String {
+        if self.v6_alone { format!("fd77::{}", node + 10) } else { Lab::ip(node) }
+    }
+
     /// The directory of the lab's own keys and disks.
     pub(crate) fn dir(&self) -> PathBuf {
         PathBuf::from(format!("/var/cache/zklab/run/{}", self.name))
@@ -177,7 +206,7 @@ impl Lab {
             "cluster: orders\nssh: {{ user: root, key: {dir}/id, known_hosts: {dir}/known_hosts }}\nnodes:\n"
         );
         for node in 1..=self.hosts {
-            text += &format!("  node-{node}: {{ id: {node}, ip: {} }}\n", Lab::ip(node));
+            text += &format!("  node-{node}: {{ id: {node}, ip: \"{}\" }}\n", self.address(node));
         }
         text += extra;
         self.write("orders.yml", &text)

@@ -72,7 +72,7 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         // Nothing is left to destroy where nothing was deployed, or the test did it itself.
-        let gone = self.zkops(&["destroy", &self.inventory(), "--yes", "--data"]);
+        let gone = self.zkops(&["destroy", &self.inventory(), "--cluster", "trial", "--data"]);
         if ![0, 7].contains(&gone.code) && !std::thread::panicking() {
             panic!("the ensemble was not taken down: {gone}");
         }

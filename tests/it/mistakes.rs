@@ -8,7 +8,10 @@ use crate::run::{Ended, ZKOPS, run};
 fn untouched(lab: &Lab, node: usize) {
     let found = lab.on(node, "ls -A /export | grep -v -e lost+found -e .lab-fill; ls /etc/systemd/system | grep zkops; pgrep -x zkops").stdout;
     assert_eq!(found, "", "node-{node} is not as it was");
-    let open = lab.on(node, "firewall-cmd --permanent --list-ports").ok().stdout;
+    let open = lab
+        .on(node, "firewall-cmd --permanent --list-ports; firewall-cmd --permanent --list-rich-rules")
+        .ok()
+        .stdout;
     assert_eq!(open.trim(), "", "node-{node} has open ports");
 }
 
@@ -168,7 +171,10 @@ fn names_that_mean_something_else_on_a_host_are_found() {
         lab.on(node, &format!("sed -i '/node-/d' /etc/hosts; printf '{line}\\n' >>/etc/hosts")).ok();
     };
     map(2, "127.0.1.1 node-2");
-    lab.zkops(&["check", &inventory]).ok().says("node-2 is 127.0.1.1 on this host").says("/etc/hosts");
+    lab.zkops(&["check", &inventory])
+        .ok()
+        .says("node-2 resolves to 127.0.1.1 on node-2, not to 10.77.0.12")
+        .says("/etc/hosts");
     map(2, &format!("{} node-1", Lab::ip(3)));
     lab.zkops(&["check", &inventory]).ok().says("node-1 is 10.77.0.13 here, 10.77.0.11 in the inventory");
     lab.zkops(&["deploy", &inventory]).ok().says("node-1 is 10.77.0.13 here");

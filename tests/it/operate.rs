@@ -74,12 +74,14 @@ impl Trial {
                 timeout: Duration::from_secs(120),
                 accept_new_host_keys: false,
                 break_lock: false,
+                without: Vec::new(),
                 program: Some(ZKOPS.into()),
             },
             ask: script.clone(),
             events: Sink::new(move |event| events.lock().expect("no test thread panics with it").push(event)),
             state_dir: dir.path().join("state"),
             started: Instant::now(),
+            stop: Default::default(),
         };
         Trial { caller, script, told, inventory, ports, dir }
     }
@@ -89,7 +91,7 @@ impl Trial {
     }
 
     fn deploy(&self) -> deploy::Request {
-        deploy::Request { inventory: self.inventory.clone(), dry_run: false }
+        deploy::Request { inventory: self.inventory.clone(), dry_run: false, old_host_is_gone: false }
     }
 
     fn answer(&self, answer: Answer) {
@@ -113,7 +115,13 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        let request = destroy::Request { inventory: self.source(), data: true, yes: true, dry_run: false };
+        let request = destroy::Request {
+            inventory: self.source(),
+            data: true,
+            yes: false,
+            cluster: Some("trial".to_owned()),
+            dry_run: false,
+        };
         let gone = block_on(destroy::run(&self.caller, &request));
         if let Err(failure) = gone
             && !std::thread::panicking()
@@ -157,7 +165,7 @@ fn a_fleet_is_let_go_and_what_was_sent_taken_back_however_the_work_ends() {
             let visited = session.with_fleet(&push, HOST_PATIENCE, async |fleet| {
                 assert_eq!(fleet.hosts().count(), 3);
                 assert_eq!(agents(dir).len(), 3);
-                assert!(dir.join("node-2/bin/zkops.next").exists());
+                assert!(dir.join("node-2/slots/zkops.next").exists());
                 let word = ending?;
                 assert_eq!(word, "done");
                 Ok(word)
@@ -202,6 +210,7 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
             verb: lifecycle::Verb::Stop,
             inventory: Source::LastDeployed,
             members: vec!["node-3".into()],
+            agreed: false,
             dry_run: false,
         };
         lifecycle::run(caller, &stop).await.unwrap();
@@ -209,6 +218,8 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
             member: "node-3".into(),
             inventory: Source::LastDeployed,
             yes: false,
+            move_data_aside: false,
+            foreign_data: None,
             wipe: false,
             purge_old: false,
             dry_run: false,
@@ -227,8 +238,13 @@ fn an_ensemble_lives_and_ends_by_use_cases_alone() {
         assert!(shown.starts_with("repair node-3\n") && shown.ends_with("carry this out?"), "{shown}");
         assert_eq!(status::run(&session).await.unwrap().exit(), Exit::Done);
 
-        let mut end =
-            destroy::Request { inventory: Source::LastDeployed, data: false, yes: false, dry_run: false };
+        let mut end = destroy::Request {
+            inventory: Source::LastDeployed,
+            data: false,
+            yes: false,
+            cluster: None,
+            dry_run: false,
+        };
         trial.answer(Answer::No);
         let failure = destroy::run(caller, &end).await.unwrap_err();
         assert_eq!(failure.what, "\"trial\" was not typed");
@@ -249,7 +265,7 @@ fn a_zoo_cfg_that_its_server_would_refuse_stops_the_step_on_its_host() {
     let trial = Trial::new();
     block_on(async {
         deploy::run(&trial.caller, &trial.deploy()).await.unwrap();
-        let path = trial.dir.path().join("node-2/conf/zoo.cfg");
+        let path = trial.dir.path().join("node-2/current/zoo.cfg");
         let before = std::fs::read_to_string(&path).expect("deploy wrote it");
         let mut session = Session::load(&trial.caller, &trial.source()).unwrap();
         let planted =

@@ -1,5 +1,5 @@
-//! `zkops ssh-setup` on hosts that know a password only: asked for once, in a terminal; afterwards the
-//! key is enough.
+//! `zkops ssh-setup` on hosts that nobody has been to and that know a password only: each one's key is shown and asked
+//! for, the password once, in a terminal; afterwards the key is enough.
 
 use crate::lab::Lab;
 
@@ -7,7 +7,7 @@ const PASSWORD: &str = "open sesame 7";
 const SSHD: &str = "/etc/ssh/sshd_config.d/00-test.conf";
 
 /// No key opens the hosts, a password does.
-fn with_passwords(hosts: usize) -> (Lab, String) {
+fn with_passwords(hosts: usize, known: bool) -> (Lab, String) {
     let lab = Lab::up(hosts);
     for node in 1..=hosts {
         lab.on(
@@ -19,10 +19,11 @@ fn with_passwords(hosts: usize) -> (Lab, String) {
         )
         .ok();
     }
-    let known = lab.dir().join("known_hosts").display().to_string();
-    let mut text = format!(
-        "cluster: orders\nssh: {{ user: root, key: ~/.ssh/id_ed25519, known_hosts: {known} }}\nnodes:\n"
-    );
+    let known = match known {
+        true => format!(", known_hosts: {}", lab.dir().join("known_hosts").display()),
+        false => String::new(),
+    };
+    let mut text = format!("cluster: orders\nssh: {{ user: root, key: ~/.ssh/id_ed25519{known} }}\nnodes:\n");
     for node in 1..=hosts {
         text += &format!("  node-{node}: {{ id: {node}, ip: {} }}\n", Lab::ip(node));
     }
@@ -37,13 +38,30 @@ fn authorized(lab: &Lab, node: usize) -> String {
 
 #[test]
 fn one_password_puts_the_key_on_every_host() {
-    let (lab, inventory) = with_passwords(3);
-    lab.zkops(&["deploy", &inventory]).expect(7).says("node-1");
+    let (lab, inventory) = with_passwords(3, false);
+    let shown = |node: usize| {
+        let shown = lab.on(node, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").ok().stdout;
+        shown.split(' ').nth(1).expect("a fingerprint").to_owned()
+    };
+    let fingerprints: Vec<String> = (1..=3).map(shown).collect();
+    // Nobody is there to say that these are the hosts.
+    let alone = lab.zkops(&["deploy", &inventory]).expect(7);
+    alone.says(&fingerprints[0]).says("--accept-new-host-keys").says("`ssh root@10.77.0.11` once");
 
     let terminal = lab.terminal(&["ssh-setup", &inventory]);
-    terminal.await_text("password of root");
-    terminal.line(PASSWORD);
+    for (node, fingerprint) in (1..).zip(&fingerprints) {
+        terminal.await_text(&format!("whether this is node-{node} "));
+        let screen = terminal.await_text(fingerprint);
+        assert!(screen.contains("yes/no/fingerprint"), "{screen}");
+        terminal.line(if node == 2 { fingerprint } else { "yes" });
+        if node == 1 {
+            terminal.await_text("password of root");
+            terminal.line(PASSWORD);
+        }
+    }
     let screen = terminal.ends(0);
+    let known = std::fs::read_to_string(lab.home().join(".ssh/known_hosts")).expect("it was recorded");
+    assert_eq!(known.lines().count(), 3, "{known}");
     assert_eq!(screen.matches("password of root").count(), 1, "asked more than once:\n{screen}");
     assert_eq!(screen.matches("installed").count(), 3, "{screen}");
     assert!(!terminal.recorded().contains(PASSWORD), "the password is on the screen");
@@ -70,7 +88,7 @@ fn one_password_puts_the_key_on_every_host() {
 
 #[test]
 fn a_wrong_password_installs_nothing_and_says_where() {
-    let (lab, inventory) = with_passwords(1);
+    let (lab, inventory) = with_passwords(1, true);
     let terminal = lab.terminal(&["ssh-setup", &inventory]);
     let screen = terminal.await_text("password of root");
     // What was said before the question stands above it, whole.

@@ -40,15 +40,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("shell", &["client", "proto"]),
     // Operator core.
-    ("inventory", &[]),
+    ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
-    ("plan", &["ensemble", "formats"]),
+    ("plan", &["config", "ensemble", "formats"]),
     // Operator shell.
     ("transport", &[]),
     ("host", &["config", "formats"]),
     ("report", &[]),
-    ("fleet", &["client", "host", "plan", "transport"]),
-    ("observe", &["client", "fleet", "host", "plan", "proto"]),
+    ("fleet", &["client", "formats", "host", "plan", "transport"]),
+    ("observe", &["client", "fleet", "formats", "host", "plan", "proto"]),
     ("apply", &["fleet", "formats", "host", "observe", "plan", "report"]),
     (
         "operate",
@@ -56,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "apply",
             "config",
             "fleet",
+            "formats",
             "host",
             "inventory",
             "observe",
@@ -117,6 +118,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("base64", &["host", "proto", "shell"]),
     ("bytes", ANYONE),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy-table", &["report"]),
     ("crc32fast", &["tree"]),
     ("dialoguer", &["cli"]),
@@ -126,9 +129,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("hashbrown", &["replica", "process", "tree"]),
     ("indicatif", &["report"]),
     // Dates: of logs, locks and journals, of what Stat shows; `plan` formats one that it is given. Durations typed.
-    ("jiff", &["apply", "cli", "host", "plan", "process", "shell"]),
+    ("jiff", &["apply", "cli", "host", "operate", "plan", "process", "shell"]),
     ("russh", &["transport"]),
-    ("rustix", &["host", "operate", "process", "store", "transport"]),
+    ("rustix", &["cli", "host", "operate", "process", "store", "transport"]),
     ("rustyline", &["shell"]),
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
@@ -252,7 +255,6 @@ const SETTINGS: &[&str] = &["src/config"];
 const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
 const REQUESTS_LATER: &[(&str, &str)] = &[
     ("FileSha256", "upgrades compare what is there with what is pushed"),
-    ("FourLetter", "the way to a server whose client port only its own host reaches"),
     ("ReadLock", "who holds the lock, shown without taking it"),
 ];
 

@@ -1,11 +1,14 @@
 //! The walkthrough's shell transcript, typed against three hosts: old forms, old outputs.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::lab::Lab;
+use crate::run::ZKOPS;
 
 /// What the shell answers to each line, the stat block's times left out. `""` is no output.
 const TRANSCRIPT: [(&str, &[&str]); 17] = [
@@ -69,6 +72,98 @@ fn the_walkthroughs_shell_session_gives_the_same_answers() {
     }
 
     watch_fires_on_one_client_when_another_writes(&lab);
+}
+
+/// The README's first ten minutes, typed on three bare hosts as they stand there: every command ends as it says, and
+/// says what is shown, but for numbers.
+#[test]
+fn the_readmes_commands_do_what_it_shows() {
+    let lab = Lab::up(3);
+    let ssh = lab.home().join(".ssh");
+    std::fs::create_dir(&ssh).expect("the home is new");
+    for (from, to) in [("id", "id_ed25519"), ("id.pub", "id_ed25519.pub"), ("known_hosts", "known_hosts")] {
+        std::fs::copy(lab.dir().join(from), ssh.join(to)).expect("the lab has keys");
+    }
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("it is there");
+    let typed = typed(&readme);
+    assert!(typed.len() >= 10, "{typed:?}");
+    let program = Path::new(ZKOPS).parent().expect("it is in a directory").display().to_string();
+    for Typed { command, exit, shown } in typed {
+        // What the README tells of: a host that is down, until all of it is to end.
+        if command.contains("--without node-3") {
+            lab.lab(&["kill", "node-3"]).ok();
+            lab.node_that_is("leader");
+        }
+        if command.contains("zkops destroy") {
+            lab.lab(&["start", "node-3"]).ok();
+        }
+        let line = format!("cd '{}'; PATH='{program}':$PATH; {command}", lab.home().display());
+        let ended = lab.ctl(&["sh", "-c", &line]).expect(exit);
+        let said: BTreeSet<String> = ended.all().lines().map(without_numbers).collect();
+        for line in &shown {
+            assert!(said.contains(&without_numbers(line)), "README shows {line:?}: {ended}");
+        }
+    }
+}
+
+/// A command of the README, the exit code that its comment tells, and the lines shown below it.
+#[derive(Debug)]
+struct Typed {
+    command: String,
+    exit: i32,
+    shown: Vec<String>,
+}
+
+/// Everything behind a `$` in the section of the first ten minutes.
+fn typed(readme: &str) -> Vec<Typed> {
+    let section = readme.lines().skip_while(|line| *line != "## Ten minutes").skip(1);
+    let mut typed: Vec<Typed> = Vec::new();
+    let mut fenced = false;
+    for line in section.take_while(|line| !line.starts_with("## ")) {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| fenced) {
+            let (command, exit) = command.split_once("   # exit ").unwrap_or((command, "0"));
+            let exit = exit.parse().expect("an exit code");
+            typed.push(Typed { command: command.to_owned(), exit, shown: Vec::new() });
+        } else if fenced && !line.is_empty() {
+            typed.last_mut().expect("output stands below a command").shown.push(line.to_owned());
+        }
+    }
+    typed
+}
+
+/// A line as it is on any day, on any machine, whoever leads: words, and `#` for what differs.
+fn without_numbers(line: &str) -> String {
+    let word = |word: &str| match word {
+        // Who leads is the ensemble's business; a leader has no lag and knows no follower's row.
+        "leader" | "follower" | "-" => "#".to_owned(),
+        "Mon" | "Tue" | "Wed" | "Thu" | "Fri" | "Sat" | "Sun" => "#".to_owned(),
+        "Jan" | "Feb" | "Mar" | "Apr" | "May" | "Jun" | "Jul" | "Aug" | "Sep" | "Oct" | "Nov" | "Dec" => {
+            "#".to_owned()
+        }
+        path if path.ends_with("/.ssh/id_ed25519") => "#".to_owned(),
+        // `1m 2s` is as good a time as `12s`.
+        other
+            if other.chars().all(|c| c.is_ascii_hexdigit() || "x:.sm".contains(c))
+                && other.contains(|c: char| c.is_ascii_digit()) =>
+        {
+            "#".to_owned()
+        }
+        other => {
+            let mut shown = String::new();
+            for c in other.chars() {
+                let digit = c.is_ascii_digit();
+                if !(digit && shown.ends_with('#')) {
+                    shown.push(if digit { '#' } else { c });
+                }
+            }
+            shown
+        }
+    };
+    let words: Vec<String> = line.split_whitespace().map(word).collect();
+    words.join(" ")
 }
 
 fn watch_fires_on_one_client_when_another_writes(lab: &Lab) {

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser};
 
 use super::opts::{Opts, Verb};
-use super::{apache_style, view};
+use super::{apache_style, usage, view};
+use crate::operator::operate::session::Source;
 
 fn parse(line: &str) -> Result<Opts, String> {
     let words = line.split_whitespace().map(OsString::from).collect();
@@ -22,7 +23,7 @@ fn options_of_all_verbs_stand_before_or_behind_the_verb() {
     for line in ["zkops --json status", "zkops status --json"] {
         let opts = parse(line).unwrap();
         assert!(opts.global.json);
-        assert!(matches!(opts.verb, Verb::Status(status) if status.inventory.is_none() && !status.watch));
+        assert!(matches!(opts.verb, Verb::Status(status) if status.which.source() == Source::LastDeployed));
     }
     assert_eq!(parse("zkops --timeout 30s status").unwrap().global.timeout.as_secs(), 30);
 }
@@ -36,6 +37,82 @@ fn members_are_words_and_the_inventory_an_option() {
     assert_eq!(opts.inventory.unwrap().to_str(), Some("x.yml"));
     assert!(parse("zkops repair").unwrap_err().contains("MEMBER"));
     assert!(parse("zkops deploy").unwrap_err().contains("INVENTORY"));
+}
+
+#[test]
+fn every_verb_about_an_ensemble_takes_its_inventory_behind_i() {
+    for verb in
+        ["deploy", "plan", "check", "status", "start", "stop", "restart", "repair 1", "destroy", "ssh-setup"]
+    {
+        for option in ["-i", "--inventory"] {
+            let typed = parse(&format!("zkops {verb} {option} x.yml"));
+            assert!(typed.is_ok(), "{verb} {option}: {typed:?}");
+        }
+    }
+    for verb in ["deploy", "plan", "check", "status", "destroy", "ssh-setup"] {
+        assert!(parse(&format!("zkops {verb} x.yml")).is_ok(), "{verb}");
+        assert!(
+            parse(&format!("zkops {verb} x.yml -i y.yml")).unwrap_err().contains("cannot be used"),
+            "{verb}"
+        );
+    }
+    assert!(parse("zkops stop node-1 --all").unwrap_err().contains("cannot be used"));
+}
+
+#[test]
+fn hosts_are_left_out_by_every_verb_that_works_on_several() {
+    for verb in ["deploy x.yml", "plan", "check", "start", "stop", "restart", "repair 1", "destroy"] {
+        let opts = parse(&format!("zkops {verb} --without node-3,5 --without node-6")).unwrap();
+        assert_eq!(opts.verb.without(), ["node-3", "5", "node-6"], "{verb}");
+    }
+    assert!(parse("zkops status").unwrap().verb.without().is_empty());
+}
+
+/// Lines of a help text that begin with the program's name, without what is said of them.
+fn examples(help: &str) -> Vec<String> {
+    let lines = help.lines().filter(|line| line.starts_with("  zkops "));
+    let typed = lines.map(|line| line.split_once(" #").map_or(line, |(typed, _)| typed));
+    typed.map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_verb_shows_examples_that_can_be_typed() {
+    let program = Opts::command();
+    let shown = |command: &clap::Command| {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        (command.get_name().to_owned(), examples(&help))
+    };
+    let verbs = program.get_subcommands().filter(|verb| !verb.is_hide_set());
+    for (name, examples) in verbs.map(shown).chain([shown(&program)]) {
+        assert!(!examples.is_empty(), "{name} has none");
+        for line in examples {
+            let parsed = parse(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
+            assert!(
+                name == "zkops" || line.starts_with(&format!("zkops {name}")),
+                "{line} is shown by {name}"
+            );
+            assert!(!matches!(parsed.verb, Verb::Host(_)), "{line}");
+        }
+    }
+    assert_eq!(examples("  zkops a b   # c\nzkops d\n"), ["zkops a b"]);
+}
+
+#[test]
+fn a_cry_for_help_is_heard_before_apaches_arguments_only() {
+    for line in ["zkops server --help", "zkops cli -h", "zkops help server"] {
+        let help = parse(line).unwrap_err();
+        assert!(help.contains("Usage: zkops ") && help.contains("Examples:"), "{line}: {help}");
+    }
+    assert!(parse("zkops server --help").unwrap_err().contains("-Dkey=value"));
+    assert!(parse("zkops cli --help").unwrap_err().contains("-waitforconnection"));
+}
+
+#[test]
+fn a_mistake_has_four_parts_too() {
+    let failure = usage(&parse("zkops deploy --dryrun x.yml").unwrap_err());
+    assert_eq!((failure.exit as u8, failure.what.as_str()), (2, "unexpected argument '--dryrun' found"));
+    assert_eq!(failure.next, ["zkops --help"]);
+    assert!(failure.evidence[0].lines.iter().any(|line| line.contains("--dry-run")), "{failure:?}");
 }
 
 #[test]

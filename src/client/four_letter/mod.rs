@@ -92,6 +92,17 @@ pub async fn ask(route: &Route, server: &Server, word: &str, deadline: Duration)
     };
     let answer =
         tokio::time::timeout(deadline, exchange(route, server, word)).await.map_err(|_| late())??;
+    told(word, answer)
+}
+
+/// What was answered to `word`, whoever asked: the refusals that every server knows are told apart.
+///
+/// # Errors
+/// [`Error::Silent`], [`Error::NotWhitelisted`], [`Error::NotServing`].
+pub fn told(word: &str, answer: String) -> Result<String, Error> {
+    if answer.is_empty() {
+        return Err(Error::Silent(word.to_owned()));
+    }
     if answer.ends_with("is not executed because it is not in the whitelist.\n") {
         return Err(Error::NotWhitelisted(word.to_owned()));
     }
@@ -128,9 +139,6 @@ async fn exchange(route: &Route, server: &Server, word: &str) -> Result<String, 
         // A server may reset instead of closing once it has said everything.
         Err(_) if !answer.is_empty() => {}
         Err(why) => return Err(lost(why)),
-    }
-    if answer.is_empty() {
-        return Err(Error::Silent(word.to_owned()));
     }
     if answer.len() as u64 > ANSWER_BYTES_MAX {
         return Err(Error::TooLong { word: word.to_owned() });

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::{files, retire};
 use crate::formats::marker::Marker;
+use crate::formats::opening::Opening;
 use crate::operator::fleet::hosts::Host;
 use crate::operator::fleet::journal::Effects;
 use crate::operator::fleet::unit;
+use crate::operator::host::Link;
 use crate::operator::host::data::WriteMarker;
-use crate::operator::host::files::{EnsureDir, Expect, PutFile, Reader, Remove, Rename};
+use crate::operator::host::files::{EnsureDir, PutFile, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
-use crate::operator::host::{Kind, Link};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::step::{Action, Service};
 
@@ -44,48 +46,44 @@ pub(super) async fn act(
     let roots =
         || [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from).to_vec();
     match action {
-        Action::EnsureDir { path, mode } => {
-            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner: None };
+        Action::EnsureDir { path, mode, owner } => {
+            let owner = owner.as_ref().map(unit::owner);
+            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner };
             Ok(Done::changed(link.ensure_dir(request).await?.changed))
         }
-        Action::InstallBinary { staged, path, .. } => {
-            host.install(staged, path, deadline).await?;
-            Ok(Done::changed(true))
-        }
-        Action::PutFile { path, mode, content } => put(member, &link, path, *mode, content).await,
-        Action::OpenPorts { ports } => {
-            let report = link.open_ports(firewall(member, ports)).await?;
-            let mut done = Done::changed(report.changed);
-            if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
-                done.effects.zone = Some(zone.clone());
-            }
-            if report.changed {
-                done.effects.opened_ports.clone_from(ports);
-                done.effects.commands = report.commands;
-            }
-            let closed: Vec<String> = report
-                .ports
-                .iter()
-                .filter(|state| state.verdict.blocked())
-                .map(|state| format!("{}: {:?}", state.port, state.verdict))
-                .collect();
-            anyhow::ensure!(closed.is_empty(), "still closed after opening them: {}", closed.join(", "));
+        Action::EnsureUser { user } => {
+            let mut done = Done::changed(link.ensure_user(user.clone()).await?);
+            done.effects.made_user = done.changed.then(|| user.clone());
             Ok(done)
         }
-        Action::ClosePorts { ports } => {
-            let report = link.close_ports(firewall(member, ports)).await?;
-            let mut done = Done::changed(report.changed);
-            done.effects.closed_ports.clone_from(ports);
-            Ok(done)
+        Action::RemoveUser { user } => Ok(Done::changed(link.remove_user(user.clone()).await?)),
+        Action::InstallBinary { staged, path, sha256 } => {
+            Ok(Done::changed(host.install(staged, path, sha256, deadline).await?))
         }
-        Action::WriteMarker { data_dir, marker } => {
+        Action::PutFile { path, mode, content, owner } => {
+            let owner = owner.as_ref().map(unit::owner);
+            let file = PutFile { mode: *mode, owner, ..PutFile::ours(path, content.as_str()) };
+            Ok(Done::changed(files::put(member, &link, file).await?))
+        }
+        Action::Own { paths, owner } => Ok(Done::changed(files::own(&link, paths, owner).await?)),
+        Action::SwitchSlot { link: name, to } => {
+            let changed = link.switch_link(files::slot(name, *to)).await?;
+            // The agent was started from that slot when its binary was put there.
+            host.switched(link.binary().await?.sha256);
+            Ok(Done::changed(changed))
+        }
+        Action::RemoveLegacy { dir } => Ok(Done::changed(files::remove_legacy(member, &link, dir).await?)),
+        Action::OpenPorts { openings, .. } => open_ports(member, &link, openings).await,
+        Action::ClosePorts { openings } => close_ports(member, &link, openings).await,
+        Action::WriteMarker { data_dir, marker, owner } => {
+            let owner = owner.as_ref().map(unit::owner);
             let marker =
                 Marker { cluster: marker.cluster.clone(), member: marker.id.0, uuid: marker.uuid.clone() };
-            let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false };
+            let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false, owner };
             Ok(Done::changed(link.write_marker(request).await?))
         }
-        Action::AllowEmptyDatabase { path } => {
-            let request = PutFile { expect: Expect::Any, ..PutFile::ours(path, "") };
+        Action::AllowEmptyDatabase { path, owner } => {
+            let request = files::empty_mark(path, owner.as_ref());
             Ok(Done::changed(link.put_file(request).await?.changed))
         }
         Action::Quarantine { path, to } => {
@@ -97,21 +95,46 @@ pub(super) async fn act(
             let request = Remove { path: path.into(), roots: roots() };
             Ok(Done::changed(link.remove(request).await?.changed))
         }
-        Action::Uninstall { dir } => uninstall(&link, dir).await,
+        Action::Uninstall { dir } => Ok(Done::changed(files::uninstall(&link, dir).await?)),
+        Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
+        Action::Fence { addresses } => {
+            retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)
+        }
+        Action::Unfence { addresses } => {
+            retire::unfence(&host.link, addresses, deadline).await.map(Done::changed)
+        }
     }
 }
 
-/// Files of ours are overwritten, others are not: except `myid`, which carries no header and
-/// whose directory was proven to be ours. A zoo.cfg is tried by the binary that will run it.
-async fn put(member: &DesiredMember, link: &Link, path: &str, mode: u32, content: &str) -> Result<Done> {
-    let expect = if path == member.myid_path() { Expect::Any } else { Expect::Ours };
-    let must_read = if path == member.config_path { Reader::Server } else { Reader::Anybody };
-    let request = PutFile { mode, expect, must_read, ..PutFile::ours(path, content) };
-    Ok(Done::changed(link.put_file(request).await?.changed))
+async fn open_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {
+    let report = link.open_ports(firewall(member, openings)).await?;
+    let mut done = Done::changed(report.changed);
+    if let Some(Firewall::Firewalld { zone }) = report.firewalls.first() {
+        done.effects.zone = Some(zone.clone());
+    }
+    if report.changed {
+        done.effects.opened = openings.to_vec();
+        done.effects.commands = report.commands;
+    }
+    let closed: Vec<String> = report
+        .ports
+        .iter()
+        .filter(|state| state.verdict.blocked())
+        .map(|state| format!("{}: {:?}", state.opening, state.verdict))
+        .collect();
+    anyhow::ensure!(closed.is_empty(), "still closed after opening them: {}", closed.join(", "));
+    Ok(done)
 }
 
-fn firewall(member: &DesiredMember, ports: &[u16]) -> FirewallPorts {
-    FirewallPorts { ports: ports.to_vec(), address: member.address.parse().ok() }
+async fn close_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {
+    let report = link.close_ports(firewall(member, openings)).await?;
+    let mut done = Done::changed(report.changed);
+    done.effects.closed = openings.to_vec();
+    Ok(done)
+}
+
+fn firewall(member: &DesiredMember, openings: &[Opening]) -> FirewallPorts {
+    FirewallPorts { openings: openings.to_vec(), address: member.address.parse().ok() }
 }
 
 async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: Duration) -> Result<Done> {
@@ -120,8 +143,8 @@ async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: 
     let service = unit::service(&manager, member);
     let call = |verb| ServiceCall { service: service.clone(), verb };
     let verb = match wanted {
-        Service::Installed { .. } => {
-            let definition = unit::definition(&manager, member);
+        Service::Installed { account, .. } => {
+            let definition = unit::definition(&manager, member, account.as_ref());
             let written =
                 link.install_service(InstallService { service: service.clone(), definition }).await?;
             let enabled = link.service(call(Verb::Enable)).await.context("enable the service")?;
@@ -133,25 +156,4 @@ async fn serve(member: &DesiredMember, host: &Host, wanted: &Service, deadline: 
         Service::Removed => Verb::Remove,
     };
     Ok(Done::changed(link.service(call(verb)).await?.changed))
-}
-
-/// Takes away what zkops keeps under its install directory, then the directory if it is empty.
-async fn uninstall(link: &Link, dir: &str) -> Result<Done> {
-    let mut changed = false;
-    for name in ["conf", "var", "bin"] {
-        let request = Remove { path: format!("{dir}/{name}").into(), roots: vec![dir.into()] };
-        changed |= link.remove(request).await?.changed;
-    }
-    let rest = link.list_dir(dir.into()).await;
-    match rest {
-        Ok(listing) if listing.entries.is_empty() => {
-            let request = Remove { path: dir.into(), roots: vec![dir.into()] };
-            changed |= link.remove(request).await?.changed;
-        }
-        // Somebody else's files are in it.
-        Ok(_) => {}
-        Err(error) if error.kind() == Some(Kind::NotFound) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(Done::changed(changed))
 }

@@ -1,13 +1,17 @@
 //! What a run that could not be finished says: what happened with the logs of those who failed,
 //! what is true now, what to run next, how to take it back (law 10).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::gates;
+use super::excerpt;
 use super::run::{Applied, Run};
 use crate::operator::fleet::hosts::Fleet;
-use crate::operator::observe::look;
-use crate::operator::plan::facts::{Facts, ServerView};
+use crate::operator::fleet::watch::Watcher;
+use crate::operator::observe;
+use crate::operator::observe::look::{self, Depth};
+use crate::operator::plan::facts::Facts;
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::preflight::{self, Expect, Level};
 use crate::operator::plan::step::{Condition, Gate, Plan, Shut, Step};
 use crate::operator::plan::{diagnosis, ensemble, status};
@@ -32,14 +36,11 @@ pub(super) async fn steps_failed(
         failed.iter().map(|(step, why)| format!("{}: {}: {why}", step.name, step.action)).collect();
     let exit = if halt.applied.changed == 0 { Exit::Failed } else { Exit::Halfway };
     let mut failure = Failure::new(exit, what.join("; "));
+    *facts = now(fleet, facts).await;
     for (step, _) in &failed {
-        if let (Some(member), Some(host)) = (fleet.desired.members.get(&step.member), fleet.host(step.member))
-        {
-            let log = look::log(member, host, PATIENCE).await;
-            failure = failure.evidence(format!("{}: last lines of its server's log", step.name), log);
-        }
+        let Log { young, .. } = log(fleet, facts, step.member, halt.run).await;
+        failure = failure.evidence(format!("{}: its server's log since then", step.name), young);
     }
-    gates::units(fleet, facts, PATIENCE).await;
     closing(fleet, facts, &halt, failure)
 }
 
@@ -64,22 +65,47 @@ pub(super) async fn gate_shut(
             }
         }
     } else {
-        gates::units(fleet, facts, PATIENCE).await;
+        *facts = now(fleet, facts).await;
         for id in suspects(fleet, facts, &gate.condition) {
+            let Log { all, young } = log(fleet, facts, id, halt.run).await;
             for cause in diagnosis::diagnose(&fleet.desired, facts, id) {
-                failure = failure.evidence(cause.what, cause.evidence);
+                // What its log says is shown once, and only what this run made of it.
+                let other = cause.evidence.into_iter().filter(|line| !all.contains(line)).collect();
+                failure = failure.evidence(cause.what, other);
             }
-            let (Some(member), Some(host)) = (fleet.desired.members.get(&id), fleet.host(id)) else {
-                continue;
-            };
-            let log = look::log(member, host, PATIENCE).await;
-            failure = failure.evidence(format!("{}: last lines of its server's log", member.name), log);
+            let from = format!("{}: its server's log since then", fleet.desired.name(id));
+            failure = failure.evidence(from, young);
         }
     }
     for line in reverted {
         failure = failure.state(line);
     }
     closing(fleet, facts, &halt, failure)
+}
+
+/// The end of a server's log, and what of it was written since the run began.
+#[derive(Default)]
+struct Log {
+    all: Vec<String>,
+    young: Vec<String>,
+}
+
+async fn log(fleet: &Fleet, facts: &Facts, id: ServerId, run: &Run) -> Log {
+    let (Some(member), Some(host)) = (fleet.desired.members.get(&id), fleet.host(id)) else {
+        return Log::default();
+    };
+    let all = look::log(member, host, PATIENCE).await;
+    // The host writes times of its own clock.
+    let ahead_ms = facts.host(id).and_then(|host| Some(host.clock.is()?.offset_ms)).unwrap_or_default();
+    let since_ms = run.since_ms + ahead_ms as i64 - CLOCK_GRAIN_MS;
+    Log { young: excerpt::since(all.clone(), since_ms), all }
+}
+
+/// How everybody is behind the last step: nothing older explains a failure.
+async fn now(fleet: &Fleet, older: &Facts) -> Facts {
+    let quiet: Watcher = Arc::new(|_, _| {});
+    let seen = observe::facts::everybody(fleet, Depth::Diagnosis, &quiet, PATIENCE).await;
+    Facts { wall_ms: older.wall_ms, fresh_uuid: older.fresh_uuid.clone(), ..seen }
 }
 
 /// Those whose logs may explain why a gate stayed shut.
@@ -112,26 +138,72 @@ fn closing(fleet: &Fleet, facts: &Facts, halt: &Halt<'_>, mut failure: Failure) 
         wave + 1,
         plan.waves.len()
     ));
-    if facts.members.values().any(|seen| seen.server != ServerView::Unasked) {
-        failure = failure.state(status::judge(&fleet.desired, facts).verdict.to_string());
+    // What is said of the state was seen behind the last step, or it is not said.
+    match Fresh::of(facts, fleet.stamp()) {
+        Ok(fresh) if fresh.facts().members.values().any(|seen| seen.server.asked()) => {
+            failure = failure.state(status::judge(&fleet.desired, fresh.facts()).verdict.to_string());
+        }
+        Ok(_) => {}
+        Err(stale) => failure = failure.state(format!("how the ensemble is now was not seen: {stale}")),
     }
     failure = failure.next(run.again.clone());
-    let mut undo: Vec<String> = plan.waves[..=wave]
-        .iter()
-        .flat_map(|wave| &wave.steps)
-        .filter_map(|step| Some(format!("{}: {}", step.name, step.undo.as_ref()?)))
-        .collect();
-    undo.dedup();
-    if undo.len() > UNDO_LINES {
-        undo = vec![format!("zkops destroy {} (takes everything back; data stays)", fleet.desired.inventory)];
+    take_back(failure, plan, wave, &fleet.desired.inventory)
+}
+
+/// What takes the steps back that were begun, as commands that can be typed; where a person must do it by hand, that is
+/// part of the state.
+fn take_back(mut failure: Failure, plan: &Plan, wave: usize, inventory: &str) -> Failure {
+    let steps = plan.waves[..=wave].iter().flat_map(|wave| &wave.steps);
+    let undo = steps.filter_map(|step| Some((step.name.clone(), step.undo.clone()?)));
+    let (mut typed, by_hand): (Vec<_>, Vec<_>) = undo.partition(|(_, undo)| undo.starts_with("zkops "));
+    typed.dedup();
+    if typed.len() > UNDO_LINES {
+        typed = vec![(String::new(), format!("zkops destroy {inventory}"))];
+        failure = failure.state("zkops destroy takes everything back; data stays");
     }
-    for line in undo {
-        failure = failure.undo(line);
+    for (name, line) in by_hand {
+        failure = failure.state(format!("to take it back on {name}: {line}"));
     }
-    failure
+    typed.into_iter().fold(failure, |failure, (_, line)| failure.undo(line))
 }
 
 /// For a question whose answer only decorates a failure.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Journals of older systems write whole seconds.
+const CLOCK_GRAIN_MS: i64 = 1_000;
 /// More than that nobody does by hand.
 const UNDO_LINES: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::take_back;
+    use crate::operator::plan::step::{Action, Plan, Risk, Service, Step, Wave};
+    use crate::report::{Exit, Failure};
+    use crate::wire::ids::ServerId;
+
+    fn step(undo: Option<&str>) -> Step {
+        Step {
+            member: ServerId(3),
+            name: "node-3".into(),
+            action: Action::Service(Service::Started),
+            why: String::new(),
+            risk: Risk::None,
+            undo: undo.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn undo_is_a_command_and_what_is_none_is_said_as_it_is() {
+        let steps = vec![step(Some("zkops stop node-3")), step(None), step(Some("rename b to a"))];
+        let wave = Wave { title: "start".into(), steps, ..Wave::default() };
+        let mut plan = Plan { waves: vec![wave], ..Plan::default() };
+        let said = |plan: &Plan| take_back(Failure::new(Exit::Halfway, "x"), plan, 0, "orders.yml");
+        let failure = said(&plan);
+        assert_eq!(failure.undo, ["zkops stop node-3"]);
+        assert_eq!(failure.state, ["to take it back on node-3: rename b to a"]);
+        plan.waves[0].steps = (0..9).map(|n| step(Some(&format!("zkops stop node-{n}")))).collect();
+        let failure = said(&plan);
+        assert_eq!(failure.undo, ["zkops destroy orders.yml"]);
+        assert_eq!(failure.state, ["zkops destroy takes everything back; data stays"]);
+    }
+}

@@ -3,18 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
-
 use super::run::Run;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;
-use crate::operator::observe::{canary, look, servers};
+use crate::operator::observe::{self, canary};
 use crate::operator::plan::ensemble;
-use crate::operator::plan::facts::{Facts, HostView, ReadBack};
+use crate::operator::plan::facts::{Facts, ReadBack};
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper, Needs};
 use crate::operator::plan::step::Gate;
 use crate::report::Event;
+use crate::wire::ids::ServerId;
 
 /// Waits until the gate is open.
 ///
@@ -32,7 +32,8 @@ pub(super) async fn pass(
     let mut round = 0u32;
     loop {
         look(fleet, facts, gate.condition.needs(), round, allowed.saturating_sub(started.elapsed())).await;
-        let missing = match gate::ask(&fleet.desired, facts, &gate.condition) {
+        let fresh = Fresh::of(facts, fleet.stamp()).map_err(|stale| stale.to_string())?;
+        let missing = match gate::ask(&fleet.desired, fresh, &gate.condition) {
             Gatekeeper::Open => return Ok(started.elapsed()),
             Gatekeeper::Hopeless(why) => return Err(why),
             Gatekeeper::Waiting(missing) => missing,
@@ -52,47 +53,50 @@ pub(super) async fn pass(
     }
 }
 
+/// Looks anew; what it does not look at is not seen any more.
 async fn look(fleet: &Fleet, facts: &mut Facts, needs: Needs, round: u32, left: Duration) {
     let patience = left.clamp(Duration::from_millis(200), SERVER_PATIENCE);
     match needs {
         Needs::Reach => {
-            facts.reach = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), patience).await;
+            let mut now = observe::facts::units_alone(fleet, facts, patience).await;
+            let tried = reach::matrix(fleet, &now, Probe::Listeners, &random_hex(8), patience).await;
+            tried.into_facts(&mut now);
+            *facts = now;
         }
-        Needs::Units => units(fleet, facts, patience).await,
+        Needs::Units => *facts = observe::facts::units_alone(fleet, facts, patience).await,
         Needs::Servers | Needs::ReadBack => {
+            let mut now = observe::facts::servers_alone(fleet, facts, patience).await;
             // Processes that died explain more than servers that do not answer, and cost more to ask.
             if round % UNITS_EVERY == UNITS_EVERY - 1 {
-                units(fleet, facts, patience).await;
+                observe::facts::units(fleet, &mut now, patience).await;
             }
-            let ways = fleet.ways();
-            for (id, view) in servers::servers(&fleet.desired, &ways, patience).await {
-                facts.members.entry(id).or_default().server = view;
-            }
-            let ready = ensemble::in_sync(&fleet.desired, facts).len() == fleet.desired.members.len();
-            facts.read_back = ReadBack::Untried;
+            let ready = ensemble::in_sync(&fleet.desired, &now).len() == fleet.desired.members.len();
             if let (Needs::ReadBack, true, Some(leader)) =
-                (needs, ready, ensemble::leader(&fleet.desired, facts))
+                (needs, ready, ensemble::leader(&fleet.desired, &now))
             {
-                let read = canary::read_back(&fleet.desired, &ways, leader, &random_hex(6), patience).await;
-                facts.read_back = read.map_or_else(ReadBack::Failed, |()| ReadBack::Everywhere);
+                now.read_back = read_back(fleet, &now, leader, patience).await;
             }
+            *facts = now;
         }
     }
 }
 
-/// The services of all members, as their hosts see them now.
-pub(super) async fn units(fleet: &Fleet, facts: &mut Facts, patience: Duration) {
-    let asked = fleet
-        .hosts()
-        .map(|(member, host)| async move { (member.id, look::service(member, host, patience).await) });
-    for (id, seen) in join_all(asked).await {
-        if let (HostView::Seen(host), Some((state, log))) =
-            (&mut facts.members.entry(id).or_default().host, seen)
-        {
-            host.unit.state = state;
-            host.unit.log = log;
-        }
+/// The canary takes the way that sees: from here, or through the hosts of those who are not seen from here.
+async fn read_back(fleet: &Fleet, now: &Facts, leader: ServerId, patience: Duration) -> ReadBack {
+    let hidden = now.members.iter().filter_map(|(id, seen)| {
+        let server = seen.server.on_host.serving().filter(|_| seen.server.from_here.serving().is_none())?;
+        Some((*id, server))
+    });
+    let hidden: Vec<_> = hidden.collect();
+    if let Some((id, _)) = hidden.iter().find(|(_, server)| server.canary.is_none()) {
+        let name = fleet.desired.name(*id);
+        return ReadBack::NoWay(format!(
+            "{name} is seen by its own host alone, and no session of ours gets there"
+        ));
     }
+    let ways = fleet.ways().carrying(hidden.into_iter().map(|(id, _)| id));
+    let read = canary::read_back(&fleet.desired, &ways, leader, &random_hex(6), patience).await;
+    read.map_or_else(ReadBack::Failed, |()| ReadBack::Everywhere)
 }
 
 /// Between two looks: an election takes a few hundred milliseconds.

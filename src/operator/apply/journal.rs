@@ -11,7 +11,7 @@ use crate::operator::host::runs::AppendJournal;
 use crate::operator::host::{CallError, Link};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Facts;
-use crate::operator::plan::step::Step;
+use crate::operator::plan::step::{Action, Step};
 
 /// # Errors
 /// When the line could not be made durable: then the step must not be done.
@@ -21,7 +21,11 @@ pub(super) async fn begin(
     link: &Link,
     step: &Step,
 ) -> Result<(), CallError> {
-    append(run, member, link, step, Event::Begin { why: step.why.clone() }).await
+    let (opening, observed) = match &step.action {
+        Action::OpenPorts { openings, observed } => (openings.clone(), observed.clone()),
+        _ => Default::default(),
+    };
+    append(run, member, link, step, Event::Begin { why: step.why.clone(), opening, observed }).await
 }
 
 /// # Errors
@@ -44,7 +48,7 @@ pub(super) async fn end(
 /// The first member whose journal has a newer line.
 pub(super) async fn unchanged(fleet: &Fleet, facts: &Facts) -> Result<(), String> {
     let asked = fleet.hosts().map(|(member, host)| async move {
-        let seen = facts.host(member.id)?.last_entry.clone();
+        let seen = facts.host(member.id)?.journal.is().map(|journal| journal.last_entry.clone());
         let now = host.link.read_journal(unit::journal_path(member).into(), 1).await.ok()?.lines.pop();
         (now != seen).then(|| member.name.clone())
     });

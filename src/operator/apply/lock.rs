@@ -1,22 +1,32 @@
-//! One operator at a time: the lock is taken on every host of a run before the first step, kept
-//! alive while it lasts and given back at its end. A lock whose holder is a dead process of this
-//! very machine is taken over; any other is shown and left alone.
+//! One operator at a time: the lock is taken on every host of a run before the first step, kept alive while it lasts and
+//! given back at its end; every request that changes something is sent under it. A lock whose holder is a dead process
+//! of this very machine is taken over; any other is shown and left alone. A run whose lock was taken over ends before
+//! its next step.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::run::Run;
 use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::stop::Why;
 use crate::operator::fleet::unit;
-use crate::operator::host::runs::{Held, TakeLock, Taken};
+use crate::operator::host::runs::{Held, RenewLock, TakeLock, Taken};
 use crate::operator::host::{CallError, Link};
 use crate::report::{Exit, Failure};
 
 /// The locks of a run.
 pub(super) struct Locks {
-    hosts: Vec<(String, String, Link)>,
+    hosts: Vec<Lock>,
+}
+
+/// One host's.
+struct Lock {
+    member: String,
+    path: String,
+    link: Link,
 }
 
 impl Locks {
@@ -25,22 +35,22 @@ impl Locks {
     /// # Errors
     /// Exit code 6 with the holder, when somebody else has one; 5 when a host does not answer.
     pub(super) async fn take(fleet: &Fleet, run: &Run) -> Result<Locks, Failure> {
-        let hosts = fleet
-            .hosts()
-            .map(|(member, host)| (member.name.clone(), unit::lock_path(member), host.link.clone()))
-            .collect();
-        let locks = Locks { hosts };
-        let answers = join_all(locks.hosts.iter().map(|(_, path, link)| take(path, link, run))).await;
+        let hosts = fleet.all().map(|(member, host)| Lock {
+            member: member.name.clone(),
+            path: unit::lock_path(member),
+            link: host.link.clone(),
+        });
+        let locks = Locks { hosts: hosts.collect() };
+        let answers = join_all(locks.hosts.iter().map(|lock| lock.take(run))).await;
         let mut failure = None;
-        for ((name, _, _), answer) in locks.hosts.iter().zip(answers) {
+        for (lock, answer) in locks.hosts.iter().zip(answers) {
             match answer {
                 Ok(None) => {}
-                Ok(Some(held)) => failure = Some(locked(name, &held, run)),
+                Ok(Some(held)) => failure = Some(locked(&lock.member, &held, run)),
                 Err(why) => {
                     failure.get_or_insert_with(|| {
-                        Failure::new(Exit::Halfway, format!("{name}: the lock could not be taken: {why}"))
-                            .state("nothing was changed")
-                            .next(run.again.clone())
+                        let what = format!("{}: the lock could not be taken: {why}", lock.member);
+                        Failure::new(Exit::Halfway, what).state("nothing was changed").next(run.again.clone())
                     });
                 }
             }
@@ -54,39 +64,56 @@ impl Locks {
         }
     }
 
-    /// Renews the locks for as long as it is polled.
+    /// Renews the locks for as long as it is polled; a lock that somebody else has now ends the run.
     pub(super) async fn keep(&self, run: &Run) -> Infallible {
         loop {
             tokio::time::sleep(TTL / 3).await;
-            join_all(self.hosts.iter().map(|(_, path, link)| request(path, link, run, None))).await;
+            join_all(self.hosts.iter().map(|lock| lock.renew(run))).await;
         }
     }
 
     pub(super) async fn give_back(&self, run: &Run) {
-        let released = self.hosts.iter().map(|(_, path, link)| async move {
-            link.within(PATIENCE).release_lock(path.into(), run.holder.id.clone()).await
+        let released = self.hosts.iter().map(|lock| async move {
+            let id = run.holder.id.clone();
+            lock.link.hold(None);
+            lock.link.within(GOODBYE).release_lock((&lock.path).into(), id).await
         });
         // A lock that cannot be given back runs out by itself.
         join_all(released).await;
     }
 }
 
-/// `None`: it is ours.
-async fn take(path: &str, link: &Link, run: &Run) -> Result<Option<Held>, CallError> {
-    let Taken::HeldBy(held) = request(path, link, run, None).await? else { return Ok(None) };
-    if !run.break_lock && !run.is_dead(&held.holder) {
-        return Ok(Some(held));
+impl Lock {
+    /// `None`: it is ours.
+    async fn take(&self, run: &Run) -> Result<Option<Held>, CallError> {
+        let Taken::HeldBy(held) = self.request(run, None, PATIENCE).await? else { return Ok(None) };
+        if !run.break_lock && !run.is_dead(&held.holder) {
+            return Ok(Some(held));
+        }
+        match self.request(run, Some(held.holder.id), STEP_PATIENCE).await? {
+            Taken::Taken { .. } => Ok(None),
+            Taken::HeldBy(held) => Ok(Some(held)),
+        }
     }
-    match request(path, link, run, Some(held.holder.id)).await? {
-        Taken::Taken { .. } => Ok(None),
-        Taken::HeldBy(held) => Ok(Some(held)),
-    }
-}
 
-async fn request(path: &str, link: &Link, run: &Run, over: Option<String>) -> Result<Taken, CallError> {
-    let ttl_ms = u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX);
-    let request = TakeLock { path: path.into(), holder: run.holder.clone(), ttl_ms, over };
-    link.within(PATIENCE).take_lock(request).await
+    async fn request(&self, run: &Run, over: Option<String>, patience: Duration) -> Result<Taken, CallError> {
+        let path = PathBuf::from(&self.path);
+        let request = TakeLock { path: path.clone(), holder: run.holder.clone(), ttl_ms: TTL_MS, over };
+        let taken = self.link.within(patience).take_lock(request).await?;
+        if let Taken::Taken { held, .. } = &taken {
+            self.link.hold(Some(held.token(path)));
+        }
+        Ok(taken)
+    }
+
+    async fn renew(&self, run: &Run) {
+        let Some(token) = self.link.held() else { return };
+        let request = RenewLock { token, ttl_ms: TTL_MS };
+        // Whatever else goes wrong shows at the next step, if there is one.
+        if let Err(CallError::StaleLock(stale)) = self.link.within(PATIENCE).renew_lock(request).await {
+            run.stop.ask(Why::TakenOver { member: self.member.clone(), stale });
+        }
+    }
 }
 
 fn locked(name: &str, held: &Held, run: &Run) -> Failure {
@@ -110,4 +137,9 @@ fn time(wall_ms: i64) -> String {
 
 /// A dead operator's lock runs out after this long.
 const TTL: Duration = Duration::from_secs(60);
+const TTL_MS: u64 = 60_000;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever is replaced finishes the step at hand first, which takes a minute at most.
+const STEP_PATIENCE: Duration = Duration::from_secs(70);
+/// For what nobody should wait for.
+const GOODBYE: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::operator::fleet::stop::Stop;
 use crate::operator::host::runs::Holder;
 use crate::report::Sink;
 
@@ -15,6 +16,10 @@ pub struct Run {
     pub break_lock: bool,
     /// The command that resumes this run, as one would type it.
     pub again: String,
+    /// Looked at before every step, and while a gate is waited at.
+    pub stop: Stop,
+    /// When it began, by this machine's clock, milliseconds since 1970: what logs say before is not its story.
+    pub since_ms: i64,
     /// Everything must be over by then.
     pub until: Instant,
 }

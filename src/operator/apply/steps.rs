@@ -1,4 +1,5 @@
 //! The steps of a wave: members side by side, each one's steps in order, every step in the journal before and after.
+//! None is begun once the run is to stop; one that was begun comes to its end.
 
 use std::time::{Duration, Instant};
 
@@ -8,31 +9,49 @@ use super::run::Run;
 use super::{act, journal};
 use crate::operator::fleet::hosts::{Fleet, Host};
 use crate::operator::fleet::journal::{Effects, Outcome};
+use crate::operator::fleet::stop::Why;
+use crate::operator::host::CallError;
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::step::{Action, Step};
 use crate::report::Event;
 use crate::report::event::StepOutcome;
+use crate::wire::ids::ServerId;
 
 /// What became of one member's steps in a wave.
-#[derive(Default)]
 pub(super) struct Steps {
+    pub(super) member: ServerId,
     pub(super) changed: usize,
     pub(super) unchanged: usize,
+    /// The run was to stop before all were begun.
+    pub(super) cut_short: bool,
     pub(super) failed: Option<(Step, String)>,
 }
 
 /// Each member's steps in order, members side by side; a member stops at its first failure.
 pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<Steps> {
-    let work = fleet.hosts_mut().filter_map(|(member, host)| {
-        let mine: Vec<&Step> = steps.iter().filter(|step| step.member == member.id).collect();
+    let work = fleet.all_mut().filter_map(|(old, member, host)| {
+        let here = |step: &&Step| {
+            step.member == member.id
+                && step.action.old_address().map_or(!old, |at| old && at == member.address)
+        };
+        let mine: Vec<&Step> = steps.iter().filter(here).collect();
         (!mine.is_empty()).then(|| one_member(member, host, mine, run))
     });
-    join_all(work).await
+    let done = join_all(work).await;
+    // Each of them may have changed what was seen before, also one that failed.
+    for _ in steps {
+        fleet.stepped();
+    }
+    done
 }
 
 async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, run: &Run) -> Steps {
-    let mut result = Steps::default();
+    let mut result = Steps { member: member.id, changed: 0, unchanged: 0, cut_short: false, failed: None };
     for step in steps {
+        if run.stop.is_asked() {
+            result.cut_short = true;
+            return result;
+        }
         run.events.event(Event::Host { member: step.name.clone(), doing: step.action.to_string() });
         let started = Instant::now();
         let done = one_step(member, host, step, run).await;
@@ -40,7 +59,12 @@ async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, 
         let outcome = match done {
             Ok(true) => StepOutcome::Changed,
             Ok(false) => StepOutcome::Noop,
-            Err(why) => StepOutcome::Failed(why),
+            Err(NotDone::TakenOver(why)) => {
+                run.stop.ask(why);
+                result.cut_short = true;
+                return result;
+            }
+            Err(NotDone::Failed(why)) => StepOutcome::Failed(why),
         };
         let what = step.action.to_string();
         run.events.event(Event::Step { member: step.name.clone(), what, outcome: outcome.clone(), took_ms });
@@ -56,12 +80,28 @@ async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, 
     result
 }
 
-async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Run) -> Result<bool, String> {
+/// Why a step was not done.
+enum NotDone {
+    /// The host refused to look at it: its lock is somebody else's now.
+    TakenOver(Why),
+    Failed(String),
+}
+
+async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Run) -> Result<bool, NotDone> {
     let patience = STEP_PATIENCE.min(run.left());
     if patience.is_zero() {
-        return Err("the time allowed for the whole run is over".to_owned());
+        return Err(NotDone::Failed("the time allowed for the whole run is over".to_owned()));
     }
-    journal::begin(run, member, &host.link, step).await.map_err(|why| format!("journal: {why}"))?;
+    let taken_over = |why: &CallError| match why {
+        CallError::StaleLock(stale) => {
+            Some(NotDone::TakenOver(Why::TakenOver { member: member.name.clone(), stale: stale.clone() }))
+        }
+        _ => None,
+    };
+    let failed = |why: String| NotDone::Failed(why);
+    journal::begin(run, member, &host.link, step)
+        .await
+        .map_err(|why| taken_over(&why).unwrap_or_else(|| failed(format!("journal: {why}"))))?;
     let done = act::act(member, host, &step.action, patience).await;
     // Nothing is left to write a journal in.
     let gone = matches!(step.action, Action::Uninstall { .. });
@@ -70,16 +110,26 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
             let outcome = if done.changed { Outcome::Changed } else { Outcome::Noop };
             if !gone {
                 let noted = journal::end(run, member, &host.link, step, outcome, done.effects).await;
-                noted.map_err(|why| format!("done, but the journal could not be written: {why}"))?;
+                match noted.map_err(|why| (taken_over(&why), why)) {
+                    Ok(()) => {}
+                    // It slept behind the step: what is done is done, the next one is not begun.
+                    Err((Some(NotDone::TakenOver(by)), _)) => run.stop.ask(by),
+                    Err((_, why)) => {
+                        return Err(failed(format!("done, but the journal could not be written: {why}")));
+                    }
+                }
             }
             Ok(done.changed)
         }
         Err(why) => {
+            if let Some(stale) = why.downcast_ref().and_then(taken_over) {
+                return Err(stale);
+            }
             let why = format!("{why:#}");
             // The step's own failure is what matters; a journal that fails too adds nothing.
             let outcome = Outcome::Failed(why.clone());
             let _ = journal::end(run, member, &host.link, step, outcome, Effects::default()).await;
-            Err(why)
+            Err(failed(why))
         }
     }
 }

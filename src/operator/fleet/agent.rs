@@ -19,15 +19,20 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Starts `zkops host` from `path` and asks what it is: the first question carries the handshake.
+    /// Starts `zkops host` from the first of `paths` that is there and asks what it is: the first question carries the
+    /// handshake.
     pub(super) async fn start(
         connection: &Connection,
-        path: &str,
+        paths: &[&str],
         deadline: Duration,
     ) -> Result<Agent, CallError> {
         let broken = |why: Error| CallError::Gone(Gone::Broken { why: why.to_string() });
-        let quoted = quote(connection.label(), [path]).map_err(broken)?;
-        let command = format!("if [ -x {quoted} ]; then exec {quoted} host; else echo {ABSENT}; fi");
+        let mut command = String::new();
+        for path in paths {
+            let quoted = quote(connection.label(), [*path]).map_err(broken)?;
+            command += &format!("if [ -x {quoted} ]; then exec {quoted} host; fi; ");
+        }
+        command += &format!("echo {ABSENT}");
         let stream = connection.stream(&command, Instant::now() + deadline).await.map_err(broken)?;
         let (read, write) = tokio::io::split(stream);
         let link = Link::new(read, write);

@@ -11,29 +11,41 @@ use super::agent::Agent;
 use super::hosts::{Fleet, Host};
 use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
+use crate::operator::host::files::{PlaceProgram, Remove};
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::facts::{BinaryFacts, NoWayIn, Unreachable};
+use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::seen::Seen;
 use crate::operator::transport::{Connection, Error, Install, LocalBinary, quote};
 
 impl Host {
-    /// Puts the staged binary in place (a rename: what runs keeps its own file) and proves it.
+    /// Puts the binary that was sent, and that answers here, into a slot; what runs keeps its own file.
     ///
     /// # Errors
     /// What the host said.
-    pub async fn install(&mut self, staged: &str, path: &str, deadline: Duration) -> anyhow::Result<()> {
-        let label = self.connection.label();
-        let quoted = |word: &str| quote(label, [word]);
-        let (from, to, dir) = (quoted(staged)?, quoted(path)?, quoted(parent(path))?);
-        // The directory is synced, or everything where `sync` takes no names.
-        let script = format!("mv -f -- {from} {to} && {{ sync -- {dir} 2>/dev/null || sync; }}");
-        let output = self.connection.exec(&script, Bytes::new(), Instant::now() + deadline).await?;
-        output.checked(label, "putting the binary in place")?;
-        // What runs for us was started under the old name, by which nothing can be found now.
-        let agent = Agent::start(&self.connection, path, deadline).await?;
+    pub async fn install(
+        &mut self,
+        staged: &str,
+        path: &str,
+        sha256: &str,
+        deadline: Duration,
+    ) -> anyhow::Result<bool> {
+        let link = self.link.within(deadline);
+        let request = PlaceProgram { path: path.into(), sha256: sha256.to_owned() };
+        let changed = link.place_program(request).await?;
+        // From now on the one in the slot answers: it supervises what it starts.
+        let agent = Agent::start(&self.connection, &[path], deadline).await?;
+        agent.link.hold(self.link.held());
         self.link = agent.link;
-        self.binary = BinaryFacts { installed_sha256: Some(agent.sha256), staged_sha256: None };
+        self.binary.staged_sha256 = None;
+        let roots = vec![parent(staged).into()];
+        self.link.within(deadline).remove(Remove { path: staged.into(), roots }).await?;
         self.uploaded = false;
-        Ok(())
+        Ok(changed)
+    }
+
+    /// The program of the slot that was just switched to counts from now on.
+    pub fn switched(&mut self, sha256: String) {
+        self.binary.installed_sha256 = Seen::Is(sha256);
     }
 }
 
@@ -49,11 +61,9 @@ pub(super) async fn bring(
 ) -> Result<Host, Unreachable> {
     let there = match installed {
         Ok(agent) if agent.sha256 == binary.sha256() => return Ok(Host::new(connection, agent)),
-        Ok(older) => Some(older.sha256),
+        Ok(older) => Seen::Is(older.sha256),
         // Too old to say so, or not there: the difference does not matter, it will be replaced.
-        Err(CallError::Gone(_)) => {
-            installed_sha256(&connection, &member.binary_path, Instant::now() + deadline).await
-        }
+        Err(CallError::Gone(_)) => installed_sha256(&connection, member, Instant::now() + deadline).await,
         Err(why) => return Err(Unreachable { kind: NoWayIn::Binary, text: why.to_string() }),
     };
     let name = member.name.clone();
@@ -62,19 +72,20 @@ pub(super) async fn bring(
     let until = Instant::now() + PUSH_PATIENCE.max(deadline);
     let sent = connection.bootstrap(binary, &Install::at(&member.staged_path), Some(&progress), until).await;
     let sent = sent.map_err(no_binary)?;
-    let agent = Agent::start(&connection, &member.staged_path, deadline)
+    let agent = Agent::start(&connection, &[&member.staged_path], deadline)
         .await
         .map_err(|why| Unreachable { kind: NoWayIn::Binary, text: why.to_string() })?;
     let mut host = Host::new(connection, agent);
     host.uploaded = sent.uploaded;
-    host.binary = BinaryFacts { installed_sha256: there, staged_sha256: host.binary.installed_sha256.take() };
+    let staged_sha256 = std::mem::replace(&mut host.binary.installed_sha256, there).is().cloned();
+    host.binary.staged_sha256 = staged_sha256;
     Ok(host)
 }
 
 /// Takes the binary that we sent in this run away again, where it was not put in place: a run that came to nothing
 /// leaves nothing.
 pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
-    let removals = fleet.hosts().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
+    let removals = fleet.all().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
         let dir = parent(&member.staged_path);
         let words = [member.staged_path.as_str(), dir];
         let Ok(paths) = words.iter().map(|word| quote(&member.name, [*word])).collect::<Result<Vec<_>, _>>()
@@ -90,12 +101,26 @@ pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
 }
 
 /// Which binary is there, when it does not talk to us.
-async fn installed_sha256(connection: &Connection, path: &str, until: Instant) -> Option<String> {
-    let quoted = quote(connection.label(), [path]).ok()?;
-    let output =
-        connection.exec(&format!("sha256sum < {quoted} 2>/dev/null"), Bytes::new(), until).await.ok()?;
-    let sha256 = output.stdout_text().split_whitespace().next()?.to_owned();
-    (sha256.len() == 64).then_some(sha256)
+async fn installed_sha256(connection: &Connection, member: &DesiredMember, until: Instant) -> Seen<String> {
+    let paths = member.binaries();
+    let asked = async {
+        let words = paths.iter().map(|path| quote(connection.label(), [path.as_str()]));
+        let words: Vec<String> = words.collect::<Result<_, _>>()?;
+        let script = format!(
+            "for f in {}; do if [ -e \"$f\" ]; then sha256sum < \"$f\"; exit; fi; done; echo absent",
+            words.join(" ")
+        );
+        connection.exec(&script, Bytes::new(), until).await
+    };
+    let said = match asked.await {
+        Ok(output) => output.stdout_text().split_whitespace().next().unwrap_or("nothing").to_owned(),
+        Err(why) => return Seen::unseen(why.to_string(), 0),
+    };
+    match said.as_str() {
+        "absent" => Seen::Absent,
+        sha256 if sha256.len() == 64 => Seen::Is(said),
+        other => Seen::unseen(format!("sha256sum of {} said {other}", paths[0]), 0),
+    }
 }
 
 fn no_binary(error: Error) -> Unreachable {

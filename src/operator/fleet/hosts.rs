@@ -13,8 +13,9 @@ use super::ways::Ways;
 use crate::operator::host::Link;
 use crate::operator::host::machine::Facts as Machine;
 use crate::operator::host::service::Manager;
-use crate::operator::plan::desired::{Desired, DesiredMember};
+use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{BinaryFacts, Clock, Unreachable};
+use crate::operator::plan::seen::{Seen, Stamp};
 use crate::operator::transport::Connection;
 use crate::wire::ids::ServerId;
 
@@ -24,6 +25,14 @@ pub struct Fleet {
     pub(super) hosts: BTreeMap<ServerId, Result<Host, Unreachable>>,
     /// Members whose hosts are reached through a jump host.
     pub(super) behind: BTreeSet<ServerId>,
+    /// Members whose hosts are left out by request.
+    pub(super) left_out: BTreeSet<ServerId>,
+    /// Steps carried out so far.
+    pub(super) steps: Stamp,
+    /// Where members were before, once a look has shown that.
+    pub(super) former: Vec<Former>,
+    /// Ports of servers that still run with others than the inventory's.
+    pub(super) earlier: BTreeMap<ServerId, Ports>,
 }
 
 /// One host in use.
@@ -35,6 +44,12 @@ pub struct Host {
     machine: Box<Machine>,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub(super) uploaded: bool,
+}
+
+/// An old place and what became of reaching it.
+pub(super) struct Former {
+    pub(super) member: DesiredMember,
+    pub(super) host: Result<Host, Unreachable>,
 }
 
 impl Fleet {
@@ -51,16 +66,22 @@ impl Fleet {
         self.hosts.iter().filter_map(|(id, host)| Some((self.desired.members.get(id)?, host.as_ref().ok()?)))
     }
 
-    /// As [`Fleet::hosts`], for steps.
-    pub fn hosts_mut(&mut self) -> impl Iterator<Item = (&DesiredMember, &mut Host)> {
-        let desired = &self.desired;
-        self.hosts.iter_mut().filter_map(|(id, host)| Some((desired.members.get(id)?, host.as_mut().ok()?)))
+    /// For a look that begins now.
+    pub fn stamp(&self) -> Stamp {
+        self.steps
+    }
+
+    /// A step was carried out, or tried: whatever was seen before it may be over.
+    pub fn stepped(&mut self) {
+        self.steps = self.steps.next();
     }
 
     /// The ways to the members' client ports.
     pub fn ways(&self) -> Ways {
         let tunnels = self.hosts().filter_map(|(member, host)| Some((member.id, host.connection.tunnel()?)));
         Ways::new(self.behind.clone(), tunnels.collect())
+            .without(self.left_out.clone())
+            .standing_at(self.earlier.clone())
     }
 }
 
@@ -69,7 +90,7 @@ impl Host {
     pub(super) fn new(connection: Connection, agent: Agent) -> Host {
         Host {
             link: agent.link,
-            binary: BinaryFacts { installed_sha256: Some(agent.sha256), staged_sha256: None },
+            binary: BinaryFacts { installed_sha256: Seen::Is(agent.sha256), staged_sha256: None },
             connection,
             machine: agent.machine,
             uploaded: false,
@@ -85,9 +106,13 @@ impl Host {
         unit::manager(&self.machine, member)
     }
 
-    /// Its clock against ours; `None`: it did not say.
-    pub async fn clock(&self, deadline: Duration) -> Option<Clock> {
-        let measured = self.connection.clock_offset(Instant::now() + deadline).await.ok()?;
-        Some(Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
+    /// Its clock against ours.
+    ///
+    /// # Errors
+    /// Why it did not say.
+    pub async fn clock(&self, deadline: Duration) -> Result<Clock, String> {
+        let measured = self.connection.clock_offset(Instant::now() + deadline).await;
+        let measured = measured.map_err(|why| why.to_string())?;
+        Ok(Clock { offset_ms: measured.offset_ms, bound_ms: measured.bound_ms })
     }
 }

@@ -4,7 +4,12 @@
 //! The keys are those of the first version: its journals are read as they are, and it reads ours. What is no such line
 //! (torn, or somebody else's) is nobody's entry and no error.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::formats::opening::Opening;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,12 @@ pub enum Event {
     Begin {
         #[serde(default)]
         why: String,
+        /// What it will open in the firewall: ours to close, also when the end is never written.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        opening: Vec<Opening>,
+        /// Where members were seen to come from, by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        observed: BTreeMap<String, BTreeSet<IpAddr>>,
     },
     /// It was done, or could not be.
     End {
@@ -64,11 +75,19 @@ pub struct Effects {
     /// The firewalld zone that decides for the ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// Ports that it opened: they are ours to close.
+    /// What it opened: that is ours to close.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<Opening>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Opening>,
+    /// Ports opened to all, as the first version wrote it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened_ports: Vec<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed_ports: Vec<u16>,
+    /// A user of the system that it made: ours to remove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_user: Option<String>,
     /// The commands that opened them, as one would type them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
@@ -84,6 +103,28 @@ impl Entry {
     pub fn line(&self) -> String {
         serde_json::to_string(self)
             .expect("an entry is strings, numbers and lists: there is nothing to refuse")
+    }
+
+    /// What it opened or was about to open. A first version's begin says so in words alone.
+    pub fn opening(&self) -> Vec<Opening> {
+        match &self.event {
+            Event::Begin { opening, .. } if opening.is_empty() => {
+                let ports = self.step.strip_prefix("open tcp ").unwrap_or_default().split(' ');
+                ports.map_while(|port| port.parse().ok()).map(Opening::to_all).collect()
+            }
+            Event::Begin { opening, .. } => opening.clone(),
+            Event::End { effects, .. } => {
+                let to_all = effects.opened_ports.iter().copied().map(Opening::to_all);
+                effects.opened.iter().copied().chain(to_all).collect()
+            }
+        }
+    }
+
+    /// What it closed.
+    pub fn closing(&self) -> Vec<Opening> {
+        let Some(effects) = self.effects() else { return Vec::new() };
+        let to_all = effects.closed_ports.iter().copied().map(Opening::to_all);
+        effects.closed.iter().copied().chain(to_all).collect()
     }
 
     /// What the step did, where it has ended.
@@ -120,6 +161,8 @@ const FAILED: &str = "failed: ";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{Effects, Entry, Event, Outcome};
 
     fn entry(event: Event) -> Entry {
@@ -162,7 +205,11 @@ mod tests {
             r#"{"at":"2026-11-29T23:33:20.5Z","command":"zkops deploy orders.yml","commands":["firewall-cmd --permanent --add-port=2181/tcp"],"event":"end","member":"node-1","opened_ports":[2181,2888,3888],"outcome":"changed","run":"0a1b-77","step":"open tcp 2181 2888 3888","who":"root@gate","zone":"public"}"#,
         );
         check(
-            Event::Begin { why: "closed by the firewall".into() },
+            Event::Begin {
+                why: "closed by the firewall".into(),
+                opening: Vec::new(),
+                observed: BTreeMap::new(),
+            },
             r#"{"at":"2026-11-29T23:33:20.5Z","command":"zkops deploy orders.yml","event":"begin","member":"node-1","run":"0a1b-77","step":"open tcp 2181 2888 3888","who":"root@gate","why":"closed by the firewall"}"#,
         );
         check(

@@ -3,16 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::operator::host::files::Owner;
 use crate::operator::host::machine::{Facts as Machine, Init};
 use crate::operator::host::service::{DaemonSpec, Definition, LogSource, Manager, Service};
 use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::facts::Installed;
+use crate::operator::plan::owners::Account;
 
 /// A host's way of keeping a server up.
 pub fn manager(machine: &Machine, member: &DesiredMember) -> Manager {
     match machine.init {
         Init::Systemd if machine.uid == 0 && !member.unit.own_supervisor => Manager::Systemd,
-        Init::Systemd | Init::Other(_) => Manager::Daemon { spec: spec_file(member) },
+        Init::Systemd | Init::Other(_) => {
+            let older = format!("{}/conf/daemon.json", member.dirs.install);
+            Manager::Daemon { spec: spec_file(member), older: Some(PathBuf::from(older)) }
+        }
     }
 }
 
@@ -30,10 +35,10 @@ pub fn service(manager: &Manager, member: &DesiredMember) -> Service {
 }
 
 /// What the member's service should be, in this manager's words.
-pub fn definition(manager: &Manager, member: &DesiredMember) -> Definition {
+pub fn definition(manager: &Manager, member: &DesiredMember, account: Option<&Account>) -> Definition {
     match manager {
-        Manager::Systemd => Definition::Unit(member.unit.definition.clone()),
-        Manager::Daemon { .. } => Definition::Daemon(daemon(member)),
+        Manager::Systemd => Definition::Unit(member.unit.definition(account)),
+        Manager::Daemon { .. } => Definition::Daemon(Box::new(daemon(member, account))),
     }
 }
 
@@ -41,49 +46,58 @@ pub fn definition(manager: &Manager, member: &DesiredMember) -> Definition {
 pub fn definition_path(manager: &Manager, member: &DesiredMember) -> PathBuf {
     match manager {
         Manager::Systemd => PathBuf::from(format!("/etc/systemd/system/{}.service", member.unit.name)),
-        Manager::Daemon { spec } => spec.clone(),
+        Manager::Daemon { spec, .. } => spec.clone(),
     }
 }
 
 /// Compares what is written there with what should be.
-pub fn installed(manager: &Manager, member: &DesiredMember, written: Option<&str>) -> Installed {
-    let Some(written) = written else { return Installed::No };
+pub fn installed(
+    manager: &Manager,
+    member: &DesiredMember,
+    account: Option<&Account>,
+    written: &str,
+) -> Installed {
     let same = match manager {
-        Manager::Systemd => written == member.unit.definition,
+        Manager::Systemd => written == member.unit.definition(account),
         Manager::Daemon { .. } => {
             let value = serde_json::from_str::<serde_json::Value>(written).ok();
             let found = value.and_then(|mut value| serde_json::from_value(value["daemon"].take()).ok());
-            found.is_some_and(|found: DaemonSpec| found == daemon(member))
+            found.is_some_and(|found: DaemonSpec| found == daemon(member, account))
         }
     };
-    if same { Installed::Yes } else { Installed::Differs }
+    if same { Installed::AsWanted } else { Installed::Differs }
 }
 
 pub fn log_source(manager: &Manager, member: &DesiredMember) -> LogSource {
     match manager {
         Manager::Systemd => LogSource::Journal { unit: format!("{}.service", member.unit.name) },
-        Manager::Daemon { .. } => LogSource::File { path: daemon(member).log_file },
+        Manager::Daemon { .. } => LogSource::File { path: daemon(member, None).log_file },
     }
 }
 
-/// What zkops itself keeps on the host: lock, journal, and the daemon's pid file and log.
-fn var_dir(member: &DesiredMember) -> String {
-    format!("{}/var", member.dirs.install)
-}
-
 pub fn lock_path(member: &DesiredMember) -> String {
-    format!("{}/operator.lock", var_dir(member))
+    format!("{}/operator.lock", member.var_dir())
 }
 
 pub fn journal_path(member: &DesiredMember) -> String {
-    format!("{}/journal.jsonl", var_dir(member))
+    format!("{}/journal.jsonl", member.var_dir())
 }
 
 fn spec_file(member: &DesiredMember) -> PathBuf {
-    PathBuf::from(format!("{}/conf/daemon.json", member.dirs.install))
+    PathBuf::from(format!("{}/daemon.json", member.var_dir()))
 }
 
-fn daemon(member: &DesiredMember) -> DaemonSpec {
+fn daemon(member: &DesiredMember, account: Option<&Account>) -> DaemonSpec {
     let args = vec!["server".to_owned(), member.config_path.clone()];
-    DaemonSpec::new(&member.unit.name, member.binary_path.as_str(), args, Path::new(&var_dir(member)))
+    let var = member.var_dir();
+    let spec = DaemonSpec::new(&member.unit.name, member.binary_path.as_str(), args, Path::new(&var));
+    DaemonSpec { final_exits: vec![BAD_DATA], user: account.map(owner), ..spec }
 }
+
+/// An account in the host's words.
+pub fn owner(account: &Account) -> Owner {
+    Owner { user: account.user.clone(), group: Some(account.group.clone()) }
+}
+
+/// How a server ends that will not start on its data, however often it is tried; the unit says the same.
+const BAD_DATA: i32 = 3;

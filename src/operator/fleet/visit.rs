@@ -3,18 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::agent::{self, Agent};
 use super::binary;
 use super::hosts::{Fleet, Host};
+use super::stop::Stop;
 use super::watch::{Doing, Watcher};
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::seen::Stamp;
+use crate::operator::plan::without;
 use crate::operator::transport::{Connection, Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -33,9 +38,13 @@ pub enum Push {
 pub struct Visit<'a> {
     pub desired: Arc<Desired>,
     pub targets: &'a BTreeMap<ServerId, Target>,
+    /// Members whose hosts are left out by request: nobody goes there, nor to their servers.
+    pub left_out: &'a BTreeSet<ServerId>,
     pub dialer: &'a Dialer,
     pub push: &'a Push,
     pub watch: &'a Watcher,
+    /// Asked to, a visit reaches nobody any more; `work` is the caller's to end.
+    pub stop: &'a Stop,
     /// For reaching one host; all are reached at once.
     pub deadline: Duration,
 }
@@ -46,44 +55,90 @@ impl Visit<'_> {
     pub async fn with<T>(&self, work: impl AsyncFnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = self.open().await;
         let result = work(&mut fleet).await;
-        binary::take_back(&fleet, GOODBYE).await;
-        close(fleet).await;
+        let goodbye = if self.stop.is_asked() { HASTE } else { GOODBYE };
+        binary::take_back(&fleet, goodbye).await;
+        close(fleet, goodbye).await;
         result
     }
 
     async fn open(&self) -> Fleet {
         let behind = behind_jump(self.targets, self.dialer);
-        let dialled = join_all(self.targets.iter().filter_map(|(id, target)| {
-            let member = self.desired.members.get(id)?;
-            Some(async move { (member, self.dial(member, target).await) })
-        }))
-        .await;
-        let all = dialled.iter().all(|(_, dialled)| dialled.is_ok());
-        let binary = match self.push {
-            Push::Never => None,
-            Push::Beside(binary) => Some(binary),
-            Push::BesideIfAll(binary) => all.then_some(binary),
+        let members: Vec<(&DesiredMember, &Target)> = self
+            .targets
+            .iter()
+            .filter(|(id, _)| !self.left_out.contains(id))
+            .filter_map(|(id, target)| Some((self.desired.members.get(id)?, target)))
+            .collect();
+        // Who must wait for all others before anything is sent; otherwise a slow host delays nobody.
+        let all = match self.push {
+            Push::BesideIfAll(_) => Some(AllReached::new(members.len())),
+            Push::Never | Push::Beside(_) => None,
         };
-        let opened = dialled.into_iter().map(|(member, dialled)| async move {
-            let host = match (dialled, binary) {
-                (Err(why), _) => Err(why),
-                (Ok(Dialled { connection, installed }), Some(binary)) => {
-                    binary::bring(member, connection, installed, binary, self.watch, self.deadline).await
-                }
-                (Ok(dialled), None) => dialled.unchanged(),
-            };
-            (member.id, host)
-        });
-        let hosts = join_all(opened).await.into_iter().collect();
-        Fleet { desired: self.desired.clone(), hosts, behind }
+        let opened = join_all(members.into_iter().map(|(member, target)| {
+            let opening = self.open_one(member, target, all.as_ref());
+            async move { (member.id, self.unless_stopped(opening).await) }
+        }));
+        let mut hosts: BTreeMap<_, _> = opened.await.into_iter().collect();
+        let away = |id: &ServerId| Err(without::unreachable(&self.desired.name(*id)));
+        hosts.extend(self.left_out.iter().map(|id| (*id, away(id))));
+        let left_out = self.left_out.clone();
+        Fleet {
+            desired: self.desired.clone(),
+            hosts,
+            behind,
+            left_out,
+            steps: Stamp::default(),
+            former: Vec::new(),
+            earlier: BTreeMap::new(),
+        }
+    }
+
+    async fn open_one(
+        &self,
+        member: &DesiredMember,
+        target: &Target,
+        all: Option<&AllReached>,
+    ) -> Result<Host, Unreachable> {
+        let dialled = self.dial(member, target).await;
+        let everybody = match all {
+            Some(all) => all.wait(dialled.is_ok()).await,
+            None => true,
+        };
+        let Dialled { connection, installed } = dialled?;
+        match self.push {
+            Push::Beside(binary) | Push::BesideIfAll(binary) if everybody => {
+                binary::bring(member, connection, installed, binary, self.watch, self.deadline).await
+            }
+            Push::Never | Push::Beside(_) | Push::BesideIfAll(_) => {
+                Dialled { connection, installed }.unchanged()
+            }
+        }
+    }
+
+    async fn unless_stopped<T>(
+        &self,
+        reaching: impl Future<Output = Result<T, Unreachable>>,
+    ) -> Result<T, Unreachable> {
+        tokio::select! {
+            biased;
+            reached = reaching => reached,
+            () = self.stop.asked() => {
+                Err(Unreachable { kind: NoWayIn::Connection, text: "the run was stopped".to_owned() })
+            }
+        }
     }
 
     async fn dial(&self, member: &DesiredMember, target: &Target) -> Result<Dialled, Unreachable> {
         (self.watch)(&member.name, Doing::Connecting);
-        let connection = self.dialer.open(target, Instant::now() + self.deadline).await;
+        // One deadline for all of it: a host that says nothing more half-way costs no second one.
+        let until = Instant::now() + self.deadline;
+        let connection = self.dialer.open(target, until).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let installed = Agent::start(&connection, &member.binary_path, self.deadline).await;
+        let left = until.saturating_duration_since(Instant::now());
+        let paths = member.binaries();
+        let paths = paths.each_ref().map(String::as_str);
+        let installed = Agent::start(&connection, &paths, left).await;
         Ok(Dialled { connection, installed })
     }
 }
@@ -93,6 +148,30 @@ impl Visit<'_> {
 pub fn behind_jump(targets: &BTreeMap<ServerId, Target>, dialer: &Dialer) -> BTreeSet<ServerId> {
     let behind = targets.iter().filter(|(_, target)| dialer.is_behind_jump(target).unwrap_or(false));
     behind.map(|(id, _)| *id).collect()
+}
+
+/// Who waits until it is known whether every host was reached.
+struct AllReached {
+    open: AtomicUsize,
+    failed: AtomicBool,
+    known: Semaphore,
+}
+
+impl AllReached {
+    fn new(hosts: usize) -> AllReached {
+        AllReached { open: AtomicUsize::new(hosts), failed: AtomicBool::new(false), known: Semaphore::new(0) }
+    }
+
+    /// Says what became of one host; once all have said so, whether all were reached.
+    async fn wait(&self, reached: bool) -> bool {
+        self.failed.fetch_or(!reached, Ordering::SeqCst);
+        if self.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.known.close();
+        }
+        // Closed is what is waited for.
+        let _closed = self.known.acquire().await;
+        !self.failed.load(Ordering::SeqCst)
+    }
 }
 
 /// A host that was reached, and what is installed there.
@@ -109,13 +188,16 @@ impl Dialled {
 }
 
 /// Says goodbye to every host.
-async fn close(fleet: Fleet) {
-    let goodbyes = fleet.hosts.into_values().flatten().map(|host| async move {
+async fn close(fleet: Fleet, patience: Duration) {
+    let former = fleet.former.into_iter().filter_map(|former| former.host.ok());
+    let goodbyes = fleet.hosts.into_values().flatten().chain(former).map(|host| async move {
         drop(host.link);
         host.connection.close().await;
     });
-    let _late = tokio::time::timeout(GOODBYE, join_all(goodbyes)).await;
+    let _late = tokio::time::timeout(patience, join_all(goodbyes)).await;
 }
 
 /// For what nobody should wait for.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// The same, when somebody waits for the end.
+const HASTE: Duration = Duration::from_millis(500);

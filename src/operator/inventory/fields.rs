@@ -56,7 +56,10 @@ impl<'v> Fields<'v> {
             _ => {
                 let message = format!("`{key}` is `{}`", shorten(&text.value));
                 let label = format!("must be a number from {} to {}", bounds.start(), bounds.end());
-                findings.error("number", text.span, message, label);
+                let finding = findings.error("number", text.span, message, label);
+                if (key, text.value.as_str()) == ("id", "0") {
+                    finding.help("ids count from 1, as the names of most members do: write `id: 1`");
+                }
                 None
             }
         }

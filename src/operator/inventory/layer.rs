@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::address;
 use super::fields::{Fields, word};
 use super::finding::{Findings, shorten};
 use super::model::{Jump, Role};
 use super::placed::Setting;
-use super::rules;
 use super::suggest;
 use super::yaml::{Data, Entry, Spanned, Value};
 
@@ -28,6 +28,8 @@ pub(super) struct Layer {
     pub(super) known_hosts: Option<String>,
     pub(super) jump: Option<Jump>,
     pub(super) sudo: Option<Spanned<Option<String>>>,
+    /// The user that servers run as; `user` is that of ssh.
+    pub(super) run_as: Option<Spanned<String>>,
     pub(super) zoo: BTreeMap<String, Setting>,
 }
 
@@ -54,6 +56,7 @@ impl Layer {
         if let Some(entry) = fields.take("ssh") {
             self.take_ssh(&entry.value, findings);
         }
+        self.run_as = fields.word("user", findings).filter(|user| check_user(user, findings));
         if let Some(entry) = fields.take("zoo") {
             self.take_zoo(&entry.value, findings);
         }
@@ -79,6 +82,7 @@ impl Layer {
             known_hosts: self.known_hosts.or_else(|| below.known_hosts.clone()),
             jump: self.jump.or_else(|| below.jump.clone()),
             sudo: self.sudo.or_else(|| below.sudo.clone()),
+            run_as: self.run_as.or_else(|| below.run_as.clone()),
             zoo,
         }
     }
@@ -180,6 +184,20 @@ fn parse_connection(text: &Spanned<String>, findings: &mut Findings<'_>) -> Opti
     }
 }
 
+/// A user's name becomes a word in a unit and an argument on the host.
+fn check_user(user: &Spanned<String>, findings: &mut Findings<'_>) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let first = user.value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let good = first && user.value.len() <= 32 && user.value.chars().all(legal);
+    if !good {
+        let message = format!("`user` is `{}`", shorten(&user.value));
+        findings
+            .error("user", user.span, message, "no name of a user")
+            .help("letters, digits, `-`, `_` and `.`, a letter first, at most 32");
+    }
+    good
+}
+
 fn choice(key: &str, at: &Spanned<String>, typed: &str, words: &[&str], findings: &mut Findings<'_>) {
     let message = format!("`{key}` cannot be `{}`", shorten(typed));
     let finding = findings.error("choice", at.span, message, format!("must be {}", words.join(" or ")));
@@ -190,27 +208,14 @@ fn choice(key: &str, at: &Spanned<String>, typed: &str, words: &[&str], findings
 
 /// `[user@]host[:port]`.
 fn parse_jump(text: &Spanned<String>, findings: &mut Findings<'_>) -> Option<Jump> {
-    let (user, rest) = match text.value.split_once('@') {
-        Some((user, rest)) => (Some(user.to_owned()), rest),
-        None => (None, text.value.as_str()),
+    let Some((user, host, port)) = address::with_port(&text.value) else {
+        let message = format!("`jump` is `{}`", shorten(&text.value));
+        findings
+            .error("jump", text.span, message, "must be [user@]host[:port]")
+            .help("an IPv6 address with a port stands in brackets: ops@[fd00::1]:22");
+        return None;
     };
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => {
-            (host, Some(port.parse::<u16>().ok().filter(|p| *p > 0)))
-        }
-        _ => (rest, None),
-    };
-    let is_host = rules::is_host(host.trim_start_matches('[').trim_end_matches(']'));
-    match (is_host, port, user.as_deref()) {
-        (true, None | Some(Some(_)), None) => {}
-        (true, None | Some(Some(_)), Some(user)) if !user.is_empty() => {}
-        _ => {
-            let message = format!("`jump` is `{}`", shorten(&text.value));
-            findings.error("jump", text.span, message, "must be [user@]host[:port]");
-            return None;
-        }
-    }
-    Some(Jump { user, host: host.to_owned(), port: port.flatten() })
+    Some(Jump { user, host, port })
 }
 
 /// An absolute path, or `false`. A bare name would be looked up in whatever PATH the login has.

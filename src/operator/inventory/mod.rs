@@ -11,12 +11,14 @@
 //! | `layer` | settings that may stand in `defaults:` or at a node |
 //! | `placed` | a member and where its parts were written |
 //! | `read` | the file's own shape: cluster, ssh, defaults, nodes |
+//! | `address` | addresses as people write them, in one spelling |
 //! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
 //! | `complaint` | what others find wrong with it, put at its place |
 //! | `finding`, `suggest` | problems with their places; did-you-mean |
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod address;
 mod complaint;
 mod fields;
 mod finding;
@@ -45,14 +47,24 @@ pub fn parse(
     text: &str,
     judge: &dyn Fn(&Cluster) -> Vec<Complaint>,
 ) -> Result<(Cluster, Vec<Finding>), Vec<Finding>> {
+    // Some editors put a mark before the text, which is no part of it; places count in what was given.
+    let (mark, text) = text.strip_prefix(MARK).map_or(("", text), |rest| (MARK, rest));
     let mut findings = Findings::new(file, text);
     let cluster =
         yaml::load(text, &mut findings).and_then(|value| read::cluster(&value, judge, &mut findings));
+    let good = !findings.has_errors();
+    let mut found = findings.finish();
+    for place in found.iter_mut().flat_map(|finding| &mut finding.places) {
+        (place.start, place.end) = (place.start + mark.len(), place.end + mark.len());
+    }
     match cluster {
-        Some(cluster) if !findings.has_errors() => Ok((cluster, findings.finish())),
-        _ => Err(findings.finish()),
+        Some(cluster) if good => Ok((cluster, found)),
+        _ => Err(found),
     }
 }
+
+/// The byte order mark, as UTF-8 has it.
+const MARK: &str = "\u{feff}";
 
 #[cfg(test)]
 mod tests;

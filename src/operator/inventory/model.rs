@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::address;
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// One ensemble.
@@ -12,6 +14,8 @@ pub struct Cluster {
     pub name: String,
     /// By id. At least one participant.
     pub members: Vec<Member>,
+    /// Who may reach the client ports, beside the members and the operator. `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// One server of the ensemble and the host it runs on.
@@ -20,7 +24,7 @@ pub struct Member {
     pub name: String,
     #[serde(serialize_with = "id_as_number")]
     pub id: ServerId,
-    /// An IP address, or a host name that all members resolve.
+    /// An IP address in its canonical spelling, or a host name that all members resolve.
     pub host: String,
     pub connection: Connection,
     pub role: Role,
@@ -30,6 +34,8 @@ pub struct Member {
     pub data_dir: String,
     /// `None`: the logs stand beside the snapshots.
     pub data_log_dir: Option<String>,
+    /// The user of the host that the server runs as; `None`: none is named.
+    pub user: Option<String>,
     /// zoo.cfg keys, those of the node over those of the file.
     pub zoo: BTreeMap<String, String>,
 }
@@ -83,7 +89,7 @@ pub struct Ports {
 impl Cluster {
     /// How many members share this member's host.
     pub fn on_host(&self, host: &str) -> usize {
-        self.members.iter().filter(|member| member.host == host).count()
+        self.members.iter().filter(|member| address::same(&member.host, host)).count()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The file's own shape: cluster, ssh, connection, defaults, zoo, nodes (a map, or a list of addresses).
 
+use super::address;
 use super::complaint::{self, Complaint};
 use super::fields::{Fields, word};
 use super::finding::{Findings, Span, shorten};
@@ -7,7 +8,8 @@ use super::layer::Layer;
 use super::model::{Cluster, Connection, Member, Ports, Role, SshSettings};
 use super::placed::{Placed, Places};
 use super::rules;
-use super::yaml::{Data, Spanned, Value};
+use super::yaml::{Data, Entry, Spanned, Value};
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// The cluster that the file describes, as far as it can be read; findings say what is wrong, those of `judge` among
@@ -31,6 +33,7 @@ pub(super) fn cluster(
     let mut shared = Layer::default();
     shared.take_shared(&mut fields, findings);
     defaults = shared.over(&defaults);
+    let clients = fields.take("clients").and_then(|entry| read_clients(entry, findings));
     let nodes = fields.take("nodes");
     fields.finish(findings);
     let Some(nodes) = nodes else {
@@ -44,7 +47,7 @@ pub(super) fn cluster(
     placed.sort_by_key(|placed| placed.member.id);
     let (members, places): (_, Vec<Places>) =
         placed.into_iter().map(|placed| (placed.member, placed.at)).unzip();
-    let cluster = Cluster { name, members };
+    let cluster = Cluster { name, members, clients };
     complaint::place(&cluster, &places, judge(&cluster), findings);
     Some(cluster)
 }
@@ -53,6 +56,32 @@ fn cluster_name(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> String 
     let Some(name) = fields.word("cluster", findings) else { return CLUSTER_DEFAULT.to_owned() };
     check_name("cluster", &name, findings);
     name.value
+}
+
+/// A list of networks and addresses, or a single one.
+fn read_clients(entry: &Entry, findings: &mut Findings<'_>) -> Option<Vec<Network>> {
+    let items = match &entry.value.data {
+        Data::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(&entry.value),
+    };
+    if items.is_empty() {
+        findings.error("clients", entry.value.span, "`clients` names nobody", "an empty list").help(
+            "name networks like 10.0.0.0/8, or remove the key: then everybody may reach the client ports",
+        );
+    }
+    let networks = items.iter().filter_map(|item| {
+        let text = word(item, "a network", findings)?;
+        match text.value.parse::<Network>() {
+            Ok(network) => Some(network),
+            Err(why) => {
+                findings
+                    .error("clients", text.span, why.to_string(), "")
+                    .help("firewalls know addresses, not names");
+                None
+            }
+        }
+    });
+    Some(networks.collect())
 }
 
 /// Names become parts of unit names and paths.
@@ -70,7 +99,10 @@ fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Fin
     match &value.data {
         Data::List(items) => {
             let nodes = items.iter().enumerate().filter_map(|(at, item)| {
-                let host = word(item, "a member", findings)?;
+                if let Data::Map(_) = &item.data {
+                    return read_listed(cluster, item, defaults, findings);
+                }
+                let host = host_word(item, "a member", findings)?;
                 let id = Spanned { value: at as i64 + 1, span: item.span };
                 let name = Spanned { value: format!("node-{}", at + 1), span: item.span };
                 finish_node(cluster, name, id, host, defaults.clone(), findings)
@@ -93,6 +125,27 @@ fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Fin
     }
 }
 
+/// A member of a list that says its id itself: it has a name, or is called by its id.
+fn read_listed(
+    cluster: &str,
+    value: &Value,
+    defaults: &Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Placed> {
+    let mut fields = Fields::of(value, "a member", findings)?;
+    let given = fields.word("name", findings);
+    if let Some(name) = &given {
+        check_name("member", name, findings);
+    }
+    let name = |id: Option<&Spanned<i64>>| {
+        given.clone().unwrap_or_else(|| Spanned {
+            value: format!("node-{}", id.map_or(0, |id| id.value)),
+            span: value.span,
+        })
+    };
+    read_fields(cluster, &name, fields, defaults, findings)
+}
+
 fn read_node(
     cluster: &str,
     name: &Spanned<String>,
@@ -100,14 +153,45 @@ fn read_node(
     defaults: &Layer,
     findings: &mut Findings<'_>,
 ) -> Option<Placed> {
-    let mut fields = Fields::of(value, "a member", findings)?;
+    if let Data::Scalar { text } = &value.data {
+        let message = format!("member `{}` has no `id`", shorten(&name.value));
+        findings.error("missing-key", value.span, message, "an address alone").help(format!(
+            "write `{}: {{ id: N, ip: {} }}`, with an N of its own: ids are never guessed",
+            name.value,
+            shorten(text)
+        ));
+        return None;
+    }
+    let fields = Fields::of(value, "a member", findings)?;
+    read_fields(cluster, &|_| name.clone(), fields, defaults, findings)
+}
+
+fn read_fields(
+    cluster: &str,
+    name: &dyn Fn(Option<&Spanned<i64>>) -> Spanned<String>,
+    mut fields: Fields<'_>,
+    defaults: &Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Placed> {
     let id_given = fields.take("id").is_some();
     let id = fields.number("id", 1..=255, findings);
-    let ip_given = fields.take("ip").is_some();
-    let host = fields.word("ip", findings);
+    let ip = fields.take("ip");
+    // What many write for it, and what can mean nothing else.
+    let (host_given, ip) = match (ip, fields.take("host")) {
+        (Some(ip), Some(host)) => {
+            let label = "and `ip` is given, too";
+            findings
+                .error("duplicate-key", host.key.span, "`host` is `ip` again", label)
+                .and(ip.key.span, "here");
+            (true, None)
+        }
+        (ip, host) => (ip.or(host).is_some(), ip.or(host)),
+    };
+    let host = ip.and_then(|entry| host_word(&entry.value, "`ip`", findings));
     let layer = Layer::take(&mut fields, findings).over(defaults);
     fields.finish(findings);
-    for (given, key, example) in [(id_given, "id", "id: 1"), (ip_given, "ip", "ip: 192.168.17.130")] {
+    let name = name(id.as_ref());
+    for (given, key, example) in [(id_given, "id", "id: 1"), (host_given, "ip", "ip: 192.168.17.130")] {
         if !given {
             findings
                 .error(
@@ -119,7 +203,18 @@ fn read_node(
                 .help(format!("add `{example}`: ids and addresses are never guessed"));
         }
     }
-    finish_node(cluster, name.clone(), id?, host?, layer, findings)
+    finish_node(cluster, name, id?, host?, layer, findings)
+}
+
+/// An address. YAML takes `[fd00::1]` for a list of one.
+fn host_word(value: &Value, what: &str, findings: &mut Findings<'_>) -> Option<Spanned<String>> {
+    match &value.data {
+        Data::List(items) if items.len() == 1 => {
+            let inner = word(&items[0], what, findings)?;
+            Some(Spanned { value: format!("[{}]", inner.value), span: value.span })
+        }
+        _ => word(value, what, findings),
+    }
 }
 
 fn finish_node(
@@ -130,12 +225,7 @@ fn finish_node(
     mut layer: Layer,
     findings: &mut Findings<'_>,
 ) -> Option<Placed> {
-    if !rules::is_host(&host.value) {
-        findings.error("address", host.span, format!("`{}` is no address", shorten(&host.value)), "").help(
-            "write an IPv4 or IPv6 address, or a host name that every member resolves; no port, no scheme",
-        );
-        return None;
-    }
+    let host = address_of(host, &mut layer, findings)?;
     let local = layer.local.as_ref().is_some_and(|local| local.value);
     let home = format!("~/.zkops/{cluster}/{}", name.value);
     let dir = |given: &Option<Spanned<String>>, default: String| {
@@ -165,6 +255,11 @@ fn finish_node(
         install_dir: dirs[0].2,
         zoo: std::mem::take(&mut layer.zoo),
     };
+    if let Some(user) = layer.run_as.as_ref().filter(|_| local) {
+        findings
+            .warning("user", user.span, "`user` has no effect with `connection: local`", "not used")
+            .help("servers on this machine run as whoever deploys them: remove it");
+    }
     let ports = Ports {
         client: port(&layer.client, CLIENT_PORT),
         quorum: port(&layer.quorum, QUORUM_PORT),
@@ -179,10 +274,30 @@ fn finish_node(
         install_dir,
         data_dir,
         data_log_dir,
+        user: layer.run_as.as_ref().map(|user| user.value.clone()),
         zoo: at.zoo.iter().map(|(key, setting)| (key.clone(), setting.value.value.clone())).collect(),
         connection: if local { Connection::Local } else { Connection::Ssh(ssh(layer)) },
     };
     Some(Placed { member, at })
+}
+
+/// The address in its one spelling; a user before it is the user to log in as.
+fn address_of(
+    typed: Spanned<String>,
+    layer: &mut Layer,
+    findings: &mut Findings<'_>,
+) -> Option<Spanned<String>> {
+    match address::with_user(&typed.value) {
+        Ok((user, value)) => {
+            layer.user = user.or(layer.user.take());
+            Some(Spanned { value, span: typed.span })
+        }
+        Err(why) => {
+            let message = format!("`{}` is no address", shorten(&typed.value));
+            findings.error("address", typed.span, message, why.label).help(why.help);
+            None
+        }
+    }
 }
 
 fn ssh(layer: Layer) -> SshSettings {

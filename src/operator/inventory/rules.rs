@@ -1,25 +1,10 @@
 //! What members must not do to each other, and what is unwise: ids, addresses, ports, directories, the
 //! number of voters.
 
-use std::net::IpAddr;
-
+use super::address;
 use super::finding::{Findings, Span};
 use super::model::Role;
 use super::placed::Placed;
-
-/// Whether this can be the address of a host: an IP address, or a host name.
-pub(super) fn is_host(text: &str) -> bool {
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return !ip.is_unspecified() && !ip.is_multicast();
-    }
-    let label = |label: &str| {
-        let inner = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        !label.is_empty() && label.len() <= 63 && inner && !label.starts_with('-') && !label.ends_with('-')
-    };
-    // A name whose last label is a number would be an address with a typing mistake.
-    let last_is_word = text.rsplit('.').next().is_some_and(|l| l.chars().any(|c| c.is_ascii_alphabetic()));
-    text.len() <= 253 && last_is_word && text.split('.').all(label)
-}
 
 /// A directory must be absolute and not one that a server may not have to itself.
 pub(super) fn check_dir(key: &str, dir: &str, at: Span, local: bool, findings: &mut Findings<'_>) {
@@ -102,7 +87,7 @@ fn check_pair(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
             .and(earlier.at.id, "first here")
             .help("an id is a server's identity for ever: give each its own");
     }
-    if a.host != b.host {
+    if !address::same(&a.host, &b.host) {
         return;
     }
     let mut clash = false;

@@ -173,6 +173,52 @@ fn every_mistake_is_found_where_it_was_made() {
 }
 
 #[test]
+fn what_is_clear_is_accepted_however_it_is_written() {
+    let hosts = |text: &str| -> Vec<(String, i64, String)> {
+        let read = |m: &super::Member| (m.name.clone(), m.id.0, m.host.clone());
+        valid(text).members.iter().map(read).collect()
+    };
+    let listed = "nodes:\n  - { id: 3, ip: 10.0.0.3 }\n  - { id: 1, ip: 10.0.0.1, name: one }\n  - { id: 2, host: zk_2.lan }\n";
+    let expected = [("one", 1, "10.0.0.1"), ("node-2", 2, "zk_2.lan"), ("node-3", 3, "10.0.0.3")];
+    assert_eq!(hosts(listed), expected.map(|(name, id, host)| (name.into(), id, host.into())));
+    for text in [
+        "\u{feff}nodes: [fd00::1, fd00::2, fd00::3]\n",
+        "nodes: [[fd00::1], '[fd00::2]', \"FD00:0::3\"]\n",
+        "nodes:\n- [fd00::1]\n- fd00::2\n- fd00::0:3\n",
+        "nodes:\n  a: { id: 1, ip: [fd00::1] }\n  b: { id: 2, ip: fd00::2 }\n  c:\n    id: 3\n    host: '[fd00::3]'\n",
+    ] {
+        let found: Vec<String> = hosts(text).into_iter().map(|(_, _, host)| host).collect();
+        assert_eq!(found, ["fd00::1", "fd00::2", "fd00::3"], "{text}");
+    }
+    let cluster = valid("ssh: { user: ops }\nnodes: [root@10.0.0.1, 10.0.0.2, 'adm@[fd00::3]']\n");
+    let user = |m: &super::Member| match &m.connection {
+        Connection::Ssh(ssh) => ssh.user.clone().unwrap_or_default(),
+        Connection::Local => panic!("ssh is the default"),
+    };
+    assert_eq!(cluster.members.iter().map(user).collect::<Vec<_>>(), ["root", "ops", "adm"]);
+}
+
+#[test]
+fn one_host_is_found_across_spellings_and_a_mark_moves_no_place() {
+    for (text, expected) in [
+        ("nodes: ['::1', '0:0:0:0:0:0:0:1', 10.0.0.1]\n", "1:16 duplicate-ip '0:0:0:0:0:0:0:1'"),
+        ("nodes: [10.0.0.1, '::ffff:10.0.0.1', 10.0.0.3]\n", "1:19 duplicate-ip '::ffff:10.0.0.1'"),
+        ("nodes: [zk1.lan, ZK1.LAN, 10.0.0.3]\n", "1:18 duplicate-ip ZK1.LAN"),
+        ("nodes: [10.0.0.1, 'fe80::1%eth0', 10.0.0.3]\n", "1:19 address 'fe80::1%eth0'"),
+        ("nodes:\n  a: 10.0.0.1\n", "2:6 missing-key 10.0.0.1"),
+        ("nodes:\n  a: { id: 0, ip: 10.0.0.1 }\n", "2:12 number 0"),
+        ("nodes:\n  a: { id: 1, ip: 10.0.0.1, host: zk1 }\n", "2:29 duplicate-key host"),
+    ] {
+        assert_eq!(findings(text), [expected], "{text}");
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(findings(&marked), [expected], "{text}");
+        let found = parse("test.yml", &marked).expect_err("it is wrong");
+        let place = &found[0].places[0];
+        assert_eq!(&marked[place.start..place.end], place.text, "places count in what was given");
+    }
+}
+
+#[test]
 fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
     let text = "clustr: orders\nssh: { prot: 22 }\nnodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  b: { id: 1, ip: 10.0.0.2, rol: observer }\n  c: { id: 3, ip: 10.0.0.3 }\n";
     let found = parse("orders.yml", text).expect_err("it is wrong");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::servers;
+use super::servers::{self, NoAnswer};
 use crate::client;
 use crate::operator::fleet::ways::Ways;
 use crate::operator::plan::desired::{Desired, DesiredMember};
@@ -29,7 +29,7 @@ pub async fn read_back(
     };
     let started = Instant::now();
     let route = ways.to(writer)?;
-    servers::session(writer, &route, deadline, async |client| {
+    let read_back = servers::session(writer, &route, deadline, async |client| {
         // Not below the root: its users' sequence numbers and child watches are none of our business.
         let path = format!("/zookeeper/zkops-canary-{token}");
         let data = Bytes::from(token.to_owned());
@@ -44,8 +44,8 @@ pub async fn read_back(
         let left = deadline.saturating_sub(started.elapsed());
         let readers = desired.members.values().map(|member| read(member, ways, &path, &data, left));
         join_all(readers).await.into_iter().collect()
-    })
-    .await
+    });
+    read_back.await.map_err(NoAnswer::why)
 }
 
 async fn read(
@@ -63,5 +63,5 @@ async fn read(
         if node.data.as_ref() == Some(expected) { Ok(()) } else { Err("another value came back".to_owned()) }
     })
     .await;
-    read.map_err(|why| format!("{}: the canary was not read back: {why}", member.name))
+    read.map_err(|why| format!("{}: the canary was not read back: {}", member.name, why.why()))
 }

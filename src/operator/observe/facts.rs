@@ -1,29 +1,32 @@
 //! Everything there is to see, at once: every host of a fleet and every server, put together as facts.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::firewall;
+use super::answer::wall_ms;
 use super::look::{self, Depth};
-use super::servers;
 use super::token::random_hex;
+use super::{firewall, identity, on_hosts, servers};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::plan::ensemble;
-use crate::operator::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, ServerView, Unreachable};
+use crate::operator::plan::facts::{Facts, HostView, MemberFacts, NoWayIn, Unreachable};
+use crate::operator::plan::seen::Stamp;
+use crate::operator::plan::server::{Server, ServerView};
 use crate::wire::ids::ServerId;
 
 /// Looks at every host of the fleet and at every server, all at once.
 pub async fn everybody(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: Duration) -> Facts {
-    let ways = fleet.ways();
-    let servers = servers::servers(&fleet.desired, &ways, deadline.min(SERVER_PATIENCE));
+    let (stamp, ways) = (fleet.stamp(), fleet.ways());
+    let nobody = BTreeSet::new();
+    let servers = servers::servers(&fleet.desired, &ways, &nobody, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
-    together(fleet, hosts, servers, deadline).await
+    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
 }
 
-/// Looks at every host of the fleet; `servers` is what was seen of them just before.
+/// Looks at every host of the fleet; `servers` is what was seen of them just before, behind the same steps.
 pub async fn hosts(
     fleet: &Fleet,
     servers: BTreeMap<ServerId, ServerView>,
@@ -31,8 +34,51 @@ pub async fn hosts(
     watch: &Watcher,
     deadline: Duration,
 ) -> Facts {
+    let stamp = fleet.stamp();
     let hosts = looked(fleet, depth, watch, deadline).await;
-    together(fleet, hosts, servers, deadline).await
+    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
+}
+
+/// Looks at the servers alone, both ways where one does not see; of the hosts nothing is seen.
+pub async fn servers_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> Facts {
+    let mut facts = older.renewed(fleet.stamp());
+    // Which way was blind then is no fact of now; it only says where not to wait for long.
+    let hidden = |server: &Server| server.from_here.serving().is_none() && server.on_host.serving().is_some();
+    let hidden = older.members.iter().filter(|(_, seen)| hidden(&seen.server)).map(|(id, _)| *id).collect();
+    let ways = fleet.ways();
+    let servers = servers::servers(&fleet.desired, &ways, &hidden, deadline);
+    let (servers, ()) = tokio::join!(servers, identity::elsewhere(fleet, &mut facts, deadline));
+    for (id, view) in servers {
+        facts.members.entry(id).or_default().server = Server::from_here(view);
+    }
+    Box::pin(second_way(fleet, &mut facts, deadline)).await;
+    facts
+}
+
+/// Looks at the services of all members and their processes; nothing else is seen.
+pub async fn units_alone(fleet: &Fleet, older: &Facts, deadline: Duration) -> Facts {
+    let mut facts = older.renewed(fleet.stamp());
+    units(fleet, &mut facts, deadline).await;
+    facts
+}
+
+/// Adds the services of all members, as their hosts see them now.
+pub async fn units(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+    let asked = fleet
+        .hosts()
+        .map(|(member, host)| async move { (member.id, look::service(member, host, deadline).await) });
+    for (id, seen) in join_all(asked).await {
+        facts.members.entry(id).or_default().host = HostView::Seen(Box::new(seen));
+    }
+}
+
+/// Asks on their hosts for those who are not seen to serve from here.
+async fn second_way(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+    let blind = |id: ServerId| matches!(facts.member(id).server.from_here, ServerView::Blind(_));
+    let views = on_hosts::on_hosts(fleet, blind, deadline.min(SERVER_PATIENCE)).await;
+    for (id, view) in views {
+        facts.members.entry(id).or_default().server.on_host = view;
+    }
 }
 
 async fn looked(
@@ -57,6 +103,7 @@ async fn looked(
 
 async fn together(
     fleet: &Fleet,
+    stamp: Stamp,
     mut hosts: BTreeMap<ServerId, HostView>,
     mut servers: BTreeMap<ServerId, ServerView>,
     deadline: Duration,
@@ -68,39 +115,50 @@ async fn together(
         .map(|id| {
             let away = || fleet.unreachable(*id).cloned().map_or(HostView::Unasked, HostView::Unreachable);
             let host = hosts.remove(id).unwrap_or_else(away);
-            (*id, MemberFacts { host, server: servers.remove(id).unwrap_or_default() })
+            let server = Server::from_here(servers.remove(id).unwrap_or_default());
+            (*id, MemberFacts { host, server })
         })
         .collect();
-    let mut facts = Facts { members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() };
+    let mut facts =
+        Facts { stamp, members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() };
+    second_way(fleet, &mut facts, deadline).await;
+    identity::elsewhere(fleet, &mut facts, deadline).await;
     firewalls(fleet, &mut facts, deadline).await;
     facts
 }
 
-/// The firewalls, as closely as is needed: members in sync are reachable.
-async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
-    let in_sync = ensemble::in_sync(&fleet.desired, facts);
-    let asked = fleet.hosts().filter_map(|(member, host)| {
-        let seen = facts.host(member.id)?;
-        let reachable = in_sync.contains(&member.id);
-        Some(async move {
+/// Adds the firewalls, as closely as is needed: members in sync are reachable. First, who needs what:
+/// that takes every host's word.
+pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
+    let desired = &fleet.desired;
+    let asked = fleet
+        .hosts()
+        .map(|(member, host)| async move { (member.id, firewall::sources(desired, host, deadline).await) });
+    for (id, answer) in join_all(asked).await {
+        if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {
+            host.sources = answer;
+        }
+    }
+    let in_sync = ensemble::in_sync(desired, facts);
+    let known = &*facts;
+    let runs = |id: ServerId| known.host(id).is_some_and(|host| host.unit.runs());
+    // What keeps one out that runs may be a rule on the host of one that does not miss it.
+    let apart = desired.members.keys().any(|id| !in_sync.contains(id) && runs(*id));
+    let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
+        let reachable = !apart && in_sync.contains(&member.id);
+        async move {
             let answer = match reachable {
-                true => firewall::drift(member, host, seen, deadline).await,
-                false => firewall::ask(member, host, deadline).await,
+                true => firewall::drift(desired, known, member, host, deadline).await,
+                false => firewall::ask(desired, known, member, host, deadline).await,
             };
             (member.id, answer)
-        })
+        }
     });
     for (id, answer) in join_all(asked).await {
         if let Some(HostView::Seen(host)) = facts.members.get_mut(&id).map(|seen| &mut seen.host) {
             host.firewall = answer;
         }
     }
-}
-
-/// Milliseconds since 1970 by this machine's clock.
-pub fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A server that serves answers in milliseconds; a closed port may only time out.

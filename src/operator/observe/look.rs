@@ -1,26 +1,27 @@
 //! One host's own account of itself: asked in parallel over one link, put into the planners'
-//! words by `words`. What could not be answered stays unknown.
+//! words by `words`. What could not be answered is unseen, with the host's reason.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::words;
+use super::answer::{seen, wall_ms};
+use super::{installed, remains, words};
 use crate::operator::fleet::hosts::Host;
-use crate::operator::fleet::journal::Entry;
 use crate::operator::fleet::unit;
 use crate::operator::host::CallError;
-use crate::operator::host::data::InspectData;
-use crate::operator::host::files::PathSpace;
+use crate::operator::host::data::{InspectData, Inspection};
+use crate::operator::host::files::{Found, PathSpace, PathStat};
 use crate::operator::host::net::Expected;
 use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceCall, ServiceState, Verb};
+use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{
-    Clock, DirFacts, FirewallFacts, HostFacts, NameFacts, UnitFacts, UnitState,
-};
-use crate::operator::plan::repair::OLD;
+use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, NameFacts, UnitFacts};
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::wipe::OLD;
 
 /// How much is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,62 +49,165 @@ pub async fn host(
     let manager = host.manager(member);
     let dirs: Vec<PathBuf> = member.directories().into_iter().map(PathBuf::from).collect();
     let definition = unit::definition_path(&manager, member);
-    let files = vec![PathBuf::from(&member.config_path), definition.clone()];
+    let mut files = installed::paths(member);
+    files.extend([PathBuf::from(&member.config_path), definition.clone()]);
     let parts = words::parts(member);
-    let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
     let state = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
 
-    let (spaces, stats, seen, ports, state, servers, config, written, quarantined, journal) = tokio::join!(
+    let (spaces, stats, inspection, ports, state, servers, on_data, config, written, quarantined, journal) = tokio::join!(
         link.disk_space(dirs.clone()),
         link.stat(dirs.iter().chain(&files).cloned().chain(parts.iter().map(PathBuf::from)).collect()),
         link.inspect_data(inspected(member)),
         link.ports_in_use(member.ports.all().to_vec()),
         link.service(state),
-        link.find_server(find),
-        link.read_file(PathBuf::from(&member.config_path), CONFIG_BYTES_MAX),
+        by_config(member, host, deadline),
+        link.find_server(by_data(member)),
+        config(member, host, deadline),
         link.read_file(definition, CONFIG_BYTES_MAX),
         quarantined(member, host, deadline),
         link.read_journal(PathBuf::from(unit::journal_path(member)), JOURNAL_LINES),
     );
-    let (clock, names, obstacles) = tokio::join!(
+    let (clock, names, obstacles, owners, fences, left_behind) = tokio::join!(
         clock(host, depth, deadline),
         names(desired, host, depth, deadline),
         obstacles(member, host, depth, deadline),
+        installed::owners(member, host, depth > Depth::State, deadline),
+        fences(host, depth, deadline),
+        remains::left_behind(member, host, &config, deadline),
     );
-    let stats = stats.unwrap_or_default();
-    let there = |path: &str| {
-        stats.iter().find(|stat| stat.path.as_os_str() == path).and_then(|stat| stat.found.as_ref())
-    };
     // The host is gone if it cannot even say how its service is.
     let state = match state {
         Err(CallError::Gone(gone)) => return Err(gone.into()),
         other => other.map(|report| report.state),
     };
-    let servers = servers.unwrap_or_default();
-    let config = config.ok().map(|file| file.content.into_text());
-    let written = written.ok().map(|file| file.content.into_text());
-    let unit = unit_facts(member, host, state.ok().as_ref(), &servers, written.as_deref(), deadline).await;
-    let lines = journal.map(|tail| tail.lines).unwrap_or_default();
-    let journal: Vec<Entry> = lines.iter().filter_map(|line| Entry::read(line)).collect();
-    let mut data = seen.map(|seen| words::data(&seen, member)).unwrap_or_default();
-    data.parts = parts.into_iter().filter(|path| there(path).is_some()).collect();
-    data.quarantined = quarantined;
-    Ok(HostFacts {
+    let stats = Stats { answered: seen(stats) };
+    let servers = processes(servers, on_data);
+    let written = seen(written).map(|file| file.content.into_text());
+    let mut facts = HostFacts {
+        layout: installed::layout(member, |path| stats.found(path)),
+        owners,
         clock,
-        dirs: dir_facts(&spaces.unwrap_or_default(), |path| there(path).is_some(), &obstacles),
-        data,
-        files: words::files(member, config.as_deref(), there(&member.config_path)),
-        installed_config: config,
-        ports: words::ports(&ports.unwrap_or_default(), member, unit.state.running()),
+        dirs: dir_facts(member, seen(spaces), &stats, &obstacles),
+        data: data(member, seen(inspection), parts, &stats, quarantined),
+        files: [(member.config_path.clone(), words::file(&config, stats.found(&member.config_path)))].into(),
         // Asked last, when it is known how the member is.
-        firewall: FirewallFacts::default(),
-        opened_zone: words::opened_zone(&journal),
-        last_entry: lines.last().cloned(),
-        opened_ports: words::opened_ports(&journal),
+        firewall: Seen::default(),
+        sources: Seen::default(),
+        journal: words::journal(seen(journal).map(|tail| tail.lines)),
         names,
-        unit,
+        fences,
+        left_behind,
+        installed_config: config,
         ..machine_facts(member, host)
-    })
+    };
+    // The definition names whom the server runs as, which the rest tells.
+    facts.unit = unit_facts(member, host, &facts, seen(state), &servers, written, deadline).await;
+    facts.ports = seen(ports).map(|ports| words::ports(&ports, member, facts.unit.runs()));
+    facts.processes = servers.map(|servers| servers.iter().map(words::process_facts).collect());
+    Ok(facts)
+}
+
+/// The text of the zoo.cfg that counts: that of the slot, else that of the layout before the slots.
+async fn config(member: &DesiredMember, host: &Host, deadline: Duration) -> Seen<String> {
+    let link = host.link.within(deadline);
+    for path in [member.config_path.clone(), member.legacy_config()] {
+        let read = seen(link.read_file(PathBuf::from(path), CONFIG_BYTES_MAX).await);
+        if !read.is_absent() {
+            return read.map(|file| file.content.into_text());
+        }
+    }
+    Seen::Absent
+}
+
+/// What is at the paths that were asked about.
+struct Stats {
+    answered: Seen<Vec<PathStat>>,
+}
+
+impl Stats {
+    fn found(&self, path: &str) -> Seen<&Found> {
+        let stats = match self.answered.as_ref() {
+            Seen::Is(stats) => stats,
+            Seen::Absent => return Seen::default(),
+            Seen::Unseen(why) => return Seen::Unseen(why),
+        };
+        match stats.iter().find(|stat| stat.path.as_os_str() == path) {
+            Some(PathStat { problem: Some(problem), .. }) => Seen::unseen(problem.to_string(), wall_ms()),
+            Some(PathStat { found, .. }) => Seen::answered(found.as_ref()),
+            None => Seen::default(),
+        }
+    }
+}
+
+/// Whoever runs from the member's configuration, and whoever runs on its data.
+fn processes(
+    of_config: Result<Vec<RunningServer>, CallError>,
+    on_data: Result<Vec<RunningServer>, CallError>,
+) -> Seen<Vec<RunningServer>> {
+    let (mut all, on_data) = match (seen(of_config), seen(on_data)) {
+        (Seen::Is(of_config), Seen::Is(on_data)) => (of_config, on_data),
+        (Seen::Unseen(why), _) | (_, Seen::Unseen(why)) => return Seen::Unseen(why),
+        // A look at processes finds none or some; it is never not there.
+        (Seen::Absent, _) | (_, Seen::Absent) => return Seen::default(),
+    };
+    for server in on_data {
+        if all.iter().all(|known| known.process.pid != server.process.pid) {
+            all.push(server);
+        }
+    }
+    Seen::Is(all)
+}
+
+/// The member's data: all of it was looked at, or it was not seen.
+fn data(
+    member: &DesiredMember,
+    inspection: Seen<Box<Inspection>>,
+    parts: Vec<String>,
+    stats: &Stats,
+    quarantined: Seen<Vec<String>>,
+) -> Seen<DataFacts> {
+    let inspection = match inspection {
+        Seen::Is(inspection) => inspection,
+        Seen::Absent => return Seen::default(),
+        Seen::Unseen(why) => return Seen::Unseen(why),
+    };
+    let mut data = match words::data(&inspection, member) {
+        Ok(data) => data,
+        Err(why) => return Seen::unseen(why, wall_ms()),
+    };
+    for path in parts {
+        match stats.found(&path) {
+            Seen::Is(_) => data.parts.push(path),
+            Seen::Absent => {}
+            Seen::Unseen(why) => return Seen::Unseen(why),
+        }
+    }
+    match quarantined {
+        Seen::Is(quarantined) => data.quarantined = quarantined,
+        Seen::Absent => {}
+        Seen::Unseen(why) => return Seen::Unseen(why),
+    }
+    Seen::Is(data)
+}
+
+/// Whoever runs from the member's zoo.cfg, or from that of the layout before the slots.
+async fn by_config(
+    member: &DesiredMember,
+    host: &Host,
+    deadline: Duration,
+) -> Result<Vec<RunningServer>, CallError> {
+    let link = host.link.within(deadline);
+    let of = |config: String| FindServer { config: Some(PathBuf::from(config)), data_dir: None };
+    let (mut found, older) = tokio::try_join!(
+        link.find_server(of(member.config_path.clone())),
+        link.find_server(of(member.legacy_config())),
+    )?;
+    found.extend(older);
+    Ok(found)
+}
+
+fn by_data(member: &DesiredMember) -> FindServer {
+    FindServer { config: None, data_dir: Some(PathBuf::from(&member.dirs.data)) }
 }
 
 fn inspected(member: &DesiredMember) -> InspectData {
@@ -111,6 +215,11 @@ fn inspected(member: &DesiredMember) -> InspectData {
         data_dir: PathBuf::from(&member.dirs.data),
         log_dir: Some(PathBuf::from(&member.dirs.data_log)),
     }
+}
+
+/// Not asked where nothing is planned.
+async fn fences(host: &Host, depth: Depth, deadline: Duration) -> Seen<Vec<IpAddr>> {
+    if depth == Depth::State { Seen::default() } else { remains::fences(host, deadline).await }
 }
 
 /// What was known when the host was reached.
@@ -132,61 +241,95 @@ fn machine_facts(member: &DesiredMember, host: &Host) -> HostFacts {
 async fn unit_facts(
     member: &DesiredMember,
     host: &Host,
-    state: Option<&ServiceState>,
-    servers: &[RunningServer],
-    written: Option<&str>,
+    seen: &HostFacts,
+    state: Seen<ServiceState>,
+    servers: &Seen<Vec<RunningServer>>,
+    written: Seen<String>,
     deadline: Duration,
 ) -> UnitFacts {
     let manager = host.manager(member);
-    let stands = state.is_some_and(|state| state.active != Active::Running);
+    let stands = state.is_and(|state| state.active != Active::Running);
+    let enabled = match state.as_ref() {
+        _ if unit::needs_no_enabling(&manager) => Seen::Is(()),
+        Seen::Is(state) => Seen::answered(state.enabled.then_some(())),
+        Seen::Absent => Seen::Absent,
+        Seen::Unseen(why) => Seen::Unseen(why),
+    };
     UnitFacts {
-        installed: unit::installed(&manager, member, written),
-        enabled: state.is_some_and(|state| state.enabled) || unit::needs_no_enabling(&manager),
-        state: state.map_or(UnitState::Absent, |state| words::unit_state(state, servers, member, host)),
+        installed: written
+            .map(|written| unit::installed(&manager, member, account::of(member, seen).as_ref(), &written)),
+        enabled,
+        state: words::unit_state(state, servers, host, &seen.layout),
         log: if stands { log(member, host, deadline).await } else { Vec::new() },
     }
 }
 
 fn dir_facts(
-    spaces: &[PathSpace],
-    there: impl Fn(&str) -> bool,
-    obstacles: &BTreeMap<String, String>,
+    member: &DesiredMember,
+    spaces: Seen<Vec<PathSpace>>,
+    stats: &Stats,
+    obstacles: &BTreeMap<String, Seen<String>>,
 ) -> BTreeMap<String, DirFacts> {
-    let facts = spaces.iter().map(|space| {
-        let path = space.path.to_string_lossy().into_owned();
-        let facts = words::dir(space, there(&path), obstacles.get(&path).cloned());
-        (path, facts)
+    let facts = member.directories().into_iter().map(|path| {
+        let space = match spaces.as_ref() {
+            Seen::Is(spaces) => spaces
+                .iter()
+                .find(|space| space.path.as_os_str() == path)
+                .map_or_else(Seen::default, Seen::Is),
+            Seen::Absent => Seen::default(),
+            Seen::Unseen(why) => Seen::Unseen(why),
+        };
+        let obstacle = obstacles.get(path).cloned().unwrap_or_default();
+        (path.to_owned(), words::dir(space, stats.found(path).map(drop), obstacle))
     });
     facts.collect()
 }
 
 /// What repairs moved aside, in the dataDir and in a dataLogDir of its own.
-async fn quarantined(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec<String> {
+async fn quarantined(member: &DesiredMember, host: &Host, deadline: Duration) -> Seen<Vec<String>> {
     let mut dirs = vec![&member.dirs.data, &member.dirs.data_log];
     dirs.dedup();
     let listed = dirs.into_iter().map(|dir| async move {
-        let listing = host.link.within(deadline).list_dir(PathBuf::from(dir)).await;
-        let entries = listing.map(|listing| listing.entries).unwrap_or_default();
-        let old = entries.into_iter().filter(|entry| entry.name.starts_with(OLD));
-        old.map(|entry| format!("{dir}/{}", entry.name)).collect::<Vec<_>>()
+        let listing = seen(host.link.within(deadline).list_dir(PathBuf::from(dir)).await);
+        listing.map(|listing| {
+            let old = listing.entries.into_iter().filter(|entry| entry.name.starts_with(OLD));
+            old.map(|entry| format!("{dir}/{}", entry.name)).collect::<Vec<_>>()
+        })
     });
-    join_all(listed).await.concat()
+    let mut all = Vec::new();
+    for listed in join_all(listed).await {
+        match listed {
+            Seen::Is(names) => all.extend(names),
+            Seen::Absent => {}
+            Seen::Unseen(why) => return Seen::Unseen(why),
+        }
+    }
+    Seen::Is(all)
 }
 
-/// How one member's service is, and the end of its log when it does not run.
-pub async fn service(
-    member: &DesiredMember,
-    host: &Host,
-    deadline: Duration,
-) -> Option<(UnitState, Vec<String>)> {
+/// How one member's service and its processes are, and the end of its log when it does not run:
+/// nothing else of its host is looked at.
+pub async fn service(member: &DesiredMember, host: &Host, deadline: Duration) -> HostFacts {
     let link = host.link.within(deadline);
     let manager = host.manager(member);
     let call = ServiceCall { service: unit::service(&manager, member), verb: Verb::State };
-    let state = link.service(call).await.ok()?.state;
-    let find = FindServer { config: Some(PathBuf::from(&member.config_path)), data_dir: None };
-    let servers = link.find_server(find).await.unwrap_or_default();
-    let log = log(member, host, deadline).await;
-    Some((words::unit_state(&state, &servers, member, host), log))
+    let (state, servers, on_data, stats) = tokio::join!(
+        link.service(call),
+        by_config(member, host, deadline),
+        link.find_server(by_data(member)),
+        link.stat(installed::paths(member)),
+    );
+    let stats = Stats { answered: seen(stats) };
+    let layout = installed::layout(member, |path| stats.found(path));
+    let servers = processes(servers, on_data);
+    let state = words::unit_state(seen(state.map(|report| report.state)), &servers, host, &layout);
+    let mut facts = HostFacts { layout, ..machine_facts(member, host) };
+    facts.unit.state = state;
+    facts.processes = servers.map(|servers| servers.iter().map(words::process_facts).collect());
+    if !facts.unit.runs() {
+        facts.unit.log = log(member, host, deadline).await;
+    }
+    facts
 }
 
 /// The last lines of the member's log, oldest first.
@@ -195,16 +338,16 @@ pub async fn log(member: &DesiredMember, host: &Host, deadline: Duration) -> Vec
     host.link.within(deadline).log_tail(source, LOG_LINES).await.map(|tail| tail.lines).unwrap_or_default()
 }
 
-async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Option<Clock> {
+async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Seen<Clock> {
     if depth == Depth::State {
-        return None;
+        return Seen::default();
     }
-    host.clock(deadline).await
+    host.clock(deadline).await.map_or_else(|why| Seen::unseen(why, wall_ms()), Seen::Is)
 }
 
-async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration) -> Vec<NameFacts> {
+async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration) -> Seen<Vec<NameFacts>> {
     if depth < Depth::Preflight {
-        return Vec::new();
+        return Seen::default();
     }
     let asked = desired
         .members
@@ -214,24 +357,29 @@ async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration)
             Expected { name: name.clone(), ip: member.address.parse().ok() }
         })
         .collect();
-    host.link.within(deadline).names(asked).await.map(|report| words::names(&report)).unwrap_or_default()
+    seen(host.link.within(deadline).names(asked).await).map(|report| words::names(&report))
 }
 
-/// Directories that cannot be written, and why: tried with a real file.
+/// Why directories cannot be written, where they cannot: tried with a real file.
 async fn obstacles(
     member: &DesiredMember,
     host: &Host,
     depth: Depth,
     deadline: Duration,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Seen<String>> {
     if depth < Depth::Preflight {
         return BTreeMap::new();
     }
     let tried = member.directories().into_iter().map(|path| async move {
-        let why = host.link.within(deadline).check_writable(PathBuf::from(path)).await.err()?;
-        Some((path.to_owned(), why.failure().map_or_else(|| why.to_string(), |failure| failure.why.clone())))
+        let tried = host.link.within(deadline).check_writable(PathBuf::from(path)).await;
+        let obstacle = match tried {
+            Ok(_) => Seen::Absent,
+            Err(CallError::Failed(failure)) => Seen::Is(failure.why),
+            Err(why) => Seen::unseen(why.to_string(), wall_ms()),
+        };
+        (path.to_owned(), obstacle)
     });
-    join_all(tried).await.into_iter().flatten().collect()
+    join_all(tried).await.into_iter().collect()
 }
 
 /// A zoo.cfg of a thousand members fits.

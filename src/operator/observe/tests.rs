@@ -17,11 +17,12 @@ fn member() -> DesiredMember {
         voter: true,
         ports: Ports { client: 2181, quorum: 2888, election: 3888 },
         dirs: Dirs { install: "/i".into(), data: "/d".into(), data_log: "/l".into() },
-        binary_path: "/i/bin/zkops".into(),
-        staged_path: "/i/bin/zkops.next".into(),
-        config_path: "/i/conf/zoo.cfg".into(),
+        binary_path: "/i/current/zkops".into(),
+        staged_path: "/i/slots/zkops.next".into(),
+        config_path: "/i/current/zoo.cfg".into(),
         config: String::new(),
-        unit: Unit { name: "zkops-x".into(), definition: String::new(), own_supervisor: false },
+        unit: Unit { name: "zkops-x".into(), text: String::new(), own_supervisor: false },
+        run_as: None,
     }
 }
 
@@ -42,7 +43,7 @@ fn a_wrong_myid_says_nothing_about_the_database() {
         damage: vec![found(NumberFile::Myid, "three"), found(NumberFile::AcceptedEpoch, "x")],
         ..Inspection::default()
     };
-    let facts = words::data(&seen, &member());
+    let facts = words::data(&seen, &member()).unwrap();
     assert_eq!(facts.myid, Myid::Garbage("three".into()));
     assert_eq!(facts.current_epoch, Some(Epoch(4)));
     assert_eq!(
@@ -60,7 +61,7 @@ fn foreign_files_make_a_directory_not_empty() {
         foreign_count: 1,
         ..Inspection::default()
     };
-    let facts = words::data(&seen, &member());
+    let facts = words::data(&seen, &member()).unwrap();
     assert!(!facts.empty && !facts.has_database);
     assert_eq!(facts.entries, ["holiday.jpg"]);
 }
@@ -78,7 +79,8 @@ fn the_journal_remembers_which_ports_are_ours() {
         Entry::read(r#"{"event":"begin","why":"not needed any more"}"#).unwrap(),
         end(r#""closed_ports":[2888]"#),
     ];
-    assert_eq!(words::opened_ports(&journal), [2181, 3888]);
+    let opened: Vec<String> = words::opened(&journal).iter().map(ToString::to_string).collect();
+    assert_eq!(opened, ["2181", "3888"]);
     assert_eq!(words::opened_zone(&journal).as_deref(), Some("public"));
     assert_eq!(words::opened_zone(&[end(r#""zone":"../../etc/passwd""#)]), None);
 }

@@ -22,8 +22,14 @@ pub trait Ask: Send + Sync + 'static {
 pub enum Question<'a> {
     /// The plan as it stands; a yes is enough, and silence is a no.
     CarryOut { plan: &'a Plan },
+    /// Every server of an ensemble stops; a yes is enough.
+    StopAll { plan: &'a Plan, cluster: &'a str },
     /// The end of an ensemble: its name is to be typed.
     Destroy { plan: &'a Plan, cluster: &'a str, data: bool },
+    /// A milder cure did not help: the member's data goes aside; a yes is enough.
+    MoveAside { plan: &'a Plan, member: &'a str },
+    /// Data of another cluster goes aside: that cluster's name is to be typed.
+    ForeignData { plan: &'a Plan, cluster: &'a str },
 }
 
 /// What the person said.
@@ -40,15 +46,30 @@ impl<'a> Question<'a> {
     /// What will be done.
     pub fn plan(&self) -> &'a Plan {
         match self {
-            Question::CarryOut { plan } | Question::Destroy { plan, .. } => plan,
+            Question::CarryOut { plan } | Question::StopAll { plan, .. } | Question::Destroy { plan, .. } => {
+                plan
+            }
+            Question::MoveAside { plan, .. } | Question::ForeignData { plan, .. } => plan,
+        }
+    }
+
+    /// What agrees beforehand, as one would type it.
+    fn beforehand(&self) -> String {
+        match self {
+            Question::CarryOut { .. } | Question::Destroy { data: false, .. } => "--yes".to_owned(),
+            Question::StopAll { .. } => "--all".to_owned(),
+            // What cannot be taken back is not agreed to by habit.
+            Question::Destroy { data: true, cluster, .. } => format!("--cluster {cluster}"),
+            Question::MoveAside { .. } => "--move-data-aside".to_owned(),
+            Question::ForeignData { cluster, .. } => format!("--foreign-data {cluster}"),
         }
     }
 
     /// The word that must be typed letter by letter; `None`: a yes will do.
     pub fn word(&self) -> Option<&'a str> {
         match self {
-            Question::CarryOut { .. } => None,
-            Question::Destroy { cluster, .. } => Some(cluster),
+            Question::CarryOut { .. } | Question::StopAll { .. } | Question::MoveAside { .. } => None,
+            Question::Destroy { cluster, .. } | Question::ForeignData { cluster, .. } => Some(cluster),
         }
     }
 }
@@ -57,11 +78,20 @@ impl fmt::Display for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Question::CarryOut { .. } => f.write_str("carry this out?"),
+            Question::StopAll { cluster, .. } => {
+                write!(f, "stop all of {cluster}? Nobody is served until it is started again")
+            }
             Question::Destroy { cluster, data: true, .. } => {
                 write!(f, "type {cluster} to destroy it WITH ITS DATA")
             }
             Question::Destroy { cluster, data: false, .. } => {
                 write!(f, "type {cluster} to destroy it (data stays)")
+            }
+            Question::MoveAside { member, .. } => {
+                write!(f, "move the data of {member} aside and take all of it anew from the others?")
+            }
+            Question::ForeignData { cluster, .. } => {
+                write!(f, "type {cluster} to move the data of that cluster aside")
             }
         }
     }
@@ -77,7 +107,7 @@ pub(super) fn agreed(ask: &dyn Ask, question: &Question<'_>) -> Result<(), Failu
         (Answer::No, None) => Failure::new(Exit::Failed, "not confirmed"),
         (Answer::No, Some(word)) => Failure::new(Exit::Failed, format!("{word:?} was not typed")),
         (Answer::Nobody, _) => Failure::new(Exit::Usage, format!("there is nobody to ask: {question}"))
-            .next("say yes beforehand: --yes"),
+            .next(format!("say yes beforehand: {}", question.beforehand())),
     };
     Err(failure.state("nothing was changed"))
 }

@@ -1,6 +1,8 @@
 //! Who calls a use case, as far as one must know: whom to ask, whom to tell, how patient to be, and where this
 //! machine's own records are.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::ask::{Ask, Secrets};
 use super::holder;
 use crate::operator::apply::run::Run;
+use crate::operator::fleet::stop::{Stop, Why};
 use crate::operator::fleet::watch::{Doing, Watcher};
 use crate::operator::transport::{Dialer, LocalBinary, Settings};
 use crate::report::{Event, Exit, Failure, Sink};
@@ -21,6 +24,8 @@ pub struct Caller {
     pub state_dir: PathBuf,
     /// When the run began: what `terms.timeout` counts from.
     pub started: Instant,
+    /// Whether the run is to end before it is done.
+    pub stop: Stop,
 }
 
 /// What the caller laid down for the whole run.
@@ -32,6 +37,8 @@ pub struct Terms {
     pub accept_new_host_keys: bool,
     /// A lock that somebody else's run left behind is replaced.
     pub break_lock: bool,
+    /// Members by name or id whose hosts are left out of the run.
+    pub without: Vec<String>,
     /// The program that hosts get; `None`: this very one.
     pub program: Option<PathBuf>,
 }
@@ -42,9 +49,34 @@ impl Caller {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// No wait is longer than the whole run may take.
+    /// Ends the run, as somebody wishes who sends this signal: at once where it only looks, after the step at hand
+    /// where it changes something.
+    pub fn interrupt(&self, signal: &str) {
+        self.stop.ask(Why::Signal(signal.to_owned()));
+    }
+
+    /// No wait takes more than half of what is left for the whole run, so that there is time to say what came of it.
     pub(super) fn at_most(&self, patience: Duration) -> Duration {
-        patience.min(self.terms.timeout)
+        patience.min(self.until().saturating_duration_since(Instant::now()) / 2)
+    }
+
+    /// When everything must be over.
+    fn until(&self) -> Instant {
+        self.stop.begun_anew().unwrap_or(self.started) + self.terms.timeout
+    }
+
+    /// What `work` comes to; once the time allowed is over, the run is asked to stop.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> T {
+        let over = async {
+            tokio::time::sleep_until(self.until().into()).await;
+            self.stop.ask(Why::TimeUp);
+            pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            never = over => match never {},
+        }
     }
 
     /// The way to hosts: the user's ssh settings, questions to the caller.
@@ -81,14 +113,25 @@ impl Caller {
         })
     }
 
+    /// A command with what was laid down for the whole run.
+    fn typed(&self, command: String) -> String {
+        match self.terms.without.as_slice() {
+            [] => command,
+            names => format!("{command} --without {}", names.join(",")),
+        }
+    }
+
     /// What is about to change something; `command` is what resumes it.
     pub(super) fn run(&self, command: String) -> Run {
+        let command = self.typed(command);
         Run {
             events: self.events.clone(),
             holder: holder::of_this_process(command.clone()),
             break_lock: self.terms.break_lock,
             again: command,
-            until: self.started + self.terms.timeout,
+            stop: self.stop.clone(),
+            since_ms: jiff::Timestamp::now().as_millisecond(),
+            until: self.until(),
         }
     }
 }

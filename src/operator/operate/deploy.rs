@@ -5,23 +5,28 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::caller::Caller;
+use super::former;
 use super::look::look;
 use super::planned::Planned;
-use super::session::{Session, Source};
+use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::apply::run::Applied;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
+use crate::operator::observe;
 use crate::operator::observe::look::Depth;
-use crate::operator::plan::facts::Facts;
-use crate::operator::plan::step::Plan;
+use crate::operator::plan::facts::{Facts, Former, HostView, Old};
+use crate::operator::plan::step::{Action, Plan};
 use crate::operator::plan::{Goal, ensemble};
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub inventory: PathBuf,
     /// Only show what would be done.
     pub dry_run: bool,
+    /// Hosts of members that have moved, and cannot be reached, will never run their old servers again: the person
+    /// says so.
+    pub old_host_is_gone: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +61,8 @@ pub struct Ready {
 impl Request {
     /// As one would type it.
     pub fn command(&self) -> String {
-        format!("zkops deploy {}", self.inventory.display())
+        let gone = if self.old_host_is_gone { " --old-host-is-gone" } else { "" };
+        format!("zkops deploy {}{gone}", self.inventory.display())
     }
 }
 
@@ -65,11 +71,13 @@ impl Request {
 pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure> {
     let inventory = Source::File(request.inventory.clone());
     let looked = look(caller, &inventory, Push::BesideIfAll, async |session, fleet, mut facts| {
+        facts.elsewhere.says_gone(request.old_host_is_gone);
         let plan = session.plan(&facts, &Goal::Deploy)?;
         if request.dry_run {
             return Ok(Deployed::Planned(plan));
         }
         let applied = carry_out(session, fleet, &plan, &mut facts, request).await?;
+        all_arrived(session, &facts)?;
         Ok(Deployed::Applied(facts, (!plan.is_empty()).then_some(applied)))
     });
     let (session, deployed) = looked.await?;
@@ -77,7 +85,10 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         Deployed::Planned(plan) => {
             Outcome::Planned(Planned { cluster: session.desired.cluster.clone(), plan })
         }
-        Deployed::Applied(facts, applied) => Outcome::Ready(ready(&session, &facts, applied)),
+        Deployed::Applied(facts, applied) => {
+            session.settle("deploy", &[])?;
+            Outcome::Ready(ready(&session, &facts, applied))
+        }
     })
 }
 
@@ -101,11 +112,36 @@ async fn carry_out(
         Err(stopped) if plan.expects_idle() && ensemble::serves(&session.desired, facts) => {
             session.caller.events.note(format!("{}; planned again", stopped.what));
             *facts = session.facts(fleet, Depth::Preflight).await;
+            former::look(session, fleet, &Push::Never, facts).await?;
+            facts.elsewhere.says_gone(request.old_host_is_gone);
             let rest = session.plan(facts, &Goal::Deploy)?;
             session.apply(fleet, &rest, facts, request.command()).await
         }
+        // Members came from addresses that nobody could know: let in, too, and proven again.
+        Err(stopped) if stopped.exit == Exit::Preflight && !facts.observed.is_empty() => {
+            let mut now = session.facts(fleet, Depth::Preflight).await;
+            now.observed.clone_from(&facts.observed);
+            observe::facts::firewalls(fleet, &mut now, session.caller.at_most(HOST_PATIENCE)).await;
+            let rest = session.plan(&now, &Goal::Deploy)?;
+            let opens =
+                |plan: &Plan| plan.steps().any(|step| matches!(step.action, Action::OpenPorts { .. }));
+            if !opens(&rest) {
+                return Err(stopped);
+            }
+            session.caller.events.note(format!("{}; planned again", stopped.what));
+            let result = session.apply(fleet, &rest, &mut now, request.command()).await;
+            *facts = now;
+            result
+        }
         other => other,
     }
+}
+
+/// After a good end nobody lives any more where he was before, unless only a fence keeps him there.
+fn all_arrived(session: &Session<'_>, facts: &Facts) -> Result<(), Failure> {
+    let away = |old: &Former| matches!(old.view, Old::Host(HostView::Unasked | HostView::Unreachable(_)));
+    let unsettled = !session.left_out.is_empty() || facts.elsewhere.former.iter().any(away);
+    if unsettled { Ok(()) } else { session.all_arrived() }
 }
 
 fn ready(session: &Session<'_>, facts: &Facts, applied: Option<Applied>) -> Ready {

@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::paths::{self, at_home};
 use super::settings;
 use crate::operator::inventory::{self, Cluster, Connection, Finding, Member, Role, SshSettings};
-use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::desired::{Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::render;
 use crate::operator::transport::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 use crate::report::{Evidence, Exit, Failure};
@@ -28,13 +28,33 @@ pub(super) fn read(
     for warning in &warnings {
         caller.events.note(warning.summary());
     }
+    worked_out(cluster, shown, caller.terms.accept_new_host_keys)
+}
+
+/// An inventory that was deployed once, without a word about it; `None`: it is none any more.
+pub(super) fn earlier(text: &str, accept_new: bool) -> Option<(Desired, BTreeMap<ServerId, Target>)> {
+    let (cluster, _) = inventory::parse("", text, &|_| Vec::new()).ok()?;
+    worked_out(cluster, "", accept_new).ok()
+}
+
+fn worked_out(
+    cluster: Cluster,
+    shown: &str,
+    accept_new: bool,
+) -> Result<(Desired, BTreeMap<ServerId, Target>), Failure> {
     let mut members = BTreeMap::new();
     let mut targets = BTreeMap::new();
     for member in &cluster.members {
         members.insert(member.id, desired(&cluster, member)?);
-        targets.insert(member.id, target(member, caller.terms.accept_new_host_keys));
+        targets.insert(member.id, target(member, accept_new));
     }
-    let desired = Desired { cluster: cluster.name, inventory: shown.to_owned(), binary: None, members };
+    let desired = Desired {
+        cluster: cluster.name,
+        inventory: shown.to_owned(),
+        binary: None,
+        members,
+        clients: cluster.clients,
+    };
     Ok((desired, targets))
 }
 
@@ -68,11 +88,12 @@ fn desired(cluster: &Cluster, member: &Member) -> Result<DesiredMember, Failure>
         config: render::zoo_cfg(cluster, member, &paths).map_err(broken)?,
         unit: Unit {
             name: render::unit_name(cluster, member),
-            definition: render::unit(cluster, member, &paths).map_err(broken)?,
+            text: render::unit(cluster, member, &paths).map_err(broken)?,
             // An ensemble to try things out must not outlive its directory in /etc.
             own_supervisor: member.connection == Connection::Local,
         },
-        staged_path: format!("{install}/bin/zkops.next"),
+        staged_path: format!("{install}/slots/zkops.next"),
+        run_as: run_as(member),
         binary_path: paths.binary,
         config_path: paths.config,
         dirs: Dirs { install, data_log: data_log.unwrap_or_else(|| data.clone()), data },
@@ -89,15 +110,17 @@ fn target(member: &Member, accept_new: bool) -> Target {
 }
 
 fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget {
-    let host_key_policy = if accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict };
+    let host_key_policy = if accept_new { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Ask };
     let known_hosts = ssh.known_hosts.as_deref().map(|path| PathBuf::from(at_home(path)));
     let jump = ssh.jump.as_ref().map(|jump| {
         Box::new(SshTarget {
             user: jump.user.clone(),
             port: jump.port,
+            keys: ssh.key.iter().map(PathBuf::from).collect(),
             known_hosts: known_hosts.clone(),
             host_key_policy,
-            ..SshTarget::new(&jump.host, &jump.host)
+            is_jump: true,
+            ..SshTarget::new(format!("jump host {}", jump.host), &jump.host)
         })
     });
     SshTarget {
@@ -112,3 +135,13 @@ fn ssh_target(member: &Member, ssh: &SshSettings, accept_new: bool) -> SshTarget
         ..SshTarget::new(&member.name, &member.host)
     }
 }
+
+/// On this machine servers are whose the operator is.
+fn run_as(member: &Member) -> Option<RunAs> {
+    let named = |user: &String| RunAs { user: user.clone(), named: true };
+    let default = || RunAs { user: USER_DEFAULT.to_owned(), named: false };
+    (member.connection != Connection::Local).then(|| member.user.as_ref().map_or_else(default, named))
+}
+
+/// Whom servers run as where the inventory does not say.
+const USER_DEFAULT: &str = "zkops";

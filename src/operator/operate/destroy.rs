@@ -11,15 +11,17 @@ use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::Goal;
 use crate::operator::plan::step::Plan;
-use crate::report::Failure;
+use crate::report::{Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub inventory: Source,
     /// The data too.
     pub data: bool,
-    /// It was agreed to beforehand.
+    /// It was agreed to beforehand; with `data` that is not enough.
     pub yes: bool,
+    /// The cluster's name, given beforehand: agrees to everything.
+    pub cluster: Option<String>,
     /// Only show what would be done.
     pub dry_run: bool,
 }
@@ -53,6 +55,7 @@ enum Verb {
 /// Where it was not agreed to, and half-way where a step failed.
 pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure> {
     let session = Session::load(caller, &request.inventory)?;
+    is_meant(&session.desired.cluster, request)?;
     let taken_away = session
         .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| take_away(&session, fleet, request).await);
     let plan = taken_away.await?;
@@ -61,7 +64,15 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         return Ok(Outcome::Planned(Planned { cluster, plan }));
     }
     session.forget()?;
+    session.settle("destroy", &[])?;
     Ok(Outcome::Gone(Gone { cluster, verb: Verb::Destroy, data: request.data }))
+}
+
+/// The name that was given is that of the inventory.
+fn is_meant(cluster: &str, request: &Request) -> Result<(), Failure> {
+    let Some(named) = request.cluster.as_ref().filter(|named| *named != cluster) else { return Ok(()) };
+    Err(Failure::new(Exit::Usage, format!("the inventory is that of {cluster:?}, not of {named:?}"))
+        .state("no host was contacted"))
 }
 
 async fn take_away(session: &Session<'_>, fleet: &mut Fleet, request: &Request) -> Result<Plan, Failure> {
@@ -71,7 +82,8 @@ async fn take_away(session: &Session<'_>, fleet: &mut Fleet, request: &Request) 
     if request.dry_run {
         return Ok(plan);
     }
-    if !request.yes && !plan.is_empty() {
+    let agreed = request.cluster.is_some() || (request.yes && !data);
+    if !agreed && !plan.is_empty() {
         ask::agreed(&*session.caller.ask, &Question::Destroy { plan: &plan, cluster, data })?;
     }
     let mut again = format!("zkops destroy {}", session.desired.inventory);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
+use super::former;
 use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -30,7 +31,8 @@ pub(super) async fn look<'a, T>(
     caller.events.event(Event::Phase { title: format!("look at {}", session.desired.cluster) });
     let push = push(binary);
     let looked = session.with_fleet(&push, HOST_PATIENCE, async |fleet| {
-        let facts = session.facts(fleet, Depth::Preflight).await;
+        let mut facts = session.facts(fleet, Depth::Preflight).await;
+        former::look(&session, fleet, &push, &mut facts).await?;
         work(&session, fleet, facts).await
     });
     let result = looked.await?;
@@ -39,7 +41,8 @@ pub(super) async fn look<'a, T>(
 
 /// Who reaches whom, tried with listeners of our own; for people who only want to know.
 pub(super) async fn reach(fleet: &Fleet, facts: &mut Facts) {
-    facts.reach = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+    let tried = reach::matrix(fleet, facts, Probe::Listeners, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(facts);
 }
 
 /// For one connection of the matrix.

@@ -4,6 +4,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | [`init`] | an inventory made of a few words |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
 //! | [`status`] | how every member is, and why |
 //! | [`lifecycle`] | start, stop, restart |
@@ -15,7 +16,9 @@
 //! | [`planned`] | a plan that is shown instead of carried out |
 //! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
+//! | [`owed`] | what waits for hosts that were left out |
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
+//! | `former` | where members were before, found and looked at |
 
 pub mod ask;
 pub mod caller;
@@ -23,9 +26,12 @@ pub mod check;
 pub mod deploy;
 mod desired;
 pub mod destroy;
+mod former;
 mod holder;
+pub mod init;
 pub mod lifecycle;
 mod look;
+pub mod owed;
 mod paths;
 pub mod plan;
 pub mod planned;

@@ -6,10 +6,12 @@ use crate::operator::render::Paths;
 pub(super) fn of(member: &Member) -> Paths {
     let install = at_home(&member.install_dir);
     Paths {
-        binary: format!("{install}/bin/zkops"),
-        config: format!("{install}/conf/zoo.cfg"),
+        binary: format!("{install}/current/zkops"),
+        config: format!("{install}/current/zoo.cfg"),
+        dynamic_dir: format!("{install}/dynamic"),
         data_dir: at_home(&member.data_dir),
         data_log_dir: member.data_log_dir.as_deref().map(at_home),
+        install_dir: install,
     }
 }
 

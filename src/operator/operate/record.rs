@@ -15,9 +15,25 @@ pub struct Record {
     pub path: PathBuf,
     /// Its text as it was deployed: the file may change or go.
     pub text: String,
+    /// What was deployed before, the latest last, as long as a member may still live where it was then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
 }
 
 impl Record {
+    /// The same with what the machine remembered of this cluster before it as earlier.
+    #[must_use]
+    pub(crate) fn behind(mut self, last: Option<Record>) -> Record {
+        let Some(last) = last.filter(|last| last.cluster == self.cluster) else { return self };
+        self.earlier = last.earlier;
+        self.earlier.push(last.text);
+        self.earlier.retain(|text| *text != self.text);
+        self.earlier.dedup();
+        let surplus = self.earlier.len().saturating_sub(EARLIER_MAX);
+        self.earlier.drain(..surplus);
+        self
+    }
+
     /// # Errors
     /// When the file cannot be read or is not ours; none is no error.
     pub fn load(dir: &Path) -> Result<Option<Record>> {
@@ -67,3 +83,5 @@ impl Record {
 }
 
 const NAME: &str = "last.json";
+/// Nobody moves more members without a deployment that ends well.
+const EARLIER_MAX: usize = 8;

@@ -1,5 +1,8 @@
-//! Repair: the mildest cure first; if the member is still not in sync after it, its data is moved aside, behind the
-//! proof that the others hold everything.
+//! Repair: the cure that the cause needs, with the data where it is. When that did not help, what stands is looked at
+//! anew; only damage that the server found again after it was started lets its data be moved aside, and that is another
+//! plan, shown and agreed to again.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,10 +13,14 @@ use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
-use crate::operator::plan::facts::Facts;
+use crate::operator::observe::reach::{self, Probe};
+use crate::operator::observe::token::random_hex;
+use crate::operator::plan::diagnosis::{self, Diagnosis};
+use crate::operator::plan::escalation::{self, StillDamaged};
+use crate::operator::plan::facts::{Facts, HostFacts};
 use crate::operator::plan::repair::{self, Wipe};
 use crate::operator::plan::step::Plan;
-use crate::operator::plan::{Goal, ensemble};
+use crate::operator::plan::{Goal, ensemble, status};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
 
@@ -22,8 +29,12 @@ pub struct Request {
     /// By name or id.
     pub member: String,
     pub inventory: Source,
-    /// It was agreed to beforehand.
+    /// What is shown first was agreed to beforehand, and nothing beyond it.
     pub yes: bool,
+    /// That damaged data goes aside, if starting does not heal it, was agreed to beforehand.
+    pub move_data_aside: bool,
+    /// That the data of the cluster of this name goes aside was agreed to beforehand.
+    pub foreign_data: Option<String>,
     /// All data anew from the others, whatever the diagnosis says.
     pub wipe: bool,
     /// What this and earlier repairs moved aside is removed.
@@ -100,8 +111,9 @@ struct Cure<'a> {
 impl Cure<'_> {
     async fn carry_out(&self, fleet: &mut Fleet) -> Result<Outcome, Failure> {
         let Cure { session, request, .. } = self;
-        let goal = self.goal(if request.wipe { Wipe::Always } else { Wipe::IfNeeded });
-        let mut facts = session.facts(fleet, Depth::Diagnosis).await;
+        let mut facts = self.look(fleet).await;
+        let wipe = self.wipe(&facts);
+        let goal = self.goal(wipe.clone());
         let plan = session.plan(&facts, &goal)?;
         if request.dry_run {
             return Ok(Outcome::Planned(Planned { cluster: session.desired.cluster.clone(), plan }));
@@ -109,7 +121,11 @@ impl Cure<'_> {
         if plan.is_empty() {
             return Ok(Outcome::Repaired(self.repaired(&facts, None)));
         }
-        let plan = self.agreed(fleet, plan, &mut facts, &goal).await?;
+        let named = matches!(wipe, Wipe::Foreign(_)) && request.foreign_data.is_none();
+        let plan = match request.yes && !named {
+            true => plan,
+            false => self.agreed(fleet, plan, &mut facts, &goal).await?,
+        };
         self.apply(fleet, &plan, &mut facts).await?;
         let facts = session.facts(fleet, Depth::State).await;
         let back = Back {
@@ -120,8 +136,28 @@ impl Cure<'_> {
         Ok(Outcome::Repaired(self.repaired(&facts, Some(back))))
     }
 
-    /// Shows the plan and asks, unless told not to. While a person thinks the world goes on: the plan that was agreed
-    /// to is the plan that is carried out, or nothing is.
+    /// Everything that a cause is proven by, seen now: also the ways between the hosts.
+    async fn look(&self, fleet: &Fleet) -> Facts {
+        let mut facts = self.session.facts(fleet, Depth::Diagnosis).await;
+        let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+        tried.into_facts(&mut facts);
+        facts
+    }
+
+    /// What was agreed to beforehand, as far as it is about what is found first. Foreign data is asked for by name.
+    fn wipe(&self, facts: &Facts) -> Wipe {
+        let Cure { session, request, member } = self;
+        let foreign = repair::foreign(&session.desired, facts, *member);
+        match (&request.foreign_data, foreign) {
+            _ if request.wipe => Wipe::Asked,
+            (Some(name), _) => Wipe::Foreign(name.clone()),
+            (None, Some(name)) if !request.yes => Wipe::Foreign(name),
+            (None, _) => Wipe::No,
+        }
+    }
+
+    /// Shows the plan and asks. While a person thinks the world goes on: the plan that was agreed to is the plan that
+    /// is carried out, or nothing is.
     async fn agreed(
         &self,
         fleet: &Fleet,
@@ -130,11 +166,17 @@ impl Cure<'_> {
         goal: &Goal,
     ) -> Result<Plan, Failure> {
         let Cure { session, request, .. } = self;
-        if request.yes {
-            return Ok(plan);
-        }
-        ask::agreed(&*session.caller.ask, &Question::CarryOut { plan: &plan })?;
-        let mut now = session.facts(fleet, Depth::Diagnosis).await;
+        let question = match goal {
+            Goal::Repair { wipe: Wipe::StillDamaged(_), .. } => {
+                Question::MoveAside { plan: &plan, member: &request.member }
+            }
+            Goal::Repair { wipe: Wipe::Foreign(cluster), .. } if request.foreign_data.is_none() => {
+                Question::ForeignData { plan: &plan, cluster }
+            }
+            _ => Question::CarryOut { plan: &plan },
+        };
+        ask::agreed(&*session.caller.ask, &question)?;
+        let mut now = self.look(fleet).await;
         (now.wall_ms, now.fresh_uuid) = (facts.wall_ms, facts.fresh_uuid.clone());
         let again = session.plan(&now, goal)?;
         if again.fingerprint() != plan.fingerprint() {
@@ -146,23 +188,78 @@ impl Cure<'_> {
         Ok(again)
     }
 
-    /// The plan; and where it was mild and did not help, the data.
+    /// The plan; and where it was mild and did not help, what is proven then.
     async fn apply(&self, fleet: &mut Fleet, plan: &Plan, facts: &mut Facts) -> Result<(), Failure> {
-        let Cure { session, request, .. } = self;
+        let Cure { session, request, member } = self;
+        let before = facts.host(*member).cloned().unwrap_or_default();
         let tried = match session.apply(fleet, plan, facts, request.command()).await {
             Ok(_) => return Ok(()),
-            Err(failure) if failure.exit == Exit::Halfway && !repair::wipes(plan) => failure,
-            Err(failure) => return Err(failure),
+            Err(failure) if repair::wipes(plan) || !is_over(&failure) => {
+                return Err(failure);
+            }
+            Err(failure) => failure,
         };
-        *facts = session.facts(fleet, Depth::Diagnosis).await;
-        let harder =
-            session.plan(facts, &self.goal(Wipe::Always)).map_err(|refused| after(refused, &tried))?;
+        *facts = self.look(fleet).await;
+        if ensemble::in_sync(&session.desired, facts).contains(member) {
+            return Ok(());
+        }
+        match facts.host(*member).and_then(|now| StillDamaged::proven(&before, now)) {
+            Some(proof) => self.escalate(fleet, facts, proof, &tried).await,
+            None => Err(self.not_back(facts, &before, &tried)),
+        }
+    }
+
+    /// The data is damaged still: another plan, for which `--yes` was not said.
+    async fn escalate(
+        &self,
+        fleet: &mut Fleet,
+        facts: &mut Facts,
+        proof: StillDamaged,
+        tried: &Failure,
+    ) -> Result<(), Failure> {
+        let Cure { session, request, .. } = self;
+        let goal = self.goal(Wipe::StillDamaged(proof));
+        let plan = session.plan(facts, &goal).map_err(|refused| after(refused, tried))?;
         let name = &request.member;
-        session
-            .caller
-            .events
-            .note(format!("{name} did not come back ({tried}); its data is moved aside now"));
+        let not_agreed = |what: String| {
+            Failure::new(Exit::Halfway, what)
+                .state(format!("a milder cure was tried first: {tried}"))
+                .state(format!("the data of {name} is where it was; its server does not run"))
+                .next(format!("{} --move-data-aside", request.command()))
+        };
+        let harder = if request.move_data_aside {
+            session.caller.events.note(format!("{name} did not come back ({tried}); its data goes aside"));
+            plan
+        } else if request.yes {
+            let what = format!("{name}: started again, it says that its data is damaged still");
+            return Err(not_agreed(what).evidence("what would be done", lines(&plan)));
+        } else {
+            let agreed = self.agreed(fleet, plan, facts, &goal).await;
+            agreed.map_err(|no| if no.exit == Exit::Halfway { no } else { not_agreed(no.what.clone()) })?
+        };
         session.apply(fleet, &harder, facts, request.command()).await.map(drop)
+    }
+
+    /// What was tried, what is found now, and the one thing to do; never this very command again.
+    fn not_back(&self, facts: &Facts, before: &HostFacts, tried: &Failure) -> Failure {
+        let Cure { session, request, member } = self;
+        let (desired, name) = (&session.desired, session.desired.name(*member));
+        let causes = diagnosis::diagnose(desired, facts, *member);
+        let mut failure = Failure::new(Exit::Halfway, format!("{name} did not come back: {tried}"));
+        for Diagnosis { what, evidence, .. } in &causes {
+            failure = failure.evidence(what.clone(), evidence.clone());
+        }
+        let log = facts.host(*member).map(|now| escalation::since(&before.unit.log, &now.unit.log));
+        failure = failure
+            .evidence(format!("{name}: what its server said since"), log.unwrap_or_default())
+            .state(format!("the data of {name} is where it was"))
+            .state(status::judge(desired, facts).verdict.to_string());
+        let runs = facts.host(*member).is_some_and(|now| now.unit.runs());
+        let next = diagnosis::advice(&causes).filter(|next| !next.starts_with(&request.command()));
+        failure.next(next.unwrap_or_else(|| match runs {
+            true => format!("{name} runs and may still be taking the data of the others: zkops status"),
+            false => format!("what its server said above is the cause: mend it, then: zkops start {name}"),
+        }))
     }
 
     fn goal(&self, wipe: Wipe) -> Goal {
@@ -172,10 +269,22 @@ impl Cure<'_> {
     fn repaired(&self, facts: &Facts, back: Option<Back>) -> Repaired {
         Repaired {
             member: self.session.desired.name(self.member),
-            old_data: facts.host(self.member).map(|host| host.data.quarantined.clone()).unwrap_or_default(),
+            old_data: facts
+                .host(self.member)
+                .and_then(|host| host.data.is())
+                .map_or_else(Vec::new, |data| data.quarantined.clone()),
             back,
         }
     }
+}
+
+/// The plan was begun and did not come to its end; what stands can be judged anew.
+fn is_over(failure: &Failure) -> bool {
+    matches!(failure.exit, Exit::Halfway | Exit::Failed)
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.to_string().lines().map(str::to_owned).collect()
 }
 
 fn after(mut refused: Failure, tried: &Failure) -> Failure {
@@ -183,3 +292,6 @@ fn after(mut refused: Failure, tried: &Failure) -> Failure {
     refused.evidence.extend(tried.evidence.iter().cloned());
     refused
 }
+
+/// For one connection between two hosts.
+const REACH_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,25 +1,27 @@
 //! From what the caller named to an ensemble that can be worked on: the inventory found and read, the members'
 //! desired state, the hosts lent to the work, the facts seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::caller::Caller;
-use super::desired;
+use super::owed::{self, Owed};
 use super::record::Record;
-use super::refusal;
+use super::{desired, refusal};
 use crate::operator::apply::run::Applied;
 use crate::operator::apply::waves;
 use crate::operator::fleet::hosts::Fleet;
+use crate::operator::fleet::stop::Why;
 use crate::operator::fleet::visit::{self, Push, Visit};
 use crate::operator::observe;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::desired::{Binary, Desired};
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Plan;
-use crate::operator::plan::{self, Goal};
+use crate::operator::plan::{Goal, without};
 use crate::operator::transport::{LocalBinary, Target};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -38,7 +40,11 @@ pub struct Session<'a> {
     pub caller: &'a Caller,
     pub desired: Arc<Desired>,
     pub targets: BTreeMap<ServerId, Target>,
+    /// Members whose hosts are left out by request.
+    pub(super) left_out: BTreeSet<ServerId>,
     record: Record,
+    /// What a plan came to that was told to stop.
+    stopped: Mutex<Option<Failure>>,
 }
 
 impl<'a> Session<'a> {
@@ -48,12 +54,22 @@ impl<'a> Session<'a> {
     /// Exit code 2: there is none, or it is not valid; then every finding is told.
     pub fn load(caller: &'a Caller, source: &Source) -> Result<Session<'a>, Failure> {
         let (shown, path, text) = match source {
-            Source::File(path) => named(path)?,
+            Source::File(path) => named(caller, path)?,
             Source::LastDeployed => last(caller)?,
         };
         let (desired, targets) = desired::read(caller, &shown, &text)?;
-        let record = Record { cluster: desired.cluster.clone(), path, text };
-        Ok(Session { caller, desired: Arc::new(desired), targets, record })
+        let record = Record { cluster: desired.cluster.clone(), path, text, earlier: Vec::new() };
+        let last = Record::load(&caller.state_dir).unwrap_or_else(|why| {
+            caller.events.note(format!("{why:#}; where members were before is not known from it"));
+            None
+        });
+        let record = record.behind(last);
+        let desired = Arc::new(desired);
+        let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
+        let mut session = Session { caller, desired, targets, left_out, record, stopped };
+        session.left_out = session.members(&caller.terms.without)?.into_iter().collect();
+        owed::tell(caller, &session.desired.cluster);
+        Ok(session)
     }
 
     /// Asks for this very binary on every host.
@@ -68,7 +84,8 @@ impl<'a> Session<'a> {
     /// not put in place is taken back.
     ///
     /// # Errors
-    /// Those of `work`; its own concern no single host: ~/.ssh/config.
+    /// Those of `work`; its own concern no single host: ~/.ssh/config. Exit code 5 where the run was to stop: `work` is
+    /// then dropped where it is, but never while something is being changed.
     pub async fn with_fleet<T>(
         &self,
         push: &Push,
@@ -78,12 +95,61 @@ impl<'a> Session<'a> {
         let visit = Visit {
             desired: self.desired.clone(),
             targets: &self.targets,
+            left_out: &self.left_out,
             dialer: &self.caller.dialer()?,
             push,
             watch: &self.caller.watcher(),
+            stop: &self.caller.stop,
             deadline: self.caller.at_most(patience),
         };
-        visit.with(work).await
+        let work = async |fleet: &mut Fleet| {
+            let done = self.unless_stopped(work(&mut *fleet)).await;
+            done.map_err(|failure| self.with_missing(fleet, failure))
+        };
+        // On the heap: what a verb waits for is deeper than the compiler lays out in one piece.
+        self.caller.in_time(Box::pin(visit.with(work))).await
+    }
+
+    /// What `work` comes to, unless the run is to stop before.
+    ///
+    /// # Errors
+    /// As [`Session::with_fleet`].
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.caller.stop.cut() => Err(self.cut_off()),
+            result = work => result,
+        }
+    }
+
+    /// Where the time was over, the hosts that took it.
+    fn with_missing(&self, fleet: &Fleet, mut failure: Failure) -> Failure {
+        if self.caller.stop.why() != Some(Why::TimeUp) {
+            return failure;
+        }
+        for member in fleet.desired.members.values() {
+            if let Some(missing) = fleet.unreachable(member.id) {
+                failure.exit = Exit::Unreachable;
+                failure = failure.evidence(member.name.clone(), vec![missing.text.clone()]);
+            }
+        }
+        failure
+    }
+
+    /// The failure of a run that was to stop: that of its plan, or of a look that was dropped.
+    fn cut_off(&self) -> Failure {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stopped.unwrap_or_else(|| {
+            let stop = &self.caller.stop;
+            let what = stop.why().map_or_else(|| "stopped".to_owned(), |why| why.words());
+            Failure::new(Exit::Halfway, what).state(match stop.changes() {
+                0 => "nothing was changed on any host".to_owned(),
+                done => format!("{done} steps changed something before; nothing is half done"),
+            })
+        })
     }
 
     /// Some hosts, and so their servers, are only reached through a jump host. Settings that cannot be read are told
@@ -102,7 +168,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As the failure that ends the run.
     pub fn plan(&self, facts: &Facts, goal: &Goal) -> Result<Plan, Failure> {
-        plan::plan(&self.desired, facts, goal).map_err(|stop| refusal::failure(&self.desired, &stop))
+        let planned = without::plan(&self.desired, facts, goal, &self.left_out);
+        planned.map_err(|stop| refusal::failure(&self.desired, &stop))
     }
 
     /// Carries out a plan made from `facts`; `command` is what resumes it.
@@ -119,7 +186,21 @@ impl<'a> Session<'a> {
         for text in &plan.warnings {
             self.caller.events.note(text);
         }
-        waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        let stop = &self.caller.stop;
+        let applied = {
+            let _changing = stop.changing();
+            waves::apply(fleet, plan, facts, &self.caller.run(command)).await
+        };
+        match applied {
+            Ok(applied) => stop.changed(applied.changed),
+            // Whatever would be done next is not: this is the end of the run.
+            Err(failure) if stop.is_asked() => {
+                *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                return pending().await;
+            }
+            Err(_) => {}
+        }
+        applied
     }
 
     /// Members by name or id.
@@ -128,13 +209,8 @@ impl<'a> Session<'a> {
     /// Exit code 2 with the names there are.
     pub(super) fn members(&self, named: &[String]) -> Result<Vec<ServerId>, Failure> {
         let find = |name: &String| {
-            self.desired.find(name).map(|member| member.id).ok_or_else(|| {
-                let all = self.desired.names(self.desired.members.keys());
-                Failure::new(
-                    Exit::Usage,
-                    format!("{} has no member {name:?}; it has {all}", self.desired.cluster),
-                )
-            })
+            let found = self.desired.find(name).map(|member| member.id);
+            found.ok_or_else(|| refusal::no_member(&self.desired, name))
         };
         named.iter().map(find).collect()
     }
@@ -145,12 +221,45 @@ impl<'a> Session<'a> {
         all.join(",")
     }
 
+    /// Behind a verb that did what it was to do for the members `named`, empty: for all but those left out. What is left
+    /// to do for them is said and remembered, what was owed to the others is forgotten.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub(super) fn settle(&self, verb: &str, named: &[ServerId]) -> Result<(), Failure> {
+        let cluster = &self.desired.cluster;
+        let done =
+            |id: &&ServerId| if named.is_empty() { !self.left_out.contains(id) } else { named.contains(id) };
+        let paid: Vec<String> =
+            self.desired.members.keys().filter(done).map(|id| self.desired.name(*id)).collect();
+        let owed = |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, &self.record.path);
+        // Who names some members wants nothing of the others.
+        let left_out = self.left_out.iter().filter(|_| named.is_empty());
+        owed::settle(self.caller, cluster, verb, &paid, left_out.map(owed).collect())
+    }
+
     /// Remembers this inventory as the one last deployed.
     ///
     /// # Errors
     /// When the record cannot be written.
     pub(super) fn remember(&self) -> Result<(), Failure> {
         let saved = self.record.save(&self.caller.state_dir);
+        saved.map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))
+    }
+
+    /// What was deployed before, each with the ways to its hosts, the latest last.
+    pub(super) fn earlier(&self) -> Vec<(Desired, BTreeMap<ServerId, Target>)> {
+        let read = |text: &String| desired::earlier(text, self.caller.terms.accept_new_host_keys);
+        self.record.earlier.iter().filter_map(read).collect()
+    }
+
+    /// Nobody lives any more where earlier inventories had him.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub(super) fn all_arrived(&self) -> Result<(), Failure> {
+        let settled = Record { earlier: Vec::new(), ..self.record.clone() };
+        let saved = settled.save(&self.caller.state_dir);
         saved.map_err(|why| Failure::new(Exit::Failed, format!("{why:#}")))
     }
 
@@ -165,10 +274,8 @@ impl<'a> Session<'a> {
 }
 
 /// The inventory's name as it is shown, its absolute path, its text.
-fn named(path: &Path) -> Result<(String, PathBuf, String), Failure> {
-    let text = std::fs::read_to_string(path).map_err(|why| {
-        Failure::new(Exit::Usage, format!("cannot read the inventory {}: {why}", path.display()))
-    })?;
+fn named(caller: &Caller, path: &Path) -> Result<(String, PathBuf, String), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|why| refusal::no_inventory(caller, path, &why))?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     Ok((path.display().to_string(), absolute, text))
 }

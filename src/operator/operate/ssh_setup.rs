@@ -1,13 +1,14 @@
 //! Ssh-setup: a key on every host, after one password.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::session::{Session, Source};
-use crate::operator::transport::{Error, KeyInstalled, Target};
+use super::session::{HOST_PATIENCE, Session, Source};
+use crate::operator::transport::{Dialer, Error, KeyInstalled, LocalKey, SshTarget, Target};
 use crate::report::{Evidence, Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub struct Request {
 
 /// Every host with what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename = "ssh_setup")]
 pub struct Outcome {
     pub hosts: Vec<Row>,
     /// The key on this machine.
@@ -68,20 +70,38 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     });
     let failed = |why: Error| Failure::new(Exit::Usage, why.to_string());
     let local = dialer.local_key(wanted.as_deref()).map_err(failed)?;
-    let mut hosts = Vec::new();
-    // One after the other: a question to a person is about one host.
-    for (id, target) in &session.targets {
-        let key = match target {
-            Target::Local(_) => Key::NotNeeded,
-            Target::Ssh(ssh) => {
-                match dialer.install_key(ssh, &local, Instant::now() + caller.terms.timeout).await {
-                    Ok(KeyInstalled::Added) => Key::Installed,
-                    Ok(_) => Key::WasThere,
-                    Err(why) => Key::Failed(why.to_string()),
+    let setup = async {
+        let mut hosts = Vec::new();
+        let mut jumps_seen = BTreeSet::new();
+        // One after the other: a question to a person is about one host.
+        for (id, target) in &session.targets {
+            let Target::Ssh(ssh) = target else {
+                hosts.push(Row { member: session.desired.name(*id), key: Key::NotNeeded });
+                continue;
+            };
+            // The way to a host goes first: with the key there, nobody is asked for its password again.
+            for jump in dialer.jumps(ssh).map_err(failed)? {
+                let way =
+                    format!("{}@{}:{:?}", jump.user.as_deref().unwrap_or_default(), jump.host, jump.port);
+                if jumps_seen.insert(way) {
+                    let key = install(&dialer, &jump, &local, caller).await;
+                    hosts.push(Row { member: jump.name.clone(), key });
                 }
             }
-        };
-        hosts.push(Row { member: session.desired.name(*id), key });
-    }
+            let key = install(&dialer, ssh, &local, caller).await;
+            hosts.push(Row { member: session.desired.name(*id), key });
+        }
+        Ok(hosts)
+    };
+    let hosts = caller.in_time(session.unless_stopped(setup)).await?;
     Ok(Outcome { hosts, path: local.path.clone() })
+}
+
+async fn install(dialer: &Dialer, ssh: &SshTarget, local: &LocalKey, caller: &Caller) -> Key {
+    let patience = caller.at_most(HOST_PATIENCE);
+    match dialer.install_key(ssh, local, Instant::now() + patience).await {
+        Ok(KeyInstalled::Added) => Key::Installed,
+        Ok(KeyInstalled::Already) => Key::WasThere,
+        Err(why) => Key::Failed(why.to_string()),
+    }
 }

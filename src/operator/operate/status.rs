@@ -1,11 +1,12 @@
 //! Status: the servers are asked first, directly and all at once; hosts only when a server does not answer as it
 //! should, to say why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::former;
 use super::session::Session;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
@@ -14,7 +15,8 @@ use crate::operator::observe::look::Depth;
 use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;
 use crate::operator::observe::{facts, servers};
-use crate::operator::plan::facts::{Facts, MemberFacts, ServerView};
+use crate::operator::plan::facts::{Facts, MemberFacts};
+use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::status::{self, Health, Row};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -27,25 +29,51 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn exit(&self) -> Exit {
-        if self.health.healthy() { Exit::Done } else { Exit::Unhealthy }
+        match &self.health {
+            health if health.healthy() => Exit::Done,
+            // Hosts that could not be asked are what keeps it from being known.
+            health if health.unknown() => Exit::Unreachable,
+            _ => Exit::Unhealthy,
+        }
     }
 }
 
-/// One look; a session may look again and again.
+/// One look, with a transaction through every server that proves that it commits.
 ///
 /// # Errors
 /// What concerns no single host. A member that is not well is an outcome.
 pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
+    look(session, Proof::Canary).await
+}
+
+/// One look of many: it leaves nothing behind, not even a transaction.
+///
+/// # Errors
+/// As [`run`].
+pub async fn quietly(session: &Session<'_>) -> Result<Outcome, Failure> {
+    look(session, Proof::Words).await
+}
+
+/// What shows that a quorum commits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Canary,
+    /// What the servers say: the leader's count of those who follow in sync.
+    Words,
+}
+
+async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
+    session.caller.stop.begin_anew();
     // Behind a jump host the way to a server leads through its host.
     if session.is_behind_jump() {
         let looked = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-            let (seen, health) = servers_alone(session, &fleet.ways()).await;
-            Ok(if health.healthy() { health } else { explained(session, fleet, seen).await })
+            let (seen, health, settled) = servers_alone(session, &fleet.ways(), proof).await;
+            Ok(if health.healthy() && settled { health } else { explained(session, fleet, seen).await })
         });
         return Ok(Outcome { health: looked.await? });
     }
-    let (seen, health) = servers_alone(session, &Ways::default()).await;
-    if health.healthy() {
+    let (seen, health, settled) = servers_alone(session, &Ways::default(), proof).await;
+    if health.healthy() && settled {
         return Ok(Outcome { health });
     }
     let looked = session
@@ -53,21 +81,37 @@ pub async fn run(session: &Session<'_>) -> Result<Outcome, Failure> {
     Ok(Outcome { health: looked.await? })
 }
 
-/// What the servers say, and what that alone proves.
-async fn servers_alone(session: &Session<'_>, ways: &Ways) -> (BTreeMap<ServerId, ServerView>, Health) {
+/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere.
+async fn servers_alone(
+    session: &Session<'_>,
+    ways: &Ways,
+    proof: Proof,
+) -> (BTreeMap<ServerId, ServerView>, Health, bool) {
     let patience = session.caller.at_most(SERVER_PATIENCE);
-    let seen = servers::servers(&session.desired, ways, patience).await;
-    let alone = |server: &ServerView| MemberFacts { server: server.clone(), ..MemberFacts::default() };
-    let members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let health = status::judge(&session.desired, &Facts { members, ..Facts::default() });
-    (seen, health)
+    let mut facts = Facts::default();
+    let servers = async {
+        match proof {
+            Proof::Canary => servers::servers(&session.desired, ways, &BTreeSet::new(), patience).await,
+            Proof::Words => servers::quietly(&session.desired, ways, patience).await,
+        }
+    };
+    let (seen, ()) = tokio::join!(servers, former::glance(session, None, ways, &mut facts));
+    let alone = |server: &ServerView| MemberFacts {
+        server: Server::from_here(server.clone()),
+        ..MemberFacts::default()
+    };
+    facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
+    let settled = facts.elsewhere.former.is_empty();
+    (seen, status::judge(&session.desired, &facts), settled)
 }
 
 /// With what the hosts say, too.
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
-    facts.reach = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    former::glance(session, Some(fleet), &fleet.ways(), &mut facts).await;
+    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)
 }
 
@@ -85,7 +129,9 @@ impl Serialize for Outcome {
             cluster: &health.cluster,
             healthy: health.healthy(),
             verdict: health.verdict.to_string(),
+            known: !health.unknown(),
             nodes: &health.rows,
+            notes: &health.notes,
             reasons: reasons.collect(),
         };
         document.serialize(serializer)
@@ -97,8 +143,11 @@ impl Serialize for Outcome {
 struct Document<'a> {
     cluster: &'a str,
     healthy: bool,
+    /// False: neither health nor its lack is proven.
+    known: bool,
     verdict: String,
     nodes: &'a [Row],
+    notes: &'a [String],
     reasons: Vec<Reason<'a>>,
 }
 

@@ -38,6 +38,14 @@ pub struct OddFile {
     pub how: String,
 }
 
+impl Damage {
+    /// A start makes it good, with a leader's data, or leaves everything as it is: the server's own reading has the
+    /// last word. What stands in the data's place, and a marker that says nothing, it never touches.
+    pub(super) fn heals(&self) -> bool {
+        !matches!(self, Damage::NotADirectory { .. } | Damage::BadMarker(_))
+    }
+}
+
 /// All of it in one line.
 pub(crate) fn sentence(all: &[Damage]) -> String {
     let each: Vec<String> = all.iter().map(Damage::to_string).collect();

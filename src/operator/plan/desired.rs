@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::owners::Account;
+use super::seen::Seen;
 use crate::ensemble::{self, grammar};
 use crate::formats::marker::UUID_KEY;
+use crate::formats::opening::Network;
 use crate::wire::ids::ServerId;
 
 /// The ensemble as the inventory wants it.
@@ -16,6 +19,8 @@ pub struct Desired {
     /// The binary every host must run: the operator's own. `None`: whatever is installed will do.
     pub binary: Option<Binary>,
     pub members: BTreeMap<ServerId, DesiredMember>,
+    /// Who may reach the client ports, beside the members and the operator; `None`: everybody.
+    pub clients: Option<Vec<Network>>,
 }
 
 /// A zkops program.
@@ -43,6 +48,16 @@ pub struct DesiredMember {
     /// All of zoo.cfg but the cluster's uuid: [`DesiredMember::zoo_cfg`].
     pub config: String,
     pub unit: Unit,
+    /// Whom the server is to run as; `None`: whoever deploys.
+    pub run_as: Option<RunAs>,
+}
+
+/// The user of a member's server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAs {
+    pub user: String,
+    /// The inventory names it: then data of others becomes theirs.
+    pub named: bool,
 }
 
 /// TCP ports of one member.
@@ -72,16 +87,25 @@ pub struct Dirs {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unit {
     pub name: String,
-    /// The text of its systemd unit; without systemd the same command line is supervised.
-    pub definition: String,
+    /// The text of its systemd unit but for whom it runs as: [`Unit::definition`]. Without systemd the same command
+    /// line is supervised.
+    pub text: String,
     /// Kept up by our own supervisor even where systemd runs.
     pub own_supervisor: bool,
 }
 
+impl Unit {
+    /// The whole text, once it is known whom the server runs as.
+    pub fn definition(&self, account: Option<&Account>) -> String {
+        let lines = account.map(|Account { user, group }| format!("User={user}\nGroup={group}\n"));
+        format!("{}{}", self.text, lines.unwrap_or_default())
+    }
+}
+
 impl Desired {
     /// True for every binary when none is asked for.
-    pub(crate) fn accepts_binary(&self, sha256: Option<&str>) -> bool {
-        self.binary.as_ref().is_none_or(|binary| sha256 == Some(&binary.sha256))
+    pub(crate) fn accepts_binary(&self, sha256: &Seen<String>) -> bool {
+        self.binary.as_ref().is_none_or(|binary| sha256.is_and(|sha256| *sha256 == binary.sha256))
     }
 
     /// The member called `name`, or with that id.

@@ -1,10 +1,10 @@
 //! Destroy: what deploy put on the hosts goes, and nothing else. Data stays unless asked for.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Installed, NoWayIn, UnitState};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
 use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, deploy};
+use super::{Refused, Stop, account, deploy};
 
 pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> {
     let away: Vec<Refused> = desired
@@ -13,6 +13,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         .filter_map(|member| match &facts.member(member.id).host {
             // Nothing of ours is there, so nothing of ours is left there.
             HostView::Unreachable(why) if why.kind == NoWayIn::NotInstalled => None,
+            HostView::Unreachable(why) if why.kind == NoWayIn::LeftOut => None,
             HostView::Unreachable(why) => Some(Refused { what: why.text.clone(), ..Refused::default() }),
             HostView::Seen(_) | HostView::Unasked => None,
         })
@@ -24,19 +25,23 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     for (member, host) in &hosts {
         foreign(desired, member, host)?;
+        if data {
+            unread(member, host)?;
+        }
     }
     let mut plan = Plan { title: format!("destroy {}", desired.cluster), ..Plan::default() };
     plan.push(stop_wave(&hosts));
     plan.push(remove_wave(&hosts, data));
     if !data {
         plan.warnings.push("data directories stay; --data removes them too".to_owned());
+        plan.warnings.extend(hosts.iter().flat_map(|(member, host)| staying(member, host)));
     }
     Ok(plan)
 }
 
 /// Data of another cluster in our place: nothing on this host is ours to remove.
 fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
-    match &host.data.marker {
+    match host.data.is().and_then(|data| data.marker.as_ref()) {
         Some(marker) if marker.cluster != desired.cluster => Err(Stop::Refused(Refused {
             what: format!(
                 "{} holds data of cluster {:?}, not of {:?}",
@@ -49,9 +54,38 @@ fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Resul
     }
 }
 
+/// Whose data it is could not be read: it is not removed unseen.
+fn unread(member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
+    match host.data.why_unseen() {
+        None => Ok(()),
+        Some(why) => Err(Stop::Refused(Refused {
+            what: format!("whose data {} holds could not be looked at", member.name),
+            evidence: vec![format!("{}: {why}", member.dirs.data)],
+            next: vec!["let the ssh user read it (ssh.user root or sudo), then run this again".to_owned()],
+        })),
+    }
+}
+
+/// What stays with the data, and would surprise.
+fn staying(member: &DesiredMember, host: &HostFacts) -> Vec<String> {
+    let links = account::data_dirs(member).into_iter().filter_map(|dir| Some((dir, link_target(host, dir)?)));
+    let mut said: Vec<String> = links
+        .map(|(dir, target)| format!("{}: {dir} is a link to {target}: both stay", member.name))
+        .collect();
+    said.extend(account::made_users(host).iter().map(|user| {
+        format!("{}: the user {user}, which deploy made, stays: the data is theirs", member.name)
+    }));
+    said
+}
+
+/// Where the directory really is, when its name is a link.
+fn link_target<'a>(host: &'a HostFacts, dir: &str) -> Option<&'a str> {
+    host.owners.is()?.dirs.get(dir)?.target.as_deref()
+}
+
 fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
     let up: Vec<&DesiredMember> =
-        hosts.iter().filter(|(_, host)| host.unit.state.running()).map(|(member, _)| *member).collect();
+        hosts.iter().filter(|(_, host)| !host.unit.is_down()).map(|(member, _)| *member).collect();
     Wave {
         title: "stop".to_owned(),
         steps: up
@@ -74,30 +108,36 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
         steps.push(step(member, Action::RemovePath { path: path.to_owned(), recursive }, why));
     };
     if data {
-        let mut dirs = vec![member.dirs.data.as_str(), member.dirs.data_log.as_str()];
-        dirs.dedup();
-        for dir in dirs {
-            if host.dirs.get(dir).is_some_and(|dir| dir.exists) {
-                remove(dir, true, "data, its removal was asked for");
+        for dir in account::data_dirs(member) {
+            if host.dir(dir).exists.is_absent() {
+                continue;
+            }
+            match link_target(host, dir) {
+                Some(target) => {
+                    remove(target, true, &format!("data, its removal was asked for: {dir} is a link to it"));
+                    remove(dir, false, "the link to the data");
+                }
+                None => remove(dir, true, "data, its removal was asked for"),
             }
         }
-        for dir in &host.data.quarantined {
+        for dir in host.data.is().map_or(&[][..], |data| &data.quarantined) {
             remove(dir, true, "old data, its removal was asked for");
         }
     }
-    if host.files.contains_key(&member.config_path) {
-        remove(&member.config_path, false, "deploy put it there");
-    }
     let mut service = Vec::new();
-    if host.unit.installed != Installed::No || !matches!(host.unit.state, UnitState::Absent) {
+    if !host.unit.installed.is_absent() || !host.unit.state.is_absent() {
         service.push(step(member, Action::Service(Service::Removed), "deploy put it there"));
     }
-    if !host.opened_ports.is_empty() {
-        let action = Action::ClosePorts { ports: host.opened_ports.clone() };
+    if !host.opened().is_empty() {
+        let action = Action::ClosePorts { openings: host.opened().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
     service.extend(steps);
-    if host.binary.installed_sha256.is_some() {
+    if data {
+        let users = account::made_users(host).iter().cloned();
+        service.extend(users.map(|user| step(member, Action::RemoveUser { user }, "deploy made it")));
+    }
+    if !host.binary.installed_sha256.is_absent() {
         // The last one: it takes the binary, its state and, when empty, the directory.
         service.push(step(
             member,

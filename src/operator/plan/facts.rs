@@ -1,47 +1,61 @@
 //! What was seen of the hosts and of the servers, as plain data: the only thing a planner knows
 //! about the world. Collected by `observe`; nothing here asks anybody.
 //!
-//! Unknown is a value of its own (`Unasked`, `None`), never a default that looks like an answer.
+//! How to read it:
+//!
+//! - Whatever could be looked at in vain is a [`Seen`]: `Is`, `Absent`, or `Unseen` with its reason.
+//!   Proof that something is there is `is()`, proof that it is not is `is_absent()`; neither follows
+//!   from the other's failing. A new fact that a host is asked for is a `Seen` too, and its default
+//!   is "nobody asked".
+//! - A host is [`HostView`]: unasked, unreachable, or seen. A host that was seen may have been asked
+//!   for parts only: the rest of its [`HostFacts`] is `Unseen`.
+//! - A server is [`Server`]: asked from here and on its host. What both prove is [`Facts::sight`];
+//!   what it says of itself, where it is proven to serve, [`Facts::server`].
+//! - Everything in one `Facts` is as young as its [`Stamp`]: a look that renews a part only makes
+//!   the parts that are older `Unseen` ([`Facts::renewed`]). Only what no step of ours changes (the
+//!   machine itself) is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use super::damage::Damage;
-use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
-use crate::wire::ids::{Epoch, ServerId, Zxid};
+use super::layout::LayoutFacts;
+use super::lists::List;
+use super::network::FirewallFacts;
+use super::owners::OwnersFacts;
+use super::seen::{Seen, Stamp};
+use super::server::{Server, ServerFacts, ServerView, Sight};
+use super::ways::{Reach, SourceFacts};
+use crate::formats::opening::Opening;
+use crate::wire::ids::{Epoch, ServerId};
 
 /// Everything seen in one round of looking.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
+    /// How many steps had been carried out when this look began.
+    pub stamp: Stamp,
     pub members: BTreeMap<ServerId, MemberFacts>,
     /// Who reaches whom, tried with real connections. Empty: not tried.
     pub reach: Vec<Reach>,
+    /// Where members came from, as listeners on the other hosts saw it. A step of ours changes no
+    /// routes, so it is kept.
+    pub observed: BTreeMap<ServerId, BTreeSet<IpAddr>>,
     pub read_back: ReadBack,
     /// Wall clock of the operator when looking began: names quarantined directories.
     pub wall_ms: i64,
     /// A fresh random id, for a cluster that has none yet.
     pub fresh_uuid: String,
+    pub elsewhere: Elsewhere,
 }
 
 impl Facts {
-    /// The id of cluster `name`: the one most of its data already carries, else the one most of its servers are
-    /// started for, else the fresh one.
-    pub(crate) fn uuid_of(&self, name: &str) -> String {
-        let hosts = || self.members.keys().filter_map(|id| self.host(*id));
-        let of_data = hosts().filter_map(|host| {
-            host.data.marker.as_ref().filter(|marker| marker.cluster == name).map(|marker| &*marker.uuid)
-        });
-        let of_configs = hosts().filter_map(|host| {
-            let config = host.installed_config.as_deref()?;
-            let value = |key| config.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            value(UUID_KEY).filter(|_| value(CLUSTER_KEY) == Some(name))
-        });
-        let uuid = most(of_data).or_else(|| most(of_configs));
-        uuid.map_or_else(|| self.fresh_uuid.clone(), str::to_owned)
-    }
-
     /// What was seen of `id`; a member nobody looked at has nothing to show.
     pub fn member(&self, id: ServerId) -> &MemberFacts {
-        static NOTHING: MemberFacts = MemberFacts { host: HostView::Unasked, server: ServerView::Unasked };
+        static NOTHING: MemberFacts = MemberFacts {
+            host: HostView::Unasked,
+            server: Server { from_here: ServerView::Unasked, on_host: ServerView::Unasked },
+        };
         self.members.get(&id).unwrap_or(&NOTHING)
     }
 
@@ -53,21 +67,57 @@ impl Facts {
         }
     }
 
-    /// What the server of `id` said on its client port, when it serves.
+    /// What the server of `id` says of itself, when one way of asking or the other shows that it serves.
     pub fn server(&self, id: ServerId) -> Option<&ServerFacts> {
-        match &self.member(id).server {
-            ServerView::Serving(server) => Some(server),
-            ServerView::Unasked | ServerView::Silent { .. } | ServerView::NotServing { .. } => None,
+        self.member(id).server.serving()
+    }
+
+    /// What all ways of asking together prove of the server of `id`.
+    pub(crate) fn sight(&self, id: ServerId) -> Sight<'_> {
+        let seen = self.member(id);
+        if let Some(server) = seen.server.serving() {
+            return Sight::Serving(server);
+        }
+        if let Some(words) = seen.server.not_serving() {
+            return Sight::NotServing(words.to_owned());
+        }
+        if let Some(how) = self.host(id).and_then(HostFacts::no_process) {
+            return Sight::NotServing(how);
+        }
+        let mut why = seen.server.blindness();
+        match &seen.host {
+            HostView::Unasked if !seen.server.on_host.asked() => {
+                why.push("its host was not asked".to_owned());
+            }
+            HostView::Unreachable(away) if !seen.server.on_host.asked() => why.push(away.text.clone()),
+            HostView::Unasked | HostView::Unreachable(_) | HostView::Seen(_) => {}
+        }
+        Sight::Unseen(why.join("; "))
+    }
+
+    /// The same for a look that begins now, behind `stamp` steps: what an older look saw is not
+    /// seen any more, until it is looked at again.
+    #[must_use]
+    pub fn renewed(&self, stamp: Stamp) -> Facts {
+        let members = self.members.iter().map(|(id, seen)| {
+            let host = match &seen.host {
+                HostView::Seen(host) => HostView::Seen(Box::new(host.machine_alone())),
+                HostView::Unasked => HostView::Unasked,
+                HostView::Unreachable(why) => HostView::Unreachable(why.clone()),
+            };
+            (*id, MemberFacts { host, server: Server::default() })
+        });
+        Facts {
+            stamp,
+            members: members.collect(),
+            reach: Vec::new(),
+            observed: self.observed.clone(),
+            read_back: ReadBack::Untried,
+            wall_ms: self.wall_ms,
+            fresh_uuid: self.fresh_uuid.clone(),
+            elsewhere: self.elsewhere.renewed(),
         }
     }
-}
-
-/// What is said most often; of two the first by name.
-fn most<'a>(said: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-    said.for_each(|word| *votes.entry(word).or_default() += 1);
-    let winner = votes.into_iter().max_by_key(|(word, count)| (*count, std::cmp::Reverse(*word)));
-    winner.map(|(word, _)| word)
 }
 
 /// A canary written through the leader and read through every member (law 4).
@@ -76,6 +126,8 @@ pub enum ReadBack {
     #[default]
     Untried,
     Everywhere,
+    /// Members are seen by their own hosts alone, and no session of ours reaches them: why.
+    NoWay(String),
     /// Where it failed, in words.
     Failed(String),
 }
@@ -84,7 +136,7 @@ pub enum ReadBack {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberFacts {
     pub host: HostView,
-    pub server: ServerView,
+    pub server: Server,
 }
 
 /// What became of asking a host.
@@ -115,6 +167,8 @@ pub enum NoWayIn {
     Binary,
     /// Connected, but zkops was never installed there and this verb does not install.
     NotInstalled,
+    /// A person said that the run is to go without it; nobody asked.
+    LeftOut,
 }
 
 /// One host as `zkops host` describes it.
@@ -128,33 +182,105 @@ pub struct HostFacts {
     /// A running systemd manages services here.
     pub systemd: bool,
     pub binary: BinaryFacts,
-    pub clock: Option<Clock>,
-    /// By path of the directory asked about.
+    /// Which of its slots counts, and what the layout before them left.
+    pub layout: LayoutFacts,
+    /// Whose the directories are: all of them were looked at, or none was seen.
+    pub owners: Seen<OwnersFacts>,
+    pub clock: Seen<Clock>,
+    /// By path of the directory asked about: [`HostFacts::dir`].
     pub dirs: BTreeMap<String, DirFacts>,
-    pub data: DataFacts,
-    /// By path; a missing file has no entry.
-    pub files: BTreeMap<String, FileFacts>,
-    /// The text of the installed zoo.cfg, when there is one.
-    pub installed_config: Option<String>,
+    /// Unseen as a whole as soon as one part of it could not be read: half a look at data proves
+    /// neither that it is there nor that it is not.
+    pub data: Seen<DataFacts>,
+    /// By path: [`HostFacts::file`].
+    pub files: BTreeMap<String, Seen<FileFacts>>,
+    /// The text of the installed zoo.cfg.
+    pub installed_config: Seen<String>,
     pub unit: UnitFacts,
+    /// Every server process on the host that runs from this member's zoo.cfg or on its data, whoever
+    /// started it. Empty: looked for, and none runs.
+    pub processes: Seen<Vec<Process>>,
     /// Who listens, by port; a free port has no entry.
-    pub ports: BTreeMap<u16, PortUser>,
-    pub firewall: FirewallFacts,
-    /// The last line of the journal there: another one means that somebody changed things since.
-    pub last_entry: Option<String>,
-    /// Ports that a deployment of ours opened, from the journal on the host.
-    pub opened_ports: Vec<u16>,
+    pub ports: Seen<BTreeMap<u16, PortUser>>,
+    /// Absent: no firewall is active.
+    pub firewall: Seen<FirewallFacts>,
+    /// Absent: no run of ours left a line there.
+    pub journal: Seen<JournalFacts>,
+    pub names: Seen<Vec<NameFacts>>,
+    /// Addresses that this host blocks for us, in both directions.
+    pub fences: Seen<Vec<IpAddr>>,
+    /// Databases in directories that the installed zoo.cfg names and the inventory does not; empty: there are none.
+    pub left_behind: Seen<Vec<String>>,
+    /// Where packets between this host and the members come from.
+    pub sources: Seen<SourceFacts>,
+}
+
+impl HostFacts {
+    /// A directory asked about; all of it unseen where nobody asked.
+    pub fn dir(&self, path: &str) -> &DirFacts {
+        static UNASKED: LazyLock<DirFacts> = LazyLock::new(DirFacts::default);
+        self.dirs.get(path).unwrap_or(&UNASKED)
+    }
+
+    pub fn file(&self, path: &str) -> &Seen<FileFacts> {
+        static UNASKED: LazyLock<Seen<FileFacts>> = LazyLock::new(Seen::default);
+        self.files.get(path).unwrap_or(&UNASKED)
+    }
+
+    /// What deployments of ours opened, as far as the journal there was seen.
+    pub fn opened(&self) -> &[Opening] {
+        self.journal.is().map_or(&[], |journal| &journal.opened)
+    }
+
+    /// Proof that no process of this member runs: its manager says so, and none is found. In words.
+    pub(crate) fn no_process(&self) -> Option<String> {
+        if !self.processes.is_and(Vec::is_empty) {
+            return None;
+        }
+        match &self.unit.state {
+            Seen::Absent => Some("no service of ours is installed and no server runs".to_owned()),
+            Seen::Is(UnitState::Stopped) => Some("stopped".to_owned()),
+            Seen::Is(UnitState::Failed { how, .. }) => Some(format!("ended: {how}")),
+            Seen::Is(UnitState::Running(_)) | Seen::Unseen(_) => None,
+        }
+    }
+
+    /// What no step of ours changes.
+    fn machine_alone(&self) -> HostFacts {
+        HostFacts {
+            arch: self.arch.clone(),
+            kernel: self.kernel.clone(),
+            distro: self.distro.clone(),
+            hostname: self.hostname.clone(),
+            root: self.root,
+            systemd: self.systemd,
+            ..HostFacts::default()
+        }
+    }
+}
+
+/// What runs of ours left in the journal on a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JournalFacts {
+    /// Its last line: another one means that somebody changed things since.
+    pub last_entry: String,
+    /// What a deployment of ours opened, or was about to open when it was killed.
+    pub opened: Vec<Opening>,
+    /// Where members were seen to come from when it did, by name.
+    pub observed: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
-    pub names: Vec<NameFacts>,
+    /// Users that a deployment of ours made.
+    pub made_users: Vec<String>,
 }
 
 /// The pushed binary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BinaryFacts {
-    /// SHA-256 (hex) of `bin/zkops`, when it is there.
-    pub installed_sha256: Option<String>,
-    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place.
+    /// SHA-256 (hex) of the program that counts.
+    pub installed_sha256: Seen<String>,
+    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run
+    /// pushed none.
     pub staged_sha256: Option<String>,
 }
 
@@ -170,9 +296,15 @@ pub struct Clock {
 /// A directory that we use or would create.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirFacts {
-    pub exists: bool,
-    /// Why neither it nor its nearest existing parent can be written by us; `None`: it can.
-    pub obstacle: Option<String>,
+    pub exists: Seen<()>,
+    /// Why neither it nor its nearest existing parent can be written by us; absent: it can.
+    pub obstacle: Seen<String>,
+    pub room: Seen<Room>,
+}
+
+/// The file system that a directory is on, or would be on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
     pub free_bytes: u64,
     pub total_bytes: u64,
 }
@@ -226,6 +358,8 @@ pub struct FileFacts {
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
+    /// Who may read it beside its owner, by name or number.
+    pub group: String,
     /// Last change by the host's clock, milliseconds since 1970.
     pub mtime_ms: i64,
 }
@@ -233,27 +367,25 @@ pub struct FileFacts {
 /// The service that runs the server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitFacts {
-    /// The installed definition is the one we would write.
-    pub installed: Installed,
-    pub enabled: bool,
-    pub state: UnitState,
+    /// The definition under our name; absent: there is none.
+    pub installed: Seen<Installed>,
+    /// It starts at boot.
+    pub enabled: Seen<()>,
+    /// Absent: its manager knows no such service.
+    pub state: Seen<UnitState>,
     /// Last lines of its log, oldest first.
     pub log: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installed {
-    #[default]
-    No,
-    /// A definition under our name with other contents.
+    /// With other contents than we would write.
     Differs,
-    Yes,
+    AsWanted,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum UnitState {
-    #[default]
-    Absent,
     Stopped,
     /// It ended by itself; how, in words.
     Failed {
@@ -264,10 +396,19 @@ pub enum UnitState {
     Running(Process),
 }
 
-impl UnitState {
-    /// True while a server process lives.
-    pub fn running(&self) -> bool {
-        matches!(self, UnitState::Running(_))
+impl UnitFacts {
+    /// Proven: its manager keeps a server process.
+    pub fn runs(&self) -> bool {
+        self.state.is_and(|state| matches!(state, UnitState::Running(_)))
+    }
+
+    /// Proven: its manager keeps none just now; it may be about to start one.
+    pub fn is_down(&self) -> bool {
+        match &self.state {
+            Seen::Absent => true,
+            Seen::Is(state) => !matches!(state, UnitState::Running(_)),
+            Seen::Unseen(_) => false,
+        }
     }
 }
 
@@ -279,6 +420,8 @@ pub struct Process {
     pub started_ms: Option<i64>,
     /// SHA-256 (hex) of the executable it runs; `None`: unknown.
     pub exe_sha256: Option<String>,
+    /// It runs the program of the slot that counts; `None`: unknown.
+    pub is_current: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -289,25 +432,6 @@ pub struct PortUser {
     pub ours: bool,
 }
 
-/// The firewall of a host.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FirewallFacts {
-    /// `firewalld`, `ufw`, …; `None`: none is active.
-    pub kind: Option<String>,
-    /// By port.
-    pub ports: BTreeMap<u16, PortRule>,
-}
-
-/// What the firewall does with one of our ports.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PortRule {
-    pub open: bool,
-    /// Still open after a reboot.
-    pub permanent: bool,
-    /// The rule that decides, as the firewall itself would show it.
-    pub rule: String,
-}
-
 /// How a name resolves on a host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NameFacts {
@@ -315,94 +439,50 @@ pub struct NameFacts {
     pub addresses: Vec<String>,
 }
 
-/// One attempted connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reach {
-    /// `None`: the operator's own machine.
-    pub from: Option<ServerId>,
-    pub to: ServerId,
-    pub port: u16,
-    pub result: ReachResult,
-}
-
-/// How the attempt ended (lab: firewalld rejects with "no route to host", others drop).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReachResult {
-    Ok,
-    Refused,
-    Timeout,
-    NoRoute,
-    Reset,
-    /// Something listens that is neither our probe nor our server.
-    WrongAnswer,
-}
-
-impl ReachResult {
-    pub fn word(self) -> &'static str {
-        match self {
-            ReachResult::Ok => "ok",
-            ReachResult::Refused => "refused",
-            ReachResult::Timeout => "timeout",
-            ReachResult::NoRoute => "no route",
-            ReachResult::Reset => "reset",
-            ReachResult::WrongAnswer => "wrong answer",
-        }
-    }
-}
-
-/// A server as a client sees it on the client port.
+/// What was seen beside the members at their places of today.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum ServerView {
-    #[default]
-    Unasked,
-    /// No connection or no answer; how the attempt ended, in words.
-    Silent {
-        why: String,
-    },
-    /// It answers, but serves nobody: no leader, or not yet synced. Its words.
-    NotServing {
-        words: String,
-    },
-    Serving(Box<ServerFacts>),
+pub struct Elsewhere {
+    /// Where members were before.
+    pub former: Vec<Former>,
+    /// Who answers where, and as whom. Empty: nobody was asked.
+    pub answers: Vec<Answer>,
+    /// The install directories of the last deployment from this machine, where it remembers one.
+    pub last_install: BTreeMap<ServerId, String>,
 }
 
+/// One old place of a member.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServerFacts {
-    pub mode: Mode,
-    pub zxid: Zxid,
-    pub version: String,
-    pub connections: u64,
-    pub uptime_ms: Option<u64>,
-    /// A leader's own count of followers in sync.
-    pub synced_followers: Option<u32>,
-    /// A commit asked for through this server; `None`: not tried.
-    pub canary: Option<Canary>,
+pub struct Former {
+    pub member: ServerId,
+    /// As it is written where it is named.
+    pub address: String,
+    /// What that is, as far as it resolves.
+    pub ips: Vec<IpAddr>,
+    /// A list on a host, or the last deployment, still has the member there.
+    pub listed: bool,
+    /// A person says that the host will never run it again.
+    pub said_gone: bool,
+    pub view: Old,
+    /// What answers at its client port there.
+    pub server: Server,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Standalone,
-    Leader,
-    Follower,
-    Observer,
-    ReadOnly,
-}
-
-impl Mode {
-    pub fn word(self) -> &'static str {
-        match self {
-            Mode::Standalone => "standalone",
-            Mode::Leader => "leader",
-            Mode::Follower => "follower",
-            Mode::Observer => "observer",
-            Mode::ReadOnly => "read-only",
-        }
-    }
-}
-
-/// A transaction that changes nothing, sent through one server and committed by a quorum.
+/// What became of looking there.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Canary {
-    Committed { zxid: Zxid, latency_us: u64 },
-    Failed { why: String },
+pub enum Old {
+    /// The inventory's host of the member, under another name: nothing moves.
+    SameMachine,
+    Host(HostView),
+}
+
+/// A server that answered somewhere, and as whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Whose place it is, or was.
+    pub member: ServerId,
+    pub address: String,
+    /// By its own word; `None`: it does not say.
+    pub says: Option<ServerId>,
+    /// The members that it runs with, where it says them.
+    pub list: Option<List>,
 }

@@ -3,23 +3,24 @@
 
 use std::collections::BTreeSet;
 
-use super::desired::Desired;
-use super::diagnosis::{self, Cause};
-use super::facts::{Facts, HostFacts, HostView, UnitState};
+use super::desired::{Desired, membership};
+use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
+use super::seen::Seen;
 use super::step::{Action, Condition, Plan, Risk, Service, Wave};
-use super::{Refused, Stop, deploy, ensemble};
+use super::{Refused, Stop, deploy, ensemble, fit};
 use crate::wire::ids::ServerId;
 
 pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan, Stop> {
     let ids = targets(desired, named);
     let hosts = installed(desired, facts, &ids, named.is_empty())?;
     let mut plan = Plan { title: title("start", desired, named), ..Plan::default() };
-    let down: Vec<ServerId> =
-        hosts.iter().filter(|(_, host)| !host.unit.state.running()).map(|(id, _)| *id).collect();
+    let down: Vec<ServerId> = hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(id, _)| *id).collect();
     for id in &down {
-        fit_to_start(desired, facts, *id)?;
+        fit::to_start(desired, facts, *id)?;
+        startable(desired, facts, *id)?;
     }
+    unread(desired, facts, &down, &mut plan);
     let steps = down
         .iter()
         .map(|id| step(&desired.members[id], Action::Service(Service::Started), "not running"))
@@ -60,31 +61,43 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
     let mut plan = Plan { title: title("stop", desired, named), ..Plan::default() };
     let up: BTreeSet<ServerId> =
         hosts.iter().filter(|(_, host)| alive(&host.unit.state)).map(|(id, _)| *id).collect();
+    // All of it is the one thing that needs no proof: an ensemble that is to stop need not serve.
     if !named.is_empty() {
-        for id in &up {
-            ensemble::can_spare(desired, facts, *id)?;
-        }
+        ensemble::can_spare_all(desired, facts, &up)?;
     }
     let risk = |id: &ServerId| match (named.is_empty(), desired.members[id].voter) {
         (true, _) => Risk::Service,
         (false, true) => Risk::Voter,
         (false, false) => Risk::Clients,
     };
+    let stop = |id: &ServerId| {
+        let member = &desired.members[id];
+        step(member, Action::Service(Service::Stopped), "asked for")
+            .risk(risk(id))
+            .undo(format!("zkops start {}", member.name))
+    };
+    let down = |id: &ServerId| deploy::gate(Condition::Down { member: *id });
     // The leader goes last: whoever stops before it need not elect another one.
+    let order = ensemble::rolling_order(desired, facts, &up);
     let leader = ensemble::leader(desired, facts);
-    let (last, first): (Vec<ServerId>, Vec<ServerId>) = up.into_iter().partition(|id| Some(*id) == leader);
-    for group in [first, last] {
-        let steps = group
-            .iter()
-            .map(|id| {
-                let member = &desired.members[id];
-                step(member, Action::Service(Service::Stopped), "asked for")
-                    .risk(risk(id))
-                    .undo(format!("zkops start {}", member.name))
-            })
-            .collect();
-        let gates = group.iter().map(|id| deploy::gate(Condition::Down { member: *id })).collect();
-        plan.push(Wave { title: format!("stop {}", desired.names(&group)), steps, gates, ..Wave::default() });
+    let (last, first): (Vec<ServerId>, Vec<ServerId>) = order.into_iter().partition(|id| Some(*id) == leader);
+    let groups: Vec<Vec<ServerId>> = match named.is_empty() {
+        true => vec![first, last],
+        // Never more than one at a time while the rest goes on serving.
+        false => first.into_iter().chain(last).map(|id| vec![id]).collect(),
+    };
+    let mut gone = 0;
+    for group in groups {
+        if gone > 0 && !named.is_empty() {
+            plan.push(deploy::prove_without(desired, group.first().copied()));
+        }
+        plan.push(Wave {
+            title: format!("stop {}", desired.names(&group)),
+            steps: group.iter().map(stop).collect(),
+            gates: group.iter().map(down).collect(),
+            ..Wave::default()
+        });
+        gone += group.len();
     }
     skipped(facts, &ids, &mut plan);
     Ok(plan)
@@ -97,11 +110,20 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
     let hosts = installed(desired, facts, &ids, false)?;
     let mut plan = Plan { title: title("restart", desired, named), ..Plan::default() };
     for (id, _) in &hosts {
-        fit_to_start(desired, facts, *id)?;
+        fit::to_start(desired, facts, *id)?;
     }
-    let serving = ensemble::serves(desired, facts);
-    let (up, down): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|(_, host)| host.unit.state.running());
+    let service = ensemble::service(desired, facts);
+    let serving = service == ensemble::Service::Proven;
+    let (up, down): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|(_, host)| host.unit.runs());
     let up: BTreeSet<ServerId> = up.into_iter().map(|(id, _)| id).collect();
+    for (id, _) in &down {
+        startable(desired, facts, *id)?;
+    }
+    if matches!(service, ensemble::Service::Unknown(_)) && !up.is_empty() {
+        return Err(ensemble::not_proven_idle(desired, facts, &plan.title));
+    }
+    plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
+    unread(desired, facts, &ids, &mut plan);
 
     let mut together: Vec<_> = down
         .iter()
@@ -136,7 +158,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         let restart = |id: &ServerId| {
             let member = &desired.members[id];
             let risk = if member.voter { Risk::Voter } else { Risk::Clients };
-            Some(step(member, Action::Service(Service::Restarted), "asked for").risk(risk))
+            vec![step(member, Action::Service(Service::Restarted), "asked for").risk(risk)]
         };
         for wave in deploy::roll(desired, &order, restart) {
             plan.push(wave);
@@ -166,7 +188,7 @@ fn installed<'a>(
     for id in ids {
         let name = desired.name(*id);
         match &facts.member(*id).host {
-            HostView::Seen(host) if matches!(host.unit.state, UnitState::Absent) => {
+            HostView::Seen(host) if host.unit.state.is_absent() => {
                 return Err(Stop::Refused(Refused {
                     what: format!("{name} has no zkops service"),
                     evidence: Vec::new(),
@@ -187,32 +209,64 @@ fn installed<'a>(
 
 fn skipped(facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
     for id in ids {
-        if let HostView::Unreachable(why) = &facts.member(*id).host {
+        if let HostView::Unreachable(why) = &facts.member(*id).host
+            && why.kind != NoWayIn::LeftOut
+        {
             plan.skipped.push(Refused { what: why.text.clone(), ..Refused::default() });
         }
     }
 }
 
-/// Law 8 before any start: data that is provably not this member's, or damaged, stops it. A
-/// member that lost its data may start: it cannot vote until it has synced.
-fn fit_to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop> {
-    let unfit = diagnosis::diagnose(desired, facts, id).into_iter().find(|found| {
-        matches!(
-            found.cause,
-            Cause::ForeignData | Cause::MyidWrong | Cause::MyidMissing | Cause::DamagedData | Cause::DiskFull
-        )
-    });
-    match unfit {
-        None => Ok(()),
-        Some(found) => {
-            Err(Stop::Refused(Refused { what: found.what, evidence: found.evidence, next: found.next }))
+/// It is proven to be stopped, and starts with the member list that it always had: then starting it
+/// takes nothing from anybody and needs nobody's word.
+fn startable(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop> {
+    let member = &desired.members[&id];
+    let refuse = |what: String, evidence: Vec<String>, next: &str| {
+        Err(Stop::Refused(Refused { what, evidence, next: vec![next.to_owned()] }))
+    };
+    let Some(host) = facts.host(id) else { return Ok(()) };
+    if let Some(why) = host.unit.state.why_unseen().or_else(|| host.processes.why_unseen()) {
+        let what = format!("whether the server of {} runs could not be seen", member.name);
+        return refuse(what, vec![why.to_string()], "zkops status");
+    }
+    if let Some(process) = host.processes.is().and_then(|all| all.first()) {
+        let what = format!("a server runs on the data of {} that its service did not start", member.name);
+        let next =
+            format!("stop that process on {} (kill {}), then run this again", member.name, process.pid);
+        return refuse(what, vec![format!("pid {}", process.pid)], &next);
+    }
+    let deploy = format!("zkops deploy {}", desired.inventory);
+    match &host.installed_config {
+        Seen::Is(config) if membership(config, id) == membership(&member.config, id) => Ok(()),
+        // A dynamic configuration is the server's own.
+        Seen::Is(config) if config.lines().any(|line| line.trim().starts_with("dynamicConfigFile")) => Ok(()),
+        Seen::Is(_) => refuse(
+            format!("{} would start with other members than the inventory's", member.name),
+            vec![format!("{} lists other servers", member.config_path)],
+            &deploy,
+        ),
+        Seen::Absent => refuse(format!("{} has no {}", member.name, member.config_path), Vec::new(), &deploy),
+        Seen::Unseen(why) => refuse(
+            format!("the members that {} would start with could not be seen", member.name),
+            vec![why.to_string()],
+            "zkops status",
+        ),
+    }
+}
+
+/// Data that could not be looked at is the server's own business to judge when it starts; it is said.
+fn unread(desired: &Desired, facts: &Facts, ids: &[ServerId], plan: &mut Plan) {
+    for id in ids {
+        let why = facts.host(*id).and_then(|host| host.data.why_unseen());
+        if let Some(why) = why.filter(|why| why.since_ms > 0) {
+            plan.warnings.push(format!("{}: its data could not be looked at: {why}", desired.name(*id)));
         }
     }
 }
 
 /// Something may still be running or be restarted by its manager.
-fn alive(state: &UnitState) -> bool {
-    matches!(state, UnitState::Running(_) | UnitState::Failed { again: true, .. })
+fn alive(state: &Seen<UnitState>) -> bool {
+    !matches!(state, Seen::Absent | Seen::Is(UnitState::Stopped | UnitState::Failed { again: false, .. }))
 }
 
 fn title(verb: &str, desired: &Desired, named: &[ServerId]) -> String {

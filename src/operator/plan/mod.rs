@@ -2,30 +2,65 @@
 //! alone. Pure and total: no planner asks a host, reads a clock or does anything.
 //!
 //! - [`desired`]: what the inventory asks of every member
-//! - [`facts`]: what was seen of hosts and servers; [`damage`]: what is wrong with a member's files
+//! - [`facts`]: what was seen of hosts and servers, in the three states of [`seen`]; [`server`]: a
+//!   server asked two ways, [`ways`]: who reaches whom, [`fresh`]: facts younger than the last step; [`damage`]: what is wrong with a member's files
+//! - [`layout`]: the two slots that a member runs from; [`account`]: whom its server runs as, from
+//!   what [`owners`] holds
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
+//! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
+//!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
+//!   [`doubles`]: two servers of one id, and the like
+//! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
-//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well
+//! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
+//! - [`status`]: the health verdict; [`diagnosis`]: why one member is not well; `disk`: who runs out of room;
+//!   [`cures`]: the table of causes and cures;
+//!   [`fit`]: whether its server may be started; [`escalation`]: what allows more than a mild cure;
+//!   [`wipe`]: data moved aside behind its proof
 //! - one file per goal: [`deploy`], [`repair`], [`lifecycle`] (start, stop, restart), [`destroy`];
+//!   [`without`]: the same while hosts are left out by request;
 //!   [`install`] holds the steps that deploy and repair share
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account;
+pub mod changes;
+pub mod cures;
 pub mod damage;
 pub mod deploy;
 pub mod desired;
 pub mod destroy;
 pub mod diagnosis;
+mod disk;
+pub mod doubles;
 pub mod ensemble;
+pub mod escalation;
 pub mod facts;
+pub mod fit;
+pub mod former;
+pub mod fresh;
 pub mod gate;
+mod identity;
 pub mod install;
+pub mod layout;
 pub mod lifecycle;
+pub mod lists;
+pub mod moves;
+mod names;
+pub mod network;
+pub mod owners;
+pub mod ownership;
+pub mod ports;
 pub mod preflight;
 pub mod repair;
+pub mod seen;
+pub mod server;
 pub mod status;
 pub mod step;
+pub mod ways;
+pub mod wipe;
+pub mod without;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +75,7 @@ use preflight::Finding;
 pub enum Goal {
     /// Every member installed as the inventory says, and the ensemble ready.
     Deploy,
-    /// One member back in sync; its data is wiped only if nothing milder can help.
+    /// One member back in sync; its data goes aside only as far as `wipe` allows.
     Repair { member: ServerId, wipe: repair::Wipe, purge_old: bool },
     /// Servers of these members run; empty: all.
     Start { members: Vec<ServerId> },
@@ -74,9 +109,15 @@ pub struct Refused {
 /// The plan that turns `facts` into `goal`, or why there is none. Planned again on the facts
 /// after it was applied, it is empty.
 pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan, Stop> {
+    // Deploy tells the findings of all hosts at once first.
+    if *goal != Goal::Deploy {
+        ownership::check(desired, facts)?;
+    }
     match goal {
-        Goal::Deploy => deploy::plan(desired, facts),
-        Goal::Repair { member, wipe, purge_old } => repair::plan(desired, facts, *member, *wipe, *purge_old),
+        Goal::Deploy => {
+            deploy::plan(desired, facts).and_then(|plan| ownership::check(desired, facts).map(|()| plan))
+        }
+        Goal::Repair { member, wipe, purge_old } => repair::plan(desired, facts, *member, wipe, *purge_old),
         Goal::Start { members } => lifecycle::start(desired, facts, members),
         Goal::Stop { members } => lifecycle::stop(desired, facts, members),
         Goal::Restart { members } => lifecycle::restart(desired, facts, members),

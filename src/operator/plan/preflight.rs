@@ -1,12 +1,14 @@
 //! Everything that would make a deployment fail, found at once: one row per check, one cell per
 //! member, each with its evidence and its cure. Judges only; changes nothing.
 
-use std::net::IpAddr;
-
-use super::damage;
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, Installed, Myid, NoWayIn, Reach, ReachResult};
+use super::facts::{Facts, HostFacts, HostView, Myid, NoWayIn};
+use super::names::Trouble;
+use super::seen::{Seen, Unseen};
 use super::step::short;
+use super::ways::{Reach, ReachResult};
+use super::{damage, names, ports};
+use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;
 
 /// One cell of the table.
@@ -129,8 +131,8 @@ fn check_host(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &H
         cell(Check::Data, data(desired, facts, member, host)),
         cell(Check::Clock, clock(desired, facts, member)),
         cell(Check::Ports, ports(member, host)),
-        cell(Check::Names, names(desired, member, host)),
-        cell(Check::Firewall, firewall(member, host)),
+        cell(Check::Names, names(desired, facts, member, host)),
+        cell(Check::Firewall, firewall(desired, facts, member, host)),
     ]
 }
 
@@ -148,10 +150,18 @@ fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Cell {
     (Level::Fail, evidence.into(), Some(fix.into()))
 }
 
+/// What could not be looked at is not fit to be changed.
+fn unseen(what: &str, why: &Unseen) -> Cell {
+    fail(
+        format!("{what} could not be looked at: {why}"),
+        "mend that, or run zkops again if it was an accident",
+    )
+}
+
 fn binary(desired: &Desired, host: &HostFacts) -> Cell {
     // It answered our questions, so it runs; the rest is which one it is.
     match &host.binary.installed_sha256 {
-        Some(sha) if !desired.accepts_binary(Some(sha)) => {
+        installed @ Seen::Is(sha) if !desired.accepts_binary(installed) => {
             ok(format!("{} (replaces {})", host.arch, short(sha)))
         }
         _ => ok(host.arch.clone()),
@@ -164,11 +174,17 @@ fn service(host: &HostFacts) -> Cell {
 
 fn directories(member: &DesiredMember, host: &HostFacts) -> Cell {
     for path in member.directories() {
-        if let Some(why) = host.dirs.get(path).and_then(|dir| dir.obstacle.as_ref()) {
-            return fail(
-                format!("{path}: {why}"),
-                format!("make {path} writable for the ssh user, or name another directory in the inventory"),
-            );
+        match &host.dir(path).obstacle {
+            Seen::Absent => {}
+            Seen::Is(why) => {
+                return fail(
+                    format!("{path}: {why}"),
+                    format!(
+                        "make {path} writable for the ssh user, or name another directory in the inventory"
+                    ),
+                );
+            }
+            Seen::Unseen(why) => return unseen(path, why),
         }
     }
     ok("writable")
@@ -176,7 +192,7 @@ fn directories(member: &DesiredMember, host: &HostFacts) -> Cell {
 
 fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
     let size_bytes = desired.binary.as_ref().map_or(0, |binary| binary.size_bytes);
-    let installed = desired.accepts_binary(host.binary.installed_sha256.as_deref());
+    let installed = desired.accepts_binary(&host.binary.installed_sha256);
     let for_install = if installed { 0 } else { size_bytes * 2 };
     let needs = [
         (&member.dirs.install, for_install),
@@ -185,14 +201,18 @@ fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
     ];
     let mut least: Option<u64> = None;
     for (path, needed) in needs {
-        let Some(dir) = host.dirs.get(path) else { continue };
-        if dir.free_bytes < needed {
+        let room = match &host.dir(path).room {
+            Seen::Is(room) => room,
+            Seen::Absent => continue,
+            Seen::Unseen(why) => return unseen(&format!("the room in {path}"), why),
+        };
+        if room.free_bytes < needed {
             return fail(
-                format!("{path}: {} free, {} needed", bytes(dir.free_bytes), bytes(needed)),
+                format!("{path}: {} free, {} needed", bytes(room.free_bytes), bytes(needed)),
                 format!("free space on the file system of {path}"),
             );
         }
-        least = Some(least.map_or(dir.free_bytes, |least| least.min(dir.free_bytes)));
+        least = Some(least.map_or(room.free_bytes, |least| least.min(room.free_bytes)));
     }
     match least {
         None => ok("not asked"),
@@ -205,8 +225,12 @@ fn disk(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
 
 /// Law 8: data carries its identity, and what is not provably this member's is not touched.
 fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
-    let data = &host.data;
     let dir = &member.dirs.data;
+    let data = match &host.data {
+        Seen::Is(data) => data,
+        Seen::Absent => return ok("empty"),
+        Seen::Unseen(why) => return unseen(dir, why),
+    };
     if let Some(marker) = &data.marker {
         if marker.cluster != desired.cluster {
             return fail(
@@ -227,7 +251,7 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
             );
         }
     }
-    let known = data.marker.is_some() || host.unit.installed != Installed::No;
+    let known = data.marker.is_some() || !host.unit.installed.is_absent();
     if known && !data.damage.is_empty() {
         return fail(
             format!("{dir}: {}", damage::sentence(&data.damage)),
@@ -259,7 +283,13 @@ fn data(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFac
 /// Against the median of all clocks, the operator's among them, so that one wrong clock is the
 /// one that is named.
 fn clock(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Cell {
-    let Some(clock) = facts.host(member.id).and_then(|host| host.clock) else { return ok("not measured") };
+    let clock = match facts.host(member.id).map(|host| &host.clock) {
+        Some(Seen::Is(clock)) => clock,
+        Some(Seen::Unseen(why)) if why.since_ms > 0 => {
+            return warn(format!("not measured: {why}"), "logs and ctime of a wrong clock confuse people");
+        }
+        _ => return ok("not measured"),
+    };
     let excess_ms = clock_excess_ms(desired, facts, member.id).unwrap_or(0.0);
     let evidence = format!("{:+.1} ± {:.1} ms", clock.offset_ms, clock.bound_ms);
     let fix =
@@ -275,11 +305,11 @@ fn clock(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Cell {
 
 /// How far the clock of `id` certainly is from the median clock, in milliseconds.
 pub(crate) fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) -> Option<f64> {
-    let own = facts.host(id)?.clock?;
+    let own = facts.host(id)?.clock.is()?;
     let mut all: Vec<f64> = desired
         .members
         .keys()
-        .filter_map(|id| facts.host(*id)?.clock)
+        .filter_map(|id| facts.host(*id)?.clock.is())
         .map(|clock| clock.offset_ms)
         .chain([0.0])
         .collect();
@@ -290,8 +320,13 @@ pub(crate) fn clock_excess_ms(desired: &Desired, facts: &Facts, id: ServerId) ->
 }
 
 fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
+    let used = match &host.ports {
+        Seen::Is(used) => used,
+        Seen::Absent => return ok("free"),
+        Seen::Unseen(why) => return unseen("who listens on its ports", why),
+    };
     for port in member.ports.all() {
-        if let Some(user) = host.ports.get(&port)
+        if let Some(user) = used.get(&port)
             && !user.ours
         {
             let pid = user.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -301,49 +336,48 @@ fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
             );
         }
     }
-    if host.ports.is_empty() { ok("free") } else { ok("ours") }
+    if used.is_empty() { ok("free") } else { ok("ours") }
 }
 
 /// zoo.cfg carries the inventory's addresses. Names matter where the inventory uses names, and
 /// the 127.0.1.1 line of Debian makes a host take its own name for a loopback address.
-fn names(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Cell {
-    let loopback_cluster = is_loopback(&member.address);
-    for resolved in &host.names {
-        let about = desired.members.values().find(|m| m.name == resolved.name || m.address == resolved.name);
-        let uses_name = desired.members.values().any(|m| m.address == resolved.name);
-        let own = resolved.name == host.hostname || about.is_some_and(|m| m.id == member.id);
-        let trap = resolved.addresses.iter().find(|address| is_loopback(address));
-        if let (Some(trap), true, false) = (trap, own || about.is_some(), loopback_cluster) {
-            let evidence = format!("{} is {trap} on this host", resolved.name);
-            let fix = format!("in /etc/hosts map {} to {}", resolved.name, member.address);
-            return if uses_name { fail(evidence, fix) } else { warn(evidence, fix) };
+fn names(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
+    let names = match &host.names {
+        Seen::Is(names) => names,
+        Seen::Unseen(why) if why.since_ms > 0 => {
+            return warn(format!("not looked up: {why}"), "names matter where the inventory uses them");
         }
-        let Some(about) = about else { continue };
-        if resolved.addresses.is_empty() && uses_name {
-            return fail(
-                format!("{} does not resolve", resolved.name),
-                "add it to /etc/hosts or to DNS, or write its address into the inventory".to_owned(),
-            );
-        }
-        let is_address = about.address.parse::<IpAddr>().is_ok();
-        if is_address && !resolved.addresses.is_empty() && !resolved.addresses.contains(&about.address) {
-            return warn(
-                format!(
-                    "{} is {} here, {} in the inventory",
-                    about.name,
-                    resolved.addresses.join(" "),
-                    about.address
-                ),
-                format!("correct /etc/hosts on {}", member.name),
-            );
-        }
+        Seen::Absent | Seen::Unseen(_) => return ok("not asked"),
+    };
+    match names::trouble(desired, facts, member, &host.hostname, names) {
+        None => ok("consistent"),
+        Some(Trouble { fatal: true, evidence, fix }) => fail(evidence, fix),
+        Some(Trouble { fatal: false, evidence, fix }) => warn(evidence, fix),
     }
-    ok("consistent")
 }
 
-fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
-    let Some(kind) = &host.firewall.kind else { return ok("none active") };
-    let closed = closed_ports(member, host);
+fn firewall(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Cell {
+    let kind = match &host.firewall {
+        Seen::Is(firewall) => &firewall.kind,
+        Seen::Absent => return ok("none active"),
+        // Whether it lets us through is proven by connections, not by its rules.
+        Seen::Unseen(_) if !host.root => {
+            return warn("cannot be looked at without root", "use ssh.user root or sudo to see its rules");
+        }
+        Seen::Unseen(why) => {
+            return warn(
+                format!("cannot be looked at: {why}"),
+                "connections alone tell what it lets through",
+            );
+        }
+    };
+    if let Some((port, rule)) = open_to_all(member, host) {
+        return warn(
+            format!("{kind}: tcp {port}, which the members alone need, is open to everybody: {rule}"),
+            format!("zkops did not write that rule: take it away, then zkops deploy {}", desired.inventory),
+        );
+    }
+    let closed = closed_ports(desired, facts, member, host);
     if closed.is_empty() {
         return ok(format!("{kind}: open"));
     }
@@ -356,13 +390,20 @@ fn firewall(member: &DesiredMember, host: &HostFacts) -> Cell {
     }
 }
 
+/// A port for the members alone that a rule of somebody else's opens to everybody.
+fn open_to_all<'a>(member: &DesiredMember, host: &'a HostFacts) -> Option<(u16, &'a str)> {
+    let firewall = host.firewall.is()?;
+    [member.ports.quorum, member.ports.election].into_iter().find_map(|port| {
+        let to_all = Opening::to_all(port);
+        let rule = firewall.openings.get(&to_all).filter(|rule| rule.open && !rule.rule.is_empty())?;
+        (!firewall.ours.contains(&to_all)).then_some((port, rule.rule.as_str()))
+    })
+}
+
 /// Ports of the member that its firewall does not let through, or forgets at the next boot.
-pub fn closed_ports(member: &DesiredMember, host: &HostFacts) -> Vec<u16> {
-    if host.firewall.kind.is_none() {
-        return Vec::new();
-    }
-    let open = |port: &u16| host.firewall.ports.get(port).is_some_and(|rule| rule.open && rule.permanent);
-    member.ports.all().into_iter().filter(|port| !open(port)).collect()
+pub fn closed_ports(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<u16> {
+    let closed = ports::closed(desired, facts, member, host);
+    member.ports.all().into_iter().filter(|port| closed.iter().any(|one| one.port == *port)).collect()
 }
 
 fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect) -> Option<Finding> {
@@ -375,7 +416,9 @@ fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect
     };
     let from = reach.from.map_or_else(|| "this machine".to_owned(), |id| desired.name(id));
     let will_open = expect == Expect::AsNow
-        && facts.host(reach.to).is_some_and(|host| closed_ports(to, host).contains(&reach.port));
+        && facts
+            .host(reach.to)
+            .is_some_and(|host| closed_ports(desired, facts, to, host).contains(&reach.port));
     let (level, evidence, fix) = match reach.result {
         ReachResult::Ok => ok("ok"),
         _ if will_open => ok("closed, to be opened"),
@@ -401,10 +444,6 @@ fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16) -> String {
         }
         _ => format!("open tcp {port} on {}", to.name),
     }
-}
-
-fn is_loopback(address: &str) -> bool {
-    address == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// "512 MiB", "1.5 GiB": for people.

@@ -1,60 +1,74 @@
-//! Repair one member (law 7): the mildest cure that its diagnosis allows, and where data must
-//! go, first the proof that the others hold all of it.
-//!
-//! A wiped member is started without `initialize`, so its empty database cannot vote before it
-//! has synced (disk-format §5).
+//! Repair one member: what decides among its causes, and the mildest plan for it. Data stays where it is unless `Wipe`
+//! says why it may go; then it goes behind the proof that the others hold all of it (law 7, `wipe`).
 
+use super::cures::{Cause, Cure};
 use super::desired::{Desired, DesiredMember};
-use super::diagnosis::{self, Cure, Diagnosis};
-use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
+use super::diagnosis::{self, Diagnosis};
+use super::escalation::StillDamaged;
+use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
-use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble};
-use crate::wire::ids::{ServerId, Zxid};
+use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
+use super::{Refused, Stop, deploy, ensemble, ownership, ports, wipe};
+use crate::wire::ids::ServerId;
 
-/// How far repair may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a member's data may be moved aside, and why.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wipe {
-    /// Only when no milder cure fits the diagnosis.
-    IfNeeded,
-    /// Whatever the diagnosis says: asked for, or the milder cure was tried and did not help.
-    Always,
+    /// It may not.
+    No,
+    /// The milder cure was tried by this very run, and the data is damaged still.
+    StillDamaged(StillDamaged),
+    /// Data of another cluster or member, if it is that of this name: somebody typed it.
+    Foreign(String),
+    /// Somebody asked for all data anew, whatever is found.
+    Asked,
 }
 
 pub fn plan(
     desired: &Desired,
     facts: &Facts,
     id: ServerId,
-    wipe: Wipe,
+    wipe: &Wipe,
     purge_old: bool,
 ) -> Result<Plan, Stop> {
     let member = &desired.members[&id];
     let host = usable(member, facts)?;
     let mut plan = Plan { title: format!("repair {}", member.name), ..Plan::default() };
-    let causes = diagnosis::diagnose(desired, facts, id);
-    let healthy = ensemble::in_sync(desired, facts).contains(&id);
-    plan.warnings.extend(causes.iter().map(|cause| cause.what.clone()));
-
-    let cure = causes.iter().map(|cause| cause.cause.cure()).max().unwrap_or(Cure::Elsewhere);
-    if wipe == Wipe::Always || (cure == Cure::Wipe && !healthy) {
-        prove_others(desired, facts, member)?;
-        by_person(desired, &causes, cure)?;
-        wipe_waves(desired, facts, member, host, &mut plan);
-    } else if healthy && causes.is_empty() {
-        prove_others(desired, facts, member)?;
-    } else {
-        by_person(desired, &causes, cure)?;
-        mild_waves(desired, facts, member, host, cure, &mut plan)?;
+    if let Some((what, unseen)) = diagnosis::unlooked(member, host).first() {
+        return Err(Stop::Refused(Refused {
+            what: format!("{what} could not be looked at: nothing is done about what was not seen"),
+            evidence: vec![unseen.to_string()],
+            next: vec![format!("let the ssh user of {} look at that, then ask again", member.name)],
+        }));
     }
-    let moved: Vec<String> = plan
-        .steps()
-        .filter_map(|step| match &step.action {
-            Action::Quarantine { to, .. } => Some(to.clone()),
-            _ => None,
-        })
-        .collect();
+    ownership::same_members(desired, facts, id)?;
+    let causes = diagnosis::diagnose(desired, facts, id);
+    plan.warnings.extend(causes.iter().map(|cause| cause.what.clone()));
+    if let Wipe::StillDamaged(proof) = wipe {
+        plan.warnings
+            .push(format!("started again, it says: {}", proof.said.last().cloned().unwrap_or_default()));
+    }
+    let cure = causes.iter().map(|cause| cause.cause.cure()).max().unwrap_or(Cure::Said);
+    let blocking = diagnosis::decisive(&causes).filter(|_| stops(wipe, &causes, cure));
+    if let Some(cause) = blocking {
+        return Err(would_not_help(desired, cause));
+    }
+    match wipe {
+        Wipe::No => mild(desired, facts, member, host, &causes, cure, &mut plan)?,
+        Wipe::Foreign(name) if cure == Cure::Named => {
+            named(member, host, name)?;
+            wipe::prove_others(desired, facts, member)?;
+            wipe::waves(desired, facts, member, host, &mut plan);
+        }
+        Wipe::Foreign(_) => mild(desired, facts, member, host, &causes, cure, &mut plan)?,
+        Wipe::StillDamaged(_) | Wipe::Asked => {
+            wipe::prove_others(desired, facts, member)?;
+            wipe::waves(desired, facts, member, host, &mut plan);
+        }
+    }
     if purge_old {
+        let moved = moved(&plan);
         plan.push(purge_wave(member, host, &moved));
     }
     Ok(plan)
@@ -63,6 +77,14 @@ pub fn plan(
 /// Whether a plan of repair moves data aside: what a person must agree to.
 pub fn wipes(plan: &Plan) -> bool {
     plan.steps().any(|step| matches!(step.action, Action::Quarantine { .. }))
+}
+
+/// The cluster whose data stands where the member's should: what must be typed before it goes aside.
+pub fn foreign(desired: &Desired, facts: &Facts, id: ServerId) -> Option<String> {
+    let causes = diagnosis::diagnose(desired, facts, id);
+    let decides = diagnosis::decisive(&causes)?.cause == Cause::ForeignData;
+    let marker = facts.host(id)?.data.is()?.marker.as_ref().filter(|_| decides)?;
+    Some(marker.cluster.clone())
 }
 
 fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts, Stop> {
@@ -85,180 +107,130 @@ fn usable<'a>(member: &DesiredMember, facts: &'a Facts) -> Result<&'a HostFacts,
     }
 }
 
-/// The others hold a synced majority of all voters, as far as can be seen before the target is
-/// stopped; the gates of the plan prove it again with the target down.
-fn prove_others(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
-    let mut others = ensemble::voters_in_sync(desired, facts);
-    others.remove(&member.id);
-    if others.len() >= desired.majority() || (!member.voter && ensemble::serves(desired, facts)) {
-        return Ok(());
+/// What a person, a name or the others must do first.
+fn stops(wipe: &Wipe, causes: &[Diagnosis], cure: Cure) -> bool {
+    let decides = diagnosis::decisive(causes).map(|cause| cause.cause);
+    match (cure, wipe) {
+        // The wipe is the cure.
+        (Cure::Person, Wipe::Asked) => decides != Some(Cause::MyidWrong),
+        (Cure::Person, _) => true,
+        (Cure::Named, Wipe::No | Wipe::StillDamaged(_)) => true,
+        // Where the others are no quorum, the proof says it with what would be lost.
+        (Cure::Elsewhere, Wipe::Asked) => decides == Some(Cause::OthersBlocked),
+        (Cure::Elsewhere, _) => true,
+        (Cure::Named | Cure::Said | Cure::InOrder | Cure::Restart, _) => false,
     }
-    let missing: Vec<ServerId> = desired
-        .voters()
-        .map(|voter| voter.id)
-        .filter(|id| *id != member.id && !others.contains(id))
-        .collect();
-    let mut evidence = vec![format!(
-        "voters in sync besides {}: {}; not in sync: {}",
-        member.name,
-        desired.names(&others),
-        desired.names(&missing)
-    )];
-    evidence.extend(at_stake(facts, member, &others.iter().copied().collect::<Vec<_>>()));
-    let mut next = ensemble::bring_back(desired, facts, &missing);
-    next.push(format!("zkops repair {}", member.name));
-    Err(Stop::Refused(Refused {
-        what: format!(
-            "wiping {} can lose acknowledged writes: the others must hold a synced majority of all voters, {} of {}, \
-             and only {} do",
-            member.name,
-            desired.majority(),
-            desired.voters().count(),
-            others.len()
-        ),
-        evidence,
-        next,
-    }))
 }
 
-/// The newest state known on either side, for a person who must weigh it.
-fn at_stake(facts: &Facts, member: &DesiredMember, others: &[ServerId]) -> Vec<String> {
-    let zxid = |id: &ServerId| facts.server(*id).map(|server| server.zxid);
-    let elsewhere: Option<Zxid> = others.iter().filter_map(zxid).max();
-    let mut lines = Vec::new();
-    match (zxid(&member.id), elsewhere) {
-        (Some(here), Some(there)) if here > there => {
-            lines.push(format!("{} holds {here}; the others are seen up to {there} only", member.name));
-        }
-        (Some(here), None) => {
-            lines.push(format!("{} holds {here}; no other voter shows its state", member.name))
-        }
-        _ => {}
-    }
-    if let Some(epoch) = facts.host(member.id).and_then(|host| host.data.current_epoch) {
-        lines.push(format!("the data of {} took part in epoch {epoch}", member.name));
-    }
-    lines
+fn would_not_help(desired: &Desired, cause: &Diagnosis) -> Stop {
+    let name = desired.name(cause.member);
+    let what = match cause.cause.cure() {
+        Cure::Named => format!("{}: it is not {name}'s to move", cause.what),
+        _ => format!("repair of {name} would not help: {}", cause.what),
+    };
+    let next = match cause.next.is_empty() {
+        true => vec!["zkops status   (says what could not be seen, and from where)".to_owned()],
+        false => cause.next.clone(),
+    };
+    Stop::Refused(Refused { what, evidence: cause.evidence.clone(), next })
 }
 
-/// What only a person can cure first: a full disk, a lost clock.
-fn by_person(desired: &Desired, causes: &[Diagnosis], cure: Cure) -> Result<(), Stop> {
-    let full = causes.iter().find(|cause| cause.cause == diagnosis::Cause::DiskFull);
-    let blocking = full.or_else(|| causes.first().filter(|_| cure <= Cure::Person));
-    let Some(first) = blocking else { return Ok(()) };
-    Err(Stop::Refused(Refused {
-        what: format!("repair of {} would not help: {}", desired.name(first.member), first.what),
-        evidence: first.evidence.clone(),
-        next: first.next.clone(),
-    }))
+fn named(member: &DesiredMember, host: &HostFacts, name: &str) -> Result<(), Stop> {
+    match host.data.is().and_then(|data| data.marker.as_ref()) {
+        Some(marker) if marker.cluster == name => Ok(()),
+        found => Err(Stop::Refused(Refused {
+            what: format!(
+                "{} holds data of cluster {:?}, not of {name:?}",
+                member.dirs.data,
+                found.map(|marker| marker.cluster.as_str()).unwrap_or_default()
+            ),
+            ..Refused::default()
+        })),
+    }
 }
 
-fn mild_waves(
+/// The data stays: files, ports and service in order, then the server. Who needs a leader's data needs the others.
+fn mild(
     desired: &Desired,
     facts: &Facts,
     member: &DesiredMember,
     host: &HostFacts,
+    causes: &[Diagnosis],
     cure: Cure,
     plan: &mut Plan,
 ) -> Result<(), Stop> {
     let id = member.id;
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
-    steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
-    plan.push(Wave {
-        title: format!("put {} in order", member.name),
-        steps,
-        gates: Vec::new(),
-        ..Wave::default()
-    });
-
-    let running = host.unit.state.running();
     let healthy = ensemble::in_sync(desired, facts).contains(&id);
+    let needs_data = |cause: &Diagnosis| matches!(cause.cause, Cause::DamagedData | Cause::LostData);
+    if !healthy && causes.iter().any(needs_data) {
+        wipe::prove_others(desired, facts, member)?;
+    }
+    if !healthy {
+        enough_run(desired, facts, member)?;
+    }
+    let mut steps: Vec<Step> = ports::open(desired, facts, member, host).into_iter().collect();
+    steps.extend(install::steps(desired, facts, member, Data::AsSeen, false));
+    plan.push(Wave { title: format!("put {} in order", member.name), steps, ..Wave::default() });
+
+    let running = host.unit.runs();
     let service = match (running, cure) {
         (false, _) => Some((Service::Started, "not running")),
+        (true, Cure::Restart) if healthy => Some((Service::Restarted, "it would not start again")),
         (true, Cure::Restart) => Some((Service::Restarted, "runs but is not in sync")),
         (true, _) => None,
     };
     if matches!(service, Some((Service::Restarted, _))) {
         ensemble::can_spare(desired, facts, id)?;
     }
-    let steps = service
-        .map(|(service, why)| {
-            let risk = if member.voter && running { Risk::Voter } else { Risk::None };
-            step(member, Action::Service(service), why).risk(risk)
-        })
-        .into_iter()
-        .collect();
+    let steps = service.map_or_else(Vec::new, |(service, why)| {
+        let risk = if member.voter && running { Risk::Voter } else { Risk::None };
+        // What somebody wrote into zoo.cfg by hand stays in the slot that counted.
+        let mut steps = install::fill_slot(desired, facts, member);
+        steps.extend(install::enter(desired, facts, member, host));
+        steps.push(step(member, Action::Service(service), why).risk(risk));
+        steps
+    });
     let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
 }
 
-fn wipe_waves(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts, plan: &mut Plan) {
-    let id = member.id;
-    let start_again = format!("zkops start {}", member.name);
-    let stop = (!matches!(host.unit.state, UnitState::Absent)).then(|| {
-        step(member, Action::Service(Service::Stopped), "its data must not change while it is judged")
-            .risk(if member.voter { Risk::Voter } else { Risk::Clients })
-            .undo(start_again)
-    });
-    let mut gates = Vec::new();
-    if stop.is_some() {
-        gates.push(deploy::gate(Condition::Down { member: id }));
+/// With this member, enough voters run to make a quorum: else it would wait, and so would whoever repairs it.
+fn enough_run(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Result<(), Stop> {
+    // Whoever was not seen may run: starting a member takes nobody down.
+    let down =
+        |id: &ServerId| *id != member.id && facts.host(*id).is_some_and(|host| host.no_process().is_some());
+    let running: Vec<ServerId> = desired.members.keys().copied().filter(|id| !down(id)).collect();
+    let voters = desired.voters().filter(|voter| running.contains(&voter.id)).count();
+    if voters >= desired.majority() {
+        return Ok(());
     }
-    gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
-    let revert = host
-        .unit
-        .state
-        .running()
-        .then(|| step(member, Action::Service(Service::Started), "as it was: the proof failed"));
-    plan.push(Wave {
-        title: format!("stop {} and prove that the others hold everything", member.name),
-        steps: stop.into_iter().collect(),
-        gates,
-        shut: Shut::Refused,
-        revert: revert.into_iter().collect(),
-    });
-    plan.push(Wave {
-        title: "move the old data aside".to_owned(),
-        steps: quarantine(facts.wall_ms, member, host),
-        gates: Vec::new(),
-        ..Wave::default()
-    });
-    let mut steps: Vec<Step> = install::open_ports(member, host).into_iter().collect();
-    steps.extend(install::steps(desired, facts, member, Data::MovedAside, false));
-    plan.push(Wave {
-        title: format!("install {} anew", member.name),
-        steps,
-        gates: Vec::new(),
-        ..Wave::default()
-    });
-    plan.push(Wave {
-        title: "start; it cannot vote before it has synced".to_owned(),
-        steps: vec![step(member, Action::Service(Service::Started), "it takes all data from the leader")],
-        gates: vec![deploy::gate(Condition::Synced { member: id })],
-        ..Wave::default()
-    });
+    let missing: Vec<ServerId> =
+        desired.voters().map(|voter| voter.id).filter(|id| !running.contains(id)).collect();
+    Err(Stop::Refused(Refused {
+        what: format!(
+            "repair of {} alone would not help: with it {voters} of {} voters run, and {} are needed",
+            member.name,
+            desired.voters().count(),
+            desired.majority()
+        ),
+        evidence: missing.iter().filter_map(|id| diagnosis::said(desired, facts, *id)).collect(),
+        next: diagnosis::way_back(desired, facts, &missing),
+    }))
 }
 
-/// Databases, myid and marker, each renamed beside itself: that works on a mount point and
-/// without rights on the parent directory, and no server looks at such names.
-fn quarantine(wall_ms: i64, member: &DesiredMember, host: &HostFacts) -> Vec<Step> {
-    host.data
-        .parts
-        .iter()
-        .map(|path| {
-            let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let to = format!("{dir}/{OLD}{}.{name}", stamp(wall_ms));
-            let undo = format!("stop the server, remove {path}, rename {to} to {path}");
-            step(member, Action::Quarantine { path: path.clone(), to }, "kept, not deleted").undo(undo)
+fn moved(plan: &Plan) -> Vec<String> {
+    plan.steps()
+        .filter_map(|step| match &step.action {
+            Action::Quarantine { to, .. } => Some(to.clone()),
+            _ => None,
         })
         .collect()
 }
 
 fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wave {
-    let steps = host
-        .data
-        .quarantined
+    let old = host.data.is().map_or(&[][..], |data| &data.quarantined);
+    let steps = old
         .iter()
         .chain(moved)
         .map(|path| {
@@ -267,13 +239,4 @@ fn purge_wave(member: &DesiredMember, host: &HostFacts, moved: &[String]) -> Wav
         })
         .collect();
     Wave { title: "remove old data".to_owned(), steps, gates: Vec::new(), ..Wave::default() }
-}
-
-/// How every name of old data begins, inside the data directories.
-pub const OLD: &str = "zkops.old-";
-
-/// `20261123T035111Z`: sorts by time, needs no quoting, says its zone.
-fn stamp(wall_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }

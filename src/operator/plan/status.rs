@@ -1,12 +1,18 @@
 //! The verdict on a running ensemble, from observations alone: one row a member, and for every
-//! member that is not in sync the diagnosis.
+//! member that is not in sync the diagnosis. Healthy and unhealthy are proven, or it is unknown.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::desired::Desired;
 use super::diagnosis::{self, Diagnosis};
-use super::ensemble;
-use super::facts::{Canary, Facts, HostView, ServerView, UnitState};
+use super::disk;
+use super::ensemble::{self, Service};
+use super::facts::{Facts, HostView, UnitState};
+use super::seen::Seen;
+use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
+use super::{doubles, moves};
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +21,8 @@ pub struct Health {
     pub verdict: Verdict,
     pub rows: Vec<Row>,
     pub reasons: Vec<Diagnosis>,
+    /// What does not touch the verdict, and should be known: who is seen one way only, and why.
+    pub notes: Vec<String>,
 }
 
 /// Healthy means: one leader and everybody else follows in sync (law 4).
@@ -24,8 +32,14 @@ pub enum Verdict {
     Healthy { followers: usize, observers: usize, spare: usize },
     /// Writes are committed, but not every member is in sync.
     Degraded { voters: usize, of: usize, spare: usize },
-    /// Nothing is committed.
+    /// Proven: nothing is committed.
     NoQuorum { voters: usize, of: usize, needed: usize },
+    /// Something is proven to be wrong; whether writes are committed is not seen.
+    Unwell { wrong: Vec<String>, unseen: Vec<String> },
+    /// Members contradict each other: this is not one ensemble.
+    Split { contradictions: Vec<String> },
+    /// Neither health nor its lack is proven; who could not be seen, and from where.
+    Unknown { voters: usize, of: usize, unseen: Vec<String> },
 }
 
 /// One member's line. What is unknown is `None`, never zero.
@@ -45,24 +59,34 @@ pub struct Row {
     pub connections: Option<u64>,
     pub version: Option<String>,
     pub uptime_ms: Option<u64>,
+    /// Free where its data is, on the fuller file system.
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// Judges what was seen. `facts` may know hosts only for the members that do not serve.
 pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let in_sync = ensemble::in_sync(desired, facts);
     let rows = desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
-    let reasons = desired
+    let of_members = desired
         .members
         .keys()
         .filter(|id| !in_sync.contains(id) || facts.host(**id).is_some())
-        .flat_map(|id| diagnosis::diagnose(desired, facts, *id))
-        .collect();
-    Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons }
+        .flat_map(|id| diagnosis::diagnose(desired, facts, *id));
+    let reasons = doubles::reasons(desired, facts).into_iter().chain(of_members).collect();
+    let mut notes = ensemble::seen_from_hosts_alone(desired, facts);
+    notes.extend(moves::fences(desired, facts));
+    notes.extend(disk::warnings(desired, facts));
+    Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
 }
 
 impl Health {
     pub fn healthy(&self) -> bool {
         matches!(self.verdict, Verdict::Healthy { .. })
+    }
+
+    /// Nothing proves health, and nothing the contrary.
+    pub fn unknown(&self) -> bool {
+        matches!(self.verdict, Verdict::Unknown { .. })
     }
 }
 
@@ -85,6 +109,16 @@ impl std::fmt::Display for Verdict {
                     "unhealthy: no quorum: {voters} of {of} voters in sync, {needed} are needed; nothing is served"
                 )
             }
+            Verdict::Unwell { wrong, unseen } => {
+                write!(f, "unhealthy: {}; whether the others serve is not seen", wrong.join("; "))?;
+                unseen.iter().try_for_each(|line| write!(f, "; {line}"))
+            }
+            Verdict::Split { contradictions } => {
+                write!(f, "unhealthy: not one ensemble: {}", contradictions.join("; "))
+            }
+            Verdict::Unknown { voters, of, unseen } => {
+                write!(f, "unknown: {voters} of {of} voters are seen in sync; {}", unseen.join("; "))
+            }
         }
     }
 }
@@ -101,18 +135,80 @@ fn may_lose(spare: usize) -> String {
 }
 
 fn verdict(desired: &Desired, facts: &Facts) -> Verdict {
+    let mut contradictions = ensemble::disagreements(desired, facts);
+    if contradictions.is_empty() {
+        contradictions = doubles::contradictions(desired, facts);
+    }
+    if !contradictions.is_empty() {
+        return Verdict::Split { contradictions };
+    }
     let in_sync = ensemble::in_sync(desired, facts);
-    let voters = ensemble::voters_in_sync(desired, facts).len();
+    let voters = ensemble::voters_proven(desired, facts, &BTreeSet::new());
     let of = desired.voters().count();
     let needed = desired.majority();
-    if voters < needed {
-        return Verdict::NoQuorum { voters, of, needed };
+    let wrong = proven_wrong(desired, facts, &in_sync);
+    let healthy = in_sync.len() == desired.members.len() && wrong.is_empty() && voters >= needed;
+    let spare = voters.saturating_sub(needed);
+    match ensemble::service(desired, facts) {
+        _ if healthy => Verdict::Healthy { followers: voters - 1, observers: in_sync.len() - voters, spare },
+        Service::ProvenNot => Verdict::NoQuorum { voters, of, needed },
+        Service::Proven if !wrong.is_empty() => Verdict::Degraded { voters, of, spare },
+        Service::Unknown(unseen) if !wrong.is_empty() => Verdict::Unwell { wrong, unseen },
+        Service::Proven | Service::Unknown(_) => {
+            Verdict::Unknown { voters, of, unseen: not_proven(desired, facts, &in_sync) }
+        }
     }
-    let spare = voters - needed;
-    if in_sync.len() < desired.members.len() {
-        return Verdict::Degraded { voters, of, spare };
+}
+
+/// What proves that not everybody is in sync: a leader that misses somebody, a member that says so
+/// itself, one whose host knows that it does not run or that nobody listens there.
+fn proven_wrong(desired: &Desired, facts: &Facts, in_sync: &BTreeSet<ServerId>) -> Vec<String> {
+    let led = ensemble::leader(desired, facts).is_some();
+    let wrong = |id: &ServerId| {
+        let name = desired.name(*id);
+        if let Some(rule) = client_port_closed(desired, facts, *id) {
+            return Some(format!("{name}: its own firewall closes its client port: {rule}"));
+        }
+        match facts.sight(*id) {
+            Sight::NotServing(how) => Some(format!("{name}: {how}")),
+            Sight::Serving(server) => match &server.canary {
+                Some(Canary::Failed { why }) => {
+                    Some(format!("{name}: no write is committed through it: {why}"))
+                }
+                Some(Canary::Committed { .. }) if led && !in_sync.contains(id) => {
+                    Some(format!("{name} is behind the leader"))
+                }
+                _ => None,
+            },
+            Sight::Unseen(_) => match &facts.member(*id).server.on_host {
+                ServerView::Blind(Blind { cause: BlindCause::Refused, .. }) => {
+                    Some(format!("{name}: nobody listens at its client port, asked on its own host"))
+                }
+                _ => None,
+            },
+        }
+    };
+    let members = desired.members.keys().filter_map(wrong);
+    members.chain(ensemble::missed_by_leader(desired, facts)).collect()
+}
+
+/// The rule of a member's own host that keeps clients out, where it is not seen from here.
+fn client_port_closed<'a>(desired: &Desired, facts: &'a Facts, id: ServerId) -> Option<&'a str> {
+    let blind = matches!(facts.member(id).server.from_here, ServerView::Blind(_));
+    let firewall = facts.host(id).filter(|_| blind)?.firewall.is()?;
+    let rule = firewall.ports.get(&desired.members[&id].ports.client)?;
+    (!rule.open).then_some(rule.rule.as_str())
+}
+
+/// Why health is not proven; never empty.
+fn not_proven(desired: &Desired, facts: &Facts, in_sync: &BTreeSet<ServerId>) -> Vec<String> {
+    let mut why = ensemble::unseen(desired, facts);
+    if why.is_empty() {
+        let rest: Vec<&ServerId> = desired.members.keys().filter(|id| !in_sync.contains(id)).collect();
+        let what = "whether they follow the same leader is not seen";
+        why.push(format!("{} serve, but {what}", desired.names(rest)));
     }
-    Verdict::Healthy { followers: voters - 1, observers: in_sync.len() - voters, spare }
+    why
 }
 
 fn row(desired: &Desired, facts: &Facts, id: ServerId, in_sync: bool) -> Row {
@@ -130,6 +226,7 @@ fn row(desired: &Desired, facts: &Facts, id: ServerId, in_sync: bool) -> Row {
         connections: None,
         version: None,
         uptime_ms: None,
+        disk_free_bytes: disk::free_bytes(desired, facts, id),
     };
     if let Some(server) = facts.server(id) {
         row.mode = server.mode.word().to_owned();
@@ -163,19 +260,18 @@ fn lag(desired: &Desired, facts: &Facts, id: ServerId) -> Option<i64> {
 
 fn absent_word(facts: &Facts, id: ServerId) -> String {
     let seen = facts.member(id);
-    let word = match (&seen.server, &seen.host) {
-        (_, HostView::Unreachable(_)) => "unreachable",
-        (_, HostView::Seen(host)) => match &host.unit.state {
-            UnitState::Absent => "not installed",
-            UnitState::Stopped => "stopped",
-            UnitState::Failed { .. } => "dead",
-            UnitState::Running(_) => match seen.server {
-                ServerView::NotServing { .. } => "not serving",
-                _ => "no answer",
-            },
+    let not_serving = seen.server.not_serving().is_some();
+    let word = match &seen.host {
+        HostView::Unreachable(_) => "unreachable",
+        HostView::Seen(host) => match &host.unit.state {
+            Seen::Absent => "not installed",
+            Seen::Is(UnitState::Stopped) => "stopped",
+            Seen::Is(UnitState::Failed { .. }) => "dead",
+            _ if not_serving => "not serving",
+            Seen::Is(UnitState::Running(_)) | Seen::Unseen(_) => "no answer",
         },
-        (ServerView::NotServing { .. }, HostView::Unasked) => "not serving",
-        (_, HostView::Unasked) => "no answer",
+        HostView::Unasked if not_serving => "not serving",
+        HostView::Unasked => "no answer",
     };
     word.to_owned()
 }

@@ -1,11 +1,16 @@
 //! The vocabulary of a plan: steps that name a desired state, the waves that group them, and the
 //! gates that must hold before the next wave may begin. Says nothing about how a step is done.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
 use super::facts::Marker;
+use super::layout::Slot;
+use super::owners::Account;
+use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;
 
 /// What will be done, in order. The plan that is shown is the plan that is applied: both carry
@@ -113,8 +118,14 @@ pub enum Action {
     EnsureDir {
         path: String,
         mode: u32,
+        /// Whose it is; `None`: whoever makes it.
+        owner: Option<Account>,
     },
-    /// The binary staged beside it takes its place (a rename: a running server keeps its own).
+    /// A user of the system, without a shell and without a home.
+    EnsureUser {
+        user: String,
+    },
+    /// The binary that was sent, put into a slot that does not count yet.
     InstallBinary {
         staged: String,
         path: String,
@@ -124,22 +135,42 @@ pub enum Action {
         path: String,
         mode: u32,
         content: String,
+        owner: Option<Account>,
+    },
+    /// These trees belong to the user, for nobody else to read. Only while no server runs there.
+    Own {
+        paths: Vec<String>,
+        owner: Account,
+    },
+    /// From now on the slot counts: what starts, starts from there.
+    SwitchSlot {
+        link: String,
+        to: Slot,
+    },
+    /// Nothing of the layout before the slots is left.
+    RemoveLegacy {
+        dir: String,
     },
     /// Open now and after a reboot.
     OpenPorts {
-        ports: Vec<u16>,
+        openings: Vec<Opening>,
+        /// Where listeners saw members come from, by name: later plans must know of it, too.
+        observed: BTreeMap<String, BTreeSet<IpAddr>>,
     },
+    /// Closes what we opened, and nothing of others.
     ClosePorts {
-        ports: Vec<u16>,
+        openings: Vec<Opening>,
     },
     /// Whose data this is, written into the dataDir; never over another identity.
     WriteMarker {
         data_dir: String,
         marker: Marker,
+        owner: Option<Account>,
     },
     /// `initialize` in the dataLogDir: an empty database here is intended (disk-format §8).
     AllowEmptyDatabase {
         path: String,
+        owner: Option<Account>,
     },
     /// Renamed inside its own directory; nothing is deleted.
     Quarantine {
@@ -151,19 +182,45 @@ pub enum Action {
         path: String,
         recursive: bool,
     },
-    /// Binary, journal and lock are gone from the install directory; the directory too if
+    /// A user that a deployment made is gone, unless something else runs as it.
+    RemoveUser {
+        user: String,
+    },
+    /// Slots, journal and lock are gone from the install directory; the directory too if
     /// nothing else is in it.
     Uninstall {
         dir: String,
     },
+    /// On the member's old host: its server is stopped, its service disabled, and nothing of it is left running.
+    Retire {
+        address: String,
+    },
+    /// Nothing goes to these addresses and nothing comes from them, now and after a reboot.
+    Fence {
+        addresses: Vec<IpAddr>,
+    },
+    Unfence {
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl Action {
+    /// Where it is done, when that is where the member was and not where it is.
+    pub fn old_address(&self) -> Option<&str> {
+        match self {
+            Action::Retire { address } => Some(address),
+            _ => None,
+        }
+    }
 }
 
 /// Desired states of the unit that runs a member's server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Service {
-    /// Defined as `definition` says and enabled at boot.
+    /// Defined as `definition` says, for this user, and enabled at boot.
     Installed {
         definition: String,
+        account: Option<Account>,
     },
     Started,
     /// A new process, because the running one has an older configuration or binary.
@@ -261,17 +318,27 @@ impl fmt::Display for Action {
             Action::EnsureDir { path, .. } => write!(f, "directory {path}"),
             Action::InstallBinary { path, sha256, .. } => write!(f, "binary {path} {}", short(sha256)),
             Action::PutFile { path, content, .. } => write!(f, "file {path} ({} bytes)", content.len()),
-            Action::OpenPorts { ports } => write!(f, "open tcp {}", list(ports)),
-            Action::ClosePorts { ports } => write!(f, "close tcp {}", list(ports)),
-            Action::WriteMarker { data_dir, marker } => {
+            Action::OpenPorts { openings, .. } => write!(f, "open {}", list(openings)),
+            Action::ClosePorts { openings } => write!(f, "close {}", list(openings)),
+            Action::EnsureUser { user } => write!(f, "user {user} of the system"),
+            Action::Own { paths, owner } => {
+                write!(f, "{} {} to {owner}", paths.join(" "), belong(paths.len()))
+            }
+            Action::SwitchSlot { to, .. } => write!(f, "run from {to}"),
+            Action::RemoveLegacy { dir } => write!(f, "remove {dir}/bin and {dir}/conf"),
+            Action::RemoveUser { user } => write!(f, "remove the user {user}"),
+            Action::WriteMarker { data_dir, marker, .. } => {
                 write!(f, "mark {data_dir} as server {} of {}", marker.id, marker.cluster)
             }
-            Action::AllowEmptyDatabase { path } => write!(f, "first start may begin empty: {path}"),
+            Action::AllowEmptyDatabase { path, .. } => write!(f, "first start may begin empty: {path}"),
             Action::Quarantine { path, to } => write!(f, "move {path} aside to {to}"),
             Action::Service(service) => service.fmt(f),
             Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
             Action::RemovePath { path, recursive: true } => write!(f, "remove {path} and all in it"),
             Action::Uninstall { dir } => write!(f, "remove zkops from {dir}"),
+            Action::Retire { address } => write!(f, "server on {address} stopped and disabled"),
+            Action::Fence { addresses } => write!(f, "block {} in both directions", listed(addresses)),
+            Action::Unfence { addresses } => write!(f, "block {} no longer", listed(addresses)),
         }
     }
 }
@@ -307,14 +374,41 @@ impl fmt::Display for Condition {
     }
 }
 
+fn belong(count: usize) -> &'static str {
+    if count == 1 { "belongs" } else { "belong" }
+}
+
 fn ids(members: &[ServerId]) -> String {
     let ids: Vec<String> = members.iter().map(ServerId::to_string).collect();
     format!("server {}", ids.join(", "))
 }
 
-fn list(ports: &[u16]) -> String {
-    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-    ports.join(" ")
+/// "tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3": ports for the same sources together.
+fn list(openings: &[Opening]) -> String {
+    let mut by_port: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for opening in openings {
+        let from = opening.from.map_or_else(String::new, |from| from.to_string());
+        by_port.entry(opening.port).or_default().push(from);
+    }
+    let mut groups: Vec<(Vec<u16>, Vec<String>)> = Vec::new();
+    for (port, from) in by_port {
+        match groups.iter_mut().find(|(_, known)| *known == from) {
+            Some((ports, _)) => ports.push(port),
+            None => groups.push((vec![port], from)),
+        }
+    }
+    let shown = groups.iter().map(|(ports, from)| {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let all = from.iter().all(String::is_empty);
+        let from = if all { String::new() } else { format!(" from {}", from.join(" ")) };
+        format!("tcp {}{}", ports.join(" "), from.trim_end())
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    addresses.join(" ")
 }
 
 /// The first twelve characters of a hash: enough for a person to compare.

@@ -4,6 +4,8 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod quote;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -22,12 +24,32 @@ pub struct Error {
 }
 
 /// Where a member's files are on its host, with no `~` left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
+    pub install_dir: String,
     pub binary: String,
     pub config: String,
+    /// What the server may write beside its data.
+    pub dynamic_dir: String,
     pub data_dir: String,
     pub data_log_dir: Option<String>,
+}
+
+impl Paths {
+    /// The directories that the server writes in.
+    fn written(&self) -> Vec<&str> {
+        let log = self.data_log_dir.as_deref().filter(|log| *log != self.data_dir);
+        [Some(&*self.data_dir), log, Some(&*self.dynamic_dir)].into_iter().flatten().collect()
+    }
+
+    fn any_below(&self, tops: &[&str]) -> bool {
+        let below = |path: &str| {
+            tops.iter().any(|top| {
+                path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        below(&self.install_dir) || self.written().into_iter().any(below)
+    }
 }
 
 #[derive(Serialize)]
@@ -88,8 +110,13 @@ pub fn zoo_cfg(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<Stri
 /// Only a broken template.
 pub fn unit(cluster: &Cluster, member: &Member, paths: &Paths) -> Result<String, Error> {
     let mut context = Context::new();
-    context.insert("binary", &paths.binary);
-    context.insert("config", &paths.config);
+    context.insert("command", &quote::command(&paths.binary, &["server", &paths.config]));
+    let mounts = [&*paths.install_dir].into_iter().chain(paths.written());
+    context.insert("mounts", &quote::paths(mounts.filter(|path| *path != paths.dynamic_dir)));
+    context.insert("writable", &quote::paths(paths.written()));
+    // What a server has there would be hidden from it.
+    context.insert("private_tmp", &!paths.any_below(&["/tmp", "/var/tmp"]));
+    context.insert("protect_home", &!paths.any_below(&["/home", "/root", "/run/user"]));
     fill("zkops.service", UNIT, cluster, member, context)
 }
 
@@ -140,8 +167,9 @@ fn escaped(value: &str) -> String {
 const ZOO_CFG: &str = include_str!("../../../templates/zoo.cfg.tera");
 const UNIT: &str = include_str!("../../../templates/zkops.service.tera");
 
-/// Words that status and repair ask for, and those that people expect to work.
-const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs";
+/// Words that status and repair ask for, and those that people expect to work. None that answers with a session's
+/// id (`cons`, `dump`, `wchp`, `wchc`): from the id the password follows, and the session can be taken over.
+const FOUR_LETTER_WORDS: &str = "srvr,stat,mntr,ruok,conf,envi,isro,wchs";
 
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,10 @@ fn parse(file: &str, text: &str) -> Result<(Cluster, Vec<Finding>), Vec<Finding>
 
 fn paths(log: Option<&str>) -> Paths {
     Paths {
-        binary: "/export/server/zkops/bin/zkops".into(),
-        config: "/export/server/zkops/conf/zoo.cfg".into(),
+        install_dir: "/export/server/zkops".into(),
+        binary: "/export/server/zkops/current/zkops".into(),
+        config: "/export/server/zkops/current/zoo.cfg".into(),
+        dynamic_dir: "/export/server/zkops/dynamic".into(),
         data_dir: "/export/data/zkdata".into(),
         data_log_dir: log.map(str::to_owned),
     }
@@ -24,7 +26,7 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
         text,
         "# zoo.cfg of node-1, cluster orders: managed by zkops. Change the inventory and deploy again;\n\
          # what is written here by hand is lost then.\n\
-         4lw.commands.whitelist=srvr,stat,mntr,ruok,conf,cons,envi,dump,isro,wchs\n\
+         4lw.commands.whitelist=srvr,stat,mntr,ruok,conf,envi,isro,wchs\n\
          autopurge.purgeInterval=24\n\
          autopurge.snapRetainCount=3\n\
          clientPort=2181\n\
@@ -41,6 +43,16 @@ fn zoo_cfg_is_complete_sorted_and_the_same_every_time() {
          server.3=192.168.17.132:2888:3888:participant\n\
          server.9=[fd00::9]:2888:3888:observer\n"
     );
+}
+
+#[test]
+fn no_word_that_deploy_lets_through_tells_a_sessions_id() {
+    let (cluster, _) = parse("one.yml", "nodes: [10.0.0.1]").expect("it is valid");
+    let text = zoo_cfg(&cluster, &cluster.members[0], &paths(None)).expect("right");
+    let words =
+        text.lines().find_map(|line| line.strip_prefix("4lw.commands.whitelist=")).expect("it is set");
+    let told = ["cons", "dump", "wchp", "wchc", "*"];
+    assert!(words.split(',').all(|word| !told.contains(&word)), "{words}");
 }
 
 #[test]
@@ -72,10 +84,109 @@ fn the_unit_starts_the_pushed_binary_with_the_rendered_file() {
     let text = unit(&cluster, &cluster.members[0], &paths(None)).expect("right");
     assert!(text.starts_with("# managed by zkops: node-1 of cluster orders\n"), "{text}");
     assert!(
-        text.contains("ExecStart=/export/server/zkops/bin/zkops server /export/server/zkops/conf/zoo.cfg\n"),
+        text.contains(
+            "ExecStart=/export/server/zkops/current/zkops server /export/server/zkops/current/zoo.cfg\n"
+        ),
         "{text}"
     );
     assert_eq!(unit_name(&cluster, &cluster.members[0]), "zkops-orders");
+}
+
+/// Words of a line as systemd reads them (extract_first_word, then specifiers; `dollars`: as ExecStart's arguments).
+fn systemd_words(line: &str, dollars: bool) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', _) => {
+                let next = chars.next().expect("a backslash stands before something");
+                assert!("\\\"'".contains(next), "\\{next} may mean something else");
+                word.get_or_insert_default().push(next);
+            }
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (_, Some(open)) if c == open => quote = None,
+            (' ', None) => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    assert_eq!(quote, None, "a quote is left open: {line}");
+    words.extend(word);
+    let plain = |word: String| {
+        let specifier = word.replace("%%", "");
+        assert!(!specifier.contains('%'), "a specifier: {word}");
+        word.replace("%%", "%")
+    };
+    let words = words.into_iter().map(plain);
+    let variable = |(at, word): (usize, String)| {
+        if !dollars || at == 0 {
+            return word;
+        }
+        assert!(!word.replace("$$", "").contains('$'), "a variable: {word}");
+        word.replace("$$", "$")
+    };
+    words.enumerate().map(variable).collect()
+}
+
+#[test]
+fn every_path_means_itself_in_a_unit() {
+    let (cluster, _) = parse("orders.yml", INVENTORY).expect("it is valid");
+    for dir in [
+        "/opt/zoo keeper/x",
+        "/opt/x%h",
+        "/opt/100%%",
+        "/opt/$HOME/${x}",
+        "/opt/it's",
+        "/opt/say \"x\"",
+        "/opt/back\\slash\\",
+        "/opt/'%$ \"\\;#",
+        "/opt/a;b",
+        "/opt/ -x",
+        "/opt/größe",
+    ] {
+        let paths = Paths {
+            install_dir: dir.to_owned(),
+            binary: format!("{dir}/current/zkops"),
+            config: format!("{dir}/current/zoo.cfg"),
+            dynamic_dir: format!("{dir}/dynamic"),
+            data_dir: format!("{dir}/data"),
+            data_log_dir: Some(format!("{dir}/log")),
+        };
+        let text = unit(&cluster, &cluster.members[0], &paths).expect("right");
+        let value = |key: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            found.unwrap_or_else(|| panic!("no {key} in {text}")).to_owned()
+        };
+        let command = systemd_words(&value("ExecStart"), true);
+        let own = [paths.binary.as_str(), "server", &paths.config];
+        if dir.contains(['"', '\'', '\\', '$']) {
+            assert_eq!(command[..3], ["/bin/sh", "-c", r#"exec "$0" "$@""#], "{text}");
+            assert_eq!(command[3..], own, "{text}");
+        } else {
+            assert_eq!(command, own, "{text}");
+        }
+        let [data, log] = ["data", "log"].map(|name| format!("{dir}/{name}"));
+        let mounts = systemd_words(&value("RequiresMountsFor"), false);
+        assert_eq!(mounts, [dir, &*data, &*log], "{text}");
+        let writable = systemd_words(&value("ReadWritePaths"), false);
+        assert_eq!(writable, [data, log, paths.dynamic_dir.clone()], "{text}");
+    }
+}
+
+#[test]
+fn what_a_server_keeps_at_home_or_in_tmp_is_not_hidden_from_it() {
+    let (cluster, _) = parse("orders.yml", INVENTORY).expect("it is valid");
+    let of = |data: &str| {
+        let paths = Paths { data_dir: data.into(), ..paths(None) };
+        let text = unit(&cluster, &cluster.members[0], &paths).expect("right");
+        (text.contains("\nProtectHome=yes\n"), text.contains("\nPrivateTmp=yes\n"))
+    };
+    assert_eq!(of("/export/data"), (true, true));
+    assert_eq!(of("/home/zk/data"), (false, true));
+    assert_eq!(of("/homes/zk"), (true, true));
+    assert_eq!(of("/var/tmp/zk"), (true, false));
 }
 
 #[test]

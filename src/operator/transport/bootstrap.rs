@@ -134,7 +134,7 @@ impl Connection {
         let mode = format!("{:o}", file.mode);
         let arguments = arguments(&[file.path, file.sha256, &mode], file.prove);
         let script = format!("{HASH}{PUSH}");
-        let stdin = Stdin { bytes: compressed, progress: Some(&report) };
+        let stdin = Stdin { first: None, bytes: compressed, progress: Some(&report) };
         let output = self.script(PUSH_NAME, &script, &arguments, stdin, deadline).await?;
         let said = output.stdout_text();
         if output.status.success() && value(&said, "done").is_some() {

@@ -2,13 +2,17 @@
 //! commands is in `bootstrap` and `clock`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::error::Error;
 use super::exec::{ExecOutput, Stdin, Stream, brief, escalated, quote, shell, sudo_refusal};
+use super::keyring::{Keyring, PASSPHRASE_ATTEMPTS};
 use super::local;
+use super::question::Secret;
 use super::session::Session;
 use super::target::{Escalation, LocalTarget, SshTarget};
 use super::tunnel::Tunnel;
@@ -20,6 +24,8 @@ pub struct Connection {
     user: String,
     route: Route,
     escalation: Escalation,
+    /// What sudo wants to read first; nothing where it wants nothing.
+    sudo: Option<Secret>,
 }
 
 enum Route {
@@ -34,6 +40,7 @@ impl Connection {
             user: "the user who runs zkops".to_string(),
             route: Route::Local,
             escalation: target.escalation.clone(),
+            sudo: None,
         }
     }
 
@@ -43,6 +50,7 @@ impl Connection {
             user,
             route: Route::Ssh(session),
             escalation: target.escalation.clone(),
+            sudo: None,
         }
     }
 
@@ -54,8 +62,8 @@ impl Connection {
     /// The way to TCP ports on the host's side, for a host behind a jump host: there is no other.
     pub fn tunnel(&self) -> Option<Tunnel> {
         match &self.route {
-            Route::Ssh(session) if session.is_carried() => Some(Tunnel::new(session.clone())),
-            Route::Ssh(_) | Route::Local => None,
+            Route::Ssh(session) => Some(Tunnel::new(session.clone())),
+            Route::Local => None,
         }
     }
 
@@ -77,7 +85,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<ExecOutput, Error> {
         let stdin: Bytes = stdin.into();
-        self.run(&brief(command), escalated(&self.escalation, shell(command)), stdin.into(), deadline).await
+        self.run(&brief(command), self.words(shell(command)), stdin.into(), deadline).await
     }
 
     /// Starts a shell command line and hands over its streams (`zkops host` speaks on them).
@@ -86,7 +94,7 @@ impl Connection {
     /// [`Error::Lost`], [`Error::Refused`], [`Error::Timeout`]; a command that ends at once says
     /// why in [`Stream::stderr_tail`].
     pub async fn stream(&self, command: &str, deadline: Instant) -> Result<Stream, Error> {
-        self.start(&brief(command), escalated(&self.escalation, shell(command)), deadline).await
+        self.start(&brief(command), self.words(shell(command)), deadline).await
     }
 
     /// A stream without the target's rights, for what needs none.
@@ -95,7 +103,7 @@ impl Connection {
         command: &str,
         deadline: Instant,
     ) -> Result<Stream, Error> {
-        self.start(&brief(command), shell(command), deadline).await
+        self.open(&brief(command), shell(command), deadline).await
     }
 
     /// Runs a script of ours with arguments; `name` is its `$0`.
@@ -110,20 +118,68 @@ impl Connection {
         let mut words = shell(script);
         words.push(name.to_string());
         words.extend(arguments.iter().map(|argument| (*argument).to_string()));
-        self.run(name, escalated(&self.escalation, words), stdin, deadline).await
+        self.run(name, self.words(words), stdin, deadline).await
     }
 
-    /// Fails early and clearly where sudo would ask for a password.
-    pub(super) async fn prove_escalation(&self, deadline: Instant) -> Result<(), Error> {
+    /// Proves that commands get the rights they need, with the password that a person gives where sudo wants one.
+    pub(super) async fn escalate(
+        mut self,
+        keyring: &Keyring,
+        deadline: Instant,
+    ) -> Result<Connection, Error> {
         if self.escalation == Escalation::None {
-            return Ok(());
+            return Ok(self);
         }
+        let Err(refused) = self.prove_escalation(deadline).await else { return Ok(self) };
+        let wants_password = matches!(&refused, Error::Sudo { why, .. } if why.contains(PASSWORD_REQUIRED));
+        if !wants_password {
+            return Err(refused);
+        }
+        // All hosts find out at once that they want one: they wait for the first to have it.
+        let mut known = keyring.sudo.lock().await;
+        if let Some(secret) = known.clone() {
+            drop(known);
+            if self.takes(secret, deadline).await? {
+                return Ok(self);
+            }
+            known = keyring.sudo.lock().await;
+        }
+        for attempt in 1..=PASSPHRASE_ATTEMPTS {
+            let Some(secret) = keyring.ask_sudo(&self.user, &self.label, attempt).await else { break };
+            if self.takes(secret.clone(), deadline).await? {
+                known.get_or_insert(secret);
+                drop(known);
+                return Ok(self);
+            }
+        }
+        Err(refused)
+    }
+
+    /// Sudo takes this password; it is kept then.
+    async fn takes(&mut self, secret: Secret, deadline: Instant) -> Result<bool, Error> {
+        self.sudo = Some(secret);
+        // The clock went on while somebody typed; a try is one command.
+        match self.prove_escalation(deadline.max(Instant::now() + SUDO_PATIENCE)).await {
+            Ok(()) => Ok(true),
+            Err(Error::Sudo { .. }) => {
+                self.sudo = None;
+                Ok(false)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn prove_escalation(&self, deadline: Instant) -> Result<(), Error> {
         let output = self.exec("exit 0", Bytes::new(), deadline).await?;
         if output.status.success() {
             return Ok(());
         }
         let why = format!("{}; {}", output.status, output.stderr_text().trim());
         Err(self.no_sudo(why))
+    }
+
+    fn words(&self, words: Vec<String>) -> Vec<String> {
+        escalated(&self.escalation, self.sudo.is_some(), words)
     }
 
     async fn run(
@@ -133,6 +189,7 @@ impl Connection {
         stdin: Stdin<'_>,
         deadline: Instant,
     ) -> Result<ExecOutput, Error> {
+        let stdin = Stdin { first: self.sudo_line(), ..stdin };
         let output = match &self.route {
             Route::Local => local::exec(&self.label, what, &words, stdin, deadline).await?,
             Route::Ssh(session) => session.exec(what, &self.line(&words)?, stdin, deadline).await?,
@@ -143,7 +200,22 @@ impl Connection {
         }
     }
 
+    /// Starts with the target's rights.
     async fn start(&self, what: &str, words: Vec<String>, deadline: Instant) -> Result<Stream, Error> {
+        let mut stream = self.open(what, words, deadline).await?;
+        if let Some(line) = self.sudo_line() {
+            // A command that ended at once says why itself.
+            let _ended = stream.write_all(&line).await;
+        }
+        Ok(stream)
+    }
+
+    /// What sudo reads before the command reads the rest.
+    fn sudo_line(&self) -> Option<Bytes> {
+        self.sudo.as_ref().map(|secret| Bytes::from(format!("{}\n", secret.as_str())))
+    }
+
+    async fn open(&self, what: &str, words: Vec<String>, deadline: Instant) -> Result<Stream, Error> {
         match &self.route {
             Route::Local => local::stream(&self.label, what, &words),
             Route::Ssh(session) => session.stream(what, &self.line(&words)?, deadline).await,
@@ -156,6 +228,17 @@ impl Connection {
     }
 
     fn no_sudo(&self, why: String) -> Error {
-        Error::Sudo { host: self.label.clone(), user: self.user.clone(), why }
+        let (host, user) = (self.label.clone(), self.user.clone());
+        if TTY_REQUIRED.iter().any(|words| why.contains(words)) {
+            return Error::SudoTty { host, user, why };
+        }
+        Error::Sudo { host, user, why }
     }
 }
+
+/// sudo's words (in the C locale) where only the password is missing.
+const PASSWORD_REQUIRED: &str = "password is required";
+/// And where it runs on terminals alone, which no password changes.
+const TTY_REQUIRED: [&str; 2] = ["must have a tty", "you must have a tty"];
+/// For trying a password, however long it took to type.
+const SUDO_PATIENCE: Duration = Duration::from_secs(10);

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use russh::client::{Handle, connect_stream};
 use russh::keys::Algorithm;
 use russh::{ChannelOpenFailure, Preferred};
@@ -19,8 +21,9 @@ use tokio::time::Instant;
 use super::auth::{Login, NoLogin, Ways};
 use super::connection::Connection;
 use super::error::Error;
-use super::keyring::{Keyring, Prompt};
+use super::keyring::Keyring;
 use super::patience::Patience;
+use super::question::Prompt;
 use super::session::{Client, ClientError, LastWords, Session, describe, settings};
 use super::ssh_config::{Config, Resolved, bracketed};
 use super::target::{SshTarget, Target};
@@ -57,7 +60,7 @@ impl Settings {
                 .or_else(|| variable("LOGNAME"))
                 .unwrap_or_else(|| "root".to_string()),
             prompt,
-            keepalive: Duration::from_secs(15),
+            keepalive: Duration::from_secs(3),
         }
     }
 }
@@ -114,8 +117,7 @@ impl Dialer {
                 Connection::ssh(ssh, session.0, session.1)
             }
         };
-        connection.prove_escalation(deadline).await?;
-        Ok(connection)
+        connection.escalate(&self.keyring, deadline).await
     }
 
     /// Whether the way to a host leads through a jump host, by the target or by ~/.ssh/config.
@@ -184,7 +186,7 @@ impl Dialer {
     ) -> Result<Session, NoLogin> {
         let lost = LastWords::default();
         let host_keys = to.host_keys.clone();
-        let client = Client { host_keys: host_keys.clone(), lost: lost.clone() };
+        let client = Client { host_keys: host_keys.clone(), asker: self.keyring.asker(), lost: lost.clone() };
         let known = tokio::task::spawn_blocking(move || host_keys.known_algorithms()).await;
         let config =
             Arc::new(settings(preferring(&known.unwrap_or(Ok(Vec::new()))?), self.settings.keepalive));
@@ -256,7 +258,7 @@ impl Dialer {
             _ => {}
         }
         let patience = self.keyring.patience(&resolved.label, deadline);
-        match Box::pin(self.dial(&resolved, &Ways::Keys, &patience, deadline, &chain)).await {
+        match Box::pin(self.dial_jump(&resolved, &patience, deadline, &chain)).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 *state = JumpState::Up(session.clone());
@@ -267,6 +269,44 @@ impl Dialer {
                 Err(e)
             }
         }
+    }
+}
+
+impl Dialer {
+    /// With a key, else with a password that a person gives: there is no other way past it.
+    async fn dial_jump(
+        &self,
+        to: &Resolved,
+        patience: &Patience,
+        deadline: Instant,
+        chain: &[String],
+    ) -> Result<Session, Error> {
+        let mut by_key = match Box::pin(self.dial(to, &Ways::Keys, patience, deadline, chain)).await {
+            Err(Error::AuthFailed { host, user, tried }) => (host, user, tried),
+            other => return other,
+        };
+        match Box::pin(self.dial(to, &Ways::Password, patience, deadline, chain)).await {
+            Err(Error::AuthFailed { tried, .. }) => {
+                by_key.2.extend(tried);
+                Err(Error::AuthFailed { host: by_key.0, user: by_key.1, tried: by_key.2 })
+            }
+            other => other,
+        }
+    }
+
+    /// The jump hosts on the way to a host, the nearest to us first.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when ~/.ssh/config says something unusable about them.
+    pub fn jumps(&self, target: &SshTarget) -> Result<Vec<SshTarget>, Error> {
+        let mut jumps = Vec::new();
+        let mut next = self.config.resolve(target)?.jump;
+        while let Some(jump) = next.filter(|_| jumps.len() < JUMPS_MAX) {
+            next = self.config.resolve(&jump)?.jump;
+            jumps.push(jump);
+        }
+        jumps.reverse();
+        Ok(jumps)
     }
 }
 
@@ -289,39 +329,38 @@ impl<P> Exchanged<(Handle<Client>, P)> for (Result<Handle<Client>, ClientError>,
     }
 }
 
-/// The first address that answers with a banner. A name with several addresses splits the time
-/// between those that are left, so that one dead address does not use it up.
+/// The first address that answers with a banner. A name with several addresses has them tried side by side, each one a
+/// little later than the one before: a dead one, or a family that leads nowhere, costs next to nothing.
 async fn connect(to: &Resolved, patience: &Patience) -> Result<TcpStream, NoLogin> {
     let lookup = patience.bound("looking up its name", lookup_host((to.address.as_str(), to.port)));
     let addresses: Vec<SocketAddr> = match lookup.await? {
         Ok(addresses) => addresses.collect(),
         Err(e) => return Err(unreachable(to, format!("its name cannot be resolved: {e}")).into()),
     };
+    let shown: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    let doing = format!("connecting to {}", shown.join(" and "));
+    let mut waiting = addresses.into_iter();
+    let mut tried = FuturesUnordered::new();
     let mut last = unreachable(to, "its name has no address".to_string()).into();
-    for (index, address) in addresses.iter().enumerate() {
-        let rest = u32::try_from(addresses.len() - index).unwrap_or(1);
-        let doing = format!("connecting to {address}");
-        let share = patience.left() / rest;
-        let attempt = async {
-            match patience.bound(&doing, connect_one(*address)).await? {
-                Ok(socket) => Ok(socket),
-                Err(e) if hung_up(&e) => Err(NoLogin::Dropped(e.to_string())),
-                Err(e) => Err(unreachable(to, e.to_string()).into()),
+    let any = async {
+        loop {
+            match waiting.next() {
+                Some(address) => tried.push(connect_one(address)),
+                None if tried.is_empty() => return Err(last),
+                None => {}
             }
-        };
-        let result = if rest == 1 {
-            attempt.await
-        } else {
-            tokio::time::timeout(share, attempt)
-                .await
-                .unwrap_or_else(|_| Err(unreachable(to, format!("no answer from {address}")).into()))
-        };
-        match result {
-            Ok(socket) => return Ok(socket),
-            Err(why) => last = why,
+            let more = waiting.len() > 0;
+            tokio::select! {
+                Some(result) = tried.next() => match result {
+                    Ok(socket) => return Ok(socket),
+                    Err(e) if hung_up(&e) => last = NoLogin::Dropped(e.to_string()),
+                    Err(e) => last = unreachable(to, e.to_string()).into(),
+                },
+                () = tokio::time::sleep(STAGGER), if more => {}
+            }
         }
-    }
-    Err(last)
+    };
+    patience.bound(&doing, any).await?
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
@@ -392,3 +431,7 @@ fn backoff(attempt: u32) -> Duration {
 const LOGINS_MAX: usize = 8;
 /// With `backoff` this lasts about ten seconds, if the deadline allows it.
 const ATTEMPTS_MAX: u32 = 7;
+/// As RFC 8305 has it, a name's next address is tried so much later.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Longer chains are loops.
+const JUMPS_MAX: usize = 8;

@@ -24,8 +24,8 @@ pub enum Error {
     Timeout { host: String, doing: String, after: Duration },
 
     /// The host key is in no known_hosts file and the policy is not to learn it.
-    #[error("{host}: unknown {algorithm} host key {fingerprint}. Nothing was sent. Compare it with `ssh-keygen -lf` on the host's console, then accept it with --accept-new-host-keys (it will be written to {})", .file.display())]
-    HostKeyUnknown { host: String, algorithm: String, fingerprint: String, file: PathBuf },
+    #[error("{host}: unknown {algorithm} host key {fingerprint}. Nothing was sent. Compare it with `ssh-keygen -lf` on the host's console, then accept it: run this again on a terminal or with --accept-new-host-keys, or `{ssh}` once (it will be written to {})", .file.display())]
+    HostKeyUnknown { host: String, algorithm: String, fingerprint: String, file: PathBuf, ssh: String },
 
     /// Another key is recorded for this host: a reinstalled machine, or somebody in the middle.
     #[error("{host}: HOST KEY CHANGED: the host shows {algorithm} {fingerprint}, but another key is recorded in {}:{line}. Nothing was sent. If the machine was reinstalled, verify the key on its console and remove that line; otherwise someone may be intercepting the connection", .file.display())]
@@ -45,9 +45,14 @@ pub enum Error {
 
     /// Privileges could not be gained on the host.
     #[error(
-        "{host}: sudo does not work without a password: {why}. Give {user} a NOPASSWD rule (visudo), or log in as root"
+        "{host}: sudo does not work: {why}. Run this on a terminal and give the password of {user} when asked, give {user} a NOPASSWD rule (visudo), or log in as root"
     )]
     Sudo { host: String, user: String, why: String },
+    /// sudo runs on terminals alone there.
+    #[error(
+        "{host}: sudo wants a terminal there: {why}. Put `Defaults:{user} !requiretty` into its sudoers (visudo), or log in as root"
+    )]
+    SudoTty { host: String, user: String, why: String },
 
     /// The connection, or one channel of it, went away in the middle of something.
     #[error(

@@ -192,6 +192,8 @@ pub struct Ending {
 
 /// What goes to a command's stdin, with a watcher of its progress.
 pub(super) struct Stdin<'a> {
+    /// Goes before all else, and counts for nothing.
+    pub(super) first: Option<Bytes>,
     pub(super) bytes: Bytes,
     /// Called with the number of bytes handed over so far.
     pub(super) progress: Option<&'a (dyn Fn(u64) + Send + Sync)>,
@@ -199,7 +201,7 @@ pub(super) struct Stdin<'a> {
 
 impl From<Bytes> for Stdin<'_> {
     fn from(bytes: Bytes) -> Self {
-        Stdin { bytes, progress: None }
+        Stdin { first: None, bytes, progress: None }
     }
 }
 
@@ -236,17 +238,14 @@ pub(super) fn shell(command: &str) -> Vec<String> {
     vec!["/bin/sh".into(), "-c".into(), command.into()]
 }
 
-/// The same words with the rights they need. LC_ALL makes sudo's refusal readable for us; `env`
+/// The same words with the rights they need. A password is read from stdin, always: what sudo may remember of an
+/// earlier one would leave the line to the command. LC_ALL makes sudo's refusal readable for us; `env`
 /// sets it because the login shell may be one that has no `NAME=value command`.
-pub(super) fn escalated(escalation: &Escalation, words: Vec<String>) -> Vec<String> {
-    match escalation {
-        Escalation::None => words,
-        Escalation::Sudo { path } => ["env", "LC_ALL=C", path, "-n", "--"]
-            .iter()
-            .map(|word| (*word).to_string())
-            .chain(words)
-            .collect(),
-    }
+pub(super) fn escalated(escalation: &Escalation, password: bool, words: Vec<String>) -> Vec<String> {
+    let Escalation::Sudo { path } = escalation else { return words };
+    let how: &[&str] = if password { &["-k", "-S", "-p", "", "--"] } else { &["-n", "--"] };
+    let before = ["env", "LC_ALL=C", path].into_iter().chain(how.iter().copied()).map(str::to_string);
+    before.chain(words).collect()
 }
 
 /// One line that any shell splits back into exactly these words.
@@ -280,4 +279,11 @@ const COMMAND_SHOWN_MAX: usize = 100;
 const LINES_MAX: usize = 20;
 
 /// Only these: sudo also warns (`unable to resolve host`) while it does what it should.
-const SUDO_REFUSALS: [&str; 3] = ["password is required", "terminal is required", "must have a tty"];
+const SUDO_REFUSALS: [&str; 6] = [
+    "password is required",
+    "terminal is required",
+    "must have a tty",
+    "incorrect password attempt",
+    "no password was provided",
+    "incorrect authentication attempt",
+];

@@ -1,6 +1,6 @@
 //! Secrets of one run: private keys and passwords, each asked for at most once for all
 //! hosts, one question at a time. Nothing is written anywhere. Talks to nobody but the
-//! caller's [`Prompt`].
+//! caller's [`Prompt`](super::Prompt).
 
 use std::collections::HashMap;
 use std::io;
@@ -11,31 +11,23 @@ use russh::keys::{PrivateKey, PublicKey};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::error::Error;
+use super::known_hosts::{Checked, HostKeys};
 use super::patience::{HumanTime, Patience};
+use super::question::{Prompt, Question, Secret};
 
-/// A passphrase or password; wiped from memory when dropped.
-pub type Secret = Zeroizing<String>;
-
-/// Who answers questions. Called on a thread where blocking is allowed, one question at a time.
-pub trait Prompt: Send + Sync + 'static {
-    /// `None`: there is nobody to ask, or they gave up. It is not asked again for this run.
-    fn ask(&self, question: &Question) -> Option<Secret>;
-}
-
-/// What a human may be asked. Answers must not be echoed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
-    /// The passphrase of an encrypted private key that the host accepts. `attempt` counts from 1.
-    Passphrase { key: PathBuf, attempt: u32 },
-    /// The login password (only while a key is being installed). `attempt` counts from 1.
-    Password { user: String, host: String, attempt: u32 },
-}
-
-pub(super) struct Keyring {
+/// One question at a time, whoever has it.
+pub(super) struct Asker {
     prompt: Arc<dyn Prompt>,
     /// Held while a human is asked, so that two questions never mix on one terminal.
     asking: tokio::sync::Mutex<()>,
     human: HumanTime,
+}
+
+pub(super) struct Keyring {
+    asker: Arc<Asker>,
+    /// What sudo took; held while a first one is asked for and tried.
+    pub(super) sudo: tokio::sync::Mutex<Option<Secret>>,
     keys: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<Option<Unlocked>>>>>,
     passwords: Mutex<HashMap<String, Secret>>,
 }
@@ -60,9 +52,8 @@ pub(super) struct KeyFile {
 impl Keyring {
     pub(super) fn new(prompt: Arc<dyn Prompt>) -> Keyring {
         Keyring {
-            prompt,
-            asking: tokio::sync::Mutex::new(()),
-            human: HumanTime::new(),
+            asker: Arc::new(Asker { prompt, asking: tokio::sync::Mutex::new(()), human: HumanTime::new() }),
+            sudo: tokio::sync::Mutex::default(),
             keys: Mutex::default(),
             passwords: Mutex::default(),
         }
@@ -70,7 +61,17 @@ impl Keyring {
 
     /// A deadline that stands still while this keyring asks.
     pub(super) fn patience(&self, host: &str, deadline: Instant) -> Patience {
-        self.human.patience(host, deadline)
+        self.asker.human.patience(host, deadline)
+    }
+
+    /// Who asks.
+    pub(super) fn asker(&self) -> Arc<Asker> {
+        self.asker.clone()
+    }
+
+    /// A sudo password that a human gives for this host.
+    pub(super) async fn ask_sudo(&self, user: &str, host: &str, attempt: u32) -> Option<Secret> {
+        self.asker.ask(Question::Sudo { user: user.into(), host: host.into(), attempt }).await
     }
 
     /// Decrypts a key, asking for its passphrase if this run has not yet. The error says why not.
@@ -104,7 +105,7 @@ impl Keyring {
         {
             return Some(known.clone());
         }
-        self.ask(Question::Password { user: user.into(), host: host.into(), attempt }).await
+        self.asker.ask(Question::Password { user: user.into(), host: host.into(), attempt }).await
     }
 
     pub(super) fn remember_password(&self, user: &str, password: Secret) {
@@ -114,7 +115,7 @@ impl Keyring {
     async fn ask_passphrase(&self, file: &KeyFile) -> Unlocked {
         for attempt in 1..=PASSPHRASE_ATTEMPTS {
             let question = Question::Passphrase { key: file.path.clone(), attempt };
-            let Some(passphrase) = self.ask(question).await else {
+            let Some(passphrase) = self.asker.ask(question).await else {
                 return Unlocked::Locked("encrypted, and no passphrase was given".to_string());
             };
             let text = file.text.clone();
@@ -126,9 +127,36 @@ impl Keyring {
         }
         Unlocked::Locked("encrypted, and the passphrase was wrong".to_string())
     }
+}
 
+impl Asker {
     async fn ask(&self, question: Question) -> Option<Secret> {
         let _turn = self.asking.lock().await;
+        self.in_turn(question).await
+    }
+
+    /// Asks whether an unknown key is the host's, and records it after a yes.
+    ///
+    /// # Errors
+    /// The key's refusal.
+    pub(super) async fn trust(&self, host_keys: &HostKeys, key: &PublicKey) -> Result<(), Error> {
+        let _turn = self.asking.lock().await;
+        // Another connection to the same host may have asked meanwhile.
+        let (again, shown) = (host_keys.clone(), key.clone());
+        if let Some(Checked::Good) = off_thread(move || again.check(&shown)).await.transpose()? {
+            return Ok(());
+        }
+        let question = host_keys.question(key);
+        match self.in_turn(question.clone()).await {
+            Some(answer) if question.is_trusted_by(&answer) => {
+                let (record, shown) = (host_keys.clone(), key.clone());
+                off_thread(move || record.learn(&shown)).await.unwrap_or_else(|| Err(host_keys.unknown(key)))
+            }
+            _ => Err(host_keys.unknown(key)),
+        }
+    }
+
+    async fn in_turn(&self, question: Question) -> Option<Secret> {
         let prompt = self.prompt.clone();
         self.human.asking(off_thread(move || prompt.ask(&question))).await.flatten()
     }
@@ -172,6 +200,6 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 /// As ssh: three tries, then the key is passed over.
-const PASSPHRASE_ATTEMPTS: u32 = 3;
+pub(super) const PASSPHRASE_ATTEMPTS: u32 = 3;
 /// The outcome of a key file that is not there; worth a word only if somebody named it.
 pub(super) const NOT_FOUND: &str = "not found";

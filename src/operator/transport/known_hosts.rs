@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use rustix::fs::{FlockOperation, flock};
 use sha1::{Digest, Sha1};
 
 use super::error::Error;
+use super::question::Question;
 use super::target::HostKeyPolicy;
 
 /// Where one host's keys may be recorded, and what to do when they are not.
@@ -30,6 +31,18 @@ pub(super) struct HostKeys {
     /// Which file learns an accepted key.
     pub(super) learn: PathBuf,
     pub(super) policy: HostKeyPolicy,
+    /// HashKnownHosts; `None`: as the file's other lines are.
+    pub(super) hashed: Option<bool>,
+    /// How ssh itself would be started for it, once.
+    pub(super) ssh: String,
+}
+
+/// What becomes of a key that a server shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    Good,
+    /// Nobody has an opinion, and a person may be asked for one.
+    Unknown,
 }
 
 /// What the files say about a key.
@@ -44,12 +57,28 @@ pub(super) enum Verdict {
 impl HostKeys {
     /// Accepts the key or says why not; an unknown key is recorded first where the policy
     /// says so. Blocks on files: call it where blocking is allowed.
-    pub(super) fn check(&self, key: &PublicKey) -> Result<(), Error> {
-        match self.verdict(key)? {
-            Verdict::Known => Ok(()),
-            Verdict::Unknown if self.policy == HostKeyPolicy::AcceptNew => self.learn(key),
-            verdict => Err(self.refusal(key, verdict)),
+    pub(super) fn check(&self, key: &PublicKey) -> Result<Checked, Error> {
+        match (self.verdict(key)?, self.policy) {
+            (Verdict::Known, _) => Ok(Checked::Good),
+            (Verdict::Unknown, HostKeyPolicy::AcceptNew) => self.learn(key).map(|()| Checked::Good),
+            (Verdict::Unknown, HostKeyPolicy::Ask) => Ok(Checked::Unknown),
+            (verdict, _) => Err(self.refusal(key, verdict)),
         }
+    }
+
+    /// What a person is asked about an unknown key.
+    pub(super) fn question(&self, key: &PublicKey) -> Question {
+        Question::HostKey {
+            host: self.host.clone(),
+            algorithm: key.algorithm().to_string(),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+            file: self.learn.clone(),
+        }
+    }
+
+    /// Why an unknown key is not accepted.
+    pub(super) fn unknown(&self, key: &PublicKey) -> Error {
+        self.refusal(key, Verdict::Unknown)
     }
 
     /// Key types recorded for this host, so that the server can be asked for one of them first
@@ -78,7 +107,7 @@ impl HostKeys {
     }
 
     /// Records the key under a lock, after looking again: another operator may have been faster.
-    fn learn(&self, key: &PublicKey) -> Result<(), Error> {
+    pub(super) fn learn(&self, key: &PublicKey) -> Result<(), Error> {
         let failed = |why: io::Error| self.unusable(&self.learn, why);
         if let Some(directory) = self.learn.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
@@ -99,7 +128,15 @@ impl HostKeys {
         let line = key.to_openssh().map_err(|e| self.unusable(&self.learn, e))?;
         // The comment of a received key is empty; the type and the key are the first two words.
         let words: Vec<&str> = line.split_whitespace().take(2).collect();
-        append_line(&mut file, &format!("{} {}", self.name(), words.join(" "))).map_err(failed)
+        let name = if self.hashes()? { hashed(&self.name()) } else { self.name() };
+        append_line(&mut file, &format!("{name} {}", words.join(" "))).map_err(failed)
+    }
+
+    /// Names that are hashed elsewhere in the file are not to be read here either.
+    fn hashes(&self) -> Result<bool, Error> {
+        let found =
+            |text: String| lines(&text).any(|line| matches!(line.hosts, HostPatterns::HashedName { .. }));
+        self.hashed.map_or_else(|| self.read(&self.learn).map(found), Ok)
     }
 
     fn refusal(&self, key: &PublicKey, verdict: Verdict) -> Error {
@@ -114,7 +151,8 @@ impl HostKeys {
                 Error::HostKeyRevoked { host, algorithm, fingerprint, file, line }
             }
             Verdict::Known | Verdict::Unknown => {
-                Error::HostKeyUnknown { host, algorithm, fingerprint, file: self.learn.clone() }
+                let (file, ssh) = (self.learn.clone(), self.ssh.clone());
+                Error::HostKeyUnknown { host, algorithm, fingerprint, file, ssh }
             }
         }
     }
@@ -236,7 +274,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line> + '_ {
 }
 
 /// `*` and `?` only: brackets are literal, they surround names with a port.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -261,6 +299,16 @@ fn glob(pattern: &str, name: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|&c| c == b'*')
+}
+
+/// A name as ssh hides it in known_hosts.
+fn hashed(name: &str) -> String {
+    // Of a random key: as random as it, and as long as ssh's salts are.
+    let random = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519);
+    let random = random.ok().and_then(|key| key.public_key().to_bytes().ok()).unwrap_or_default();
+    let salt: [u8; 20] = Sha1::digest(random).into();
+    let hash = hmac_sha1(&salt, name.as_bytes());
+    HostPatterns::HashedName { salt: salt.to_vec(), hash }.to_string()
 }
 
 /// HMAC-SHA1 (RFC 2104): how a hashed name is made from its salt.

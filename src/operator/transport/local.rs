@@ -189,6 +189,11 @@ impl Drop for Running {
 
 /// A command that ends without reading its input is not an error; its status says what it thought.
 async fn feed(mut input: ChildStdin, stdin: &Stdin<'_>) {
+    if let Some(first) = &stdin.first
+        && input.write_all(first).await.is_err()
+    {
+        return;
+    }
     let mut sent = 0;
     for chunk in stdin.chunks() {
         if input.write_all(&chunk).await.is_err() {

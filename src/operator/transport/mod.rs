@@ -7,6 +7,7 @@
 //! | `target` | where a host is and how it wants to be reached |
 //! | `dialer` | opening connections: addresses, jump hosts, retries, bounds |
 //! | `auth`, `keyring` | logging in; keys and passwords asked for once |
+//! | `question` | what a human may be asked, and who asks |
 //! | `known_hosts` | is it the host that it was? |
 //! | `ssh_config` | what ~/.ssh/config adds |
 //! | `connection` | an open connection: commands and streams |
@@ -32,6 +33,7 @@ mod keyring;
 mod known_hosts;
 mod local;
 mod patience;
+mod question;
 mod session;
 mod ssh_config;
 mod status;
@@ -46,7 +48,7 @@ pub use dialer::{Dialer, Settings};
 pub use error::{Error, Fault, Tried};
 pub use exec::{Ending, ExecOutput, Stream, quote};
 pub use key_setup::{KeyInstalled, LocalKey};
-pub use keyring::{Prompt, Question, Secret};
+pub use question::{Prompt, Question, Secret};
 pub use status::Status;
 pub use target::{Escalation, HostKeyPolicy, LocalTarget, SshTarget, Target};
 pub use tunnel::Tunnel;

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use super::error::{Error, printable};
 use super::exec::{Capture, ExecOutput, Stdin, Stream, Tail};
-use super::known_hosts::HostKeys;
+use super::keyring::Asker;
+use super::known_hosts::{Checked, HostKeys};
 use super::patience::bound;
 use super::status::Status;
 
@@ -27,7 +28,7 @@ pub(super) struct Session {
     lost: LastWords,
     channels: Arc<Semaphore>,
     /// The connection that carries this one lives at least as long.
-    through: Option<Arc<Session>>,
+    _through: Option<Arc<Session>>,
 }
 
 impl Session {
@@ -38,16 +39,11 @@ impl Session {
         through: Option<Arc<Session>>,
     ) -> Session {
         let channels = Arc::new(Semaphore::new(CHANNELS_MAX));
-        Session { label, handle, lost, channels, through }
+        Session { label, handle, lost, channels, _through: through }
     }
 
     pub(super) fn label(&self) -> &str {
         &self.label
-    }
-
-    /// Reached through a jump host.
-    pub(super) fn is_carried(&self) -> bool {
-        self.through.is_some()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -284,6 +280,11 @@ impl Carrier {
 
 async fn feed(write: &Ours, stdin: &Stdin<'_>) {
     let write = write.half();
+    if let Some(first) = stdin.first.clone()
+        && write.data_bytes(first).await.is_err()
+    {
+        return;
+    }
     let mut sent = 0;
     for chunk in stdin.chunks() {
         let size = chunk.len();
@@ -340,6 +341,7 @@ impl LastWords {
 /// What russh asks during a connection's life.
 pub(super) struct Client {
     pub(super) host_keys: HostKeys,
+    pub(super) asker: Arc<Asker>,
     pub(super) lost: LastWords,
 }
 
@@ -366,9 +368,14 @@ impl client::Handler for Client {
             PublicKeyOrCertificate::Certificate(_) => return Ok(false),
         };
         let host_keys = self.host_keys.clone();
-        match tokio::task::spawn_blocking(move || host_keys.check(&key)).await {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(e)) => Err(ClientError::HostKey(Box::new(e))),
+        let shown = key.clone();
+        let refused = |why: Error| ClientError::HostKey(Box::new(why));
+        match tokio::task::spawn_blocking(move || host_keys.check(&shown)).await {
+            Ok(Ok(Checked::Good)) => Ok(true),
+            Ok(Ok(Checked::Unknown)) => {
+                self.asker.trust(&self.host_keys, &key).await.map(|()| true).map_err(refused)
+            }
+            Ok(Err(e)) => Err(refused(e)),
             Err(_) => Ok(false),
         }
     }

@@ -33,6 +33,9 @@ pub struct SshTarget {
     /// and the one that newly accepted keys are written to.
     pub known_hosts: Option<PathBuf>,
     pub jump: Option<Box<SshTarget>>,
+    /// Others go through it: beside `keys` it is shown those that ~/.ssh/config or ssh's defaults have for it, and a
+    /// person is asked for its password where it takes none of them.
+    pub is_jump: bool,
     pub host_key_policy: HostKeyPolicy,
     pub escalation: Escalation,
 }
@@ -48,6 +51,7 @@ impl SshTarget {
             keys: Vec::new(),
             known_hosts: None,
             jump: None,
+            is_jump: false,
             host_key_policy: HostKeyPolicy::Strict,
             escalation: Escalation::None,
         }
@@ -61,6 +65,8 @@ pub enum HostKeyPolicy {
     /// Refuse, and show the key.
     #[default]
     Strict,
+    /// Show it to a person and record it after a yes; refuse where nobody is there.
+    Ask,
     /// Record it and go on (`--accept-new-host-keys`).
     AcceptNew,
 }
@@ -71,6 +77,6 @@ pub enum Escalation {
     /// As the login user.
     #[default]
     None,
-    /// Through this sudo, which must not ask for a password.
+    /// Through this sudo; a person is asked for the password that it may want.
     Sudo { path: String },
 }

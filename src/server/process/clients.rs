@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::four_letter::{Word, Words};
+use super::intake::{Share, Slot};
 use super::limits::Limits;
 use super::stream::accept::{self, Arrival};
 use super::stream::driver::{self, Port};
@@ -31,6 +32,8 @@ pub(super) enum FromClient {
     Frames {
         client: ClientId,
         frames: Vec<Bytes>,
+        /// Given back when the message is taken.
+        slot: Slot,
     },
     /// There is room in its outlet again; the state thread had asked for that.
     Room {
@@ -56,7 +59,8 @@ pub(super) async fn accept(
             drop(seat);
         }
     };
-    accept::accept(listener, "client's", stop.clone(), |ip| limits.seat(ip), serve).await;
+    let places = limits.places.clone();
+    accept::accept(listener, "client's", places, stop.clone(), |ip| limits.seat(ip), serve).await;
 }
 
 /// One connection, from its first byte to its close.
@@ -86,7 +90,7 @@ async fn serve(
                 return;
             }
             let inbox = inbox.followed_by(Requests { len_max: limits.frame_len_max });
-            let port = Client { client, state };
+            let port = Client { client, state, share: limits.intake.share() };
             let closed = driver::converse(read, write, inbox, &outlet, &port, stop).await;
             let _ = port.state.send(FromClient::Down { client }).await;
             closed
@@ -99,6 +103,7 @@ async fn serve(
 struct Client {
     client: ClientId,
     state: mpsc::Sender<FromClient>,
+    share: Share,
 }
 
 impl Port for Client {
@@ -107,13 +112,33 @@ impl Port for Client {
     const PAUSE_LEN: usize = OWED_LEN_PAUSE;
 
     async fn deliver(&self, frames: Vec<Bytes>) -> Result<(), Closed> {
-        let frames = FromClient::Frames { client: self.client, frames };
-        self.state.send(frames).await.map_err(|_| Closed::Stopping)
+        let mut counted = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let frame = match self.share.try_count(frame) {
+                Ok(frame) => frame,
+                Err(frame) => {
+                    self.hand_on(std::mem::take(&mut counted)).await?;
+                    self.share.count(frame).await
+                }
+            };
+            counted.push(frame);
+        }
+        self.hand_on(counted).await
     }
 
     async fn room(&self) {
         // A state thread that is gone needs none.
         let _ = self.state.send(FromClient::Room { client: self.client }).await;
+    }
+}
+
+impl Client {
+    async fn hand_on(&self, frames: Vec<Bytes>) -> Result<(), Closed> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let frames = FromClient::Frames { client: self.client, frames, slot: self.share.slot().await };
+        self.state.send(frames).await.map_err(|_| Closed::Stopping)
     }
 }
 

@@ -45,6 +45,16 @@ pub(super) fn dir_len(dir: &Path) -> u64 {
     entries.filter_map(|entry| entry.ok()?.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
 }
 
+/// What is free for us on the fuller file system of the two, which need not be there yet; `None`: nobody says.
+pub(super) fn free_bytes(data_dir: &Path, log_dir: &Path) -> Option<u64> {
+    let free = |dir: &Path| {
+        let stat =
+            rustix::fs::statvfs(dir).or_else(|_| rustix::fs::statvfs(dir.parent().unwrap_or(dir))).ok()?;
+        stat.f_bavail.checked_mul(stat.f_frsize)
+    };
+    Some(free(data_dir)?.min(free(log_dir)?))
+}
+
 fn java_arch(machine: &str) -> String {
     if machine == "x86_64" { "amd64".into() } else { machine.to_owned() }
 }

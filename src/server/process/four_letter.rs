@@ -144,6 +144,7 @@ fn measure(word: Word, context: &Context) -> Measured {
         Word::Mntr => Measured {
             open_files: environment::open_files(),
             open_files_max: environment::open_files_max(),
+            free_bytes: environment::free_bytes(&context.conf.data_dir, &context.conf.data_log_dir),
             ..Measured::default()
         },
         Word::Envi => Measured { environment: environment::facts(&context.version), ..Measured::default() },
@@ -216,12 +217,19 @@ mod tests {
 
     #[test]
     fn a_text_is_made_of_its_arguments_alone() {
-        let measured = Measured { data_len: 77, data_log_len: 88, open_files: 9, ..Measured::default() };
+        let measured = Measured {
+            data_len: 77,
+            data_log_len: 88,
+            open_files: 9,
+            free_bytes: Some(5),
+            ..Measured::default()
+        };
         let status = replica().status(NOW, Wanted::default());
         let conf = text(Word::Conf, &status, &context(), &measured);
         assert!(conf.contains("dataDirSize=77\ndataLogDir=/log/version-2\ndataLogSize=88\n"), "{conf}");
         let mntr = text(Word::Mntr, &status, &context(), &measured);
         assert!(mntr.contains("zk_open_file_descriptor_count\t9\n"), "{mntr}");
+        assert!(mntr.contains("zk_disk_free_bytes\t5\n"), "{mntr}");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use tokio::sync::Semaphore;
 
+use super::intake::Intake;
 use crate::server::replica::ClientId;
 
 /// What every connection task looks up.
@@ -20,6 +22,10 @@ pub(super) struct Limits {
     pub(super) clients_max: usize,
     /// How long a connection may take to ask for a session: its whole first frame, or a four-letter word.
     pub(super) silence_max: Duration,
+    /// What they may send before it is done with.
+    pub(super) intake: Intake,
+    /// Descriptors that they may have.
+    pub(super) places: Arc<Semaphore>,
     next_client: AtomicU64,
     seats: Seats,
 }
@@ -36,13 +42,20 @@ pub(super) struct Seat {
 
 impl Limits {
     /// `clients_max`: from one address, and from all.
-    pub(super) fn new(frame_len_max: usize, clients_max: [usize; 2], silence_max: Duration) -> Limits {
+    pub(super) fn new(
+        frame_len_max: usize,
+        clients_max: [usize; 2],
+        silence_max: Duration,
+        places: Arc<Semaphore>,
+    ) -> Limits {
         let [clients_per_ip_max, clients_max] = clients_max;
         Limits {
             frame_len_max,
             clients_per_ip_max,
             clients_max,
             silence_max,
+            intake: Intake::default(),
+            places,
             next_client: AtomicU64::new(1),
             seats: Seats::default(),
         }
@@ -88,7 +101,7 @@ mod tests {
 
     #[test]
     fn seats_are_counted_for_each_address_and_for_all_and_given_back() {
-        let limits = Limits::new(0, [2, 3], Duration::ZERO);
+        let limits = Limits::new(0, [2, 3], Duration::ZERO, Arc::new(Semaphore::new(1)));
         let [one, two] = ["10.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
         let seats = [limits.seat(one), limits.seat(one)];
         assert!(seats.iter().all(Option::is_some) && limits.seat(one).is_none(), "maxClientCnxns");
@@ -98,7 +111,7 @@ mod tests {
         assert!(limits.seat(one).is_some() && limits.seat(two).is_some());
         assert!(limits.seats.lock().unwrap().1 == 1 && limits.seats.lock().unwrap().0.len() == 1);
         drop(other);
-        let unlimited = Limits::new(0, [0, 0], Duration::ZERO);
+        let unlimited = Limits::new(0, [0, 0], Duration::ZERO, Arc::new(Semaphore::new(1)));
         assert!((0..100).map(|_| unlimited.seat(one)).collect::<Vec<_>>().iter().all(Option::is_some));
     }
 }

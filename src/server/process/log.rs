@@ -37,6 +37,11 @@ pub(super) enum FromLog {
     SnapshotDone {
         zxid: Zxid,
     },
+    /// A snapshot could not be written. The log has everything: nothing is lost but time at the next start.
+    SnapshotFailed {
+        zxid: Zxid,
+        reason: String,
+    },
     /// The disk failed: nothing more may be promised.
     Failed {
         reason: String,
@@ -139,7 +144,10 @@ fn run(
                     Ok(file) => {
                         let _ = events.blocking_send(FromLog::SnapshotBegun { zxid, file: Box::new(file) });
                     }
-                    Err(error) => fail(error, events),
+                    Err(error) => {
+                        let reason = error.to_string();
+                        let _ = events.blocking_send(FromLog::SnapshotFailed { zxid, reason });
+                    }
                 },
                 ToLog::Stop => stop = true,
             }
@@ -217,7 +225,7 @@ impl SnapshotJob {
                 Ok(true) => FromLog::SnapshotDone { zxid },
                 // Given up: the server is ending, and the unfinished file has no name that counts.
                 Ok(false) => return,
-                Err(error) => FromLog::Failed { reason: error.to_string() },
+                Err(error) => FromLog::SnapshotFailed { zxid, reason: error.to_string() },
             };
             let _ = events.blocking_send(event);
         })?;

@@ -7,9 +7,10 @@
 //! | `start` | settings and data → store and replica; the simulator starts here, too |
 //! | `state` | the state thread: the loop around the replica |
 //! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
-//! | `clients`, `limits` | the client port |
+//! | `clients`, `limits`, `intake` | the client port, and how much of what comes there is held |
 //! | `peers`, `peer_link` | the election and quorum ports |
 //! | [`stream`] | one connection of any port: the machine, its driver, how it comes in |
+//! | `descriptors` | how many connections fit beside files and members |
 //! | `sockets`, `told` | how a port is opened, and what is said when it cannot be |
 //! | `ask` | what others may know of the replica, as plain data |
 //! | `four_letter`, `word_text`, `environment` | status words, their texts, and what is measured for them |
@@ -17,8 +18,10 @@
 mod ask;
 pub mod batch;
 mod clients;
+mod descriptors;
 mod environment;
 mod four_letter;
+mod intake;
 mod limits;
 mod log;
 mod peer_link;

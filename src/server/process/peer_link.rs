@@ -1,9 +1,10 @@
 //! One connection between servers: how it comes up, what its task does with the frames, what the state thread
 //! holds of it. What a frame means is `zab`'s business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::stream::accept::{self, Arrival};
 use super::stream::driver;
@@ -53,6 +54,30 @@ pub(super) struct Acceptor {
     pub(super) patience: Duration,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) silent: Silent,
+    /// Descriptors that those who come may have, by port.
+    pub(super) places: [Arc<Semaphore>; 2],
+    pub(super) nameless: Nameless,
+}
+
+/// Callers at the election port that have not said who they are: the oldest makes room for the newest, so that nobody
+/// keeps members out by saying nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Nameless {
+    waiting: Arc<Mutex<VecDeque<oneshot::Sender<()>>>>,
+}
+
+impl Nameless {
+    /// Takes one more in. What comes back ends when it must go.
+    fn enter(&self) -> oneshot::Receiver<()> {
+        let (place, out) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|place| !place.is_closed());
+        if waiting.len() >= NAMELESS_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back(place);
+        out
+    }
 }
 
 /// The ports of peers that cannot be reached, and since when.
@@ -105,8 +130,9 @@ impl Link {
 pub(super) async fn listen(listener: TcpListener, port: Port, acceptor: Acceptor) {
     let stop = acceptor.stop.clone();
     let admit = |_| Some(());
-    accept::accept(listener, "peer's", stop, admit, |arrival, ()| welcome(arrival, port, acceptor.clone()))
-        .await;
+    let places = acceptor.places[port as usize].clone();
+    let serve = |arrival, ()| welcome(arrival, port, acceptor.clone());
+    accept::accept(listener, "peer's", places, stop, admit, serve).await;
 }
 
 async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
@@ -125,8 +151,14 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
         Port::Election => {
             let (clock, patience_ms) = (outlet.clock(), acceptor.patience.as_millis() as u64);
             let mut inbox = Inbox::new(Hellos, clock.now_ms(), patience_ms);
-            match driver::first(&mut read, &mut inbox, clock).await {
-                Ok(hello) => {
+            let out = acceptor.nameless.enter();
+            let hello = tokio::select! {
+                hello = driver::first(&mut read, &mut inbox, clock) => hello,
+                _ = out => Err(Closed::Here),
+            };
+            match hello {
+                Ok(mut hello) => {
+                    hello.addresses.retain(|(host, _)| is_believable(host, caller.addr.ip()));
                     let (first, inbox) =
                         (zab::Input::ElectionHello { conn, hello }, inbox.followed_by(Notifications));
                     if acceptor.accepted.send((conn, link)).is_ok() {
@@ -137,6 +169,11 @@ async fn welcome(arrival: Arrival, port: Port, acceptor: Acceptor) {
             }
         }
     }
+}
+
+/// An IP address must be the caller's own; what a name means is for the list of members to say.
+fn is_believable(host: &str, caller: IpAddr) -> bool {
+    host.parse::<IpAddr>().map_or(true, |said| said.to_canonical() == caller.to_canonical())
 }
 
 /// Calls a peer; what is said there goes through `outlet`.
@@ -308,8 +345,8 @@ impl driver::Port for Quorum {
                 Frame::Snapshot(body) => {
                     // What came before it is not held up by the proof.
                     self.hand_on(std::mem::take(&mut inputs)).await?;
-                    prove(body.clone()).await?;
-                    zab::Input::SnapshotReceived { conn, body }
+                    let config = prove(body.clone()).await?;
+                    zab::Input::SnapshotReceived { conn, body, config }
                 }
             };
             inputs.push(input);
@@ -331,12 +368,15 @@ impl Quorum {
     }
 }
 
-/// A snapshot's body is proved to be a tree before anybody acts on it.
-async fn prove(body: Bytes) -> Result<(), Closed> {
-    let proof =
-        tokio::task::spawn_blocking(move || snapshot::decode(body, tree::Settings::default()).map(drop));
+/// A snapshot's body is proved to be a tree before anybody acts on it. What it says of who belongs to the ensemble.
+async fn prove(body: Bytes) -> Result<Option<Bytes>, Closed> {
+    let config = |body| snapshot::decode(body, tree::Settings::default()).map(|tree| tree.config());
+    let proof = tokio::task::spawn_blocking(move || config(body));
     proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
 }
+
+/// Callers that have said nothing: more than members that start at once, few enough to leave them places.
+const NAMELESS_MAX: usize = 16;
 
 /// Pieces up to this size are worth a copy to save a system call.
 const JOINED_LEN_MAX: usize = 64 * 1024;

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::peer_link::{self, Acceptor, Link, Port, Silent};
+use super::peer_link::{self, Acceptor, Link, Nameless, Port, Silent};
 use super::sockets::Door;
 use crate::server::zab::{self, ConnId};
 
@@ -40,7 +40,7 @@ impl Peers {
         connect_timeout: Duration,
         inputs: mpsc::Sender<Vec<zab::Input>>,
         stop: watch::Receiver<bool>,
-        tasks: Handle,
+        (tasks, places): (Handle, [Arc<Semaphore>; 2]),
     ) -> Peers {
         let (sender, accepted) = mpsc::unbounded_channel();
         // Ids of accepted connections are even.
@@ -52,6 +52,8 @@ impl Peers {
             patience: connect_timeout,
             stop,
             silent: Silent::default(),
+            places,
+            nameless: Nameless::default(),
         };
         tasks.spawn(open(election, Port::Election, acceptor.clone()));
         Peers {
@@ -180,7 +182,13 @@ mod tests {
         let (inputs, mut events) = mpsc::channel(64);
         let (_running, stop) = watch::channel(false);
         let patience = Duration::from_secs(20);
-        let mut peers = Peers::start(doors, patience, inputs, stop, Handle::current());
+        let mut peers = Peers::start(
+            doors,
+            patience,
+            inputs,
+            stop,
+            (Handle::current(), [9, 9].map(|count| Arc::new(Semaphore::new(count)))),
+        );
         peers.act(zab::Output::DialLeader { conn: CONN, host: "127.0.0.1".to_owned(), port });
         let (mut stream, _) = leader.accept().await.expect("it is dialled");
         let up = events.recv().await.expect("a report");

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::descriptors::Places;
 use super::four_letter::{Whitelist, Words};
 use super::limits::Limits;
 use super::log::LogThread;
@@ -122,12 +123,15 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let (log_events, from_log) = mpsc::channel(LOG_CHANNEL_LEN);
     let (asker, asks) = ask::channel();
 
+    let members = settings.zab.as_ref().map_or(0, |zab| zab.membership.members().count());
+    let places = Places::of_this_process(members);
     let whitelist = Whitelist::new(&config.four_letter_words.join(","));
     let words = Words::new(asker, whitelist, words(config, identity, clock));
     let peers = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
-            Some(open_peers(quorum, config, identity, peer_inputs, &stop, runtime.handle())?)
+            let tasks = (runtime.handle().clone(), places.peers.clone());
+            Some(open_peers(quorum, config, identity, peer_inputs, &stop, tasks)?)
         }
     };
     let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
@@ -148,6 +152,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
             config.pipeline.frame_bytes_max,
             [config.max_client_cnxns, config.max_cnxns].map(|max| max.unwrap_or(0) as usize),
             SILENCE_MAX,
+            places.clients.clone(),
         );
         let (words, limits) = (Arc::new(words), Arc::new(limits));
         runtime.spawn(client_door(at, config).open(move |listener| {
@@ -155,6 +160,8 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         }));
     }
     runtime.spawn(stop_on_signal(stop_sender));
+    // Whoever listens for it is not killed by it: a file that may not grow is an error like a full disk.
+    let _file_size_limit = signal(SignalKind::from_raw(SIGXFSZ));
     run_state(state).map_err(|failure| match (failure, wound) {
         (Failure::Stopped(Stopped { reason, wounded: true }), Some(damage)) => {
             Failure::Unhealed { damage, reason }
@@ -201,7 +208,7 @@ fn open_peers(
     identity: &Identity,
     inputs: mpsc::Sender<Vec<zab::Input>>,
     stop: &watch::Receiver<bool>,
-    tasks: &Handle,
+    tasks: (Handle, [Arc<Semaphore>; 2]),
 ) -> Result<Peers, Failure> {
     let Some(own) = quorum.membership.get(identity.me).map(Member::address) else {
         return Err(Failure::Other(format!("server.{} has no address in zoo.cfg", identity.me)));
@@ -210,7 +217,7 @@ fn open_peers(
     let door = |what, port| Door { what, host: host.clone(), port, backlog: None };
     let doors = [door("election", own.election_port), door("quorum", own.quorum_port)];
     let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
-    Ok(Peers::start(doors, timeout, inputs, stop.clone(), tasks.clone()))
+    Ok(Peers::start(doors, timeout, inputs, stop.clone(), tasks))
 }
 
 fn client_door(at: &Listen, config: &ServerConfig) -> Door {
@@ -257,6 +264,9 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
         origin_wall_ms: now.wall_ms - now.ms as i64,
     }
 }
+
+/// A file has reached the size that `ulimit -f` allows. The number is the same on every Linux that this is built for.
+const SIGXFSZ: i32 = 25;
 
 /// Messages of clients that wait for the state thread. A full channel slows the sockets down.
 const CHANNEL_LEN: usize = 4096;

@@ -4,10 +4,11 @@
 //! It opens no socket and starts no thread: what it is given decides what comes of it.
 
 use crate::config::{Identity, Quorum, Role, ServerConfig};
+use crate::ensemble::{Membership, Voters};
 use crate::server::replica::{self, Now, Replica};
 use crate::server::store::disk::Disk;
 use crate::server::store::{self, Dirs, Refusal, Store};
-use crate::server::tree;
+use crate::server::tree::{self, Tree};
 use crate::server::zab::{self, Zab};
 use crate::wire::ids::Zxid;
 
@@ -63,6 +64,9 @@ pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Resul
         None => Store::open(disk, dirs, store_settings)?,
         Some(_) => Store::open_among_peers(disk, dirs, store_settings)?,
     };
+    if let Some(config) = &settings.zab {
+        check_voters(&settings.dirs, &recovered.tree, &config.membership)?;
+    }
     let replica = match &settings.zab {
         None => Replica::standalone(replica_settings, recovered.tree, now),
         Some(config) => {
@@ -78,6 +82,18 @@ pub fn open<D: Disk>(disk: D, settings: &Settings, seed: u64, now: Now) -> Resul
         }
     };
     Ok(Started { store, replica, notes: recovered.notes, wound: recovered.wound })
+}
+
+/// A list of other voters that was in force later than the one of this server: it may not even vote (quorum-protocol
+/// §2.11).
+fn check_voters(dirs: &Dirs, tree: &Tree, membership: &Membership) -> Result<(), Refusal> {
+    let Some(found) = tree.config().and_then(|text| Voters::read(&text)) else { return Ok(()) };
+    let expected = Voters::from(membership);
+    if expected.are_same(&found) || found.version() <= expected.version() {
+        return Ok(());
+    }
+    let dir = dirs.data.clone();
+    Err(Refusal::Reconfigured { dir, found: found.to_string(), expected: expected.to_string() })
 }
 
 /// What a server with damaged data does now.
@@ -103,6 +119,7 @@ fn zab_config(config: &ServerConfig, quorum: &Quorum, identity: &Identity) -> za
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
         counter_max: zab::COUNTER_MAX,
+        unlisted_learners: quorum.unlisted_learners,
     }
 }
 

@@ -91,6 +91,8 @@ struct Loop {
     busy_batches: u32,
     /// When old snapshots are removed next: at the start, then at every interval.
     purge_at: Option<tokio::time::Instant>,
+    /// When a snapshot that could not be written is tried again.
+    snapshot_again_at: Option<tokio::time::Instant>,
     halt: Option<Stopped>,
 }
 
@@ -133,6 +135,7 @@ pub(super) async fn run(state: State) -> Result<(), Stopped> {
         snapshotting: None,
         busy_batches: 0,
         purge_at: None,
+        snapshot_again_at: None,
         halt: None,
     };
     this.purge_at = this.state.purge.map(|_| tokio::time::Instant::now());
@@ -199,7 +202,7 @@ impl Loop {
     /// When the loop must wake up although nothing has arrived.
     fn deadline(&self) -> tokio::time::Instant {
         let deadline = self.state.clock.at(self.state.replica.deadline_ms());
-        self.purge_at.map_or(deadline, |purge_at| purge_at.min(deadline))
+        [self.purge_at, self.snapshot_again_at].into_iter().flatten().fold(deadline, Ord::min)
     }
 
     /// Steps through a batch. Time passes under full load, too: neither ticks nor snapshots wait for a lull.
@@ -224,6 +227,9 @@ impl Loop {
         if tokio::time::Instant::now() >= deadline {
             self.step(self.state.clock.now(), Input::Tick);
             self.purge_if_due();
+            if self.snapshot_again_at.take_if(|at| *at <= tokio::time::Instant::now()).is_some() {
+                self.start_snapshot();
+            }
         }
         self.busy_batches += 1;
         if self.busy_batches > BUSY_BATCHES_MAX && self.snapshotting.is_some() {
@@ -321,7 +327,8 @@ impl Loop {
                 self.outlets.insert(client, outlet);
                 self.step(now, Input::ClientUp { client, addr });
             }
-            FromClient::Frames { client, frames } => {
+            FromClient::Frames { client, frames, slot } => {
+                drop(slot);
                 for frame in frames {
                     self.step(now, Input::ClientFrame { client, frame });
                 }
@@ -351,6 +358,7 @@ impl Loop {
             FromLog::SnapshotDone { zxid } => {
                 tracing::info!(%zxid, "snapshot written");
             }
+            FromLog::SnapshotFailed { zxid, reason } => self.snapshot_failed(zxid, &reason),
             FromLog::Failed { reason } => self.halt = Some(reason.into()),
         }
     }
@@ -378,6 +386,19 @@ impl Loop {
                 self.give_up_snapshot();
             }
         }
+    }
+
+    /// The log has all that the snapshot would have: going on is safe, and says what is in the way.
+    fn snapshot_failed(&mut self, zxid: Zxid, reason: &str) {
+        tracing::error!(
+            "the snapshot {zxid} could not be written: {reason}. It is tried again in {} s; until one is written the log \
+             goes on growing and the next start takes longer",
+            SNAPSHOT_PAUSE.as_secs()
+        );
+        if self.snapshotting.as_ref().is_some_and(|current| current.writer.zxid() == zxid) {
+            self.give_up_snapshot();
+        }
+        self.snapshot_again_at = Some(tokio::time::Instant::now() + SNAPSHOT_PAUSE);
     }
 
     /// An unfinished file has no name that counts, and goes with its job.
@@ -439,6 +460,9 @@ const UNDURABLE_OF_PEERS_MAX: usize = 256 * 1024;
 
 /// Batches after which a snapshot gets its turn although the queues were never empty.
 const BUSY_BATCHES_MAX: u32 = 64;
+
+/// How long whoever is told that a snapshot could not be written has to make room before the next try.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(60);
 
 /// Bytes of one snapshot chunk: bounds how long clients wait for one.
 const CHUNK_LEN: usize = 256 * 1024;

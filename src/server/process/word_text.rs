@@ -60,6 +60,8 @@ pub(super) struct Measured {
     /// Bytes of the files in `dataDir` and `dataLogDir`.
     pub(super) data_len: u64,
     pub(super) data_log_len: u64,
+    /// Free on their file systems, on the fuller of the two.
+    pub(super) free_bytes: Option<u64>,
     /// The lines of `envi`.
     pub(super) environment: Vec<(&'static str, String)>,
 }
@@ -188,6 +190,10 @@ pub(super) fn mntr(status: &Status, mode: ModeWord, context: &Context, measured:
     line("local_sessions", &0);
     line("open_file_descriptor_count", &measured.open_files);
     line("max_file_descriptor_count", &measured.open_files_max);
+    // Ours alone: the reference leaves the disk to whoever watches the machine.
+    if let Some(free) = measured.free_bytes {
+        line("disk_free_bytes", &free);
+    }
     line("auth_failed_count", &stats.traffic.auth_failed);
     line("digest_mismatches_count", &stats.digest_mismatches);
     if let Some(membership) = &context.membership {

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::bounds::{Early, Turn, is_a_crowd};
 use super::event::{ClientId, Now};
 use super::identity;
 use super::queue::{Pending, Queue};
@@ -33,6 +34,8 @@ pub(super) struct Clients {
     /// Connections whose queue has become shorter while requests waited outside.
     resumed: Vec<ClientId>,
     traffic: Traffic,
+    /// The number of the batch at hand: everybody has one turn in it.
+    batch: u64,
 }
 
 /// What a frame says to the rest of the server.
@@ -82,6 +85,7 @@ struct Client {
     out: BytesMut,
     dirty: bool,
     closing: bool,
+    turn: Turn,
 }
 
 /// Where a connection is in its life.
@@ -91,7 +95,7 @@ enum Phase {
     Greeting,
     /// The session is being created or revalidated; frames wait here.
     Opening {
-        early: VecDeque<Bytes>,
+        early: Early,
         with_read_only: bool,
     },
     Open,
@@ -114,6 +118,7 @@ impl Clients {
             out: BytesMut::new(),
             dirty: false,
             closing: false,
+            turn: Turn::default(),
         };
         self.by_id.insert(id, client);
     }
@@ -124,9 +129,9 @@ impl Clients {
         self.traffic.received += 1;
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
         client.stats.received += 1;
-        let may_come_in = client.later.is_empty() && client.has_room();
+        let may_come_in = client.later.is_empty() && client.has_room(self.batch);
         let said = match &mut client.phase {
-            Phase::Open if may_come_in => client.request(frame),
+            Phase::Open if may_come_in => client.request(self.batch, frame),
             Phase::Open => {
                 client.later.push_back(frame);
                 let (session, timeout_ms) = (client.session, client.timeout_ms);
@@ -134,11 +139,10 @@ impl Clients {
                 return Some(Said::Later { session, timeout_ms });
             }
             Phase::Greeting => ConnectRequest::decode(frame).ok().map(Said::Connect),
-            Phase::Opening { early, .. } if early.len() < EARLY_FRAMES_MAX => {
-                early.push_back(frame);
-                return None;
-            }
-            Phase::Opening { .. } => None,
+            Phase::Opening { early, .. } => match early.keep(frame) {
+                true => return None,
+                false => None,
+            },
         };
         if said.is_none() {
             self.close(id);
@@ -156,7 +160,7 @@ impl Clients {
             }
             return None;
         }
-        if !client.has_room() {
+        if !client.has_room(self.batch) {
             // A queue that becomes shorter says so itself.
             if !client.queue.is_long() {
                 client.is_held_back = false;
@@ -164,7 +168,7 @@ impl Clients {
             }
             return None;
         }
-        let said = client.later.pop_front().and_then(|frame| client.request(frame));
+        let said = client.later.pop_front().and_then(|frame| client.request(self.batch, frame));
         if said.is_none() {
             self.close(id);
         }
@@ -200,7 +204,7 @@ impl Clients {
     pub(super) fn opening(&mut self, id: ClientId, timeout_ms: i32, with_read_only: bool) {
         let Some(client) = self.by_id.get_mut(&id).filter(|client| !client.closing) else { return };
         client.timeout_ms = timeout_ms;
-        client.phase = Phase::Opening { early: VecDeque::new(), with_read_only };
+        client.phase = Phase::Opening { early: Early::default(), with_read_only };
     }
 
     /// The session that a connection will have when it is set up.
@@ -229,7 +233,7 @@ impl Clients {
             password: session_password(client.session),
             read_only: with_read_only.then_some(false),
         };
-        client.later = std::mem::take(early);
+        client.later = std::mem::take(early).into_frames();
         client.phase = Phase::Open;
         client.stats.last_zxid = Zxid::ZERO;
         let opened = Opened { session: client.session, timeout_ms: client.timeout_ms };
@@ -273,6 +277,11 @@ impl Clients {
             if !served.client.identities.contains(&identity) {
                 served.client.identities.push(identity);
             }
+        }
+        if is_a_crowd(&served.client.identities) {
+            served.traffic.auth_failed += 1;
+            served.send(|w| header(ErrorCode::AuthFailed).encode(w));
+            return self.close(id);
         }
         served.send(|w| header(ErrorCode::Ok).encode(w));
     }
@@ -325,6 +334,7 @@ impl Clients {
     /// Hands out what each connection is owed since the last call, in the order in which they came to be owed
     /// something; true for those that end behind these bytes, and are no more.
     pub(super) fn drain(&mut self, mut each: impl FnMut(ClientId, Bytes, bool)) {
+        self.batch += 1;
         let mut dirty = std::mem::take(&mut self.dirty);
         for id in dirty.drain(..) {
             let Some(client) = self.by_id.get_mut(&id) else { continue };
@@ -372,12 +382,13 @@ impl Clients {
 
 impl Client {
     /// Whether one more request may be taken: its answer is at most what comes on top of the bounds.
-    fn has_room(&self) -> bool {
-        !self.is_full && self.out.len() < REPLIES_LEN_MAX && !self.queue.is_long()
+    fn has_room(&self, batch: u64) -> bool {
+        self.turn.is_left(batch) && !self.is_full && self.out.len() < REPLIES_LEN_MAX && !self.queue.is_long()
     }
 
     /// A request's header; `None` when there is none.
-    fn request(&mut self, frame: Bytes) -> Option<Said> {
+    fn request(&mut self, batch: u64, frame: Bytes) -> Option<Said> {
+        self.turn.take(batch);
         let mut body = Reader::new(frame);
         let RequestHeader { xid, op } = RequestHeader::decode(&mut body).ok()?;
         self.stats.last_cxid = xid;
@@ -482,10 +493,6 @@ impl Served<'_> {
         self.traffic.forget(1);
     }
 }
-
-/// Frames taken from a connection before its session is set up. A client waits for the answer, so more
-/// than a few is misuse.
-const EARLY_FRAMES_MAX: usize = 64;
 
 /// Bytes that may gather for one connection in one batch before its next requests wait: together with what the driver
 /// lets wait in its outbox, and one answer, all that a client which asks and does not read can make this server hold.

@@ -81,6 +81,7 @@ impl Desk {
         let pending = Pending { xid, op, since_ms: view.now.ms, what };
         if let Some(pending) = asker.take_turn(pending) {
             answer(view, &mut asker, &mut self.watches, &pending);
+            self.end_greedy(id);
         }
     }
 
@@ -96,6 +97,7 @@ impl Desk {
         let Some(mut asker) = self.clients.live(id) else { return };
         asker.grant_sync();
         answer_due(view, &mut asker, &mut self.watches);
+        self.end_greedy(id);
     }
 
     /// A transaction was applied: the write that waited for it is answered, if its connection is here, and what
@@ -133,6 +135,14 @@ impl Desk {
             return self.clients.close(id);
         }
         answer_due(view, &mut asker, &mut self.watches);
+        self.end_greedy(id);
+    }
+
+    /// Ends a connection that watches more than it may, behind what it is owed.
+    fn end_greedy(&mut self, id: ClientId) {
+        if self.watches.is_greedy(id) {
+            self.clients.close(id);
+        }
     }
 
     /// Tells the watchers of a change.

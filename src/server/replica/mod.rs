@@ -9,7 +9,7 @@
 //! | `requests`, `decided`, `peers` | what clients say; what is decided; what servers ask each other |
 //! | `status` | what it looks like, as plain data |
 //! | **the parts**, each with its own state | |
-//! | `desk` | where clients are served: `clients`, their `queue`s, `watches` |
+//! | `desk` | where clients are served: `clients`, their `queue`s and `bounds`, `watches` |
 //! | `read`, `watching`, `identity` | reads; requests about watches; who a connection is |
 //! | `duty` | leading (`leader`, `sessions`), learning (`learner`), or neither |
 //! | `agreement`, `standalone` | who decides, and what was decided |
@@ -32,6 +32,7 @@
 
 mod agreement;
 mod bent;
+mod bounds;
 mod clients;
 mod decided;
 mod desk;

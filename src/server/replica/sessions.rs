@@ -91,11 +91,14 @@ impl SessionTracker {
         }
     }
 
-    /// Whether a write of this session through `from` may go on; the first write settles the owner.
+    /// Whether a write of this session through `from` may go on. One that nobody has spoken for to this leader yet is
+    /// no learner's: a client that comes back to a learner is asked about first (REVALIDATE), and settles the owner.
+    /// This server's own doing needs nobody's word: an expiry closes such a session.
     pub(super) fn standing(&mut self, id: SessionId, from: SessionOwner) -> Standing {
         match self.sessions.get_mut(&id) {
             None => Standing::Unknown,
             Some(session) if session.closing => Standing::Closing,
+            Some(Session { owner: None, .. }) if from != SessionOwner::Local => Standing::Moved,
             Some(session) => match session.owner.get_or_insert(from) {
                 owner if *owner == from => Standing::Good,
                 _ => Standing::Moved,

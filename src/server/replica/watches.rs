@@ -111,6 +111,16 @@ impl Watches {
         data || child
     }
 
+    /// Whether a connection holds more than it may: its own share, or what is left of everybody's.
+    pub(super) fn is_greedy(&self, client: ClientId) -> bool {
+        let all = self.data.held + self.child.held;
+        if all <= HELD_LEN_MAX {
+            return false;
+        }
+        let held = self.data.held_by(client) + self.child.held_by(client);
+        held > HELD_LEN_MAX || (all > HELD_BY_ALL_LEN_MAX && held > SHARE_LEN_MIN)
+    }
+
     /// The connection is gone, and its watches with it.
     pub(super) fn drop_client(&mut self, client: ClientId) {
         self.data.drop_client(client);
@@ -142,11 +152,20 @@ impl Watches {
 /// mostly an append.
 type Watchers = SmallVec<[(ClientId, Modes); 2]>;
 
+/// The paths that one connection watches, and the bytes that they come to.
+#[derive(Debug, Default)]
+struct Watching {
+    paths: HashSet<Arc<str>, FixedState>,
+    held: usize,
+}
+
 #[derive(Debug, Default)]
 struct Table {
     by_path: HashMap<Arc<str>, Watchers, FixedState>,
-    by_client: HashMap<ClientId, HashSet<Arc<str>, FixedState>, FixedState>,
+    by_client: HashMap<ClientId, Watching, FixedState>,
     count: usize,
+    /// Bytes that all of them come to.
+    held: usize,
     /// Recursive watches held; none means that ancestors need no look.
     recursive: usize,
 }
@@ -167,7 +186,10 @@ impl Table {
             Err(at) => {
                 watchers.insert(at, (client, mode));
                 self.count += 1;
-                self.by_client.entry(client).or_default().insert(path);
+                self.held += held_for(&path);
+                let watching = self.by_client.entry(client).or_default();
+                watching.held += held_for(&path);
+                watching.paths.insert(path);
                 Modes(0)
             }
         };
@@ -248,7 +270,9 @@ impl Table {
     }
 
     fn drop_client(&mut self, client: ClientId) {
-        for path in self.by_client.remove(&client).unwrap_or_default() {
+        let Watching { paths, held } = self.by_client.remove(&client).unwrap_or_default();
+        self.held -= held;
+        for path in paths {
             let Some(watchers) = self.by_path.get_mut(&path) else { continue };
             if let Ok(at) = watchers.binary_search_by_key(&client, |w| w.0) {
                 let (_, modes) = watchers.remove(at);
@@ -262,13 +286,25 @@ impl Table {
     }
 
     fn unlink(&mut self, client: ClientId, path: &str) {
-        if let Some(paths) = self.by_client.get_mut(&client) {
-            paths.remove(path);
-            if paths.is_empty() {
+        if let Some(watching) = self.by_client.get_mut(&client)
+            && watching.paths.remove(path)
+        {
+            self.held -= held_for(path);
+            watching.held -= held_for(path);
+            if watching.paths.is_empty() {
                 self.by_client.remove(&client);
             }
         }
     }
+
+    fn held_by(&self, client: ClientId) -> usize {
+        self.by_client.get(&client).map_or(0, |watching| watching.held)
+    }
+}
+
+/// What a watch costs: its path, once here and once with the connection at most, and its places in the tables.
+fn held_for(path: &str) -> usize {
+    path.len() + WATCH_LEN
 }
 
 /// The watches that end when they have fired once (§5.1).
@@ -278,3 +314,12 @@ fn used_up() -> Modes {
     }
     Modes::STANDARD
 }
+
+/// Bytes of a watch beside its path.
+const WATCH_LEN: usize = 128;
+/// What one connection's watches may come to: half a million of them with short paths, more than any recipe sets.
+const HELD_LEN_MAX: usize = 64 * 1024 * 1024;
+/// What all of them may come to, so that many greedy connections do not cost more than a few; and what everybody may
+/// have all the same.
+const HELD_BY_ALL_LEN_MAX: usize = 192 * 1024 * 1024;
+const SHARE_LEN_MIN: usize = 1024 * 1024;

@@ -181,6 +181,16 @@ pub enum Refusal {
     )]
     ForeignData { dir: PathBuf, found: String, expected: String },
 
+    /// The ensemble went on by another list of voters than this server would.
+    #[error(
+        "the data in {} is of an ensemble that was reconfigured while it ran: /zookeeper/config there names the voters \
+         {found}, zoo.cfg names {expected}. Voting by the older list could lose what the newer one has acknowledged. \
+         Write all servers of /zookeeper/config into zoo.cfg, here and on the others, and start again, or go on with \
+         Apache ZooKeeper, which can reconfigure",
+        dir.display()
+    )]
+    Reconfigured { dir: PathBuf, found: String, expected: String },
+
     /// The file that says whose data this is does not say it.
     #[error(
         "{} does not say whose data this is: {why}. Nothing was touched. If the data is this server's, remove the file \
@@ -242,6 +252,7 @@ impl Refusal {
             | Refusal::UnknownTxn { .. }
             | Refusal::BadMyid { .. }
             | Refusal::ForeignData { .. }
+            | Refusal::Reconfigured { .. }
             | Refusal::BadMarker { .. }
             | Refusal::UnknownPromise { .. }
             | Refusal::BadReceivedSnapshot { .. }

@@ -28,8 +28,17 @@ impl AclList {
             AclList::Listed(list) => &list[..],
             AclList::Unknown => &[],
         };
-        who.iter().any(|id| id.scheme == "super")
-            || listed.iter().any(|acl| acl.perms & wanted != 0 && grants(&acl.id, who))
+        if who.iter().any(|id| id.scheme == "super") {
+            return true;
+        }
+        let mut wanted = listed.iter().filter(|acl| acl.perms & wanted != 0).map(|acl| &acl.id);
+        if listed.len() * who.len() <= PAIRS_MAX {
+            return wanted.any(|id| grants(id, who));
+        }
+        // Long lists of both: each is looked at once.
+        let same: BTreeSet<(&str, &str)> = who.iter().map(|id| (&*id.scheme, &*id.id)).collect();
+        let others: Vec<Id> = who.iter().filter(|id| is_a_range(id)).take(RANGES_MAX).cloned().collect();
+        wanted.any(|id| same.contains(&(&*id.scheme, &*id.id)) || grants(id, &others))
     }
 
     /// The list as clients see it.
@@ -81,6 +90,12 @@ pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> R
         room = room.checked_sub(len.sum()).ok_or(ErrorCode::MarshallingError)?;
     }
     if stored.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(stored.into()) }
+}
+
+/// Whether an identity may be granted something by an entry that does not spell it: addresses by their networks, and
+/// the super user of SASL.
+fn is_a_range(id: &Id) -> bool {
+    id.scheme == "ip" || (id.scheme == "sasl" && id.id == "super")
 }
 
 /// getACL is content with either (§2.9).
@@ -160,4 +175,40 @@ fn ip_bytes(text: &str) -> Option<Vec<u8>> {
     }
     let parts: Vec<u8> = text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     (parts.len() == 4).then_some(parts)
+}
+
+/// Entries times identities that are compared one by one.
+const PAIRS_MAX: usize = 4096;
+/// Addresses of one connection that count when it has more identities than anybody: it has one.
+const RANGES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_grant_what_short_ones_do() {
+        let names = |from: usize, count: usize| -> Vec<Id> {
+            (from..from + count).map(|i| Id::new("digest", &format!("u{i}:x"))).collect()
+        };
+        let listed = |ids: &[Id]| {
+            let acl = ids.iter().map(|id| Acl { perms: Perms::READ, id: id.clone() }).collect::<Vec<_>>();
+            AclList::Listed(acl.into())
+        };
+        let address = Id::new("ip", "10.0.0.7");
+        for count in [3, 30_000] {
+            let mut list = names(0, count);
+            let mut who = names(count, count);
+            assert!(!listed(&list).allows(Perms::READ, &who));
+            who.push(names(count - 1, 1).remove(0));
+            assert!(listed(&list).allows(Perms::READ, &who) && !listed(&list).allows(Perms::WRITE, &who));
+            who.pop();
+            who.insert(0, address.clone());
+            list.push(Id::new("ip", "10.0.0.0/24"));
+            assert!(listed(&list).allows(Perms::READ, &who));
+            list.pop();
+            who.push(Id::new("super", ""));
+            assert!(listed(&list).allows(Perms::WRITE, &who));
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::acl::AclList;
 use super::acl_cache::{AclCache, AclRef};
 use super::digest::{self, Promise};
@@ -146,6 +148,12 @@ impl Tree {
     /// Sessions that own ephemerals, and the paths of these, sorted (the `dump` word).
     pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> + '_ {
         self.sessions.owners().map(|session| (session, self.ephemerals_of(session, None)))
+    }
+
+    /// The data of `/zookeeper/config`, if there is any.
+    pub fn config(&self) -> Option<Bytes> {
+        let data = self.nodes.data(self.nodes.find(CONFIG)?)?;
+        (!data.is_empty()).then(|| Bytes::copy_from_slice(data))
     }
 
     /// Writes the ensemble's configuration into its node, on this server alone: no transaction, no

@@ -14,6 +14,13 @@ pub(super) const NOTIFICATION_VERSION: i32 = 2;
 /// What stands for "no vote" in the notifications of an observer (§1.2).
 pub(super) const NO_VOTE: i64 = i64::MIN;
 
+/// Whether a server whose round is `mine` may take over `round` from one notification. The last stretch of all
+/// rounds is reached by forging or damage alone: whoever went there could count on only so far, and the round behind
+/// the last can be read by nobody. A server that is there all the same goes on, in small steps.
+pub(super) fn is_believable(round: i64, mine: i64) -> bool {
+    round < ROUND_STRETCH || (mine >= ROUND_STRETCH && round - mine <= ROUND_STEP_MAX)
+}
+
 /// What a dialling server says first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
@@ -185,3 +192,7 @@ const NOTIFICATION_MAX: usize = 524_288;
 
 /// The largest round that is believed: counting on from here for ever would not reach the end.
 const ROUND_MAX: i64 = 1 << 62;
+/// Where the last stretch begins. Below it there are rounds for every election that will ever be held.
+const ROUND_STRETCH: i64 = ROUND_MAX - (1 << 20);
+/// More than servers that elect together are ever apart.
+const ROUND_STEP_MAX: i64 = 1024;

@@ -3,58 +3,37 @@
 //! histories are not longer than its own.
 
 use super::leader::{Leader, Stage};
-use super::learner_link;
-use super::wire::{self, Kind, LearnerInfo, PROTOCOL_VERSION};
+use super::learner_link::{self, Claim};
+use super::wire;
 use super::{ConnId, Packet, Turn, bent};
 use crate::wire::ids::{Epoch, Zxid};
 
 impl Leader {
-    /// FOLLOWERINFO or OBSERVERINFO.
-    pub(super) fn introduce(&mut self, t: &mut Turn, conn: ConnId, packet: &Packet) {
-        let accepted = packet.zxid.epoch();
-        let Some(Ok(info)) = packet.data.as_ref().map(LearnerInfo::decode) else {
-            return self.cut(t, conn, "introduced itself unreadably");
-        };
-        if info.protocol_version < PROTOCOL_VERSION {
-            return self.cut(t, conn, "speaks a protocol older than 3.4");
-        }
-        if info.config_version > t.core.config.membership.version() {
-            return self.cut(t, conn, "has a newer config than this leader");
-        }
-        if info.sid == t.core.config.me {
-            return self.cut(t, conn, "uses the id of this leader: two servers have the same myid");
-        }
-        // Nobody can follow beyond the last epoch that a zxid can hold.
-        if accepted.0 < 0 || accepted.0 >= i64::from(i32::MAX) {
-            return self.cut(t, conn, "has accepted an impossible epoch");
-        }
-        // The older connection of the same server is dead, or will be: its acks must not count
-        // beside those of the new one.
-        let older: Vec<ConnId> =
-            self.links.values().filter(|l| l.sid == Some(info.sid)).map(|l| l.conn).collect();
-        for old in older {
-            self.cut(t, old, "has connected anew");
-        }
+    /// A learner is let in. What an observer or a server outside the config has accepted raises no epoch: anybody can
+    /// say that of himself, and nobody needs their promise.
+    pub(super) fn seat(&mut self, t: &mut Turn, conn: ConnId, claim: Claim) {
+        let Claim { sid, observer, accepted } = claim;
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
-        link.sid = Some(info.sid);
-        link.observer = packet.kind == Kind::OBSERVERINFO;
+        link.sid = Some(sid);
+        link.observer = observer;
         link.stage = learner_link::Stage::Introduced;
-        let elector = !link.observer && t.core.config.membership.is_voter(info.sid);
-        t.core.epoch_floor = t.core.epoch_floor.max(accepted);
+        link.touch(t.now_ms, &t.core.config);
+        let elector = !observer && t.core.config.membership.is_voter(sid);
+        if elector {
+            t.core.epoch_floor = t.core.epoch_floor.max(accepted);
+        }
         match self.stage {
-            Stage::Gathering => {
+            Stage::Gathering if elector => {
                 self.epoch = self.epoch.max(Epoch(accepted.0 + 1));
-                if elector {
-                    self.heard.insert(info.sid);
-                }
+                self.heard.insert(sid);
             }
-            Stage::Accepting => {}
+            Stage::Gathering | Stage::Accepting => {}
             // The reference leaves such a voter outside until the next election (§2.3 notes); a
             // short election now is better than a lost redundancy that nobody notices.
             Stage::Serving if elector && accepted > self.epoch && !bent::stays_although_outbid() => {
-                self.outbid_by = Some(info.sid);
+                self.yield_to(t, conn, sid);
             }
             Stage::Electing | Stage::Syncing | Stage::Serving => self.inform(t, conn),
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ballot::{NO_VOTE, NOTIFICATION_VERSION, Notification, State};
+use super::ballot::{self, NO_VOTE, NOTIFICATION_VERSION, Notification, State};
 use super::mesh::Mesh;
 use super::{Core, Next, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -136,6 +136,10 @@ impl Election {
         if !membership.is_voter(from) || !membership.is_voter(n.leader) {
             return Next::Stay;
         }
+        // Whoever could not be followed is not voted for either, whoever proposes it.
+        if t.core.rolls.why_foreign(n.leader).is_some() {
+            return self.disregard(t, mesh, from);
+        }
         match n.state {
             State::Looking => {
                 // It has no leader any more: what it said of one is no evidence.
@@ -149,6 +153,13 @@ impl Election {
             }
             State::Observing => {}
         }
+        self.count(t, mesh)
+    }
+
+    /// What a server said counts no more.
+    pub(super) fn disregard(&mut self, t: &mut Turn, mesh: &Mesh, from: ServerId) -> Next {
+        self.received.remove(&from);
+        self.settled.remove(&from);
         self.count(t, mesh)
     }
 
@@ -177,6 +188,9 @@ impl Election {
             return;
         }
         if vote.round < t.core.round || bent::ignores_round(vote.round, t.core.round) {
+            return;
+        }
+        if !ballot::is_believable(vote.round, t.core.round) {
             return;
         }
         if vote.round > t.core.round {
@@ -214,7 +228,10 @@ impl Election {
         // TRAP Q10: joining an established ensemble takes a quorum and the leader's own word.
         self.settled.insert(from, vote);
         if has_quorum(t.core, &self.settled, &vote) && leads(t.core, &self.settled, &vote) {
-            t.core.round = vote.round;
+            // The leader is a leader, whatever number its round has.
+            if ballot::is_believable(vote.round, t.core.round) {
+                t.core.round = vote.round;
+            }
             return Some(vote);
         }
         None

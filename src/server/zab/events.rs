@@ -23,7 +23,8 @@ pub enum Input {
     Tick,
     /// A connection dialled on [`Output::DialElection`] is up.
     ElectionUp { conn: ConnId },
-    /// A connection accepted on the election port has said who it is.
+    /// A connection accepted on the election port has said who it is. Of the IP addresses that it names, only the one
+    /// that it came from is left.
     ElectionHello { conn: ConnId, hello: Hello },
     /// A notification's payload, without its length. One that cannot be read is ignored.
     ElectionMessage { conn: ConnId, payload: Bytes },
@@ -37,8 +38,9 @@ pub enum Input {
     /// no packet is complete. Restarts the read timeout, as a read does in the reference (§2.8).
     Progress { conn: ConnId },
     /// Learner: the whole stream that followed SNAP, without the closing signature. The driver has
-    /// proved that it decodes; otherwise it closes the connection and reports [`Input::Down`].
-    SnapshotReceived { conn: ConnId, body: Bytes },
+    /// proved that it decodes; otherwise it closes the connection and reports [`Input::Down`]. `config` is the data of
+    /// `/zookeeper/config` in it.
+    SnapshotReceived { conn: ConnId, body: Bytes, config: Option<Bytes> },
     /// A connection has closed, or a dial has failed.
     Down { conn: ConnId },
     /// Every write up to and including `id` is durable.

@@ -1,8 +1,8 @@
 //! Leading (quorum-protocol §2.3, §2.6): the stages from an elected candidate to a leader that
 //! serves, and the packets of its learners.
 //!
-//! Each stage ends when a quorum has been heard *and* this server's own write is durable. Epoch
-//! agreement is in `discovery`, bringing a learner up to date in `sync`, proposals in
+//! Each stage ends when a quorum has been heard *and* this server's own write is durable. Who
+//! is let in stands in `door`, epoch agreement in `discovery`, bringing a learner up to date in `sync`, proposals in
 //! `broadcast`, timeouts in `ping`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,16 +86,6 @@ impl Leader {
         self.last_proposed
     }
 
-    pub(super) fn connected(&mut self, t: &mut Turn, conn: ConnId) -> Next {
-        if self.links.len() >= LINKS_MAX {
-            t.note(format!("more than {LINKS_MAX} learners: a connection is refused"));
-            t.out.push(Output::Close { conn });
-        } else {
-            self.links.insert(conn, Link::new(conn, t.now_ms, &t.core.config));
-        }
-        Next::Stay
-    }
-
     pub(super) fn packet(&mut self, t: &mut Turn, conn: ConnId, packet: Packet) -> Next {
         let Some(link) = self.links.get_mut(&conn) else {
             return Next::Stay;
@@ -155,17 +145,6 @@ impl Leader {
                 acked: link.acked.max(start),
             })
         })
-    }
-
-    /// Closes a learner's connection: it misbehaved or is too slow. It may come again.
-    pub(super) fn cut(&mut self, t: &mut Turn, conn: ConnId, why: &str) {
-        let name = match self.links.get(&conn).and_then(|link| link.sid) {
-            Some(sid) => format!("learner {sid}"),
-            None => "a learner".to_owned(),
-        };
-        t.note(format!("{name} {why}: its connection is closed"));
-        t.out.push(Output::Close { conn });
-        self.forget(t, conn);
     }
 
     /// Passes from stage to stage as far as what was heard and what is durable allow.
@@ -237,7 +216,7 @@ impl Leader {
         }
     }
 
-    fn forget(&mut self, t: &mut Turn, conn: ConnId) {
+    pub(super) fn forget(&mut self, t: &mut Turn, conn: ConnId) {
         if self.links.remove(&conn).is_some_and(|link| link.stage == learner_link::Stage::Live) {
             t.out.push(Output::LearnerGone { conn });
         }
@@ -252,7 +231,3 @@ impl Leader {
 pub(super) fn ping_pause_ms(core: &Core) -> u64 {
     (core.config.tick_ms / 2).max(1)
 }
-
-/// Connections to the quorum port at a time: every member and joiner has one, a few more while
-/// old ones die. Each costs a socket and a little memory.
-const LINKS_MAX: usize = 512;

@@ -219,17 +219,23 @@ impl Learner {
     }
 
     /// §2.3 step 4: the promise is durable before it is given.
+    ///
+    /// An observer's binds nobody, itself included: no leader counts it, so none need know how far it goes, and none
+    /// goes beyond it. Whoever has promised too much, by a candidate that is gone or by a flipped bit, would be left
+    /// outside for ever. It goes back behind no leader whose history it has, though.
     fn leader_info(&mut self, t: &mut Turn, packet: &Packet) -> Next {
         let version = wire::int_of(packet).unwrap_or(0);
         if version < PROTOCOL_VERSION {
             return Next::Leave(format!("{:?} speaks protocol version {version:#x}", self.leader));
         }
         let (epoch, accepted) = (packet.zxid.epoch(), t.core.ledger.accepted());
-        if epoch < accepted && !bent::follows_a_stale_epoch() {
-            return Next::Leave(format!("{:?} leads {epoch}, but {accepted} is promised", self.leader));
+        let reached = if self.observer { t.core.ledger.current() } else { accepted };
+        if epoch < reached && !bent::follows_a_stale_epoch() {
+            let what = if self.observer { "was followed" } else { "is promised" };
+            return Next::Leave(format!("{:?} leads {epoch}, but {reached} {what}", self.leader));
         }
         self.epoch = epoch;
-        self.stage = Stage::Promising { fresh: epoch > accepted };
+        self.stage = Stage::Promising { fresh: epoch > accepted && !self.observer };
         if epoch > accepted {
             t.core.ledger.write_accepted(epoch, t.out);
         }
@@ -271,8 +277,8 @@ impl Learner {
         }
     }
 
-    /// A promise given once for this epoch is not counted again: the reply is −1 (§2.3 step 4).
-    /// A server that needs a snapshot names no zxid, as one that lost its database; and that one's promise elects
+    /// A promise given once for this epoch is not counted again: the reply is −1 (§2.3 step 4), and that of an
+    /// observer always. A server that needs a snapshot names no zxid, as one that lost its database; and that one's promise elects
     /// nobody, for it does not know what it has acknowledged.
     fn promise(&mut self, t: &mut Turn, fresh: bool) {
         let ledger = &t.core.ledger;

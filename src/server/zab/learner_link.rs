@@ -9,7 +9,7 @@ use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 pub(super) struct Link {
     pub(super) conn: ConnId,
-    /// Unknown until the learner has introduced itself.
+    /// Unknown until the learner has introduced itself and was let in.
     pub(super) sid: Option<ServerId>,
     pub(super) observer: bool,
     /// It came without its data before this leader was established: it does not help to establish it.
@@ -17,6 +17,8 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// The link is cut when no packet arrives until then.
     pub(super) read_by_ms: u64,
+    /// When a byte moved last, in either direction.
+    moved_ms: u64,
     /// Until then the learner counts as alive in the leader's quorum check.
     pub(super) synced_by_ms: u64,
     /// The last proposal and the last commit it was sent.
@@ -36,6 +38,10 @@ pub(super) struct Link {
 pub(super) enum Stage {
     /// Connected; FOLLOWERINFO or OBSERVERINFO comes next.
     Accepted,
+    /// It says that it is a server whose link lives. It is told nothing and counts for nothing until that link ends:
+    /// by its Down, by being cut, or because no byte moved on it for one tick (a live learner answers a PING every half
+    /// tick). Only then is the claim heard, and from then on nothing that the older link sent counts.
+    Parked(Claim),
     /// It waits for LEADERINFO.
     Introduced,
     /// LEADERINFO is sent; ACKEPOCH comes next.
@@ -50,6 +56,14 @@ pub(super) enum Stage {
     Live,
 }
 
+/// What a connection says of itself: who it is, and which epoch it has accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Claim {
+    pub(super) sid: ServerId,
+    pub(super) observer: bool,
+    pub(super) accepted: Epoch,
+}
+
 impl Link {
     pub(super) fn new(conn: ConnId, now_ms: u64, config: &Config) -> Link {
         Link {
@@ -59,6 +73,7 @@ impl Link {
             forgetful: false,
             stage: Stage::Accepted,
             read_by_ms: now_ms + config.init_ms(),
+            moved_ms: now_ms,
             synced_by_ms: now_ms + config.init_ms() + config.sync_ms(),
             proposed: Zxid::ZERO,
             committed: Zxid::ZERO,
@@ -77,13 +92,31 @@ impl Link {
         }
     }
 
-    /// Restarts the read timeout: generous until NEWLEADER is acknowledged (§2.8).
+    /// Restarts the read timeout: generous until NEWLEADER is acknowledged (§2.8). Who has not come in yet gets no
+    /// second one, however slowly it talks.
     pub(super) fn expect_packet(&mut self, now_ms: u64, config: &Config) {
+        self.moved_ms = now_ms;
         let limit_ms = match self.stage {
+            Stage::Accepted | Stage::Parked(_) => return,
             Stage::Synced | Stage::Live => config.sync_ms(),
             _ => config.init_ms(),
         };
         self.read_by_ms = now_ms + limit_ms;
+    }
+
+    /// Whether it was answered: it had an id that was free, and an epoch that can be followed.
+    pub(super) fn has_come_in(&self) -> bool {
+        !matches!(self.stage, Stage::Accepted | Stage::Parked(_) | Stage::Introduced)
+    }
+
+    /// Whether no byte has moved for one tick, so that whoever says the same of itself may take over.
+    pub(super) fn is_dead(&self, now_ms: u64, tick_ms: u64) -> bool {
+        self.dead_ms(tick_ms) <= now_ms
+    }
+
+    /// When it is, if nothing moves until then.
+    pub(super) fn dead_ms(&self, tick_ms: u64) -> u64 {
+        self.moved_ms + tick_ms
     }
 
     /// Whether this is the link of the voter `sid`. Observers never count (lesson 2959).

@@ -32,6 +32,9 @@ impl Learner {
             }
             (Stage::Promised, _) => misplaced(&packet),
             (Stage::Syncing, Kind::NEWLEADER) if packet.zxid == self.epoch.start() => {
+                if let Some(why) = t.core.rolls.conflict(packet.data.as_ref()) {
+                    return self.leave_foreign(&why);
+                }
                 self.stage = Stage::Flushing { upto: t.core.ledger.newest_write() };
                 self.expect_packet(t);
                 Next::Stay
@@ -39,7 +42,7 @@ impl Learner {
             (Stage::Synced, Kind::UPTODATE) => self.up_to_date(t),
             (_, Kind::PROPOSAL | Kind::COMMIT) if self.is_deaf_to_proposals() => Next::Stay,
             (_, Kind::PROPOSAL) => self.proposal(t, packet.zxid, packet.data),
-            // The config in the second kind is not looked at; its transaction counts (§2.11).
+            // The second kind commits what is in the log since before this server ran: it logs none (`rolls`).
             (_, Kind::COMMIT | Kind::COMMITANDACTIVATE) => self.commit(t, packet.zxid),
             (_, Kind::INFORM) => self.inform(t, packet.zxid, packet.data),
             (_, Kind::INFORMANDACTIVATE) => {
@@ -62,12 +65,21 @@ impl Learner {
     }
 
     /// The whole snapshot has arrived. The tree is replaced when it is durable (lesson 3642).
-    pub(super) fn snapshot(&mut self, t: &mut Turn, conn: ConnId, body: Bytes) -> Next {
+    pub(super) fn snapshot(
+        &mut self,
+        t: &mut Turn,
+        conn: ConnId,
+        body: Bytes,
+        config: Option<&Bytes>,
+    ) -> Next {
         let Stage::Receiving { zxid } = self.stage else {
             return Next::Stay;
         };
         if self.conn != Some(conn) {
             return Next::Stay;
+        }
+        if let Some(why) = t.core.rolls.conflict(config) {
+            return self.leave_foreign(&why);
         }
         t.core.ledger.install(zxid, body, t.out);
         t.core.needs_snapshot = false;
@@ -232,6 +244,12 @@ impl Learner {
         if zxid <= ledger.logged() {
             return Ok(());
         }
+        if let Some(why) = t.core.rolls.refusal(zxid, &txn) {
+            // Committed long ago, and the voters are the same again: then a snapshot tells no more of it.
+            let syncs = !matches!(self.stage, Stage::Live { .. });
+            t.core.needs_snapshot |= syncs && t.core.rolls.may_step_over(zxid);
+            return Err(Next::Leave(why));
+        }
         if !ledger.is_next(zxid) {
             // A hole in the leader's log (ZOOKEEPER-4925) would come again with the same sync.
             t.core.needs_snapshot |= !matches!(self.stage, Stage::Live { .. });
@@ -242,6 +260,10 @@ impl Learner {
             return Err(Next::Leave("the disk is too slow for this leader".to_owned()));
         }
         Ok(())
+    }
+
+    fn leave_foreign(&self, why: &str) -> Next {
+        Next::Leave(format!("server {} is not followed: {why}", self.leader))
     }
 
     /// A commit must name the first transaction that is not committed (§2.7).

@@ -6,10 +6,12 @@
 //! It reads no vote and knows no role.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 
 use super::ballot::Hello;
+use super::strangers::Strangers;
 use super::{ConnId, Output};
 use crate::ensemble::{Member, Membership};
 use crate::wire::ids::ServerId;
@@ -22,13 +24,17 @@ pub(super) struct Mesh {
     dial_timeout_ms: u64,
     /// Keep every voter connected (during an election), not only those somebody talks to.
     eager: bool,
+    strangers: Strangers,
 }
 
 #[derive(Default)]
 struct Peer {
     member: bool,
     voter: bool,
-    address: Option<(String, u16)>,
+    /// Where the config says it is, the one to dial next first. Empty for strangers: they are never dialled.
+    addresses: Vec<(String, u16)>,
+    /// Where it says it is now, if that can be believed: tried once, before the others.
+    moved: Option<(String, u16)>,
     /// The connection in use.
     conn: Option<ConnId>,
     /// The dial in progress and when it is given up.
@@ -39,19 +45,35 @@ struct Peer {
     redial_pause_ms: u64,
 }
 
+impl Peer {
+    /// An address in `hello` that is not the config's and may be dialled all the same. An IP address that is still in there
+    /// is the one that the connection came from ([`Input::ElectionHello`](super::events::Input)).
+    fn moved_to(&self, hello: &Hello) -> Option<(String, u16)> {
+        if self.addresses.is_empty() || self.addresses.iter().any(|listed| hello.addresses.contains(listed)) {
+            return None;
+        }
+        let is_its_own = |host: &str| host.parse::<IpAddr>().is_ok();
+        let of_its_host = |host: &str| self.addresses.iter().any(|(listed, _)| listed == host);
+        hello.addresses.iter().find(|(host, _)| is_its_own(host) || of_its_host(host)).cloned()
+    }
+}
+
 impl Mesh {
     pub(super) fn new(me: ServerId, membership: &Membership, dial_timeout_ms: u64) -> Mesh {
-        let election = |m: &Member| (m.address().host.clone(), m.address().election_port);
-        let hello =
-            Hello { sid: me, addresses: membership.get(me).map(election).into_iter().collect() }.encode();
+        let addresses = |m: &Member| -> Vec<(String, u16)> {
+            m.addresses.iter().map(|address| (address.host.clone(), address.election_port)).collect()
+        };
+        let mine = membership.get(me).map(addresses).unwrap_or_default();
+        let hello = Hello { sid: me, addresses: mine }.encode();
         let peer = |m: &Member| Peer {
             member: true,
             voter: membership.is_voter(m.id),
-            address: Some(election(m)),
+            addresses: addresses(m),
             ..Peer::default()
         };
         let peers = membership.members().filter(|m| m.id != me).map(|m| (m.id, peer(m))).collect();
-        Mesh { me, hello, peers, by_conn: BTreeMap::new(), dial_timeout_ms, eager: false }
+        let strangers = Strangers::default();
+        Mesh { me, hello, peers, by_conn: BTreeMap::new(), dial_timeout_ms, eager: false, strangers }
     }
 
     pub(super) fn is_connected(&self, peer: ServerId) -> bool {
@@ -110,13 +132,9 @@ impl Mesh {
         out: &mut Vec<Output>,
     ) -> Option<ServerId> {
         let sid = hello.sid;
-        let known = self.peers.contains_key(&sid);
-        let strangers = self.peers.values().filter(|p| !p.member).count();
-        let unreachable = sid < self.me && !known && hello.addresses.is_empty();
-        // Our own id is a second server with the same myid; the largest id is the reference's
-        // nameless observer, which never worked (§1.1).
-        if sid == self.me || sid.0 == i64::MAX || unreachable || (!known && strangers >= STRANGERS_MAX) {
-            out.push(Output::Note(format!("election connection that calls itself {sid:?} refused")));
+        if let Some(why) = self.refusal(sid) {
+            let what = format!("a caller at the election port calls itself {sid:?}: {why}");
+            self.strangers.turned_away(now_ms, &what, out);
             out.push(Output::Close { conn });
             return None;
         }
@@ -125,10 +143,13 @@ impl Mesh {
             self.adopt(sid, conn, out);
             return Some(sid);
         }
-        // TRAP Q4: dial back to the address inside HELLO. TRAP Q6: the old connection goes first.
+        // TRAP Q4: the reference dials back to any address inside HELLO; here it must be one that the config has for
+        // this member, or (a member that was given another place, while our own new list is still to come) another port
+        // of such a host, or the very address that it calls from. TRAP Q6: the old connection goes first.
         out.push(Output::Close { conn });
-        if let Some(address) = hello.addresses.first() {
-            peer.address = Some(address.clone());
+        peer.moved = peer.moved_to(hello);
+        if let Some(at) = peer.addresses.iter().position(|address| hello.addresses.contains(address)) {
+            peer.addresses.swap(0, at);
         }
         peer.wanted = true;
         peer.redial_at_ms = now_ms;
@@ -178,7 +199,7 @@ impl Mesh {
             if !peer.wants_dial(eager) || peer.redial_at_ms > now_ms {
                 continue;
             }
-            let Some((host, port)) = peer.address.clone() else {
+            let Some((host, port)) = peer.moved.take().or_else(|| peer.addresses.first().cloned()) else {
                 peer.wanted = false;
                 continue;
             };
@@ -213,6 +234,24 @@ impl Mesh {
         self.by_conn.insert(conn, sid);
     }
 
+    /// Why a caller is turned away.
+    fn refusal(&self, sid: ServerId) -> Option<&'static str> {
+        if self.peers.get(&sid).is_some_and(|peer| peer.member) {
+            return None;
+        }
+        let strangers = self.peers.values().filter(|peer| !peer.member).count();
+        match () {
+            () if sid == self.me => Some("that is this server's id, two servers have the same myid"),
+            // The reference's nameless observer, which never worked (§1.1).
+            () if sid.0 == i64::MAX => Some("no server can have this id"),
+            () if sid < self.me => Some("no server line lists it, and only members are dialled back"),
+            () if !self.peers.contains_key(&sid) && strangers >= STRANGERS_MAX => {
+                Some("too many that no server line lists are connected")
+            }
+            () => None,
+        }
+    }
+
     fn forget_idle_stranger(&mut self, sid: ServerId) {
         if self.peers.get(&sid).is_some_and(|p| !p.member && p.conn.is_none() && p.dial.is_none()) {
             self.peers.remove(&sid);
@@ -227,7 +266,7 @@ impl Peer {
 }
 
 /// Servers outside the config that may hold an election connection: joiners are few (TRAP Q11),
-/// and each costs a socket and a dial back to an address of its choosing.
+/// and each costs a socket. They are answered over the connection that they opened (§1.4 rule 3).
 const STRANGERS_MAX: usize = 16;
 /// Pause after a failed dial, doubled up to the maximum: short enough for a restart on the same
 /// host, long enough not to flood a dead one.

@@ -11,13 +11,15 @@
 //! | `mesh`, `election` | election connections; fast leader election |
 //! | `learner`, `learner_sync` | following: finding the leader, epoch, sync, then the stream |
 //! | `leader`, `discovery`, `learner_link` | leading: stages, epoch agreement, one link per learner |
+//! | `door`, `strangers` | who may come in at the quorum port; what is told of those who may not |
+//! | `rolls` | who goes by another list of voters, and counts for nothing |
 //! | `sync`, `broadcast`, `ping` | leading: bringing a learner up to date, proposals, liveness |
 //! | `confirm`, `proof` | leading: whether a quorum still follows, asked before SYNC is answered |
 //! | `bent` | the rules as they must not be, for the simulator to find |
 //!
 //! What it deliberately does not do: it opens no socket and no file, reads no clock, knows neither
-//! what a transaction means nor what a session is, and never reconfigures itself (configs of other
-//! versions are ignored, quorum-protocol §2.11).
+//! what a transaction means nor what a session is, and never reconfigures itself (quorum-protocol §2.11): it refuses
+//! to (`rolls`).
 //!
 //! An ack, a vote or an epoch promise leaves only after [`Input::Persisted`] covered it.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -27,6 +29,7 @@ mod bent;
 mod broadcast;
 mod confirm;
 mod discovery;
+mod door;
 mod election;
 pub mod events;
 mod healing;
@@ -40,6 +43,8 @@ mod mesh;
 mod ping;
 mod proof;
 mod roles;
+mod rolls;
+mod strangers;
 mod sync;
 mod terms;
 pub mod wire;
@@ -54,12 +59,15 @@ pub use self::membership::Memberships;
 pub use self::wire::Packet;
 
 use self::ballot::State;
+use self::door::Yielded;
 use self::election::{Election, Vote};
 use self::healing::Healing;
 use self::leader::Leader;
 use self::learner::Learner;
 use self::ledger::Ledger;
 use self::mesh::Mesh;
+use self::rolls::Rolls;
+use self::strangers::{Parted, Strangers};
 use self::terms::Terms;
 use crate::ensemble::Membership;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -87,6 +95,9 @@ pub struct Config {
     /// The last counter of an epoch that is used: [`COUNTER_MAX`], or less where a test wants the
     /// counter to run out often (§2.12).
     pub counter_max: u32,
+    /// Servers outside the membership that may learn at a time, without a vote: joiners before they are listed. What
+    /// they get is the whole tree, with all that is secret in it.
+    pub unlisted_learners: usize,
 }
 
 /// 0xffffffff is never used (§2.12).
@@ -146,7 +157,7 @@ struct Core {
     role: Role,
     next_conn: u64,
     random: u64,
-    /// The largest epoch that any learner of a role we led has accepted: the next one to take.
+    /// The largest epoch that any voter of a role we led has accepted: the next one to take.
     epoch_floor: Epoch,
     /// Roles in a row that ended before this server served, and when the last one began.
     futile_roles: u32,
@@ -158,6 +169,12 @@ struct Core {
     told_of_no_cut: Option<ServerId>,
     /// Leader: voters that said so. Others count for nothing, and may ask as a reference server is asked.
     uncut: BTreeSet<ServerId>,
+    /// Leader: voters that made it yield.
+    yields: BTreeMap<ServerId, Yielded>,
+    strangers: Strangers,
+    rolls: Rolls,
+    /// Why the last role was left, if that is to be said once a minute only.
+    parted: Parted,
     healing: Option<Healing>,
 }
 
@@ -232,6 +249,7 @@ impl Zab {
     /// A server that has not looked at anybody yet: the first election starts with the first step.
     pub fn new(config: Config, durable: Durable, seed: u64, now_ms: u64) -> Zab {
         let mesh = Mesh::new(config.me, &config.membership, config.cnx_timeout_ms);
+        let rolls = Rolls::new(&config.membership);
         let config = Terms::new(config);
         let healing = durable.wounded.then(|| Healing::new(&config, now_ms));
         let ledger = Ledger::new(durable, &config);
@@ -257,6 +275,10 @@ impl Zab {
             needs_snapshot: false,
             told_of_no_cut: None,
             uncut: BTreeSet::new(),
+            yields: BTreeMap::new(),
+            strangers: Strangers::default(),
+            rolls,
+            parted: Parted::default(),
             healing,
         };
         let phase = Phase::Resting { until_ms: now_ms };
@@ -279,7 +301,7 @@ impl Zab {
         let phase = match &self.phase {
             Phase::Resting { until_ms } => *until_ms,
             Phase::Looking(election) => election.deadline_ms(),
-            Phase::Leading(leader) => leader.deadline_ms(),
+            Phase::Leading(leader) => leader.deadline_ms(&self.core),
             Phase::Learning(learner) => learner.deadline_ms(),
             Phase::Leaving => u64::MAX,
             Phase::Halted => return u64::MAX,

@@ -3,7 +3,7 @@
 
 use super::leader::{Leader, Stage, ping_pause_ms};
 use super::learner_link;
-use super::{ConnId, Next, Turn, bent};
+use super::{ConnId, Core, Next, Turn, bent};
 
 impl Leader {
     pub(super) fn timers(&mut self, t: &mut Turn) -> Next {
@@ -19,6 +19,12 @@ impl Leader {
             self.links.values().filter(|link| link.read_by_ms <= t.now_ms).map(|link| link.conn).collect();
         for conn in silent {
             self.cut(t, conn, "was silent for too long");
+        }
+        if self.unpark(t) {
+            let next = self.advance(t);
+            if !matches!(next, Next::Stay) {
+                return next;
+            }
         }
         if self.next_ping_ms > t.now_ms {
             return Next::Stay;
@@ -38,9 +44,9 @@ impl Leader {
         Next::Stay
     }
 
-    pub(super) fn deadline_ms(&self) -> u64 {
+    pub(super) fn deadline_ms(&self, core: &Core) -> u64 {
         let reads = self.links.values().map(|link| link.read_by_ms);
-        reads.chain([self.give_up_ms, self.next_ping_ms]).min().unwrap_or(u64::MAX)
+        reads.chain([self.give_up_ms, self.next_ping_ms, self.unpark_ms(core)]).min().unwrap_or(u64::MAX)
     }
 
     fn ping(&mut self, t: &mut Turn) {

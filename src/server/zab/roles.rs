@@ -84,8 +84,8 @@ impl Zab {
             (Phase::Learning(learner), Input::Packet { conn, packet }) => {
                 learner.packet(&mut t, conn, packet)
             }
-            (Phase::Learning(learner), Input::SnapshotReceived { conn, body }) => {
-                learner.snapshot(&mut t, conn, body)
+            (Phase::Learning(learner), Input::SnapshotReceived { conn, body, config }) => {
+                learner.snapshot(&mut t, conn, body, config.as_ref())
             }
             (Phase::Learning(learner), Input::Progress { conn }) => learner.progress(&t, conn),
             (Phase::Learning(learner), Input::Down { conn }) => learner.down(&t, conn),
@@ -113,11 +113,14 @@ impl Zab {
         let Some(from) = self.mesh.peer_of(conn) else {
             return Next::Stay;
         };
-        // A malformed notification is dropped, the connection stays (lesson 3769). Its config is
-        // not looked at: reconfiguration is disabled, versions stay 0 (§2.11).
+        // A malformed notification is dropped, the connection stays (lesson 3769).
         let Ok(n) = Notification::decode(payload) else {
             return Next::Stay;
         };
+        let listed = self.core.config.membership.get(from).is_some();
+        if listed && !self.core.rolls.hear(self.now_ms, from, n.config.as_ref(), out) {
+            return self.heard_foreign(from, n.state, out);
+        }
         if !self.core.config.membership.is_voter(from) {
             self.tell(from, out);
             return Next::Stay;
@@ -147,6 +150,20 @@ impl Zab {
                 self.early.insert(from, n);
                 Next::Stay
             }
+        }
+    }
+
+    /// A member that goes by another list of voters: it hears how things stand here, and what it says counts for
+    /// nothing, nor what it said before.
+    fn heard_foreign(&mut self, from: ServerId, state: State, out: &mut Vec<Output>) -> Next {
+        if state == State::Looking && self.core.rolls.may_answer(self.now_ms, from) {
+            self.tell(from, out);
+        }
+        self.early.remove(&from);
+        let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
+        match &mut self.phase {
+            Phase::Looking(election) => election.disregard(&mut t, &self.mesh, from),
+            _ => Next::Stay,
         }
     }
 
@@ -190,7 +207,7 @@ impl Zab {
     /// Leaves a role: no more intake, then everything written becomes durable, and only then a new
     /// election names the log's end (§2.13).
     fn leave(&mut self, why: &str, out: &mut Vec<Output>) -> Next {
-        out.push(Output::Note(why.to_owned()));
+        self.core.parted.tell(self.now_ms, why, out);
         match std::mem::replace(&mut self.phase, Phase::Leaving) {
             Phase::Leading(leader) => {
                 out.push(Output::ListenQuorum(false));

@@ -226,7 +226,8 @@ fn int_packet(kind: Kind, zxid: Zxid, value: i32) -> Packet {
     Packet::with_data(kind, zxid, Bytes::copy_from_slice(&value.to_be_bytes()))
 }
 
-/// The longest whole packet: the data, and as much again for the ids of a forwarded request.
-const PACKET_MAX: usize = 2 * DATA_MAX;
-/// The most ids on one packet: a client has one per authentication scheme it used, a handful.
-const AUTH_IDS_MAX: usize = 1024;
+/// The longest whole packet: the data, and several times as much for the ids of a forwarded request. A learner of the
+/// reference bounds what a client of its proves neither in number nor in bytes, and its link is not to end by that.
+const PACKET_MAX: usize = 8 * DATA_MAX;
+/// The most ids on one packet. A client has one per authentication scheme it used, a handful.
+const AUTH_IDS_MAX: usize = 65_536;

@@ -163,6 +163,7 @@ impl World {
             committed_log_max: knobs.committed_log_max,
             committed_log_bytes_max: 1 << 20,
             counter_max: knobs.counter_max,
+            unlisted_learners: 0,
         };
         Replica::member(settings, recovered.tree, Zab::new(config, durable, seed, now.ms), now)
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use zkops::server::replica::{ClientId, Input};
+use zkops::server::tree::{self, snapshot};
 use zkops::server::zab::wire::Kind;
 use zkops::server::zab::{self, ConnId};
 use zkops::wire::ids::Zxid;
@@ -107,7 +108,9 @@ impl World {
                 self.checks.nodes[i].incoming = Some(history);
                 let conn = ConnId(conn);
                 self.peer_input(i, zab::Input::Progress { conn });
-                self.peer_input(i, zab::Input::SnapshotReceived { conn, body });
+                let tree = snapshot::decode(body.clone(), tree::Settings::default());
+                let config = tree.expect("our servers send whole trees").config();
+                self.peer_input(i, zab::Input::SnapshotReceived { conn, body, config });
             }
         }
     }

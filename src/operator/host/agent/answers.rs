@@ -10,13 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use super::protocol::{Ask, Request, Response};
 use crate::operator::host::data::{inspect, marker};
 use crate::operator::host::failure::{Failure, Kind};
-use crate::operator::host::files::{dirs, disk, look, put, remove};
+use crate::operator::host::files::{dirs, disk, look, own, owners, put, remove, switch};
+use crate::operator::host::firewall::fence;
 use crate::operator::host::firewall::scope::Scope;
 use crate::operator::host::firewall::verbs as firewall;
 use crate::operator::host::machine::blocking::blocking;
-use crate::operator::host::machine::facts;
+use crate::operator::host::machine::{facts, users};
 use crate::operator::host::net::listen::{self, Listeners};
-use crate::operator::host::net::{Listen, connect, four_letter, names, ports};
+use crate::operator::host::net::{Caller, Listen, connect, four_letter, names, ports, sources};
 use crate::operator::host::runs::{journal, lock};
 use crate::operator::host::service::{logs, servers, verbs as service};
 
@@ -75,7 +76,8 @@ impl Agent {
             Q::FourLetter(request) => four_letter::four_letter(&request).await.map(R::FourLetter),
             Q::Names { names } => Ok(R::Names(Box::new(names::report(&names, deadline).await))),
             Q::Listen(request) => self.listen(request).await,
-            Q::StopListening { token } => Ok(R::Changed(self.stop_listening(&token).await)),
+            Q::StopListening { token } => Ok(R::Heard(self.stop_listening(&token).await)),
+            Q::Sources { hosts } => Ok(R::Sources(sources::sources(&hosts, deadline).await)),
             Q::InstallService(request) => {
                 service::install(request, deadline).await.map(|report| R::Service(Box::new(report)))
             }
@@ -83,7 +85,20 @@ impl Agent {
                 .await
                 .map(|report| R::Service(Box::new(report))),
             Q::LogTail { source, lines } => logs::tail(source, lines, deadline).await.map(R::Log),
-            Q::OpenPorts(_) | Q::ClosePorts(_) | Q::ExplainPorts(_) => self.firewall(request, deadline).await,
+            Q::EnsureUser { name } => users::ensure(&name, deadline).await.map(R::Changed),
+            Q::RemoveUser { name } => users::remove(&name, deadline).await.map(R::Changed),
+            Q::OpenPorts(_)
+            | Q::ClosePorts(_)
+            | Q::ExplainPorts(_)
+            | Q::Fence(_)
+            | Q::Unfence(_)
+            | Q::Fences => self.firewall(request, deadline).await,
+            Q::TakeLock(request) => {
+                blocking(move || lock::take(&request, deadline.into_std()).map(R::Taken)).await
+            }
+            Q::ReleaseLock { path, id } => {
+                blocking(move || lock::release(&path, &id, deadline.into_std()).map(R::Changed)).await
+            }
             other => blocking(move || look_or_write(other)).await,
         }
     }
@@ -92,9 +107,12 @@ impl Agent {
         let _one_at_a_time = self.firewall.lock().await;
         let scope = |address| Scope::new(address, &self.settings.state_dir, deadline);
         let report = match request {
-            Request::OpenPorts(of) => firewall::ensure_open(&of.ports, &scope(of.address)).await?,
-            Request::ClosePorts(of) => firewall::close(&of.ports, &scope(of.address)).await?,
-            Request::ExplainPorts(of) => firewall::explain(&of.ports, &scope(of.address)).await?,
+            Request::OpenPorts(of) => firewall::ensure_open(&of.openings, &scope(of.address)).await?,
+            Request::ClosePorts(of) => firewall::close(&of.openings, &scope(of.address)).await?,
+            Request::ExplainPorts(of) => firewall::explain(&of.openings, &scope(of.address)).await?,
+            Request::Fence(of) => fence::fence(of, deadline).await?,
+            Request::Unfence(of) => fence::unfence(of, deadline).await?,
+            Request::Fences => return fence::fences(deadline).await.map(Response::Fences),
             other => return Err(misplaced(&other)),
         };
         Ok(Response::Firewall(Box::new(report)))
@@ -109,16 +127,16 @@ impl Agent {
     }
 
     /// When it answers, the ports are free.
-    async fn stop_listening(&self, token: &str) -> bool {
+    async fn stop_listening(&self, token: &str) -> Vec<Caller> {
         let stopped: Vec<Listeners> = {
             let mut all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             all.extract_if(.., |one| one.token == token).collect()
         };
-        let any = !stopped.is_empty();
+        let mut callers = Vec::new();
         for one in stopped {
-            one.stop().await;
+            callers.extend(one.stop().await);
         }
-        any
+        callers
     }
 }
 
@@ -139,12 +157,15 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::PutFile(request) => R::Put(put::put(request)?),
         Q::Remove(request) => R::Removed(remove::remove(&request)?),
         Q::Rename(request) => R::Changed(remove::rename(&request)?),
+        Q::PlaceProgram(request) => R::Changed(switch::place(&request)?),
+        Q::SwitchLink(request) => R::Changed(switch::switch(&request)?),
+        Q::LookOwners(request) => R::Owners(Box::new(owners::look(&request, users::can_make()))),
+        Q::Own(request) => R::Owned(own::own(&request)?),
         Q::InspectData(request) => R::Inspection(Box::new(inspect::inspect(&request))),
         Q::WriteMarker(request) => R::Changed(marker::write(&request)?),
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
-        Q::TakeLock(request) => R::Taken(lock::take(&request)?),
-        Q::ReleaseLock { path, id } => R::Changed(lock::release(&path, &id)?),
+        Q::RenewLock(request) => R::Changed(lock::renew(&request)?),
         Q::ReadLock { path } => R::Lock(lock::read(&path)?),
         Q::AppendJournal(request) => {
             journal::append(&request.path, &request.line)?;
@@ -154,14 +175,22 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::Connect(_)
         | Q::FourLetter(_)
         | Q::Names { .. }
+        | Q::Sources { .. }
         | Q::Listen(_)
         | Q::StopListening { .. }
         | Q::InstallService(_)
         | Q::Service(_)
         | Q::LogTail { .. }
+        | Q::EnsureUser { .. }
+        | Q::RemoveUser { .. }
+        | Q::TakeLock(_)
+        | Q::ReleaseLock { .. }
         | Q::OpenPorts(_)
         | Q::ClosePorts(_)
-        | Q::ExplainPorts(_) => return Err(misplaced(&request)),
+        | Q::ExplainPorts(_)
+        | Q::Fence(_)
+        | Q::Unfence(_)
+        | Q::Fences => return Err(misplaced(&request)),
     })
 }
 

@@ -7,15 +7,16 @@ use super::link::{CallError, Link};
 use super::protocol::{Request, Response};
 use crate::operator::host::data::{InspectData, Inspection, WriteMarker};
 use crate::operator::host::files::{
-    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, PathSpace, PathStat, Put, PutFile, Remove,
-    Removed, Rename, Writable,
+    EnsureDir, EnsuredDir, FileContent, FileHash, Listing, LookOwners, Own, Owned, OwnersReport, PathSpace,
+    PathStat, PlaceProgram, Put, PutFile, Remove, Removed, Rename, SwitchLink, Writable,
 };
-use crate::operator::host::firewall::{FirewallPorts, FirewallReport};
+use crate::operator::host::firewall::{Fence, FirewallPorts, FirewallReport};
 use crate::operator::host::machine::{Binary, Facts};
 use crate::operator::host::net::{
-    Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listening, NamesReport, PortUse, Reach,
+    Sources,
 };
-use crate::operator::host::runs::{AppendJournal, Held, JournalTail, TakeLock, Taken};
+use crate::operator::host::runs::{AppendJournal, Held, JournalTail, RenewLock, TakeLock, Taken};
 use crate::operator::host::service::{
     FindServer, InstallService, LogSource, LogTail, RunningServer, ServiceCall, ServiceReport,
 };
@@ -58,6 +59,17 @@ calls! {
     /// False when only the new name was there: it had been done.
     rename(request: Rename) -> bool = Request::Rename(request) => Changed;
 
+    /// False when that very program was there.
+    place_program(request: PlaceProgram) -> bool = Request::PlaceProgram(request) => Changed;
+    /// False when the link said so already.
+    switch_link(request: SwitchLink) -> bool = Request::SwitchLink(request) => Changed;
+    look_owners(request: LookOwners) -> Box<OwnersReport> = Request::LookOwners(request) => Owners;
+    own(request: Own) -> Owned = Request::Own(request) => Owned;
+    /// False when there was one.
+    ensure_user(name: String) -> bool = Request::EnsureUser { name } => Changed;
+    /// False when there was none, or it is still needed.
+    remove_user(name: String) -> bool = Request::RemoveUser { name } => Changed;
+
     inspect_data(request: InspectData) -> Box<Inspection> = Request::InspectData(request) => Inspection;
     /// False when exactly this marker was there.
     write_marker(request: WriteMarker) -> bool = Request::WriteMarker(request) => Changed;
@@ -66,12 +78,14 @@ calls! {
     ports_in_use(ports: Vec<u16>) -> Vec<PortUse> = Request::PortsInUse { ports } => Ports;
     /// Starts listeners that answer with a token; they end with the link, or as the request says.
     listen(request: Listen) -> Vec<Listening> = Request::Listen(request) => Listening;
-    /// False when none had that token.
-    stop_listening(token: String) -> bool = Request::StopListening { token } => Changed;
+    /// Who called meanwhile, as the listeners with that token saw them.
+    stop_listening(token: String) -> Vec<Caller> = Request::StopListening { token } => Heard;
     /// Connects from that host to all targets at once. The link's limit must exceed `timeout_ms`.
     connect(request: Connect) -> Vec<Reach> = Request::Connect(request) => Reached;
     /// Sends a four-letter word from that host.
     four_letter(request: FourLetter) -> FourLetterReply = Request::FourLetter(request) => FourLetter;
+    /// Which addresses that host's packets to these hosts carry.
+    sources(hosts: Vec<String>) -> Sources = Request::Sources { hosts } => Sources;
     /// Names as that host resolves them.
     names(names: Vec<Expected>) -> Box<NamesReport> = Request::Names { names } => Names;
 
@@ -81,6 +95,11 @@ calls! {
     close_ports(request: FirewallPorts) -> Box<FirewallReport> = Request::ClosePorts(request) => Firewall;
     /// What becomes of connections to these ports, and by which rule.
     explain_ports(request: FirewallPorts) -> Box<FirewallReport> = Request::ExplainPorts(request) => Firewall;
+    /// Blocks an address in both directions, for good. `Unsupported`: that host cannot.
+    fence(request: Fence) -> Box<FirewallReport> = Request::Fence(request) => Firewall;
+    unfence(request: Fence) -> Box<FirewallReport> = Request::Unfence(request) => Firewall;
+    /// The fences in force; only root may know.
+    fences() -> Vec<Fence> = Request::Fences => Fences;
 
     install_service(request: InstallService) -> Box<ServiceReport> = Request::InstallService(request) => Service;
     service(request: ServiceCall) -> Box<ServiceReport> = Request::Service(request) => Service;
@@ -89,6 +108,7 @@ calls! {
     log_tail(source: LogSource, lines: usize) -> LogTail = Request::LogTail { source, lines } => Log;
 
     take_lock(request: TakeLock) -> Taken = Request::TakeLock(request) => Taken;
+    renew_lock(request: RenewLock) -> bool = Request::RenewLock(request) => Changed;
     /// False when this holder did not hold it.
     release_lock(path: PathBuf, id: String) -> bool = Request::ReleaseLock { path, id } => Changed;
     read_lock(path: PathBuf) -> Option<Held> = Request::ReadLock { path } => Lock;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::frame;
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL, Request, Response};
 use crate::operator::host::failure::{Failure, Kind};
+use crate::operator::host::runs::{LockToken, StaleLock};
 
 /// A link to `zkops host`. Clones share it; it ends with the last one.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ struct Shared {
     next: AtomicU64,
     outgoing: mpsc::Sender<Vec<u8>>,
     calls: Arc<Mutex<Calls>>,
+    /// What is sent with every request that changes something.
+    lock: Mutex<Option<LockToken>>,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
@@ -46,6 +49,9 @@ pub enum CallError {
     /// No answer in time; what was asked may have been done.
     #[error("no answer to {what} within {limit:?}; what was asked may have been done")]
     Deadline { what: String, limit: Duration },
+    /// The host did not look at it: whoever holds the lock now is in its words.
+    #[error("{0}")]
+    StaleLock(Box<StaleLock>),
     /// The link is of no use any more.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -71,7 +77,7 @@ impl CallError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             CallError::Failed(failure) => Some(failure),
-            CallError::Deadline { .. } | CallError::Gone(_) => None,
+            CallError::Deadline { .. } | CallError::StaleLock(_) | CallError::Gone(_) => None,
         }
     }
 
@@ -97,7 +103,14 @@ impl Link {
         let reader = tokio::spawn(receive(read, calls.clone()));
         let writer = tokio::spawn(send(write, queue));
         Link {
-            shared: Arc::new(Shared { next: AtomicU64::new(1), outgoing, calls, reader, writer }),
+            shared: Arc::new(Shared {
+                next: AtomicU64::new(1),
+                outgoing,
+                calls,
+                lock: Mutex::default(),
+                reader,
+                writer,
+            }),
             limit: LIMIT_DEFAULT,
         }
     }
@@ -112,6 +125,16 @@ impl Link {
         self.limit
     }
 
+    /// From now on what changes something is sent under this lock; all clones of the link alike.
+    pub fn hold(&self, lock: Option<LockToken>) {
+        *self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = lock;
+    }
+
+    /// The lock that requests are sent under.
+    pub fn held(&self) -> Option<LockToken> {
+        self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks the host. The typed methods are in `calls`.
     ///
     /// # Errors
@@ -120,7 +143,8 @@ impl Link {
         let what = name(&request);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let limit_ms = limit.saturating_sub(LIMIT_MARGIN.min(limit / 2)).as_millis();
-        let ask = Ask { id, limit_ms: u64::try_from(limit_ms).unwrap_or(u64::MAX), request };
+        let lock = if request.mutates() { self.held() } else { None };
+        let ask = Ask { id, limit_ms: u64::try_from(limit_ms).unwrap_or(u64::MAX), request, lock };
         let frame = frame::encode(&ask).map_err(|error| Failure::invalid("ask", &what, error))?;
         let waiting = Waiting { id, calls: &self.shared.calls };
         let answer = waiting.register()?;
@@ -130,6 +154,7 @@ impl Link {
             answer.await.unwrap_or_else(|_| Err(Gone::Broken { why: "it was closed".into() }.into()))
         };
         match timeout(limit, exchange).await {
+            Ok(Ok(Response::StaleLock(stale))) => Err(CallError::StaleLock(Box::new(stale))),
             Ok(result) => result,
             Err(_) => Err(CallError::Deadline { what, limit }),
         }

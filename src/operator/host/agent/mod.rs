@@ -7,10 +7,12 @@
 //! | `frame` | u32 length + JSON, bounded |
 //! | `link`, `calls` | the caller: handshake, concurrent calls with deadlines; one typed method per request |
 //! | `serve` | the host's side: reads frames, answers concurrently |
+//! | `fence` | what changes something is looked at only under the lock as it stands |
 //! | `answers` | from each request to the code that answers it |
 
 pub(super) mod answers;
 mod calls;
+mod fence;
 mod frame;
 pub(super) mod link;
 mod protocol;

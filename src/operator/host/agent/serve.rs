@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::answers::{Agent, Settings};
+use super::fence::{Fence, Pass};
 use super::frame;
 use super::protocol::{Answer, Ask, Hello, PREAMBLE, PROTOCOL};
 use crate::operator::host::failure::{Failure, Kind};
@@ -65,15 +66,25 @@ async fn take(
     answering: &mut JoinSet<()>,
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(AT_ONCE));
+    let fence = Arc::new(Fence::default());
     loop {
         let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
         while answering.try_join_next().is_some() {}
         let Some(ask) = frame::read::<Ask>(read).await? else { return Ok(()) };
-        let (agent, outgoing) = (agent.clone(), outgoing.clone());
+        let (agent, fence, outgoing) = (agent.clone(), fence.clone(), outgoing.clone());
         answering.spawn(async move {
             let _permit = permit;
             let id = ask.id;
-            let result = agent.answer(ask).await;
+            let result = match fence.pass(&ask).await {
+                Pass::Go(step) => {
+                    let result = agent.answer(ask).await;
+                    if let Some(step) = step {
+                        fence.done(step);
+                    }
+                    result
+                }
+                Pass::Refused(answer) => answer,
+            };
             let answer = Answer { id, result };
             let bytes = frame::encode(&answer).or_else(|error| {
                 let failure = Failure::new("answer", "the request", Kind::TooLarge, error);

@@ -1,7 +1,7 @@
 //! The link and the serving side together, over an in-memory pipe; and frames.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
@@ -12,6 +12,7 @@ use super::protocol::{Answer, Ask, Hello, PREAMBLE, Request, Response};
 use super::serve::serve_with;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::net::FourLetter;
+use crate::operator::host::runs::{self, Holder, LockToken, TakeLock, Taken};
 
 /// A link to a served host whose own notes go to `state_dir`.
 pub(in crate::operator::host) fn host(state_dir: &std::path::Path) -> Link {
@@ -20,7 +21,21 @@ pub(in crate::operator::host) fn host(state_dir: &std::path::Path) -> Link {
     let settings = Settings { state_dir: state_dir.to_path_buf(), ..Settings::default() };
     tokio::spawn(serve_with(read, write, settings));
     let (read, write) = tokio::io::split(ours);
-    Link::new(read, write)
+    let link = Link::new(read, write);
+    link.hold(Some(lock()));
+    link
+}
+
+/// A lock that all tests of this user hold, for requests that change something.
+pub(in crate::operator::host) fn lock() -> LockToken {
+    let user = rustix::process::geteuid().as_raw();
+    let path = std::env::temp_dir().join(format!("zkops-tests-{user}/operator.lock"));
+    let holder = Holder { id: "tests".into(), who: "tests".into(), pid: 1, command: "cargo test".into() };
+    let request = TakeLock { path: path.clone(), holder, ttl_ms: 1 << 40, over: None };
+    match runs::lock::take(&request, Instant::now() + Duration::from_secs(60)).unwrap() {
+        Taken::Taken { held, .. } => held.token(path),
+        Taken::HeldBy(held) => panic!("only tests take it: {held:?}"),
+    }
 }
 
 #[tokio::test]
@@ -184,7 +199,7 @@ async fn frames_are_bounded_and_total() {
 
 #[test]
 fn the_wire_form_is_length_then_tagged_json() {
-    let ask = Ask { id: 7, limit_ms: 1500, request: Request::ListDir { path: "/etc".into() } };
+    let ask = Ask { id: 7, limit_ms: 1500, request: Request::ListDir { path: "/etc".into() }, lock: None };
     let bytes = frame::encode(&ask).unwrap();
     let json = r#"{"id":7,"limit_ms":1500,"request":{"request":"list_dir","with":{"path":"/etc"}}}"#;
     assert_eq!(&bytes[..4], &u32::try_from(json.len()).unwrap().to_be_bytes());

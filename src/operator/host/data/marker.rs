@@ -7,7 +7,7 @@ use std::path::Path;
 use super::records::WriteMarker;
 use crate::formats::marker::{self, FILE, Marker};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::durable;
+use crate::operator::host::files::{dirs, durable};
 
 /// # Errors
 /// `Foreign` when the file is there and is no marker.
@@ -48,6 +48,7 @@ pub(crate) fn write(request: &WriteMarker) -> Result<bool, Failure> {
         _ => {}
     }
     fs::metadata(&request.data_dir).at("mark", &request.data_dir)?;
-    durable::replace(&path, &marker::encode(&request.marker), 0o644, None)?;
+    let owner = request.owner.as_ref().map(dirs::resolve).transpose()?;
+    durable::replace(&path, &marker::encode(&request.marker), 0o600, owner)?;
     Ok(true)
 }

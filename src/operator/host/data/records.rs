@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::formats::marker::Marker;
 use crate::operator::host::failure::Failure;
+use crate::operator::host::files::Owner;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectData {
@@ -110,4 +111,6 @@ pub struct WriteMarker {
     pub marker: Marker,
     /// Write over another identity. Only for data that is proven to be this member's.
     pub replace: bool,
+    /// Whose the file shall be; `None`: whose the directory's last one was, or ours.
+    pub owner: Option<Owner>,
 }

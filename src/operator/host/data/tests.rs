@@ -190,7 +190,12 @@ async fn the_marker_guards_against_another_identity() {
     let data = healthy(dir.path());
     let link = host(dir.path());
     let write = |member, replace| {
-        link.write_marker(WriteMarker { data_dir: data.clone(), marker: marker(member), replace })
+        link.write_marker(WriteMarker {
+            data_dir: data.clone(),
+            marker: marker(member),
+            replace,
+            owner: None,
+        })
     };
     assert_eq!(inspect(dir.path(), None).await.marker, None);
     assert!(write(3, false).await.unwrap());
@@ -210,7 +215,8 @@ async fn the_marker_guards_against_another_identity() {
 #[tokio::test]
 async fn a_marker_needs_its_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let request = WriteMarker { data_dir: dir.path().join("none"), marker: marker(1), replace: false };
+    let request =
+        WriteMarker { data_dir: dir.path().join("none"), marker: marker(1), replace: false, owner: None };
     assert_eq!(host(dir.path()).write_marker(request).await.unwrap_err().kind(), Some(Kind::NotFound));
 }
 

@@ -80,6 +80,12 @@ pub(crate) fn resolve(owner: &Owner) -> Result<(u32, u32), Failure> {
         Failure::new("find", format!("the {kind} {name}"), Kind::NotFound, "not in /etc/passwd or /etc/group")
             .hint(format!("create it (`useradd --system {name}`) or name another one in the inventory"))
     };
+    // Data may belong to a number that has no name here (any more).
+    if let (Ok(uid), Some(group)) = (owner.user.parse(), &owner.group)
+        && let Some(gid) = names.gid_of(group)
+    {
+        return Ok((uid, gid));
+    }
     let (uid, primary) = names.ids_of(&owner.user).ok_or_else(|| unknown("user", &owner.user))?;
     let gid = match &owner.group {
         Some(group) => names.gid_of(group).ok_or_else(|| unknown("group", group))?,

@@ -52,7 +52,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) ->
 }
 
 /// A hidden name in the same directory that starts like nothing ZooKeeper looks for (TRAP D1).
-fn temporary_beside(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn temporary_beside(path: &Path) -> Result<PathBuf, Failure> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name =
         path.file_name().ok_or_else(|| Failure::invalid("write", path.display(), "it names no file"))?;

@@ -16,7 +16,11 @@ use crate::operator::host::failure::{At, Failure, Kind};
 /// else the input/output error. In each case the file is as it was.
 pub(crate) fn put(request: PutFile) -> Result<Put, Failure> {
     paths::absolute(&request.path)?;
-    let path = through_link(&request.path)?;
+    let path = if request.in_foreign_dir { request.path.clone() } else { through_link(&request.path)? };
+    if request.in_foreign_dir && fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
+        let why = "a link is in its place, in a directory of another user";
+        return Err(Failure::new("overwrite", path.display(), Kind::Foreign, why).hint("remove it"));
+    }
     let bytes = request.content.into_bytes()?;
     if let Some(want) = &request.sha256
         && *want != content::sha256(&bytes)

@@ -129,6 +129,8 @@ pub struct PutFile {
     pub backup: bool,
     /// What the content must be good for; else nothing is written.
     pub must_read: Reader,
+    /// The directory is another user's: a link that is found there is replaced, never written through.
+    pub in_foreign_dir: bool,
 }
 
 /// Who has to be able to read a file.
@@ -154,6 +156,7 @@ impl PutFile {
             expect: Expect::Ours,
             backup: false,
             must_read: Reader::Anybody,
+            in_foreign_dir: false,
         }
     }
 }
@@ -231,4 +234,83 @@ pub struct Writable {
     /// Of single 4 KiB writes with fsync, in the order in which they were made. The first one pays
     /// for creating the file.
     pub fsync_us: Vec<u64>,
+}
+
+/// The program that answers, put at a path (0755) as a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceProgram {
+    pub path: PathBuf,
+    /// Of the program that is meant.
+    pub sha256: String,
+}
+
+/// A link switched to another slot in one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchLink {
+    pub link: PathBuf,
+    /// As it will stand in the link: relative to the directory that holds it.
+    pub to: PathBuf,
+}
+
+/// Whole trees given to an owner: directories 0700, files 0600.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own {
+    pub paths: Vec<PathBuf>,
+    pub owner: Owner,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    /// Files and directories that were somebody else's, or had another mode.
+    pub changed: u64,
+}
+
+/// Whose directories are, and whether a user can be a server's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookOwners {
+    /// The user that a server is to run as; `None`: whoever asks.
+    pub user: Option<String>,
+    pub dirs: Vec<PathBuf>,
+    /// What that user must be able to get to.
+    pub ways: Vec<PathBuf>,
+    /// Look through the directories for what belongs to others.
+    pub deep: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnersReport {
+    /// The user that was asked for, if there is one.
+    pub account: Option<AccountRecord>,
+    /// This host has a program that makes users.
+    pub can_make: bool,
+    pub dirs: Vec<DirOwner>,
+    /// A directory that the user may not pass.
+    pub barred: Option<PathBuf>,
+}
+
+/// By name, or by number where there is no name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    pub user: String,
+    pub group: String,
+}
+
+/// One directory's answer: `found`, or a `problem`; neither means that nothing is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirOwner {
+    pub path: PathBuf,
+    pub found: Option<OwnerRecord>,
+    pub problem: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRecord {
+    pub user: String,
+    pub group: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// It is a link, and this is the directory.
+    pub target: Option<PathBuf>,
+    /// Something in it that belongs to somebody else.
+    pub stranger: Option<PathBuf>,
 }

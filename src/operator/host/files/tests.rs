@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::content::{Content, sha256};
 use super::disk;
-use super::records::{EnsureDir, Expect, FileKind, PutFile, Reader, Remove, Rename};
+use super::records::{
+    EnsureDir, Expect, FileKind, LookOwners, Own, Owner, PlaceProgram, PutFile, Reader, Remove, Rename,
+    SwitchLink,
+};
 use crate::operator::host::agent::tests::host;
 use crate::operator::host::failure::Kind;
 
@@ -297,4 +300,144 @@ bad line
         ("tmpfs", "ext4", "xfs", "ext4")
     );
     assert!(mounts[1].options.split(',').any(|option| option == "noexec"));
+}
+
+/// Somebody else where we are root, else ourselves: then the modes alone are what changes.
+fn somebody() -> (u32, Owner) {
+    let me = rustix::process::geteuid().as_raw();
+    let id = if me == 0 { 54_321 } else { me };
+    let group = if me == 0 { id } else { rustix::process::getegid().as_raw() };
+    (id, Owner { user: id.to_string(), group: Some(group.to_string()) })
+}
+
+/// Owner and mode of everything in a tree, links themselves, sorted.
+fn owned(dir: &Path) -> Vec<(String, u32, u32)> {
+    let mut all = Vec::new();
+    let mut left = vec![dir.to_path_buf()];
+    while let Some(path) = left.pop() {
+        let seen = fs::symlink_metadata(&path).unwrap();
+        if seen.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let name = path.strip_prefix(dir).unwrap().display().to_string();
+        all.push((name, seen.uid(), seen.mode() & 0o7777));
+    }
+    all.sort();
+    all
+}
+
+/// A server's data: a level of files, and the topmost directory kept elsewhere.
+fn data(dir: &Path) -> PathBuf {
+    let real = dir.join("disk/zk");
+    fs::create_dir_all(real.join("version-2")).unwrap();
+    for name in ["myid", "version-2/log.1", "version-2/snapshot.0"] {
+        fs::write(real.join(name), "1\n").unwrap();
+    }
+    symlink(&real, dir.join("zkdata")).unwrap();
+    dir.join("zkdata")
+}
+
+#[tokio::test]
+async fn a_tree_changes_hands_once_and_a_torn_change_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, path, (id, owner)) = (host(dir.path()), data(dir.path()), somebody());
+    let real = dir.path().join("disk/zk");
+    let request = Own { paths: vec![path.clone()], owner };
+    // As a change that was killed in the middle leaves it: some below are theirs, the topmost is not.
+    fs::set_permissions(real.join("myid"), fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::lchown(real.join("myid"), Some(id), None).unwrap();
+    let asked = LookOwners { user: None, dirs: vec![path.clone()], ways: vec![], deep: true };
+    let before = link.look_owners(asked.clone()).await.unwrap();
+    let seen = before.dirs[0].found.clone().unwrap();
+    assert_eq!(seen.target.as_deref(), Some(fs::canonicalize(&real).unwrap().as_path()));
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(seen.stranger.is_some(), root, "{seen:?}");
+
+    assert!(link.own(request.clone()).await.unwrap().changed > 0);
+    let expected: Vec<(String, u32, u32)> = [
+        ("", 0o700),
+        ("myid", 0o600),
+        ("version-2", 0o700),
+        ("version-2/log.1", 0o600),
+        ("version-2/snapshot.0", 0o600),
+    ]
+    .map(|(name, mode)| (name.to_owned(), id, mode))
+    .into();
+    assert_eq!(owned(&real), expected);
+    assert_eq!(link.own(request).await.unwrap().changed, 0, "a second time nothing changes");
+    let after = link.look_owners(asked).await.unwrap();
+    assert_eq!(after.dirs[0].found.as_ref().unwrap().stranger, None);
+}
+
+#[tokio::test]
+async fn no_link_in_a_tree_is_followed_and_what_is_elsewhere_too_is_not_given_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, path, (_, owner)) = (host(dir.path()), data(dir.path()), somebody());
+    let elsewhere = dir.path().join("secret");
+    fs::write(&elsewhere, "x").unwrap();
+    fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(&elsewhere, path.join("version-2/log.9")).unwrap();
+    symlink(dir.path(), path.join("up")).unwrap();
+    let request = Own { paths: vec![path.clone()], owner };
+    let before = (fs::metadata(&elsewhere).unwrap().uid(), fs::metadata(dir.path()).unwrap().uid());
+    let given = link.own(request.clone()).await;
+    let unchanged = (fs::metadata(&elsewhere).unwrap().uid(), fs::metadata(dir.path()).unwrap().uid());
+    assert_eq!((before, 0o640), (unchanged, fs::metadata(&elsewhere).unwrap().mode() & 0o7777));
+    if rustix::process::geteuid().is_root() {
+        let error = given.unwrap_err();
+        assert_eq!(error.kind(), Some(Kind::Refused));
+        assert!(error.to_string().contains("which belongs to somebody else"), "{error}");
+        assert!(owned(&path).iter().all(|(_, uid, _)| *uid == 0), "nothing is half done");
+        for name in ["version-2/log.9", "up"] {
+            fs::remove_file(path.join(name)).unwrap();
+        }
+        // A third user's file, linked in: its other name is not ours to give away.
+        std::os::unix::fs::lchown(&elsewhere, Some(12_345), None).unwrap();
+        fs::hard_link(&elsewhere, path.join("hard")).unwrap();
+        let error = link.own(request).await.unwrap_err();
+        assert!(error.to_string().contains("another name elsewhere"), "{error}");
+        assert_eq!(fs::metadata(&elsewhere).unwrap().uid(), 12_345);
+    } else {
+        given.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_in_anothers_directory_is_not_written_through_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, path) = (host(dir.path()), dir.path().join("myid"));
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, &path).unwrap();
+    let request = PutFile { expect: Expect::Any, in_foreign_dir: true, ..PutFile::ours(&path, "1\n") };
+    assert_eq!(link.put_file(request).await.unwrap_err().kind(), Some(Kind::Foreign));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_link_is_switched_to_whole_slots_only_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = host(dir.path());
+    let (name, slot) = (dir.path().join("current"), dir.path().join("slots/b"));
+    let request = SwitchLink { link: name.clone(), to: "slots/b".into() };
+    let sha256 = link.binary().await.unwrap().sha256;
+    let place = PlaceProgram { path: slot.join("zkops"), sha256 };
+    assert!(link.place_program(place.clone()).await.unwrap());
+    let inode = fs::metadata(&place.path).unwrap().ino();
+    assert!(!link.place_program(place.clone()).await.unwrap());
+    assert_eq!(fs::metadata(&place.path).unwrap().ino(), inode, "not written again");
+    let other = PlaceProgram { sha256: "0".repeat(64), ..place };
+    assert_eq!(link.place_program(other).await.unwrap_err().kind(), Some(Kind::Invalid));
+    // Half a slot is none.
+    assert_eq!(link.switch_link(request.clone()).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert!(!name.exists());
+    fs::write(slot.join("zoo.cfg"), "# managed by zkops\n").unwrap();
+    symlink("slots/a", &name).unwrap();
+    assert!(link.switch_link(request.clone()).await.unwrap());
+    assert_eq!(fs::read_link(&name).unwrap(), Path::new("slots/b"));
+    assert!(!link.switch_link(request.clone()).await.unwrap());
+    fs::remove_file(&name).unwrap();
+    fs::create_dir(&name).unwrap();
+    assert_eq!(link.switch_link(request).await.unwrap_err().kind(), Some(Kind::Foreign));
+    assert_eq!(names(dir.path()), ["current", "slots"], "no temporary link is left");
 }

@@ -1,5 +1,6 @@
-//! firewalld, in the zone that the node's traffic comes in by: a port is added to the permanent
-//! rules and to the running ones, as `firewall-cmd --add-port` does with and without `--permanent`.
+//! firewalld, in the zone that the member's traffic comes in by: a port (for some addresses alone: a rich rule)
+//! is added to the permanent rules and to the running ones, as `firewall-cmd --add-port` does with and
+//! without `--permanent`.
 //!
 //! Nothing is reloaded, as guides have it after a permanent change: the running rules are changed
 //! already, a reload would lose an administrator's runtime rules (a complete one also the state of
@@ -15,9 +16,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::firewalld_bus::{self as bus, Change, Lifetime, Running};
-use super::firewalld_zone::{Zone, zones};
+use super::firewalld_zone::{Zone, rich_rule, zones};
+use super::matching::Asked;
 use super::records::{FirewallReport, Verdict};
 use super::scope::{self, Scope};
+use crate::formats::opening::{Network, Opening};
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::files::{dirs, durable};
 use crate::operator::host::machine::command;
@@ -28,13 +31,24 @@ pub(crate) struct State {
     pub(crate) zone: String,
     running: Vec<Zone>,
     permanent: Vec<Zone>,
+    /// What we opened in any zone.
+    ours: Vec<Opened>,
 }
 
-/// A port that we added to a zone. firewalld has no comments, so we keep a file.
+/// An opening that we added to a zone. firewalld has no comments, so we keep a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Opened {
+pub(crate) struct Opened {
     zone: String,
     port: u16,
+    /// For all, as the first version had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Network>,
+}
+
+impl Opened {
+    fn opening(&self) -> Opening {
+        Opening { port: self.port, from: self.from }
+    }
 }
 
 pub(crate) async fn look(scope: &Scope, evidence: &mut Vec<String>) -> Result<Option<State>, Failure> {
@@ -67,8 +81,8 @@ async fn look_on_the_bus(default_zone: String, scope: &Scope) -> Option<State> {
         None => None,
     };
     let zone = bound.unwrap_or(default_zone);
-    let mut names: Vec<String> =
-        recorded(&scope.state_dir).ok()?.into_iter().map(|opened| opened.zone).collect();
+    let ours = recorded(&scope.state_dir).ok()?;
+    let mut names: Vec<String> = ours.iter().map(|opened| opened.zone.clone()).collect();
     names.push(zone.clone());
     names.sort();
     names.dedup();
@@ -78,7 +92,7 @@ async fn look_on_the_bus(default_zone: String, scope: &Scope) -> Option<State> {
             bus::settings(name, Lifetime::Permanent, scope.deadline),
         )
     });
-    let mut state = State { zone, running: Vec::new(), permanent: Vec::new() };
+    let mut state = State { zone, running: Vec::new(), permanent: Vec::new(), ours };
     for (running, permanent) in join_all(asked).await {
         state.running.push(running?);
         state.permanent.push(permanent?);
@@ -116,7 +130,8 @@ async fn look_by_command(scope: &Scope) -> Result<Option<State>, Failure> {
             asked.stdout.trim().to_string()
         }
     };
-    Ok(Some(State { zone, running, permanent }))
+    let ours = recorded(&scope.state_dir)?;
+    Ok(Some(State { zone, running, permanent, ours }))
 }
 
 /// A firewalld that is stopped now but starts with the host: what it will do to our ports.
@@ -131,40 +146,59 @@ pub(crate) async fn asleep(deadline: Instant) -> Option<String> {
 }
 
 impl State {
-    pub(crate) fn verdict(&self, port: u16) -> Verdict {
-        named(&self.running, &self.zone).map_or(Verdict::Open, |zone| zone.verdict(port))
+    pub(crate) fn verdict(&self, asked: &Asked) -> Verdict {
+        named(&self.running, &self.zone)
+            .map_or(Verdict::open(), |zone| zone.verdict(asked, &self.openings_of(&self.zone)))
     }
 
-    /// Of the ports asked, those that are open now and will not be after a restart.
-    pub(crate) fn passing(&self, ports: &[u16]) -> Vec<u16> {
+    /// Of those asked, those that are open now and will not be after a restart.
+    pub(crate) fn passing(&self, openings: &[Opening]) -> Vec<Opening> {
         let zone = named(&self.permanent, &self.zone);
-        let blocked = |port: &u16| zone.is_none_or(|zone| zone.verdict(*port).blocked());
-        let open = |port: &u16| !self.verdict(*port).blocked();
-        ports.iter().copied().filter(open).filter(blocked).collect()
+        let ours = self.openings_of(&self.zone);
+        let blocked =
+            |opening: &Opening| zone.is_none_or(|zone| zone.verdict(&Asked::of(*opening), &ours).blocked());
+        let open = |opening: &Opening| !self.verdict(&Asked::of(*opening)).blocked();
+        openings.iter().copied().filter(open).filter(blocked).collect()
+    }
+
+    /// Ours on these ports that stand in one of the two sets of rules.
+    pub(crate) fn ours(&self, ports: &[u16]) -> Vec<Opening> {
+        let stands = |one: &&Opened| {
+            let has = |zones: &[Zone]| named(zones, &one.zone).is_some_and(|zone| zone.has(&one.opening()));
+            ports.contains(&one.port) && (has(&self.running) || has(&self.permanent))
+        };
+        self.ours.iter().filter(stands).map(Opened::opening).collect()
+    }
+
+    fn openings_of(&self, zone: &str) -> Vec<Opening> {
+        self.ours.iter().filter(|one| one.zone == zone).map(Opened::opening).collect()
     }
 }
 
 pub(crate) async fn open(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
     let zone = state.zone.as_str();
+    let ours = state.openings_of(zone);
     let running = named(&state.running, zone);
     let permanent = named(&state.permanent, zone);
-    let wanted: Vec<u16> = ports.iter().copied().filter(|port| needs(running, permanent, *port)).collect();
-    for port in &wanted {
-        if let Some(Verdict::Blocked { by }) = running.map(|zone| zone.verdict(*port))
+    let wanted: Vec<Opening> =
+        openings.iter().copied().filter(|one| needs(running, permanent, one, &ours)).collect();
+    for opening in &wanted {
+        if let Some(Verdict::Blocked { by }) =
+            running.map(|zone| zone.verdict(&Asked::alone(*opening), &ours))
             && by.contains("rich rule")
         {
-            let failure = Failure::new("open the port", port, Kind::Foreign, by);
+            let failure = Failure::new("open the port", opening, Kind::Foreign, by);
             return Err(failure.hint("somebody forbids it on purpose: remove that rule first"));
         }
     }
-    let absent = |zone: Option<&Zone>, port: &u16| !zone.is_some_and(|zone| zone.opens(*port));
-    let not_permanent: Vec<u16> = wanted.iter().copied().filter(|port| absent(permanent, port)).collect();
-    let not_running: Vec<u16> = wanted.iter().copied().filter(|port| absent(running, port)).collect();
+    let absent = |zone: Option<&Zone>, opening: &Opening| !zone.is_some_and(|zone| zone.has(opening));
+    let not_permanent: Vec<Opening> = wanted.iter().copied().filter(|one| absent(permanent, one)).collect();
+    let not_running: Vec<Opening> = wanted.iter().copied().filter(|one| absent(running, one)).collect();
     if !wanted.is_empty() {
         scope::need_root("open ports in", "firewalld")?;
     }
@@ -183,12 +217,13 @@ pub(crate) async fn open(
 
 pub(crate) async fn close(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
     let all = recorded(&scope.state_dir)?;
-    let (ours, kept): (Vec<Opened>, Vec<Opened>) = all.into_iter().partition(|one| ports.contains(&one.port));
+    let (ours, kept): (Vec<Opened>, Vec<Opened>) =
+        all.into_iter().partition(|one| openings.contains(&one.opening()));
     if ours.is_empty() {
         return Ok(());
     }
@@ -198,11 +233,9 @@ pub(crate) async fn close(
     zones.dedup();
     for zone in zones {
         for (lifetime, listed) in [(Lifetime::Permanent, &state.permanent), (Lifetime::Now, &state.running)] {
-            let there = |port: &u16| {
-                named(listed, zone).is_some_and(|zone| zone.ports.contains(&format!("{port}/tcp")))
-            };
-            let mine: Vec<u16> =
-                ours.iter().filter(|one| one.zone == *zone).map(|one| one.port).filter(there).collect();
+            let there = |one: &Opening| named(listed, zone).is_some_and(|zone| zone.has(one));
+            let mine: Vec<Opening> =
+                ours.iter().filter(|one| one.zone == *zone).map(Opened::opening).filter(there).collect();
             if !mine.is_empty() {
                 change(Change::Remove, lifetime, zone, &mine, scope, report).await?;
             }
@@ -212,9 +245,9 @@ pub(crate) async fn close(
     write_record(&scope.state_dir, &kept)
 }
 
-fn needs(running: Option<&Zone>, permanent: Option<&Zone>, port: u16) -> bool {
+fn needs(running: Option<&Zone>, permanent: Option<&Zone>, opening: &Opening, ours: &[Opening]) -> bool {
     let closed =
-        |zone: Option<&Zone>| zone.is_none_or(|zone| matches!(zone.verdict(port), Verdict::Blocked { .. }));
+        |zone: Option<&Zone>| zone.is_none_or(|zone| zone.verdict(&Asked::alone(*opening), ours).blocked());
     closed(running) || closed(permanent)
 }
 
@@ -222,30 +255,33 @@ async fn change(
     change: Change,
     lifetime: Lifetime,
     zone: &str,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    let args = arguments(change, lifetime, zone, ports);
+    let args = arguments(change, lifetime, zone, openings);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let shown = if bus::change(change, lifetime, zone, ports, scope.deadline).await {
-        format!("{COMMAND} {}", args.join(" "))
+    let shown = if bus::change(change, lifetime, zone, openings, scope.deadline).await {
+        shlex::try_join(std::iter::once(COMMAND).chain(args)).unwrap_or_else(|_| COMMAND.to_owned())
     } else {
         command::must("change firewalld with", COMMAND, &args, scope.deadline).await?.shown
     };
     report.commands.push(shown);
     let done = if change == Change::Add { "opened" } else { "closed" };
     let how = if lifetime == Lifetime::Now { "now" } else { "permanently" };
-    report.done.push(format!("{done} {} in firewalld zone {zone}, {how}", listed(ports)));
+    report.done.push(format!("{done} {} in firewalld zone {zone}, {how}", scope::listed(openings)));
     Ok(())
 }
 
 /// What one types to make the same change.
-fn arguments(change: Change, lifetime: Lifetime, zone: &str, ports: &[u16]) -> Vec<String> {
-    let verb = if change == Change::Add { "--add-port" } else { "--remove-port" };
+fn arguments(change: Change, lifetime: Lifetime, zone: &str, openings: &[Opening]) -> Vec<String> {
+    let verb = if change == Change::Add { "--add" } else { "--remove" };
     let permanent = (lifetime == Lifetime::Permanent).then(|| "--permanent".to_string());
-    let ports = ports.iter().map(|port| format!("{verb}={port}/tcp"));
-    permanent.into_iter().chain([format!("--zone={zone}")]).chain(ports).collect()
+    let openings = openings.iter().map(|opening| match rich_rule(opening) {
+        None => format!("{verb}-port={}/tcp", opening.port),
+        Some(rule) => format!("{verb}-rich-rule={rule}"),
+    });
+    permanent.into_iter().chain([format!("--zone={zone}")]).chain(openings).collect()
 }
 
 /// firewalld writes its zone files without a sync: a power-off would lose the rule.
@@ -267,10 +303,10 @@ fn recorded(state_dir: &Path) -> Result<Vec<Opened>, Failure> {
     }
 }
 
-fn remember(state_dir: &Path, zone: &str, ports: &[u16]) -> Result<(), Failure> {
+fn remember(state_dir: &Path, zone: &str, openings: &[Opening]) -> Result<(), Failure> {
     let mut all = recorded(state_dir)?;
-    for port in ports {
-        let one = Opened { zone: zone.to_string(), port: *port };
+    for opening in openings {
+        let one = Opened { zone: zone.to_string(), port: opening.port, from: opening.from };
         if !all.contains(&one) {
             all.push(one);
         }
@@ -287,10 +323,6 @@ fn write_record(state_dir: &Path, all: &[Opened]) -> Result<(), Failure> {
 
 fn named<'a>(zones: &'a [Zone], name: &str) -> Option<&'a Zone> {
     zones.iter().find(|zone| zone.name == name)
-}
-
-fn listed(ports: &[u16]) -> String {
-    ports.iter().map(|port| format!("{port}/tcp")).collect::<Vec<_>>().join(", ")
 }
 
 const COMMAND: &str = "firewall-cmd";

@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::firewalld_zone::Zone;
+use super::firewalld_zone::{Zone, rich_rule};
+use crate::formats::opening::Opening;
 use crate::operator::host::failure::Failure;
 use crate::operator::host::machine::command;
 
@@ -76,13 +77,13 @@ pub(crate) async fn settings(zone: &str, lifetime: Lifetime, deadline: Instant) 
     zone_from(zone, &output.stdout)
 }
 
-/// Adds or removes TCP ports, all at once. False: the bus did not do all of it; asking again in
+/// Adds or removes openings, all at once. False: the bus did not do all of it; asking again in
 /// another way does no harm.
 pub(crate) async fn change(
     change: Change,
     lifetime: Lifetime,
     zone: &str,
-    ports: &[u16],
+    openings: &[Opening],
     deadline: Instant,
 ) -> bool {
     let (object, interface) = match lifetime {
@@ -92,17 +93,26 @@ pub(crate) async fn change(
             None => return false,
         },
     };
-    let changed = ports.iter().map(|port| {
-        let (object, port) = (object.as_str(), port.to_string());
+    let changed = openings.iter().map(|opening| {
+        let (object, port, rule) = (object.as_str(), opening.port.to_string(), rich_rule(opening));
         async move {
-            let args = match (lifetime, change) {
-                // The last one: no time-out.
-                (Lifetime::Now, Change::Add) => vec!["sssi", zone, &port, "tcp", "0"],
-                (Lifetime::Now, Change::Remove) => vec!["sss", zone, &port, "tcp"],
-                (Lifetime::Permanent, _) => vec!["ss", &port, "tcp"],
+            let (what, mut args) = match &rule {
+                None => ("Port", vec![port.as_str(), "tcp"]),
+                Some(rule) => ("RichRule", vec![rule.as_str()]),
             };
-            let method = if change == Change::Add { "addPort" } else { "removePort" };
-            let done = call(object, interface, method, &args, deadline).await;
+            let mut types = "s".repeat(args.len());
+            if lifetime == Lifetime::Now {
+                args.insert(0, zone);
+                types.push('s');
+                if change == Change::Add {
+                    // No time-out.
+                    args.push("0");
+                    types.push('i');
+                }
+            }
+            let verb = if change == Change::Add { "add" } else { "remove" };
+            let args = [&[types.as_str()], &args[..]].concat();
+            let done = call(object, interface, &format!("{verb}{what}"), &args, deadline).await;
             done.is_ok_and(|output| output.ok() || holds_already(change, &output.complaint()))
         }
     });

@@ -1,8 +1,10 @@
-//! Text of `nft -a list ruleset` → tables, chains and rules, and the walk that tells what becomes
-//! of a new TCP connection. Pure; it knows no command and no file.
+//! Tables, chains and rules of nftables, and the walk that tells what becomes of a new TCP connection.
+//! Pure; it knows no command and no file.
 
-use super::matching::{JUMPS_MAX, Matches, Walk, covers};
+use super::matching::{Asked, JUMPS_MAX, Matches, Walk, comes_from, covers};
 use super::records::Verdict;
+use super::scope::TAG;
+use crate::formats::opening::{Network, Opening};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ruleset {
@@ -42,6 +44,21 @@ pub(crate) struct Packet<'a> {
     pub(crate) port: u16,
     /// The one it comes in by, when it is known.
     pub(crate) interface: Option<&'a str>,
+    /// Where it comes from; `None`: from anywhere.
+    pub(crate) from: Option<Network>,
+    /// Openings of ours beside this very one do not count.
+    pub(crate) alone: bool,
+}
+
+impl<'a> Packet<'a> {
+    pub(crate) fn of(asked: &Asked, interface: Option<&'a str>) -> Packet<'a> {
+        let Opening { port, from } = asked.opening;
+        Packet { port, interface, from, alone: asked.alone }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked { opening: Opening { port: self.port, from: self.from }, alone: self.alone }
+    }
 }
 
 impl Table {
@@ -55,6 +72,22 @@ impl Table {
     }
 }
 
+impl Rule {
+    fn is_ours(&self) -> bool {
+        self.comment.as_deref() == Some(TAG)
+    }
+
+    pub(crate) fn opening_of_ours(&self) -> Option<Opening> {
+        let words: Vec<&str> = self.text.split(' ').filter(|_| self.is_ours()).collect();
+        let (from, rest) = match words.as_slice() {
+            ["ip" | "ip6", "saddr", from, rest @ ..] => (Some(from.parse().ok()?), rest),
+            all => (None, all),
+        };
+        let ["tcp", "dport", port, "accept", ..] = rest else { return None };
+        Some(Opening { port: port.parse().ok()?, from })
+    }
+}
+
 impl Chain {
     /// As nft names it: `inet filter input`.
     pub(crate) fn place(&self, table: &Table) -> String {
@@ -63,11 +96,18 @@ impl Chain {
 }
 
 impl Ruleset {
-    /// Base chains on the input hook that an IPv4 or IPv6 packet passes.
-    pub(crate) fn input_chains(&self) -> impl Iterator<Item = (&Table, &Chain)> {
+    /// Base chains on the input hook that an IPv4 or IPv6 packet passes; those of one family, where
+    /// the source tells which.
+    pub(crate) fn input_chains(&self, from: Option<Network>) -> impl Iterator<Item = (&Table, &Chain)> {
+        let passes = move |table: &&Table| match table.family.as_str() {
+            "inet" => true,
+            "ip" => from.is_none_or(|from| from.is_ipv4()),
+            "ip6" => from.is_none_or(|from| !from.is_ipv4()),
+            _ => false,
+        };
         self.tables
             .iter()
-            .filter(|table| matches!(table.family.as_str(), "ip" | "ip6" | "inet"))
+            .filter(passes)
             .flat_map(|table| table.chains.iter().map(move |chain| (table, chain)))
             .filter(|(_, chain)| chain.hook.as_deref() == Some("input"))
     }
@@ -86,12 +126,12 @@ impl Ruleset {
     pub(crate) fn verdict(&self, table: &Table, chain: &Chain, packet: Packet<'_>) -> Verdict {
         let mut limited = None;
         let by = match self.walk(table, chain, packet, 0, &mut limited) {
-            Walk::Accepted => return Verdict::Open,
+            Walk::Accepted(by) => return Verdict::Open { by },
             Walk::Dropped(rule) => rule,
             Walk::FellThrough if chain.policy == "drop" => {
                 format!("nft {}: policy drop, and no rule accepts it", chain.place(table))
             }
-            Walk::FellThrough => return Verdict::Open,
+            Walk::FellThrough => return Verdict::open(),
         };
         match limited {
             Some(by) => Verdict::Limited { by },
@@ -104,7 +144,7 @@ impl Ruleset {
         let mut unused = None;
         match self.walk(table, chain, packet, 0, &mut unused) {
             Walk::Dropped(rule) => rule.contains("dport"),
-            Walk::Accepted | Walk::FellThrough => false,
+            Walk::Accepted(_) | Walk::FellThrough => false,
         }
     }
 
@@ -117,6 +157,9 @@ impl Ruleset {
         limited: &mut Option<String>,
     ) -> Walk {
         for rule in &chain.rules {
+            if rule.opening_of_ours().is_some_and(|ours| packet.asked().ignores(&ours)) {
+                continue;
+            }
             let seen = Seen::of(&tokens(&rule.text), table, packet);
             let shown = || {
                 let handle = rule.handle.map(|handle| format!(" (handle {handle})")).unwrap_or_default();
@@ -129,7 +172,8 @@ impl Ruleset {
                     match walked.unwrap_or(Walk::FellThrough) {
                         Walk::FellThrough if !back => Word::Return,
                         Walk::FellThrough => Word::None,
-                        Walk::Accepted => Word::Accept,
+                        Walk::Accepted(by) if seen.matches == Matches::Yes => return Walk::Accepted(by),
+                        Walk::Accepted(_) => Word::Accept,
                         Walk::Dropped(by) if seen.matches == Matches::Yes => return Walk::Dropped(by),
                         Walk::Dropped(_) => Word::Drop,
                     }
@@ -138,10 +182,11 @@ impl Ruleset {
             };
             match (verdict, seen.matches) {
                 (_, Matches::No) => {}
-                (Word::Accept, Matches::Yes) => return Walk::Accepted,
+                (Word::Accept, Matches::Yes) => return Walk::Accepted(shown()),
                 (Word::Drop, Matches::Yes) => return Walk::Dropped(shown()),
                 (Word::Return, Matches::Yes) => return Walk::FellThrough,
-                (Word::Accept, Matches::Perhaps) if seen.names_port => {
+                // Ours let in few where few were asked for: that is nobody's limit.
+                (Word::Accept, Matches::Perhaps) if seen.names_port && !rule.is_ours() => {
                     limited.get_or_insert_with(shown);
                 }
                 _ => {}
@@ -184,15 +229,20 @@ impl Seen {
                 ("ip", Some("protocol")) | ("ip6", Some("nexthdr")) | ("meta", Some("l4proto")) => {
                     rest = seen.value(&after[1..], |value| Matches::when(matches!(value, "tcp" | "6")));
                 }
-                ("meta", Some("nfproto")) => rest = seen.value(&after[1..], |_| Matches::Perhaps),
+                ("meta", Some("nfproto")) => {
+                    let family = packet.from.map(|from| if from.is_ipv4() { "ipv4" } else { "ipv6" });
+                    rest = seen.value(&after[1..], |value| match family {
+                        Some(family) => Matches::when(value == family),
+                        None => Matches::Perhaps,
+                    });
+                }
                 ("ct", Some("state")) => {
                     rest = seen.value(&after[1..], |value| Matches::when(value == "new"))
                 }
                 ("iif" | "iifname", Some(_)) => rest = seen.interface(after, packet),
                 ("meta", Some("iif" | "iifname")) => rest = seen.interface(&after[1..], packet),
-                ("ip" | "ip6", Some("saddr" | "daddr")) => {
-                    rest = seen.value(&after[1..], |_| Matches::Perhaps)
-                }
+                ("ip" | "ip6", Some("saddr")) => rest = seen.source(word, &after[1..], table, packet),
+                ("ip" | "ip6", Some("daddr")) => rest = seen.value(&after[1..], |_| Matches::Perhaps),
                 ("counter", Some("packets")) => rest = after.get(4..).unwrap_or_default(),
                 ("counter", _) => {}
                 ("comment", _) => rest = after.get(1..).unwrap_or_default(),
@@ -234,6 +284,27 @@ impl Seen {
         });
         self.names_port = self.matches != Matches::No;
         rest
+    }
+
+    /// `ip saddr …`: an address, a network, a set, a named set, `!=`.
+    fn source<'a>(
+        &mut self,
+        family: &str,
+        words: &'a [String],
+        table: &Table,
+        packet: Packet<'_>,
+    ) -> &'a [String] {
+        if packet.from.is_some_and(|from| from.is_ipv4() != (family == "ip")) {
+            // The rule is about the other family, whatever it says of the address.
+            self.matches = Matches::No;
+        }
+        let named = |name: &str| table.sets.iter().find(|(set, _)| set == name).map(|(_, elements)| elements);
+        let one = |value: &str| comes_from(value.trim(), packet.from);
+        self.value(words, |value| match value.strip_prefix('@') {
+            None => one(value),
+            Some(name) => named(name)
+                .map_or(Matches::Perhaps, |all| all.split(',').map(one).max().unwrap_or(Matches::No)),
+        })
     }
 
     /// `[!=|==] value`, where a set or a comma list matches when one of its elements does. Other
@@ -325,107 +396,4 @@ fn tokens(text: &str) -> Vec<String> {
         words.push(word);
     }
     words
-}
-
-/// Parses `nft -a list ruleset`. What is neither a table, a chain, a named set nor a rule is
-/// skipped as a whole.
-pub(crate) fn parse(text: &str) -> Ruleset {
-    let mut ruleset = Ruleset::default();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let (line, _) = handle_of(line);
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["table", family, name, "{"] = words.as_slice() else { continue };
-        let (family, name) = (family.to_string(), name.to_string());
-        let mut table = Table { family, name, chains: Vec::new(), sets: Vec::new() };
-        while let Some(line) = lines.next() {
-            let (line, _) = handle_of(line);
-            let words: Vec<&str> = line.split_whitespace().collect();
-            match words.as_slice() {
-                ["}"] => break,
-                ["chain", name, "{"] => table.chains.push(chain(name, &mut lines)),
-                ["set", name, "{"] => table.sets.push((name.to_string(), elements(&block(&mut lines)))),
-                [.., "{"] => drop(block(&mut lines)),
-                _ => {}
-            }
-        }
-        ruleset.tables.push(table);
-    }
-    ruleset
-}
-
-fn chain<'a>(name: &str, lines: &mut impl Iterator<Item = &'a str>) -> Chain {
-    let mut chain = Chain { name: name.to_string(), hook: None, policy: "accept".into(), rules: Vec::new() };
-    for line in statements(&block(lines)) {
-        let (text, handle) = handle_of(&line);
-        let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_end_matches(';')).collect();
-        let after = |key: &str| {
-            let at = words.iter().position(|word| *word == key)?;
-            words.get(at + 1).map(|word| (*word).to_string())
-        };
-        if words.first() == Some(&"type") && words.contains(&"hook") {
-            chain.hook = after("hook");
-            chain.policy = after("policy").unwrap_or_else(|| "accept".into());
-            continue;
-        }
-        let comment = text.split_once("comment \"").and_then(|(_, rest)| rest.split('"').next());
-        // The chain's own comment line.
-        if words.first() == Some(&"comment") {
-            continue;
-        }
-        chain.rules.push(Rule { text: text.to_string(), handle, comment: comment.map(str::to_string) });
-    }
-    chain
-}
-
-/// The lines up to the brace that closes the block which was just opened.
-fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let (mut inside, mut depth) = (Vec::new(), 1usize);
-    for line in lines {
-        let (opened, closed) = braces(line);
-        depth = (depth + opened).saturating_sub(closed);
-        if depth == 0 {
-            break;
-        }
-        inside.push(line);
-    }
-    inside
-}
-
-/// Joins lines whose braces are not closed: long sets are wrapped.
-fn statements(lines: &[&str]) -> Vec<String> {
-    let (mut all, mut open): (Vec<String>, bool) = (Vec::new(), false);
-    for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()) {
-        match all.last_mut() {
-            Some(last) if open => {
-                last.push(' ');
-                last.push_str(line);
-            }
-            _ => all.push(line.to_string()),
-        }
-        open = all.last().map(|last| braces(last)).is_some_and(|(opened, closed)| opened > closed);
-    }
-    all
-}
-
-/// Opening and closing braces outside of quotes: a comment may hold any.
-fn braces(line: &str) -> (usize, usize) {
-    let outside = line.split('"').step_by(2);
-    outside.fold((0, 0), |(opened, closed), part| {
-        (opened + part.matches('{').count(), closed + part.matches('}').count())
-    })
-}
-
-fn elements(lines: &[&str]) -> String {
-    let all =
-        statements(lines).into_iter().find_map(|line| line.strip_prefix("elements = ").map(str::to_string));
-    all.unwrap_or_default().trim_matches(['{', '}', ' ']).to_string()
-}
-
-/// Splits off the ` # handle N` that `nft -a` puts at the end of a line.
-fn handle_of(line: &str) -> (&str, Option<u64>) {
-    match line.rsplit_once("# handle ") {
-        Some((head, number)) => (head.trim(), number.trim().parse().ok()),
-        None => (line.trim(), None),
-    }
 }

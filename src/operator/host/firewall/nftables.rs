@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::nft_rules::{self, Chain, Packet, Ruleset};
+use super::matching::Asked;
+use super::nft_rules::{Chain, Packet, Ruleset};
+use super::nft_text;
 use super::records::{FirewallReport, Verdict};
-use super::scope::{self, Scope, TAG};
+use super::scope::{self, FENCE_TABLE, Scope, TAG};
+use crate::formats::opening::Opening;
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{PutFile, durable, paths, put};
 use crate::operator::host::machine::{Init, command, facts};
@@ -35,11 +38,12 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
             "only root may see them",
         ));
     }
-    let mut ruleset = nft_rules::parse(&output.success("list the rules with")?.stdout);
+    let mut ruleset = nft_text::parse(&output.success("list the rules with")?.stdout);
     if command::find("iptables").is_some() {
         // Tables that iptables keeps in nftables are changed by iptables only.
         ruleset.tables.retain(|table| !table.of_iptables());
     }
+    ruleset.tables.retain(|table| table.name != FENCE_TABLE);
     let state = State { ruleset };
     Ok((!state.chains().is_empty()).then_some(state))
 }
@@ -47,43 +51,52 @@ pub(crate) async fn look(deadline: Instant) -> Result<Option<State>, Failure> {
 impl State {
     /// `inet filter input`, of those that can refuse anything.
     pub(crate) fn chains(&self) -> Vec<String> {
-        let all = self.ruleset.input_chains();
+        let all = self.ruleset.input_chains(None);
         all.filter(|(_, chain)| self.ruleset.filters(chain))
             .map(|(table, chain)| chain.place(table))
             .collect()
     }
 
-    pub(crate) fn verdict(&self, port: u16, interface: Option<&str>) -> Verdict {
-        let packet = Packet { port, interface };
-        let each =
-            self.ruleset.input_chains().map(|(table, chain)| self.ruleset.verdict(table, chain, packet));
-        each.fold(Verdict::Open, Verdict::and)
+    pub(crate) fn verdict(&self, asked: &Asked, interface: Option<&str>) -> Verdict {
+        let packet = Packet::of(asked, interface);
+        let each = self
+            .ruleset
+            .input_chains(packet.from)
+            .map(|(table, chain)| self.ruleset.verdict(table, chain, packet));
+        each.fold(Verdict::open(), Verdict::and)
+    }
+
+    /// Ours on these ports.
+    pub(crate) fn ours(&self, ports: &[u16]) -> Vec<Opening> {
+        let chains = self.ruleset.input_chains(None);
+        let all = chains.flat_map(|(_, chain)| our_rules(chain)).map(|(opening, _)| opening);
+        all.filter(|opening| ports.contains(&opening.port)).collect()
     }
 }
 
 pub(crate) async fn open(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
     let interface = scope.interface.as_deref();
-    for (table, chain) in state.ruleset.input_chains() {
-        for port in ports {
-            let packet = Packet { port: *port, interface };
+    for opening in openings {
+        let packet = Packet::of(&Asked::alone(*opening), interface);
+        for (table, chain) in state.ruleset.input_chains(opening.from) {
             let Verdict::Blocked { by } = state.ruleset.verdict(table, chain, packet) else { continue };
             scope::need_root("open a port in", "nftables")?;
             if state.ruleset.forbids_by_name(table, chain, packet) {
-                return Err(Failure::new("open the port", port, Kind::Foreign, by)
+                return Err(Failure::new("open the port", opening, Kind::Foreign, by)
                     .hint("somebody forbids it on purpose: remove that rule first"));
             }
             let place = chain.place(table);
-            let rule = our_rule(*port);
+            let rule = our_rule(opening);
             let mut args: Vec<&str> = vec!["insert", "rule"];
             args.extend(place.split(' ').chain(rule.split(' ')));
             let output = command::must("open a port with", COMMAND, &args, scope.deadline).await?;
             report.commands.push(output.shown);
-            report.done.push(format!("opened {port}/tcp in nftables chain {place}"));
+            report.done.push(format!("opened {} in nftables chain {place}", scope::listed(&[*opening])));
         }
     }
     persist(scope, report).await
@@ -91,47 +104,48 @@ pub(crate) async fn open(
 
 pub(crate) async fn close(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    for (table, chain) in state.ruleset.input_chains() {
-        for (port, handle) in our_rules(chain).filter(|(port, _)| ports.contains(port)) {
+    for (table, chain) in state.ruleset.input_chains(None) {
+        for (opening, handle) in our_rules(chain).filter(|(opening, _)| openings.contains(opening)) {
             let (place, handle) = (chain.place(table), handle.to_string());
             let mut args = vec!["delete", "rule"];
             args.extend(place.split(' ').chain(["handle", &handle]));
             let output = command::must("close a port with", COMMAND, &args, scope.deadline).await?;
             report.commands.push(output.shown);
-            report.done.push(format!("closed {port}/tcp in nftables chain {place}"));
+            report.done.push(format!("closed {} in nftables chain {place}", scope::listed(&[opening])));
         }
     }
     persist(scope, report).await
 }
 
 /// The rule as nft wants it typed; also what is written to our file.
-fn our_rule(port: u16) -> String {
-    format!("tcp dport {port} accept comment \"{TAG}\"")
+fn our_rule(opening: &Opening) -> String {
+    let source = opening.from.map_or_else(String::new, |from| {
+        let family = if from.is_ipv4() { "ip" } else { "ip6" };
+        format!("{family} saddr {from} ")
+    });
+    format!("{source}tcp dport {} accept comment \"{TAG}\"", opening.port)
 }
 
-/// Our rules of a chain: port and handle.
-fn our_rules(chain: &Chain) -> impl Iterator<Item = (u16, u64)> {
-    chain.rules.iter().filter(|rule| rule.comment.as_deref() == Some(TAG)).filter_map(|rule| {
-        let port = rule.text.strip_prefix("tcp dport ")?.split(' ').next()?.parse().ok()?;
-        Some((port, rule.handle?))
-    })
+/// Our rules of a chain, with their handles.
+fn our_rules(chain: &Chain) -> impl Iterator<Item = (Opening, u64)> {
+    chain.rules.iter().filter_map(|rule| Some((rule.opening_of_ours()?, rule.handle?)))
 }
 
 /// What our file must say so that a restart brings back the rules as they are now. Sorted: each
 /// restart turns the order of inserted rules round, which means nothing.
 pub(crate) fn our_file(ruleset: &Ruleset) -> String {
-    let chains = ruleset.input_chains();
-    let mut rules: Vec<(String, u16)> = chains
-        .flat_map(|(table, chain)| our_rules(chain).map(move |(port, _)| (chain.place(table), port)))
+    let chains = ruleset.input_chains(None);
+    let mut rules: Vec<(String, Opening)> = chains
+        .flat_map(|(table, chain)| our_rules(chain).map(move |(opening, _)| (chain.place(table), opening)))
         .collect();
     rules.sort();
     rules.dedup();
     let head = "# Managed by zkops: ports of a ZooKeeper ensemble, inserted where they would be dropped.\n";
-    let lines = rules.iter().map(|(place, port)| format!("insert rule {place} {}\n", our_rule(*port)));
+    let lines = rules.iter().map(|(place, opening)| format!("insert rule {place} {}\n", our_rule(opening)));
     std::iter::once(head.to_string()).chain(lines).collect()
 }
 
@@ -139,7 +153,7 @@ pub(crate) fn our_file(ruleset: &Ruleset) -> String {
 async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failure> {
     let output =
         command::must("list the rules with", COMMAND, &["-a", "list", "ruleset"], scope.deadline).await?;
-    let text = our_file(&nft_rules::parse(&output.stdout));
+    let text = our_file(&nft_text::parse(&output.stdout));
     let any = text.lines().any(|line| line.starts_with("insert"));
     let path = Path::new(OUR_FILE);
     if !any {
@@ -148,10 +162,7 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
             durable::sync_dir(paths::parent(path)?)?;
             report.done.push(format!("removed {OUR_FILE}"));
         }
-        if let Some(boot) = boot_file(scope.deadline).await {
-            exclude(&boot, report)?;
-        }
-        return Ok(());
+        return exclude_when_nothing_is_left(scope.deadline, report).await;
     }
     if put::put(PutFile::ours(OUR_FILE, text.as_str()))?.changed {
         report.done.push(format!("wrote {OUR_FILE}"));
@@ -180,6 +191,34 @@ async fn persist(scope: &Scope, report: &mut FirewallReport) -> Result<(), Failu
         ));
     }
     Ok(())
+}
+
+/// Has the boot file include our files; false when nothing is known to load one at boot.
+pub(super) async fn include_ours(deadline: Instant, report: &mut FirewallReport) -> Result<bool, Failure> {
+    let Some(boot) = boot_file(deadline).await else { return Ok(false) };
+    if !loaded_at_boot(deadline).await {
+        return Ok(false);
+    }
+    if include(&boot, deadline).await? {
+        report.done.push(format!("{} includes our files", boot.display()));
+    }
+    Ok(true)
+}
+
+/// Takes our line out of the boot file when there is no file of ours any more.
+pub(super) async fn exclude_when_nothing_is_left(
+    deadline: Instant,
+    report: &mut FirewallReport,
+) -> Result<(), Failure> {
+    let ours = |name: &str| name.starts_with("zkops") && name.ends_with(".nft");
+    let left = std::fs::read_dir(OUR_DIR).into_iter().flatten().flatten();
+    if left.into_iter().any(|entry| entry.file_name().to_str().is_some_and(ours)) {
+        return Ok(());
+    }
+    match boot_file(deadline).await {
+        Some(boot) => exclude(&boot, report),
+        None => Ok(()),
+    }
 }
 
 /// The file that the nftables service loads: as its unit says, else the first usual one.
@@ -274,6 +313,8 @@ pub(crate) fn includes_us(text: &str) -> bool {
 }
 
 const COMMAND: &str = "nft";
+/// Where our files are.
+const OUR_DIR: &str = "/etc/nftables.d";
 /// Included by the boot file; rewritten whenever our rules change.
 const OUR_FILE: &str = "/etc/nftables.d/zkops.nft";
 /// A pattern: nft does not mind when nothing matches it, as after `destroy`.

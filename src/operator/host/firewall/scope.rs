@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
+use crate::formats::opening::Opening;
 use crate::operator::host::failure::{At, Failure, Kind};
 use crate::operator::host::files::{durable, paths};
 use crate::operator::host::net::addresses;
@@ -44,5 +45,18 @@ pub(crate) fn sync_file(path: &Path) -> Result<(), Failure> {
     durable::sync_dir(paths::parent(path)?)
 }
 
+/// "2181/tcp, 2888/tcp from 10.0.0.1".
+pub(crate) fn listed(openings: &[Opening]) -> String {
+    let shown = openings.iter().map(|opening| match opening.from {
+        None => format!("{}/tcp", opening.port),
+        Some(from) => format!("{}/tcp from {from}", opening.port),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// What marks a rule as ours.
 pub(crate) const TAG: &str = "zkops";
+/// What marks a rule of a fence.
+pub(crate) const FENCE_TAG: &str = "zkops-fence";
+/// The table of nftables that holds them.
+pub(crate) const FENCE_TABLE: &str = "zkops_fence";

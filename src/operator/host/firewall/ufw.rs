@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use super::matching::covers;
+use super::matching::{Asked, Matches, comes_from, covers};
 use super::records::{FirewallReport, Verdict};
 use super::scope::{self, Scope, TAG};
+use crate::formats::opening::Opening;
 use crate::operator::host::failure::{Failure, Kind};
 use crate::operator::host::machine::command;
 
@@ -19,13 +20,15 @@ pub(crate) struct State {
     rules: Vec<Rule>,
 }
 
-/// One line about incoming IPv4 traffic.
+/// One line about incoming traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     /// `2181/tcp`, `2181,2888/tcp`, `10.0.0.11 2181/tcp`, `Anywhere`, `OpenSSH`.
     pub(crate) to: String,
     pub(crate) action: String,
     pub(crate) from: String,
+    /// Of those that ufw shows once for each family, the one about IPv6.
+    pub(crate) v6: bool,
     pub(crate) comment: Option<String>,
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn parse(status: &str) -> Option<State> {
 }
 
 /// The columns are padded, but a long first one may be followed by a single blank: the action is
-/// found by its name. IPv6 twins and outgoing or routed traffic are left out.
+/// found by its name. Outgoing or routed traffic is left out.
 fn rule(line: &str) -> Option<Rule> {
     let (at, action) = ACTIONS.iter().find_map(|action| {
         let at = line.find(&format!(" {action} "))?;
@@ -83,14 +86,13 @@ fn rule(line: &str) -> Option<Rule> {
         Some(("OUT" | "FWD", _)) => return None,
         _ => rest,
     };
-    if to.contains("(v6)") || rest.contains("(v6)") {
-        return None;
-    }
     let (from, comment) = match rest.split_once('#') {
         Some((from, comment)) => (from, Some(comment.trim().to_string())),
         None => (rest, None),
     };
-    Some(Rule { to: to.to_string(), action: action.to_string(), from: from.trim().to_string(), comment })
+    let v6 = to.contains("(v6)") || from.contains("(v6)");
+    let plain = |text: &str| text.replace("(v6)", "").split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(Rule { to: plain(to), action: action.to_string(), from: plain(from), v6, comment })
 }
 
 impl Rule {
@@ -116,20 +118,33 @@ impl Rule {
 }
 
 impl State {
-    pub(crate) fn verdict(&self, port: u16) -> Verdict {
+    pub(crate) fn verdict(&self, asked: &Asked) -> Verdict {
+        let opening = &asked.opening;
         let mut limited = None;
-        for rule in self.rules.iter().filter(|rule| rule.is_about(port)) {
-            let everybody = rule.from == "Anywhere" && !rule.to.contains(" on ");
-            match (rule.action.as_str(), everybody) {
-                ("ALLOW", true) => return Verdict::Open,
-                ("LIMIT", true) => return Verdict::Limited { by: rule.shown() },
-                (_, true) => return Verdict::Blocked { by: rule.shown() },
-                ("ALLOW" | "LIMIT", false) if rule.names_a_port() => limited = Some(rule.shown()),
-                (_, false) => {}
+        let v6 = opening.from.is_some_and(|from| !from.is_ipv4());
+        let about = |rule: &&Rule| rule.is_about(opening.port) && (rule.v6 == v6 || rule.from != "Anywhere");
+        let counts = |rule: &&Rule| !rule.opening_of_ours().is_some_and(|ours| asked.ignores(&ours));
+        for rule in self.rules.iter().filter(about).filter(counts) {
+            let interface = if rule.to.contains(" on ") { Matches::Perhaps } else { Matches::Yes };
+            let source = match rule.from.as_str() {
+                "Anywhere" => Matches::Yes,
+                from => comes_from(from, opening.from),
+            };
+            let allows = matches!(rule.action.as_str(), "ALLOW" | "LIMIT");
+            match (rule.action.as_str(), interface.min(source)) {
+                (_, Matches::No) => {}
+                ("ALLOW", Matches::Yes) => return Verdict::Open { by: rule.shown() },
+                ("LIMIT", Matches::Yes) => return Verdict::Limited { by: rule.shown() },
+                (_, Matches::Yes) => return Verdict::Blocked { by: rule.shown() },
+                // Ours let in few where few were asked for: that is nobody's limit.
+                (_, Matches::Perhaps) if allows && rule.names_a_port() && !rule.is_ours() => {
+                    limited = Some(rule.shown());
+                }
+                (_, Matches::Perhaps) => {}
             }
         }
         if self.default_incoming == "allow" {
-            return Verdict::Open;
+            return Verdict::open();
         }
         match limited {
             Some(by) => Verdict::Limited { by },
@@ -139,52 +154,84 @@ impl State {
         }
     }
 
-    fn forbidding(&self, port: u16) -> Option<&Rule> {
-        let explicit = |rule: &&Rule| rule.is_about(port) && rule.from == "Anywhere" && rule.names_a_port();
+    fn forbidding(&self, opening: &Opening) -> Option<&Rule> {
+        let explicit = |rule: &&Rule| {
+            let source = rule.from == "Anywhere" || comes_from(&rule.from, opening.from) == Matches::Yes;
+            rule.is_about(opening.port) && source && rule.names_a_port()
+        };
         self.rules.iter().find(explicit).filter(|rule| matches!(rule.action.as_str(), "DENY" | "REJECT"))
     }
 
-    fn has_ours(&self, port: u16) -> bool {
-        let to = format!("{port}/tcp");
-        self.rules.iter().any(|rule| rule.to == to && rule.comment.as_deref() == Some(TAG))
+    /// Ours on these ports.
+    pub(crate) fn ours(&self, ports: &[u16]) -> Vec<Opening> {
+        let mut ours: Vec<Opening> = self.rules.iter().filter_map(Rule::opening_of_ours).collect();
+        ours.retain(|opening| ports.contains(&opening.port));
+        ours.sort_unstable();
+        ours.dedup();
+        ours
+    }
+}
+
+impl Rule {
+    fn is_ours(&self) -> bool {
+        self.comment.as_deref() == Some(TAG)
+    }
+
+    fn opening_of_ours(&self) -> Option<Opening> {
+        let port = self.to.strip_suffix("/tcp")?.parse().ok().filter(|_| self.is_ours())?;
+        let from = if self.from == "Anywhere" { None } else { Some(self.from.parse().ok()?) };
+        Some(Opening { port, from })
     }
 }
 
 pub(crate) async fn open(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    for port in ports.iter().filter(|port| state.verdict(**port).blocked()) {
+    for opening in openings.iter().filter(|opening| state.verdict(&Asked::alone(**opening)).blocked()) {
         scope::need_root("open a port in", "ufw")?;
-        if let Some(rule) = state.forbidding(*port) {
-            return Err(Failure::new("open the port", port, Kind::Foreign, rule.shown())
+        if let Some(rule) = state.forbidding(opening) {
+            return Err(Failure::new("open the port", opening, Kind::Foreign, rule.shown())
                 .hint("somebody forbids it on purpose: remove that rule first (`ufw status numbered`)"));
         }
-        let spec = format!("{port}/tcp");
-        let args = ["allow", &spec, "comment", TAG];
+        let words = [&["allow".to_owned()], &words(opening)[..], &["comment".into(), TAG.into()]].concat();
+        let args: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = command::must("open a port with", COMMAND, &args, scope.deadline).await?;
         report.commands.push(output.shown);
-        report.done.push(format!("opened {spec} in ufw, permanently"));
+        report.done.push(format!("opened {} in ufw, permanently", scope::listed(&[*opening])));
     }
     sync()
 }
 
 pub(crate) async fn close(
     state: &State,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
     report: &mut FirewallReport,
 ) -> Result<(), Failure> {
-    for port in ports.iter().filter(|port| state.has_ours(**port)) {
-        let spec = format!("{port}/tcp");
-        let output =
-            command::must("close a port with", COMMAND, &["delete", "allow", &spec], scope.deadline).await?;
+    let ports: Vec<u16> = openings.iter().map(|opening| opening.port).collect();
+    for opening in state.ours(&ports).iter().filter(|opening| openings.contains(opening)) {
+        scope::need_root("close a port in", "ufw")?;
+        let words = [&["delete".to_owned(), "allow".to_owned()], &words(opening)[..]].concat();
+        let args: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = command::must("close a port with", COMMAND, &args, scope.deadline).await?;
         report.commands.push(output.shown);
-        report.done.push(format!("closed {spec} in ufw"));
+        report.done.push(format!("closed {} in ufw", scope::listed(&[*opening])));
     }
     sync()
+}
+
+/// A rule in ufw's words.
+fn words(opening: &Opening) -> Vec<String> {
+    match opening.from {
+        None => vec![format!("{}/tcp", opening.port)],
+        Some(from) => format!("proto tcp from {from} to any port {}", opening.port)
+            .split(' ')
+            .map(str::to_owned)
+            .collect(),
+    }
 }
 
 fn sync() -> Result<(), Failure> {

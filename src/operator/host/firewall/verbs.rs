@@ -4,9 +4,11 @@
 //! Nothing is guessed: a port counts as open when the rules say so, whoever wrote them; a rule
 //! that somebody wrote about our port is never overruled.
 
+use super::matching::Asked;
 use super::records::{Firewall, FirewallReport, PortState, Verdict};
 use super::scope::Scope;
 use super::{firewalld, iptables, nftables, ufw};
+use crate::formats::opening::Opening;
 use crate::operator::host::failure::{Failure, Kind};
 
 /// An active firewall with its rules as they stand.
@@ -22,15 +24,15 @@ pub(crate) enum Looked {
 /// # Errors
 /// `PermissionDenied` without root; `Foreign` when somebody's rule forbids a port by name;
 /// `CommandFailed` when the rules still block a port afterwards.
-pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
+pub(crate) async fn ensure_open(openings: &[Opening], scope: &Scope) -> Result<FirewallReport, Failure> {
     let mut report = FirewallReport { survives_reboot: true, ..FirewallReport::default() };
     let view = look(scope).await?;
     for one in &view.looked {
         match one {
-            Looked::Firewalld(state) => firewalld::open(state, ports, scope, &mut report).await?,
-            Looked::Ufw(state) => ufw::open(state, ports, scope, &mut report).await?,
-            Looked::Nftables(state) => nftables::open(state, ports, scope, &mut report).await?,
-            Looked::Iptables(state) => iptables::open(state, ports, scope, &mut report).await?,
+            Looked::Firewalld(state) => firewalld::open(state, openings, scope, &mut report).await?,
+            Looked::Ufw(state) => ufw::open(state, openings, scope, &mut report).await?,
+            Looked::Nftables(state) => nftables::open(state, openings, scope, &mut report).await?,
+            Looked::Iptables(state) => iptables::open(state, openings, scope, &mut report).await?,
         }
     }
     let firewalld_runs = view.looked.iter().any(|one| matches!(one, Looked::Firewalld(_)));
@@ -42,10 +44,10 @@ pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<Firewall
         report.notes.push(note);
     }
     report.changed = !report.commands.is_empty() || !report.done.is_empty();
-    let report = conclude(report, view, ports, scope).await?;
+    let report = conclude(report, view, openings, scope).await?;
     match report.ports.iter().find(|state| state.verdict.blocked()) {
-        Some(PortState { port, verdict: Verdict::Blocked { by } }) => {
-            Err(Failure::new("open the port", port, Kind::CommandFailed, format!("still closed: {by}"))
+        Some(PortState { opening, verdict: Verdict::Blocked { by }, .. }) => {
+            Err(Failure::new("open the port", opening, Kind::CommandFailed, format!("still closed: {by}"))
                 .hint(format!("what was done: {}", report.done.join("; "))))
         }
         _ => Ok(report),
@@ -53,47 +55,57 @@ pub(crate) async fn ensure_open(ports: &[u16], scope: &Scope) -> Result<Firewall
 }
 
 /// Closes what we opened; rules of others stay.
-pub(crate) async fn close(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
+pub(crate) async fn close(openings: &[Opening], scope: &Scope) -> Result<FirewallReport, Failure> {
     let view = look(scope).await?;
     let mut report = FirewallReport { survives_reboot: true, ..FirewallReport::default() };
     for one in &view.looked {
         match one {
-            Looked::Firewalld(state) => firewalld::close(state, ports, scope, &mut report).await?,
-            Looked::Ufw(state) => ufw::close(state, ports, scope, &mut report).await?,
-            Looked::Nftables(state) => nftables::close(state, ports, scope, &mut report).await?,
-            Looked::Iptables(state) => iptables::close(state, ports, scope, &mut report).await?,
+            Looked::Firewalld(state) => firewalld::close(state, openings, scope, &mut report).await?,
+            Looked::Ufw(state) => ufw::close(state, openings, scope, &mut report).await?,
+            Looked::Nftables(state) => nftables::close(state, openings, scope, &mut report).await?,
+            Looked::Iptables(state) => iptables::close(state, openings, scope, &mut report).await?,
         }
     }
     report.changed = !report.commands.is_empty() || !report.done.is_empty();
-    conclude(report, view, ports, scope).await
+    conclude(report, view, openings, scope).await
 }
 
 /// What becomes of a connection to each port, and why. Changes nothing.
-pub(crate) async fn explain(ports: &[u16], scope: &Scope) -> Result<FirewallReport, Failure> {
+pub(crate) async fn explain(openings: &[Opening], scope: &Scope) -> Result<FirewallReport, Failure> {
     let view = look(scope).await?;
     let notes = view.evidence.clone();
     let report = FirewallReport { survives_reboot: true, notes, ..FirewallReport::default() };
-    Ok(summarise(report, &view, ports, scope))
+    Ok(summarise(report, &view, openings, scope))
 }
 
 /// Looks again after a change: the report tells what is, not what was meant.
 async fn conclude(
     report: FirewallReport,
     before: View,
-    ports: &[u16],
+    openings: &[Opening],
     scope: &Scope,
 ) -> Result<FirewallReport, Failure> {
     let now = if report.changed { look(scope).await? } else { before };
-    Ok(summarise(report, &now, ports, scope))
+    Ok(summarise(report, &now, openings, scope))
 }
 
-fn summarise(mut report: FirewallReport, view: &View, ports: &[u16], scope: &Scope) -> FirewallReport {
+fn summarise(mut report: FirewallReport, view: &View, openings: &[Opening], scope: &Scope) -> FirewallReport {
     report.firewalls = view.looked.iter().map(|one| one.name()).collect();
     let hidden = view.unreadable.iter().map(|why| Verdict::Unknown { why: why.clone() });
-    let at_best = hidden.fold(Verdict::Open, Verdict::and);
-    let verdict =
-        |port| view.looked.iter().fold(at_best.clone(), |all, one| all.and(one.verdict(port, scope)));
-    report.ports = ports.iter().map(|port| PortState { port: *port, verdict: verdict(*port) }).collect();
+    let at_best = hidden.fold(Verdict::open(), Verdict::and);
+    let verdict = |asked: Asked| {
+        view.looked.iter().fold(at_best.clone(), |all, one| all.and(one.verdict(&asked, scope)))
+    };
+    let state = |opening: &Opening| {
+        let now = verdict(Asked::of(*opening));
+        let leans = !now.blocked() && verdict(Asked::alone(*opening)).blocked();
+        PortState { opening: *opening, verdict: now, leans }
+    };
+    report.ports = openings.iter().map(state).collect();
+    let ports: Vec<u16> = openings.iter().map(|opening| opening.port).collect();
+    report.ours = view.looked.iter().flat_map(|one| one.ours(&ports)).collect();
+    report.ours.sort_unstable();
+    report.ours.dedup();
     if !view.unreadable.is_empty() {
         report.survives_reboot = false;
     } else if view.looked.is_empty() {
@@ -101,11 +113,11 @@ fn summarise(mut report: FirewallReport, view: &View, ports: &[u16], scope: &Sco
     }
     for one in &view.looked {
         let Looked::Firewalld(state) = one else { continue };
-        for port in state.passing(ports) {
+        for opening in state.passing(openings) {
             report.survives_reboot = false;
             report
                 .notes
-                .push(format!("firewalld: {port}/tcp is open now, and will be closed after a restart"));
+                .push(format!("firewalld: {opening} is open now, and will be closed after a restart"));
         }
     }
     report
@@ -174,13 +186,23 @@ impl Looked {
         }
     }
 
-    fn verdict(&self, port: u16, scope: &Scope) -> Verdict {
+    fn verdict(&self, asked: &Asked, scope: &Scope) -> Verdict {
         let interface = scope.interface.as_deref();
         match self {
-            Looked::Firewalld(state) => state.verdict(port),
-            Looked::Ufw(state) => state.verdict(port),
-            Looked::Nftables(state) => state.verdict(port, interface),
-            Looked::Iptables(state) => state.verdict(port, interface),
+            Looked::Firewalld(state) => state.verdict(asked),
+            Looked::Ufw(state) => state.verdict(asked),
+            Looked::Nftables(state) => state.verdict(asked, interface),
+            Looked::Iptables(state) => state.verdict(asked, interface),
+        }
+    }
+
+    /// What carries our mark on these ports.
+    fn ours(&self, ports: &[u16]) -> Vec<Opening> {
+        match self {
+            Looked::Firewalld(state) => state.ours(ports),
+            Looked::Ufw(state) => state.ours(ports),
+            Looked::Nftables(state) => state.ours(ports),
+            Looked::Iptables(state) => state.ours(ports),
         }
     }
 }

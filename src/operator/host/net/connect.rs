@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -19,12 +19,12 @@ pub(crate) async fn connect(request: &Connect) -> Vec<Reach> {
     let each = request.targets.iter().map(|target| async {
         // Never closed: cannot fail, and if it could, going on unlimited would be right.
         let _permit = room.acquire().await;
-        reach(target, &request.token, Duration::from_millis(request.timeout_ms)).await
+        reach(target, request, Duration::from_millis(request.timeout_ms)).await
     });
     futures_util::future::join_all(each).await
 }
 
-async fn reach(target: &Target, token: &str, patience: Duration) -> Reach {
+async fn reach(target: &Target, request: &Connect, patience: Duration) -> Reach {
     let deadline = Instant::now() + patience;
     let answer =
         |address, outcome, latency_us| Reach { target: target.clone(), address, outcome, latency_us };
@@ -38,7 +38,7 @@ async fn reach(target: &Target, token: &str, patience: Duration) -> Reach {
         let connected = timeout_at(deadline, TcpStream::connect(address)).await;
         let latency_us = micros_since(begun);
         let outcome = match connected {
-            Ok(Ok(stream)) => identify(stream, token, deadline).await,
+            Ok(Ok(stream)) => identify(stream, request, deadline).await,
             Ok(Err(error)) => outcome(address, &error),
             Err(_) => Outcome::Timeout,
         };
@@ -61,14 +61,19 @@ async fn resolve(target: &Target, deadline: Instant) -> Result<Vec<SocketAddr>, 
     }
 }
 
-async fn identify(mut stream: TcpStream, token: &str, deadline: Instant) -> Outcome {
+async fn identify(mut stream: TcpStream, request: &Connect, deadline: Instant) -> Outcome {
+    let token = &request.token;
     if token.is_empty() {
         return Outcome::Open;
     }
     let mut heard = vec![0; token.len()];
     let patience = deadline.min(Instant::now() + TOKEN_PATIENCE);
     match timeout_at(patience, stream.read_exact(&mut heard)).await {
-        Ok(Ok(_)) if heard == token.as_bytes() => Outcome::Token,
+        Ok(Ok(_)) if heard == token.as_bytes() => {
+            // Only now: a server must not be told things. That it is not heard is the listener's loss.
+            let _ = timeout_at(deadline, stream.write_all(format!("{}\n", request.name).as_bytes())).await;
+            Outcome::Token
+        }
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Outcome::Reset,
         _ => Outcome::Open,
     }
@@ -79,7 +84,8 @@ fn outcome(address: SocketAddr, error: &io::Error) -> Outcome {
         Kind::ConnectionRefused => Outcome::Refused,
         Kind::ConnectionReset => Outcome::Reset,
         Kind::Timeout => Outcome::Timeout,
-        Kind::Unreachable => Outcome::NoRoute { why: error.to_string() },
+        // An IPv6 firewall that rejects, ours or one on the way, says "administratively prohibited".
+        Kind::Unreachable | Kind::PermissionDenied => Outcome::NoRoute { why: error.to_string() },
         _ => Outcome::Failed { why: Failure::io("connect to", address, error) },
     }
 }

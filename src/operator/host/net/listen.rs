@@ -1,10 +1,10 @@
 //! Temporary listeners on the true ports, so that reachability is tested through the real
 //! firewall before a server runs. They answer every connection with a token and nothing else,
-//! and end by themselves. A port that somebody has already is reported, not fought for.
+//! hear who it is and see where it comes from, and end by themselves. A port that somebody has already is reported, not fought for.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::ports;
-use super::records::{Listen, Listening};
+use super::records::{Caller, Listen, Listening};
 use crate::operator::host::failure::Failure;
 
 /// The listeners of one request; dropping it ends them.
@@ -22,11 +22,17 @@ pub(crate) struct Listeners {
     pub(crate) token: String,
     pub(crate) until: Instant,
     tasks: JoinSet<()>,
+    callers: Callers,
 }
 
+/// Who came from where: once each, so many at most.
+type Callers = Arc<Mutex<Vec<Caller>>>;
+
 impl Listeners {
-    pub(crate) async fn stop(mut self) {
+    /// Who was heard.
+    pub(crate) async fn stop(mut self) -> Vec<Caller> {
         self.tasks.shutdown().await;
+        std::mem::take(&mut *self.callers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -40,17 +46,30 @@ pub(crate) async fn start(request: &Listen) -> Result<(Vec<Listening>, Listeners
     let until = Instant::now() + Duration::from_secs(request.seconds.min(SECONDS_MAX));
     let mut tasks = JoinSet::new();
     let mut answers = Vec::new();
+    let callers = Callers::default();
     for port in &request.ports {
-        match TcpListener::bind(SocketAddr::new(request.address, *port)).await {
+        match bind(request.address, *port).await {
             Ok(listener) => {
                 let port = listener.local_addr().map_or(*port, |address| address.port());
-                tasks.spawn(serve(listener, format!("{token}\n").into(), until));
+                tasks.spawn(serve(listener, format!("{token}\n").into(), until, callers.clone()));
                 answers.push(Listening::Listening { port });
             }
             Err(error) => answers.push(taken(*port, request.address, &error)),
         }
     }
-    Ok((answers, Listeners { token: token.clone(), until, tasks }))
+    Ok((answers, Listeners { token: token.clone(), until, tasks, callers }))
+}
+
+/// "::" is both families, as for the server, also where the host has no IPv6.
+async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind(SocketAddr::new(address, port)).await {
+        Err(error)
+            if address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && error.kind() != io::ErrorKind::AddrInUse =>
+        {
+            TcpListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).await
+        }
+        bound => bound,
+    }
 }
 
 fn taken(port: u16, address: IpAddr, error: &io::Error) -> Listening {
@@ -68,7 +87,7 @@ fn taken(port: u16, address: IpAddr, error: &io::Error) -> Listening {
     }
 }
 
-async fn serve(listener: TcpListener, token: Arc<str>, until: Instant) {
+async fn serve(listener: TcpListener, token: Arc<str>, until: Instant, callers: Callers) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut answering = JoinSet::new();
     let accept = async {
@@ -77,10 +96,11 @@ async fn serve(listener: TcpListener, token: Arc<str>, until: Instant) {
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             while answering.try_join_next().is_some() {}
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let token = token.clone();
+                Ok((stream, from)) => {
+                    let (token, callers) = (token.clone(), callers.clone());
                     answering.spawn(async move {
-                        answer(stream, &token).await;
+                        let name = answer(stream, &token).await;
+                        note(&callers, name, from.ip().to_canonical());
                         drop(permit);
                     });
                 }
@@ -94,16 +114,34 @@ async fn serve(listener: TcpListener, token: Arc<str>, until: Instant) {
 }
 
 /// The prober hangs up first, so that TIME_WAIT stays on its ephemeral port and not on the port
-/// that the server is about to bind.
-async fn answer(mut stream: TcpStream, token: &str) {
+/// that the server is about to bind. What it said of itself, if it did.
+async fn answer(mut stream: TcpStream, token: &str) -> Option<String> {
+    let mut said = Vec::new();
     let say_and_wait = async {
         stream.write_all(token.as_bytes()).await?;
-        let mut rest = [0; 64];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
+        let mut part = [0; 64];
+        loop {
+            let length = stream.read(&mut part).await?;
+            if length == 0 {
+                return io::Result::Ok(());
+            }
+            said.extend(part[..length].iter().take(NAME_BYTES_MAX.saturating_sub(said.len())));
+        }
     };
     // Whatever goes wrong here is the prober's finding, not ours.
     let _ = timeout(LINGER, say_and_wait).await;
+    let name = String::from_utf8(said).ok()?;
+    let name = name.strip_suffix('\n').filter(|name| !name.is_empty());
+    name.filter(|name| name.chars().all(|c| !c.is_control())).map(str::to_owned)
+}
+
+fn note(callers: &Callers, name: Option<String>, address: IpAddr) {
+    let Some(name) = name else { return };
+    let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
+    let caller = Caller { name, address };
+    if callers.len() < CALLERS_MAX && !callers.contains(&caller) {
+        callers.push(caller);
+    }
 }
 
 /// However long a caller asks for, nothing listens longer: it is a probe, not a service.
@@ -113,3 +151,7 @@ const CONNECTIONS_MAX: usize = 128;
 /// A prober that has its token and does not hang up.
 const LINGER: Duration = Duration::from_secs(2);
 const TOKEN_BYTES_MAX: usize = 256;
+/// The longest name of a member, and then some.
+const NAME_BYTES_MAX: usize = 256;
+/// Strangers may call, too.
+const CALLERS_MAX: usize = 1024;

@@ -17,11 +17,12 @@ pub(super) mod listen;
 pub(super) mod names;
 pub(super) mod ports;
 mod records;
+pub(super) mod sources;
 
 #[cfg(test)]
 mod tests;
 
 pub use records::{
-    Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport, Outcome,
-    PortUse, Reach, Resolved, Target, Trap,
+    Caller, Connect, Expected, FourLetter, FourLetterReply, Listen, Listener, Listening, NamesReport,
+    Outcome, PortUse, Reach, Resolved, Sources, Target, Towards, Trap,
 };

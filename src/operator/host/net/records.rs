@@ -64,6 +64,8 @@ pub struct Connect {
     pub targets: Vec<Target>,
     /// What a listener of ours answers; empty: being accepted is enough.
     pub token: String,
+    /// Who asks, told to listeners of ours: one word.
+    pub name: String,
     /// For each target, name resolution included; all run at once.
     pub timeout_ms: u64,
 }
@@ -105,6 +107,33 @@ impl Outcome {
     pub fn reachable(&self) -> bool {
         matches!(self, Outcome::Token | Outcome::Open)
     }
+}
+
+/// Who connected to a listener of ours, and from which address as the listener sees it: behind an
+/// address translation, not the one that the caller has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub name: String,
+    pub address: IpAddr,
+}
+
+/// Where this host's packets come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// Where the session of whoever asks comes from; `None`: it is none of sshd's, or not to be told.
+    pub session: Option<IpAddr>,
+    /// One for each host asked about, in that order.
+    pub towards: Vec<Towards>,
+}
+
+/// The way to one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Towards {
+    pub host: String,
+    /// As this host resolves it.
+    pub addresses: Vec<IpAddr>,
+    /// Our own addresses that packets to it carry, by the routes of this host.
+    pub from: Vec<IpAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

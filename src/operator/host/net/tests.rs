@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::records::{Connect, Expected, FourLetter, Listen, Listening, Outcome, Target, Trap};
+use super::records::{Caller, Connect, Expected, FourLetter, Listen, Listening, Outcome, Target, Trap};
 use super::{addresses, names, ports};
 use crate::operator::host::Link;
 use crate::operator::host::agent::tests::host;
@@ -17,7 +17,7 @@ fn target(port: u16) -> Target {
 }
 
 async fn reach(link: &Link, targets: Vec<Target>, token: &str) -> Vec<Outcome> {
-    let request = Connect { targets, token: token.into(), timeout_ms: 5000 };
+    let request = Connect { targets, token: token.into(), name: "node-7".into(), timeout_ms: 5000 };
     link.connect(request).await.unwrap().into_iter().map(|reach| reach.outcome).collect()
 }
 
@@ -46,8 +46,10 @@ async fn listeners_answer_with_their_token_until_they_are_stopped() {
     assert_eq!(reach(&probing, targets(), "the-token").await, vec![Outcome::Token; 3]);
     assert_eq!(reach(&probing, targets(), "another12").await, vec![Outcome::Open; 3], "somebody else's");
     assert_eq!(reach(&probing, targets(), "").await, vec![Outcome::Open; 3]);
-    assert!(listening.stop_listening("the-token".into()).await.unwrap());
-    assert!(!listening.stop_listening("the-token".into()).await.unwrap());
+    let heard = Caller { name: "node-7".into(), address: LOCALHOST };
+    // Who had another token in mind, or none, was not told apart from a server, and says nothing.
+    assert_eq!(listening.stop_listening("the-token".into()).await.unwrap(), [heard]);
+    assert_eq!(listening.stop_listening("the-token".into()).await.unwrap(), []);
     assert_eq!(reach(&probing, targets(), "the-token").await, vec![Outcome::Refused; 3]);
     // And a server can have them at once.
     for port in ports {
@@ -125,6 +127,7 @@ async fn a_name_is_resolved_on_the_host() {
     let request = Connect {
         targets: vec![Target { host: "localhost".into(), port }],
         token: String::new(),
+        name: String::new(),
         timeout_ms: 5000,
     };
     let reached = host(dir.path()).connect(request).await.unwrap();

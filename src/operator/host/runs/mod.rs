@@ -13,4 +13,6 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{AppendJournal, Held, Holder, JournalTail, TakeLock, Taken};
+pub use records::{
+    AppendJournal, Held, Holder, JournalTail, LockToken, RenewLock, StaleLock, TakeLock, Taken,
+};

@@ -1,5 +1,6 @@
 //! What is asked and answered about the operator's runs.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,29 @@ pub struct Held {
     pub since_ms: i64,
     /// After this it is stale: its holder has not renewed it.
     pub until_ms: i64,
+    /// Grows with every change of holder, never falls while the file is there.
+    #[serde(default)]
+    pub fence: u64,
+    /// Given back: the file stays, so that the number above goes on from here.
+    #[serde(default)]
+    pub released: bool,
+}
+
+/// Under whose lock a request is sent. Whoever takes a lock over makes all tokens before it stale.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockToken {
+    pub path: PathBuf,
+    /// The holder's id.
+    pub holder: String,
+    pub fence: u64,
+}
+
+/// A request was not looked at: the lock that it was sent under has another holder now, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleLock {
+    pub path: PathBuf,
+    /// Who holds it, or was the last to give it back; `None`: the file is gone.
+    pub now: Option<Held>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +69,36 @@ pub enum Taken {
         replaced: Option<Held>,
     },
     HeldBy(Held),
+}
+
+/// Keeps a lock for longer. It never takes one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewLock {
+    pub token: LockToken,
+    pub ttl_ms: u64,
+}
+
+impl Held {
+    pub fn token(&self, path: PathBuf) -> LockToken {
+        LockToken { path, holder: self.holder.id.clone(), fence: self.fence }
+    }
+
+    /// It is what this token speaks of.
+    pub fn is_of(&self, token: &LockToken) -> bool {
+        !self.released && self.holder.id == token.holder && self.fence == token.fence
+    }
+}
+
+impl fmt::Display for StaleLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.now {
+            Some(Held { holder, released, .. }) => {
+                let back = if *released { " and gave it back since" } else { "" };
+                write!(f, "{} (pid {}) took the lock over{back}: {}", holder.who, holder.pid, holder.command)
+            }
+            None => write!(f, "the lock {} was taken away by somebody else", self.path.display()),
+        }
+    }
 }
 
 /// What a caller asks of a journal.

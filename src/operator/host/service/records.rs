@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::operator::host::files::Owner;
 use crate::operator::host::machine::Process;
 
 /// One service and who keeps it.
@@ -19,9 +20,10 @@ pub struct Service {
 #[serde(rename_all = "snake_case")]
 pub enum Manager {
     Systemd,
-    /// Our supervisor, described by this file.
+    /// Our supervisor, described by this file, or by the older one where that is not written yet.
     Daemon {
         spec: PathBuf,
+        older: Option<PathBuf>,
     },
 }
 
@@ -31,7 +33,7 @@ pub enum Manager {
 pub enum Definition {
     /// The text of the unit file; it must carry our header.
     Unit(String),
-    Daemon(DaemonSpec),
+    Daemon(Box<DaemonSpec>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +133,12 @@ pub struct DaemonSpec {
     pub restart_delay_max_ms: u64,
     /// Between TERM and KILL.
     pub stop_timeout_ms: u64,
+    /// Ends of the server after which it is not started again: trying would mend nothing.
+    #[serde(default)]
+    pub final_exits: Vec<i32>,
+    /// Whom the server runs as; `None`: whoever supervises it.
+    #[serde(default)]
+    pub user: Option<Owner>,
 }
 
 impl DaemonSpec {
@@ -151,6 +159,8 @@ impl DaemonSpec {
             restart_delay_ms: 1000,
             restart_delay_max_ms: 30_000,
             stop_timeout_ms: 10_000,
+            final_exits: Vec::new(),
+            user: None,
         }
     }
 }

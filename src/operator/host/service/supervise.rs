@@ -19,7 +19,7 @@ use super::description;
 use super::pid_file::{self, Exit, Status};
 use super::records::{DaemonSpec, Restart};
 use crate::operator::host::failure::{At, Failure, Kind};
-use crate::operator::host::files::durable;
+use crate::operator::host::files::{dirs, durable};
 use crate::operator::host::machine::clock;
 use crate::operator::host::machine::process::Identity;
 
@@ -33,6 +33,8 @@ pub async fn supervise(spec_file: &Path) -> Result<(), Failure> {
     let _ = rustix::process::setsid();
     let _lock = lock(&spec)?;
     raise_open_files();
+    // What a server writes is for nobody else; it inherits this.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let failed = |error: io::Error| Failure::io("watch signals for", &spec.name, &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -80,6 +82,7 @@ impl Supervisor {
                 Restart::OnFailure => exit != Exit::Status(0),
                 Restart::Never => false,
             };
+            let again = again && !self.is_final(&exit);
             self.publish();
             if !again {
                 self.log(&format!("{} ended ({exit:?}) and is not started again", self.spec.name));
@@ -135,7 +138,12 @@ impl Supervisor {
     fn spawn(&self) -> Result<Child, Failure> {
         let log = self.open_log().at("open", &self.spec.log_file)?;
         let errors = log.try_clone().at("open", &self.spec.log_file)?;
-        Command::new(&self.spec.exec)
+        let mut command = Command::new(&self.spec.exec);
+        if let Some(user) = &self.spec.user {
+            let (uid, gid) = dirs::resolve(user)?;
+            command.uid(uid).gid(gid);
+        }
+        command
             .args(&self.spec.args)
             .envs(&self.spec.env)
             .current_dir(self.spec.working_dir.as_deref().unwrap_or(Path::new("/")))
@@ -146,6 +154,10 @@ impl Supervisor {
             .kill_on_drop(false)
             .spawn()
             .at("start", &self.spec.exec)
+    }
+
+    fn is_final(&self, exit: &Exit) -> bool {
+        matches!(exit, Exit::Status(code) if self.spec.final_exits.contains(code))
     }
 
     /// TERM, then KILL; then the pid file goes.

@@ -17,6 +17,7 @@ use super::{servers, systemd};
 use crate::operator::host::agent::answers::Settings;
 use crate::operator::host::agent::link::Link;
 use crate::operator::host::agent::serve::serve_with;
+use crate::operator::host::agent::tests::lock;
 use crate::operator::host::failure::Kind;
 use crate::operator::host::machine::process::Identity;
 
@@ -59,7 +60,9 @@ impl Fixture {
         let (read, write) = tokio::io::split(theirs);
         tokio::spawn(serve_with(read, write, settings));
         let (read, write) = tokio::io::split(ours);
-        Fixture { link: Link::new(read, write), spec, dir }
+        let link = Link::new(read, write);
+        link.hold(Some(lock()));
+        Fixture { link, spec, dir }
     }
 
     fn spec_file(&self) -> PathBuf {
@@ -67,11 +70,11 @@ impl Fixture {
     }
 
     fn service(&self) -> Service {
-        Service { name: "server".into(), manager: Manager::Daemon { spec: self.spec_file() } }
+        Service { name: "server".into(), manager: Manager::Daemon { spec: self.spec_file(), older: None } }
     }
 
     async fn install(&self) -> ServiceReport {
-        let definition = Definition::Daemon(self.spec.clone());
+        let definition = Definition::Daemon(Box::new(self.spec.clone()));
         *self.link.install_service(InstallService { service: self.service(), definition }).await.unwrap()
     }
 

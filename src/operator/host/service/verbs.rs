@@ -17,7 +17,7 @@ pub(crate) async fn install(request: InstallService, deadline: Instant) -> Resul
     checked(&name)?;
     match (manager, request.definition) {
         (Manager::Systemd, Definition::Unit(text)) => systemd::install(&name, text, deadline).await,
-        (Manager::Daemon { spec }, Definition::Daemon(daemon)) => daemon::install(&spec, &daemon),
+        (Manager::Daemon { spec, .. }, Definition::Daemon(daemon)) => daemon::install(&spec, &daemon),
         (manager, _) => {
             Err(Failure::invalid("install", name, format!("that definition is not for {manager:?}")))
         }
@@ -32,7 +32,11 @@ pub(crate) async fn call(
     checked(&request.service.name)?;
     match request.service.manager {
         Manager::Systemd => systemd::call(&request.service.name, request.verb, deadline).await,
-        Manager::Daemon { spec } => daemon::call(&spec, request.verb, supervisor, deadline).await,
+        Manager::Daemon { spec, older } => {
+            // Both name the same pid file: whatever runs is found by either.
+            let described = older.filter(|older| !spec.exists() && older.exists()).unwrap_or(spec);
+            daemon::call(&described, request.verb, supervisor, deadline).await
+        }
     }
 }
 

@@ -30,7 +30,12 @@ fn only_a_yes_goes_on_and_everything_else_says_why_not() {
     let beforehand: &[&str] = &["say yes beforehand: --yes"];
     check(carry_out(), Answer::Nobody, Some((2, "there is nobody to ask: carry this out?", beforehand)));
     let with_data = "there is nobody to ask: type orders to destroy it WITH ITS DATA";
-    check(destroy(true), Answer::Nobody, Some((2, with_data, beforehand)));
+    // What cannot be taken back is agreed to by name, not by habit.
+    check(destroy(true), Answer::Nobody, Some((2, with_data, &["say yes beforehand: --cluster orders"])));
+    let stop = Question::StopAll { plan, cluster: "orders" };
+    let all = "there is nobody to ask: stop all of orders? Nobody is served until it is started again";
+    check(stop.clone(), Answer::Nobody, Some((2, all, &["say yes beforehand: --all"])));
+    check(stop, Answer::No, Some((1, "not confirmed", &[])));
     let without = "there is nobody to ask: type orders to destroy it (data stays)";
     check(destroy(false), Answer::Nobody, Some((2, without, beforehand)));
 }

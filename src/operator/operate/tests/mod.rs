@@ -3,6 +3,8 @@
 
 mod ask;
 mod documents;
+mod init;
+mod owed;
 mod record;
 mod settings;
 mod undeployed;
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::{Answer, Ask, Question};
 use super::caller::{Caller, Terms};
+use crate::operator::fleet::stop::Stop;
 use crate::operator::transport::{self, Secret};
 use crate::report::{Event, Sink};
 
@@ -54,12 +57,14 @@ fn caller(dir: &Path, ask: Arc<dyn Ask>) -> (Caller, Arc<Mutex<Vec<Event>>>) {
             timeout: Duration::from_secs(60),
             accept_new_host_keys: false,
             break_lock: false,
+            without: Vec::new(),
             program: None,
         },
         ask,
         events: Sink::new(move |event| events.lock().unwrap().push(event)),
         state_dir: dir.join("state"),
         started: Instant::now(),
+        stop: Stop::default(),
     };
     (caller, told)
 }

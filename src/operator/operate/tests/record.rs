@@ -7,8 +7,7 @@ fn the_last_deployment_is_remembered_until_it_is_destroyed() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("zkops");
     assert_eq!(Record::load(&dir).unwrap(), None);
-    let record =
-        Record { cluster: "orders".into(), path: "/x/orders.yml".into(), text: "cluster: orders\n".into() };
+    let record = orders("cluster: orders\n");
     record.save(&dir).unwrap();
     assert_eq!(Record::load(&dir).unwrap(), Some(record.clone()));
     Record::forget(&dir, "billing").unwrap();
@@ -22,4 +21,23 @@ fn a_damaged_record_is_said_to_be_damaged() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("last.json"), "{").unwrap();
     assert!(Record::load(dir.path()).unwrap_err().to_string().contains("is damaged: remove it"));
+}
+
+#[test]
+fn what_was_deployed_before_is_kept_with_it() {
+    let texts = |record: &Record| record.earlier.clone();
+    assert!(texts(&orders("a").behind(None)).is_empty());
+    let second = orders("b").behind(Some(orders("a")));
+    assert_eq!(texts(&second), ["a"]);
+    assert_eq!(texts(&orders("b").behind(Some(second.clone()))), ["a"], "a second run of the same");
+    assert_eq!(texts(&orders("c").behind(Some(second.clone()))), ["a", "b"]);
+    assert_eq!(texts(&orders("a").behind(Some(second))), ["b"], "and back again");
+    let other = Record { cluster: "billing".into(), ..orders("x") };
+    assert!(texts(&orders("a").behind(Some(other))).is_empty());
+    let long = (0..100).fold(orders("0"), |last, n| orders(&n.to_string()).behind(Some(last)));
+    assert_eq!((long.earlier.len(), long.earlier.last().map(String::as_str)), (8, Some("98")));
+}
+
+fn orders(text: &str) -> Record {
+    Record { cluster: "orders".into(), path: "/x/orders.yml".into(), text: text.into(), earlier: Vec::new() }
 }

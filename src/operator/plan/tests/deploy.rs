@@ -3,9 +3,12 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::facts::{
-    HostView, Marker, MemberFacts, Myid, NoWayIn, PortRule, PortUser, ServerView, Unreachable,
+    Clock, DataFacts, HostView, Marker, MemberFacts, Myid, NoWayIn, PortUser, Unreachable,
 };
 use crate::operator::plan::gate::{self, Gatekeeper};
+use crate::operator::plan::network::PortRule;
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::step::Condition;
 use crate::operator::plan::{Goal, ensemble, plan};
 use crate::wire::ids::ServerId;
@@ -17,7 +20,7 @@ fn three_bare_hosts_are_opened_installed_and_started_together() {
         text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).collect();
     assert_eq!(titles, ["1. open the ports", "2. install", "3. start", "4. wait until ready"]);
     for line in [
-        "node-1: open tcp 2181 2888 3888 [firewalld does not let them through for good] undo: close them again with \
+        "node-1: open tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3 [firewalld does not let them through for good] undo: close them again with \
          the same tool; zkops destroy does it",
         "then all hosts reach the ports of server 1, 2, 3 (within 15 s)",
         "node-3: directory /export/data/zkdata [missing]",
@@ -48,23 +51,29 @@ fn a_changed_config_is_rolled_out_leader_last() {
         &Goal::Deploy,
         "deploy orders
          1. install
-         node-1: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-2: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
-         node-3: file /export/server/zkops/conf/zoo.cfg (123 bytes) [differs from the inventory]
+         node-1: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-1: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
+         node-2: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-2: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
+         node-3: binary /export/server/zkops/slots/b/zkops b1nary000000 [beside the new zoo.cfg]
+         node-3: file /export/server/zkops/slots/b/zoo.cfg (228 bytes) [differs from the inventory]
          2. prove that the others serve without node-1
          then 2 voters in sync and committing without server 1 (within 60 s)
          3. replace the server of node-1
-         node-1: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-1: run from slots/b [differs from the inventory]
+         node-1: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 1 in sync and committing (within 60 s)
          4. prove that the others serve without node-2
          then 2 voters in sync and committing without server 2 (within 60 s)
          5. replace the server of node-2
-         node-2: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-2: run from slots/b [differs from the inventory]
+         node-2: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 2 in sync and committing (within 60 s)
          6. prove that the others serve without node-3
          then 2 voters in sync and committing without server 3 (within 60 s)
          7. replace the server of node-3
-         node-3: server restarted [it runs with an older zoo.cfg] risk: one voter down meanwhile
+         node-3: run from slots/b [differs from the inventory]
+         node-3: server restarted [it runs with an older zoo.cfg: tickTime 2000 → 1000] risk: one voter down meanwhile
          then server 3 in sync and committing (within 60 s)
          8. wait until ready
          then one leader, all others in sync, canary read back everywhere (within 60 s)",
@@ -80,7 +89,7 @@ fn stale_and_apart() -> World {
         member.config = member.config.replace("2000", "1000");
     }
     for id in [1, 2, 3] {
-        world.host(id).firewall.ports.insert(2888, PortRule::default());
+        world.rule(id, 2888, PortRule::default());
     }
     world.settle();
     assert!(!ensemble::serves(&world.desired, &world.facts));
@@ -116,11 +125,11 @@ fn what_does_not_serve_is_restarted_all_at_once() {
     // The wall between them is nothing that opening a port would mend: no quorum comes up.
     let first = plan(&world.desired, &world.facts, &Goal::Deploy).expect("plan");
     world.facts.members.values_mut().for_each(|member| {
-        member.server = ServerView::NotServing { words: "no quorum".into() };
+        member.server = Server::from_here(ServerView::NotServing { words: "no quorum".into() });
     });
     let gate = first.waves.iter().flat_map(|wave| &wave.gates).find(|gate| gate.condition == Condition::Idle);
     let condition = &gate.expect("a gate").condition;
-    assert_eq!(gate::ask(&world.desired, &world.facts, condition), Gatekeeper::Open);
+    assert_eq!(gate::ask(&world.desired, world.fresh(), condition), Gatekeeper::Open);
 }
 
 #[test]
@@ -128,7 +137,7 @@ fn a_voter_that_lost_its_data_is_not_allowed_to_begin_empty() {
     let mut world = World::deployed(3, 0);
     world.dies(1);
     let host = world.host(1);
-    host.data = crate::operator::plan::facts::DataFacts { exists: true, empty: true, ..Default::default() };
+    host.data = Seen::Is(DataFacts { exists: true, empty: true, ..DataFacts::default() });
     let text = show(&world, &Goal::Deploy);
     assert!(text.contains("node-1: server started"), "{text}");
     assert!(!text.contains("begin empty"), "{text}");
@@ -139,8 +148,7 @@ fn a_majority_without_databases_is_refused() {
     let mut world = World::deployed(3, 0);
     for id in [1, 2] {
         world.dies(id);
-        world.host(id).data =
-            crate::operator::plan::facts::DataFacts { exists: true, empty: true, ..Default::default() };
+        world.host(id).data = Seen::Is(DataFacts { exists: true, empty: true, ..DataFacts::default() });
     }
     world.settle();
     check(
@@ -172,7 +180,7 @@ fn changing_the_members_of_a_living_ensemble_is_refused() {
 #[test]
 fn a_standalone_server_with_data_does_not_become_one_of_three() {
     let mut world = World::deployed(1, 0);
-    world.host(1).installed_config = Some("dataDir=/export/data/zkdata\n".into());
+    world.host(1).installed_config = Seen::Is("dataDir=/export/data/zkdata\n".into());
     let three = World::bare(3, 0);
     world.desired.members = three.desired.members;
     for id in [2, 3] {
@@ -184,10 +192,11 @@ fn a_standalone_server_with_data_does_not_become_one_of_three() {
 #[test]
 fn every_finding_of_every_host_is_shown_at_once() {
     let mut world = World::bare(3, 0);
-    world.host(1).ports.insert(2181, PortUser { pid: Some(77), program: "java".into(), ours: false });
-    world.host(2).data.marker = Some(Marker { cluster: "billing".into(), uuid: "9".into(), id: ServerId(2) });
-    world.host(2).data.empty = false;
-    world.host(3).clock = Some(crate::operator::plan::facts::Clock { offset_ms: 90_000.0, bound_ms: 3.0 });
+    let java = PortUser { pid: Some(77), program: "java".into(), ours: false };
+    world.host(1).ports = Seen::Is([(2181, java)].into());
+    world.data(2).marker = Some(Marker { cluster: "billing".into(), uuid: "9".into(), id: ServerId(2) });
+    world.data(2).empty = false;
+    world.host(3).clock = Seen::Is(Clock { offset_ms: 90_000.0, bound_ms: 3.0 });
     check(
         &world,
         &Goal::Deploy,
@@ -202,7 +211,7 @@ fn every_finding_of_every_host_is_shown_at_once() {
 #[test]
 fn data_of_a_foreign_server_is_left_alone_even_with_the_right_myid() {
     let mut world = World::bare(3, 0);
-    let data = &mut world.host(1).data;
+    let data = world.data(1);
     data.empty = false;
     data.has_database = true;
     data.myid = Myid::Is(ServerId(1));
@@ -222,7 +231,7 @@ fn a_host_that_cannot_run_the_binary_is_a_preflight_failure() {
     let mut world = World::bare(3, 0);
     let why =
         Unreachable { kind: NoWayIn::Binary, text: "the host is aarch64, this binary is for x86_64".into() };
-    let seen = MemberFacts { host: HostView::Unreachable(why), server: ServerView::Unasked };
+    let seen = MemberFacts { host: HostView::Unreachable(why), server: Server::default() };
     world.facts.members.insert(ServerId(3), seen);
     check(&world, &Goal::Deploy, "Fail Binary 3: the host is aarch64, this binary is for x86_64 | -");
 }
@@ -246,8 +255,8 @@ fn the_uuid_of_a_cluster_outlives_its_markers() {
     assert_eq!(world.facts.uuid_of("orders"), uuid, "the data says it");
     for id in 1..=3 {
         let host = world.host(id);
-        host.data.marker = None;
-        host.installed_config = Some(format!("zkops.cluster=orders\nzkops.uuid={uuid}\n"));
+        host.data.is_mut().expect("seen").marker = None;
+        host.installed_config = Seen::Is(format!("zkops.cluster=orders\nzkops.uuid={uuid}\n"));
     }
     assert_eq!(world.facts.uuid_of("orders"), uuid, "the servers were started for it");
     assert_eq!(world.facts.uuid_of("billing"), "another");

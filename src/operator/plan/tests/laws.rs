@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::world::World;
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{DataFacts, Myid, PortRule};
+use crate::operator::plan::facts::{DataFacts, Myid};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::repair::Wipe;
+use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Condition, Plan, Risk, Service};
 use crate::operator::plan::{Goal, ensemble, plan};
 use crate::wire::ids::ServerId;
@@ -40,33 +42,34 @@ fn put(world: &mut World, id: i64, fault: Fault) {
     match fault {
         Fault::Dead => world.dies(id),
         Fault::Blocked => {
-            world.host(id).firewall.ports.insert(2888, PortRule::default());
+            world.rule(id, 2888, PortRule::default());
             world.settle();
         }
         Fault::NoMyid => {
-            world.host(id).data.myid = Myid::Missing;
+            world.data(id).myid = Myid::Missing;
             world.dies(id);
         }
         Fault::Garbage => {
-            world.host(id).data.damage = vec![Damage::LogsWithoutSnapshot];
+            world.data(id).damage = vec![Damage::LogsWithoutSnapshot];
             world.dies(id);
         }
         Fault::Emptied => {
-            world.host(id).data = DataFacts { exists: true, empty: true, ..DataFacts::default() };
+            world.host(id).data = Seen::Is(DataFacts { exists: true, empty: true, ..DataFacts::default() });
             world.dies(id);
         }
         Fault::StaleConfig => {
             let path = world.desired.members[&ServerId(id)].config_path.clone();
             world.facts.wall_ms += 10_000;
             let world_now = world.facts.wall_ms;
-            world.host(id).files.get_mut(&path).expect("deployed").mtime_ms = world_now;
+            let file = world.host(id).files.get_mut(&path).and_then(Seen::is_mut).expect("deployed");
+            file.mtime_ms = world_now;
         }
         Fault::Unreachable => world.unreachable(id),
     }
 }
 
 /// An ensemble, possibly with observers, and at most one fault a member.
-fn ensembles() -> impl Strategy<Value = World> {
+pub(super) fn ensembles() -> impl Strategy<Value = World> {
     (prop_oneof![Just(1i64), Just(2), Just(3), Just(4), Just(5)], 0i64..2)
         .prop_flat_map(|(voters, observers)| {
             let members = voters + observers;
@@ -86,7 +89,7 @@ fn ensembles() -> impl Strategy<Value = World> {
         })
 }
 
-fn goals() -> impl Strategy<Value = Goal> {
+pub(super) fn goals() -> impl Strategy<Value = Goal> {
     let member = (1i64..=3).prop_map(ServerId);
     prop_oneof![
         Just(Goal::Deploy),
@@ -100,14 +103,14 @@ fn goals() -> impl Strategy<Value = Goal> {
         member.clone().prop_map(|id| Goal::Restart { members: vec![id] }),
         (member, any::<bool>(), any::<bool>()).prop_map(|(member, always, purge_old)| Goal::Repair {
             member,
-            wipe: if always { Wipe::Always } else { Wipe::IfNeeded },
+            wipe: if always { Wipe::Asked } else { Wipe::No },
             purge_old
         }),
     ]
 }
 
 /// Members the goal names exist in this world.
-fn fits(world: &World, goal: &Goal) -> bool {
+pub(super) fn fits(world: &World, goal: &Goal) -> bool {
     let named = match goal {
         Goal::Start { members } | Goal::Stop { members } | Goal::Restart { members } => members.clone(),
         Goal::Repair { member, .. } => vec![*member],
@@ -116,7 +119,7 @@ fn fits(world: &World, goal: &Goal) -> bool {
     named.iter().all(|id| world.desired.members.contains_key(id))
 }
 
-fn takes_down(plan: &Plan, wave: usize) -> BTreeSet<ServerId> {
+pub(super) fn takes_down(plan: &Plan, wave: usize) -> BTreeSet<ServerId> {
     plan.waves[wave]
         .steps
         .iter()
@@ -134,7 +137,7 @@ proptest! {
     fn planned_again_after_it_was_applied_a_plan_is_empty(world in ensembles(), goal in goals()) {
         prop_assume!(fits(&world, &goal));
         // A restart and a forced wipe are wishes that cannot be seen to be fulfilled.
-        prop_assume!(!matches!(goal, Goal::Restart { .. } | Goal::Repair { wipe: Wipe::Always, .. }));
+        prop_assume!(!matches!(goal, Goal::Restart { .. } | Goal::Repair { wipe: Wipe::Asked, .. }));
         let Ok(first) = plan(&world.desired, &world.facts, &goal) else { return Ok(()) };
         let mut after = world.clone();
         if !after.apply(&first) {

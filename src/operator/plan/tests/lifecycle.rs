@@ -3,7 +3,8 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::Goal;
-use crate::operator::plan::facts::{Marker, ServerView};
+use crate::operator::plan::facts::Marker;
+use crate::operator::plan::server::ServerView;
 use crate::wire::ids::ServerId;
 
 fn all_dead() -> World {
@@ -57,13 +58,14 @@ fn a_member_that_runs_and_does_not_take_part_is_waited_for() {
 #[test]
 fn a_member_never_starts_on_data_of_another() {
     let mut world = all_dead();
-    world.host(2).data.marker =
+    world.data(2).marker =
         Some(Marker { cluster: "orders".into(), uuid: "11111111-2222".into(), id: ServerId(1) });
     check(
         &world,
         &Goal::Start { members: vec![] },
         "REFUSED /export/data/zkdata holds data of cluster \"orders\", server 1
-         next: zkops repair node-2",
+         /export/data/zkdata/zkops.json says so
+         next: zkops repair node-2 --foreign-data orders",
     );
 }
 
@@ -95,7 +97,8 @@ fn stopping_the_voter_that_holds_the_quorum_is_refused() {
         "REFUSED taking node-2 down would stop the ensemble: 2 of 3 voters are needed, and without node-2 only 1 \
          would be left
          in sync besides node-2: node-3; not in sync: node-1
-         next: zkops start node-1   (or: zkops repair node-1)",
+         node-3 leads and counts 1 of 2 other voters in sync
+         next: zkops start node-1",
     );
 }
 
@@ -154,7 +157,10 @@ fn one_dead_host_does_not_keep_the_others_from_stopping() {
 fn destroy_removes_what_deploy_made_and_keeps_data() {
     let text = show(&World::deployed(3, 0), &Goal::Destroy { data: false });
     assert!(text.contains("node-1: service removed"), "{text}");
-    assert!(text.contains("node-1: close tcp 2181 2888 3888 [deploy opened them]"), "{text}");
+    assert!(
+        text.contains("node-1: close tcp 2181, tcp 2888 3888 from 10.0.0.2 10.0.0.3 [deploy opened them]"),
+        "{text}"
+    );
     assert!(text.contains("node-1: remove zkops from /export/server/zkops"), "{text}");
     assert!(!text.contains("/export/data/zkdata"), "{text}");
     let text = show(&World::deployed(3, 0), &Goal::Destroy { data: true });

@@ -1,12 +1,19 @@
 //! Facts and a goal in, the text of a plan out. `world` builds ensembles and carries plans out
 //! over facts, so that every goal is also held to its laws.
 
+mod blindness;
+mod causes;
 mod deploy;
+mod fresh;
 mod laws;
+mod layout;
 mod lifecycle;
+mod moves;
+mod ports;
 mod preflight;
 mod repair;
 mod status;
+mod without;
 mod world;
 
 use super::{Goal, Stop, plan};

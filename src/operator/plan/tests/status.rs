@@ -1,7 +1,9 @@
 //! Status: when an ensemble is healthy and what is said when it is not.
 
 use super::world::{World, serving};
-use crate::operator::plan::facts::{Canary, DirFacts, HostView, Mode, Myid, PortRule, ServerView};
+use crate::operator::plan::facts::{HostView, Myid};
+use crate::operator::plan::network::PortRule;
+use crate::operator::plan::server::{Canary, Mode, ServerView};
 use crate::operator::plan::status;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
@@ -54,7 +56,7 @@ fn two_leaders_are_no_leader() {
     world.server(1, serving(Mode::Leader, Zxid::new(Epoch(1), 7)));
     assert_eq!(
         verdict(&world),
-        "unhealthy: no quorum: 0 of 3 voters in sync, 2 are needed; nothing is served"
+        "unhealthy: not one ensemble: 2 servers lead at once: node-1 in epoch 1, node-3 in epoch 1"
     );
 }
 
@@ -67,33 +69,33 @@ fn each_cause_is_named() {
     let reason = health.reasons.iter().find(|reason| reason.member == ServerId(3)).expect("a reason");
     assert_eq!(reason.what, "the server of node-3 ended: killed by signal 9");
     assert_eq!(reason.evidence, ["ERROR disk on fire"]);
-    assert_eq!(reason.next, ["zkops repair node-3"]);
+    assert_eq!(reason.next, ["zkops start node-3"]);
 
     let mut blocked = World::deployed(3, 0);
     let rule = PortRule { open: false, permanent: false, rule: "zone public: default REJECT".into() };
-    blocked.host(3).firewall.ports.insert(2181, rule);
+    blocked.rule(3, 2181, rule);
     blocked.settle();
     let health = status::judge(&blocked.desired, &blocked.facts);
     assert_eq!(health.reasons[0].what, "firewalld on node-3 blocks its ports");
     assert_eq!(health.reasons[0].evidence, ["tcp 2181: zone public: default REJECT"]);
 
     let mut no_myid = World::deployed(3, 0);
-    no_myid.host(3).data.myid = Myid::Missing;
+    no_myid.data(3).myid = Myid::Missing;
     no_myid.dies(3);
     assert_eq!(reasons(&no_myid)[0], "/export/data/zkdata/myid is missing");
 
     let mut foreign = World::deployed(3, 0);
-    foreign.host(3).data.marker.as_mut().expect("marker").cluster = "billing".into();
+    foreign.data(3).marker.as_mut().expect("marker").cluster = "billing".into();
     foreign.dies(3);
     assert_eq!(reasons(&foreign)[0], "/export/data/zkdata holds data of cluster \"billing\", server 3");
 
     let mut full = World::deployed(3, 0);
-    full.host(3).dirs.insert("/export/data/zkdata".into(), DirFacts { exists: true, ..DirFacts::default() });
+    full.room(3, 0);
     full.dies(3);
     assert_eq!(reasons(&full)[0], "the disk of /export/data/zkdata is full: 0 KiB free");
 
     let mut clock = World::deployed(3, 0);
-    clock.host(3).clock.as_mut().expect("clock").offset_ms = 90_000.0;
+    clock.host(3).clock.is_mut().expect("clock").offset_ms = 90_000.0;
     clock.dies(3);
     assert_eq!(reasons(&clock)[0], "the clock of node-3 is off by 90.0 s");
 }
@@ -114,4 +116,26 @@ fn without_a_look_at_the_host_nothing_is_invented() {
     world.dies(1);
     world.facts.members.get_mut(&ServerId(1)).expect("member").host = HostView::Unasked;
     assert_eq!(reasons(&world), ["node-1 does not serve, and its host was not asked"]);
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_while_all_is_well() {
+    let mut world = World::deployed(3, 0);
+    assert_eq!(status::judge(&world.desired, &world.facts).notes, [""; 0]);
+    let fill = |world: &mut World, free| {
+        let seen = &mut world.facts.members.get_mut(&ServerId(2)).expect("member").server.from_here;
+        let ServerView::Serving(server) = seen else { panic!("it serves") };
+        server.disk_free_bytes = free;
+    };
+    fill(&mut world, Some(0));
+    let health = status::judge(&world.desired, &world.facts);
+    assert!(health.healthy(), "{}", health.verdict);
+    assert_eq!(health.rows[1].disk_free_bytes, Some(0));
+    assert!(health.notes[0].starts_with("node-2 has 0 "), "{:?}", health.notes);
+    assert!(health.notes[0].contains("its server stops"), "{:?}", health.notes);
+    // What neither the server nor the host says is not known to be low.
+    fill(&mut world, None);
+    world.host(2).dirs.clear();
+    let health = status::judge(&world.desired, &world.facts);
+    assert_eq!((health.notes.len(), health.rows[1].disk_free_bytes), (0, None));
 }

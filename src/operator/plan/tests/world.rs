@@ -3,17 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, Unit};
+use crate::operator::plan::damage::Damage;
+use crate::operator::plan::desired::{Binary, Desired, DesiredMember, Dirs, Ports, RunAs, Unit};
 use crate::operator::plan::facts::*;
+use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::install::sha256_hex;
+use crate::operator::plan::layout::{Current, LayoutFacts};
+use crate::operator::plan::network::*;
+use crate::operator::plan::owners::{Account, Known, OwnerFacts, OwnersFacts};
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::*;
 use crate::operator::plan::step::{Action, Gate, Plan, Service};
+use crate::operator::plan::ways::SourceFacts;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) desired: Desired,
     pub(super) facts: Facts,
+    /// What stands in the zoo.cfg of each slot, by host.
+    texts: BTreeMap<ServerId, BTreeMap<String, String>>,
 }
 
 /// A line a member, so that a counterexample can be read.
@@ -22,7 +32,7 @@ impl std::fmt::Debug for World {
         for (id, seen) in &self.facts.members {
             writeln!(f, "{id}: server {:?}", seen.server)?;
             if let HostView::Seen(host) = &seen.host {
-                writeln!(f, "   {:?} {:?} {:?}", host.unit.state, host.data, host.firewall.ports)?;
+                writeln!(f, "   {:?} {:?} {:?}", host.unit.state, host.data, host.firewall)?;
             }
         }
         Ok(())
@@ -44,14 +54,16 @@ impl World {
                 inventory: "orders.yml".into(),
                 binary: Some(Binary { sha256: BINARY.into(), size_bytes: 12 << 20 }),
                 members,
+                clients: None,
             },
             facts: Facts {
                 members: facts,
-                reach: Vec::new(),
                 read_back: ReadBack::Everywhere,
                 wall_ms: 1_795_404_671_000,
                 fresh_uuid: "11111111-2222".into(),
+                ..Facts::default()
             },
+            texts: BTreeMap::new(),
         }
     }
 
@@ -73,12 +85,26 @@ impl World {
     }
 
     pub(super) fn server(&mut self, id: i64, view: ServerView) {
-        self.facts.members.get_mut(&ServerId(id)).expect("member").server = view;
+        self.facts.members.get_mut(&ServerId(id)).expect("member").server = Server::from_here(view);
+    }
+
+    pub(super) fn data(&mut self, id: i64) -> &mut DataFacts {
+        self.host(id).data.is_mut().expect("data was seen")
+    }
+
+    /// The firewall of `id` does that with `port`.
+    pub(super) fn rule(&mut self, id: i64, port: u16, rule: PortRule) {
+        let firewall = self.host(id).firewall.is_mut().expect("a firewall");
+        firewall.ports.insert(port, rule.clone());
+        let of_port = firewall.openings.iter_mut().filter(|(opening, _)| opening.port == port);
+        of_port.for_each(|(_, known)| *known = rule.clone());
     }
 
     /// The process of `id` ends; the others elect anew if they can.
     pub(super) fn dies(&mut self, id: i64) {
-        self.host(id).unit.state = UnitState::Failed { how: "killed by signal 9".into(), again: false };
+        self.host(id).unit.state =
+            Seen::Is(UnitState::Failed { how: "killed by signal 9".into(), again: false });
+        self.host(id).processes = Seen::Is(Vec::new());
         self.settle();
     }
 
@@ -87,8 +113,19 @@ impl World {
             Unreachable { kind: NoWayIn::Connection, text: "cannot reach 10.0.0.1:22: timed out".into() };
         *self.facts.members.get_mut(&ServerId(id)).expect("member") = MemberFacts {
             host: HostView::Unreachable(why),
-            server: ServerView::Silent { why: "timed out".into() },
+            server: Server::from_here(ServerView::blind(BlindCause::Timeout, "timed out")),
         };
+    }
+
+    /// So much is free where the data of `id` is.
+    pub(super) fn room(&mut self, id: i64, free_bytes: u64) {
+        let dir = self.host(id).dirs.get_mut("/export/data/zkdata").expect("dir");
+        dir.room = Seen::Is(Room { free_bytes, total_bytes: 40 << 30 });
+    }
+
+    /// The facts as seen just now.
+    pub(super) fn fresh(&self) -> Fresh<'_> {
+        Fresh::of(&self.facts, self.facts.stamp).expect("of its own stamp")
     }
 
     /// Carries out the plan up to the first gate that stays shut; true when none did.
@@ -98,11 +135,23 @@ impl World {
                 let member = self.desired.members[&step.member].clone();
                 self.facts.wall_ms += 10;
                 let now = self.facts.wall_ms;
-                act(self.host(step.member.0), &member, &step.action, now, BINARY);
+                let mut texts = self.texts.remove(&step.member).unwrap_or_default();
+                act(self.host(step.member.0), &member, &step.action, now, &mut texts);
+                self.texts.insert(step.member, texts);
+                if let Some(address) = step.action.old_address() {
+                    let ended = |old: &&mut Former| old.address == address;
+                    self.facts
+                        .elsewhere
+                        .former
+                        .iter_mut()
+                        .filter(ended)
+                        .for_each(|old| old.server = Server::default());
+                }
             }
             self.settle();
+            self.facts.stamp = self.facts.stamp.next();
             let open =
-                |gate: &Gate| gate::ask(&self.desired, &self.facts, &gate.condition) == Gatekeeper::Open;
+                |gate: &Gate| gate::ask(&self.desired, self.fresh(), &gate.condition) == Gatekeeper::Open;
             if !wave.gates.iter().all(open) {
                 return false;
             }
@@ -115,11 +164,18 @@ impl World {
     pub(super) fn settle(&mut self) {
         let fit = |world: &World, id: &ServerId| {
             world.facts.host(*id).is_some_and(|host| {
-                host.unit.state.running()
-                    && host.data.damage.is_empty()
-                    && host.data.myid == Myid::Is(*id)
-                    && crate::operator::plan::preflight::closed_ports(&world.desired.members[id], host)
-                        .is_empty()
+                host.unit.runs()
+                    && host
+                        .data
+                        .is_and(|data| data.damage.iter().all(Damage::heals) && data.myid == Myid::Is(*id))
+                    && crate::operator::plan::preflight::closed_ports(
+                        &world.desired,
+                        &world.facts,
+                        &world.desired.members[id],
+                        host,
+                    )
+                    .iter()
+                    .all(|port| *port == world.desired.members[id].ports.client)
             })
         };
         let up: Vec<ServerId> = self.desired.members.keys().filter(|id| fit(self, id)).copied().collect();
@@ -127,7 +183,9 @@ impl World {
             .iter()
             .filter(|id| {
                 let host = self.facts.host(**id).expect("up");
-                self.desired.members[id].voter && (host.data.has_database || host.data.initialize)
+                let whole =
+                    |data: &DataFacts| data.damage.is_empty() && (data.has_database || data.initialize);
+                self.desired.members[id].voter && host.data.is_and(whole)
             })
             .copied()
             .collect();
@@ -135,30 +193,45 @@ impl World {
         let ids: Vec<ServerId> = self.desired.members.keys().copied().collect();
         for id in ids {
             let voter = self.desired.members[&id].voter;
-            let view = if !up.contains(&id) {
-                let running = self.facts.host(id).is_some_and(|host| host.unit.state.running());
-                ServerView::Silent { why: if running { "timed out" } else { "connection refused" }.into() }
-            } else if !quorum {
-                ServerView::NotServing {
-                    words: "This ZooKeeper instance is not currently serving requests".into(),
-                }
+            let runs = self.facts.host(id).is_some_and(|host| host.unit.runs());
+            let view = if !runs {
+                ServerView::blind(BlindCause::Refused, "connection refused")
+            } else if !up.contains(&id) || !quorum {
+                ServerView::NotServing { words: "not currently serving requests".into() }
             } else {
                 let mode = match () {
                     () if voters.last() == Some(&id) => Mode::Leader,
                     () if voter => Mode::Follower,
                     () => Mode::Observer,
                 };
-                let data = &mut self.host(id.0).data;
+                let data = self.data(id.0);
                 data.has_database = true;
+                data.damage.clear();
                 data.parts = ["version-2", "myid", "zkops.json"]
                     .map(|name| format!("/export/data/zkdata/{name}"))
                     .into();
                 data.empty = false;
                 data.initialize = false;
                 data.current_epoch = Some(Epoch(1));
-                serving(mode, Zxid::new(Epoch(1), 7))
+                let mut view = serving(mode, Zxid::new(Epoch(1), 7));
+                if let (Mode::Leader, ServerView::Serving(server)) = (mode, &mut view) {
+                    let followers = up.iter().filter(|id| self.desired.members[id].voter).count() - 1;
+                    server.synced_followers = Seen::Is(u32::try_from(followers).expect("few"));
+                    let observers = up.len() - followers - 1;
+                    server.synced_observers = Seen::Is(u32::try_from(observers).expect("few"));
+                }
+                view
             };
-            self.server(id.0, view);
+            // Its own host sees it as it is; whether clients do, its firewall decides.
+            let open = self.facts.host(id).is_none_or(|host| {
+                let member = &self.desired.members[&id];
+                !crate::operator::plan::preflight::closed_ports(&self.desired, &self.facts, member, host)
+                    .contains(&member.ports.client)
+            });
+            let from_here =
+                if open { view.clone() } else { ServerView::blind(BlindCause::Timeout, "timed out") };
+            let on_host = if open && from_here.serving().is_some() { ServerView::Unasked } else { view };
+            self.facts.members.get_mut(&id).expect("member").server = Server { from_here, on_host };
         }
     }
 }
@@ -170,75 +243,184 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         version: "3.9.3".into(),
         connections: 2,
         uptime_ms: Some(61_000),
-        synced_followers: None,
+        disk_free_bytes: Some(9 << 30),
+        synced_followers: Seen::Absent,
+        synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
     }))
 }
 
-fn act(host: &mut HostFacts, member: &DesiredMember, action: &Action, now: i64, sha: &str) {
+/// As the older zkops left it: no slots, everything root's, whom its server runs as unsaid.
+pub(super) fn as_older_layout(world: &mut World, id: i64) {
+    let member = world.desired.members[&ServerId(id)].clone();
+    let host = world.host(id);
+    host.layout.current = Seen::Absent;
+    host.layout.legacy = Seen::Is(vec![member.legacy_config()]);
+    host.files = [(member.config_path.clone(), Seen::Absent)].into();
+    host.unit.installed = Seen::Is(Installed::Differs);
+    journal(host).made_users.clear();
+    let owners = host.owners.is_mut().expect("seen");
+    owners.account = Known::Missing { can_make: true };
+    owners.dirs.remove(&member.dynamic_dir());
+    for dir in owners.dirs.values_mut() {
+        (dir.owner, dir.mode) = (root(), 0o750);
+    }
+    if let Seen::Is(UnitState::Running(process)) = &mut host.unit.state {
+        process.is_current = Some(false);
+    }
+}
+
+fn journal(host: &mut HostFacts) -> &mut JournalFacts {
+    if host.journal.is().is_none() {
+        host.journal = Seen::Is(JournalFacts::default());
+    }
+    host.journal.is_mut().expect("seen just now")
+}
+
+fn root() -> Account {
+    Account { user: "root".into(), group: "root".into() }
+}
+
+fn owned(host: &mut HostFacts, path: &str, owner: Account, mode: u32) {
+    let owner = OwnerFacts { owner, mode, target: None, stranger: None };
+    host.owners.is_mut().expect("seen").dirs.insert(path.to_owned(), owner);
+}
+
+fn act(
+    host: &mut HostFacts,
+    member: &DesiredMember,
+    action: &Action,
+    now: i64,
+    texts: &mut BTreeMap<String, String>,
+) {
     match action {
-        Action::EnsureDir { path, .. } => {
-            host.dirs.entry(path.clone()).or_default().exists = true;
-            host.data.exists |= *path == member.dirs.data;
+        Action::EnsureDir { path, owner, mode } => {
+            host.dirs.entry(path.clone()).or_default().exists = Seen::Is(());
+            data(host).exists |= *path == member.dirs.data;
+            owned(host, path, owner.clone().unwrap_or_else(root), *mode);
         }
-        Action::InstallBinary { sha256, .. } => host.binary.installed_sha256 = Some(sha256.clone()),
-        Action::PutFile { path, mode, content } => {
-            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, mtime_ms: now };
-            host.files.insert(path.clone(), file);
+        // What it comes to shows when the slot is switched.
+        Action::InstallBinary { path, sha256, .. } => {
+            let file = FileFacts { sha256: sha256.clone(), mode: 0o755, group: "root".into(), mtime_ms: now };
+            host.files.insert(path.clone(), Seen::Is(file));
+        }
+        Action::PutFile { path, mode, content, owner } => {
+            let group = owner.clone().unwrap_or_else(root).group;
+            let file = FileFacts { sha256: sha256_hex(content), mode: *mode, group, mtime_ms: now };
+            host.files.insert(path.clone(), Seen::Is(file));
             if *path == member.myid_path() {
-                host.data.myid = Myid::Is(member.id);
+                data(host).myid = Myid::Is(member.id);
             }
-            if *path == member.config_path {
-                host.installed_config = Some(content.clone());
+            if member.is_config(path) {
+                texts.insert(path.clone(), content.clone());
             }
         }
-        Action::OpenPorts { ports } => {
-            for port in ports {
+        Action::SwitchSlot { to, .. } => {
+            host.layout.current = Seen::Is(Current::Slot(*to));
+            let binary = host.file(&member.slot_binary(*to)).is().expect("put there");
+            host.binary.installed_sha256 = Seen::Is(binary.sha256.clone());
+            let config = member.slot_config(*to);
+            let file = host.files[&config].clone();
+            host.files.insert(member.config_path.clone(), file);
+            host.installed_config = Seen::answered(texts.get(&config).cloned());
+        }
+        Action::RemoveLegacy { .. } => host.layout.legacy = Seen::Absent,
+        Action::EnsureUser { user } => {
+            let account = Account { user: user.clone(), group: user.clone() };
+            host.owners.is_mut().expect("seen").account = Known::Is(account);
+            journal(host).made_users.push(user.clone());
+        }
+        Action::RemoveUser { user } => {
+            host.owners.is_mut().expect("seen").account = Known::Missing { can_make: true };
+            journal(host).made_users.retain(|made| made != user);
+        }
+        Action::Own { paths, owner } => {
+            assert!(host.unit.is_down(), "data changes hands under a server");
+            for path in paths {
+                owned(host, path, owner.clone(), 0o700);
+            }
+        }
+        Action::OpenPorts { openings, observed } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            for opening in openings {
                 let rule = PortRule { open: true, permanent: true, rule: "zone public".into() };
-                host.firewall.ports.insert(*port, rule);
+                firewall.ports.insert(opening.port, rule.clone());
+                firewall.openings.insert(*opening, rule);
+                firewall.leaning.remove(opening);
+                firewall.ours.push(*opening);
             }
-            host.opened_ports.extend(ports);
+            journal(host).opened.extend(openings);
+            journal(host).observed.extend(observed.clone());
         }
-        Action::ClosePorts { ports } => {
-            for port in ports {
-                host.firewall.ports.insert(*port, closed());
+        Action::ClosePorts { openings } => {
+            let firewall = host.firewall.is_mut().expect("a firewall");
+            firewall.ours.retain(|opening| !openings.contains(opening));
+            for opening in openings {
+                firewall.openings.remove(opening);
+                if !firewall.ours.iter().any(|left| left.port == opening.port) {
+                    firewall.ports.insert(opening.port, closed());
+                }
             }
-            host.opened_ports.clear();
+            journal(host).opened.retain(|one| !openings.contains(one));
         }
-        Action::WriteMarker { marker, .. } => host.data.marker = Some(marker.clone()),
-        Action::AllowEmptyDatabase { .. } => host.data.initialize = true,
+        Action::WriteMarker { marker, .. } => data(host).marker = Some(marker.clone()),
+        Action::AllowEmptyDatabase { .. } => data(host).initialize = true,
         Action::Quarantine { path, to } => {
-            host.dirs.entry(path.clone()).or_default().exists = false;
-            host.data =
-                DataFacts { empty: true, quarantined: host.data.quarantined.clone(), ..DataFacts::default() };
-            host.data.quarantined.push(to.clone());
+            host.dirs.entry(path.clone()).or_default().exists = Seen::Absent;
+            let mut quarantined = data(host).quarantined.clone();
+            quarantined.push(to.clone());
+            host.data = Seen::Is(DataFacts { empty: true, quarantined, ..DataFacts::default() });
         }
         Action::Service(Service::Installed { .. }) => {
-            host.unit.installed = Installed::Yes;
-            host.unit.enabled = true;
-            if matches!(host.unit.state, UnitState::Absent) {
-                host.unit.state = UnitState::Stopped;
+            host.unit.installed = Seen::Is(Installed::AsWanted);
+            host.unit.enabled = Seen::Is(());
+            if host.unit.state.is_absent() {
+                host.unit.state = Seen::Is(UnitState::Stopped);
             }
         }
         Action::Service(Service::Started | Service::Restarted) => {
-            let exe_sha256 = Some(sha.to_owned());
-            host.unit.state = UnitState::Running(Process { pid: 100, started_ms: Some(now), exe_sha256 });
+            let exe_sha256 = host.binary.installed_sha256.is().cloned();
+            let process = Process { pid: 100, started_ms: Some(now), exe_sha256, is_current: Some(true) };
+            host.processes = Seen::Is(vec![process.clone()]);
+            host.unit.state = Seen::Is(UnitState::Running(process));
         }
-        Action::Service(Service::Stopped) => host.unit.state = UnitState::Stopped,
-        Action::Service(Service::Removed) => host.unit = UnitFacts::default(),
+        Action::Service(Service::Stopped) => {
+            host.unit.state = Seen::Is(UnitState::Stopped);
+            host.processes = Seen::Is(Vec::new());
+        }
+        Action::Service(Service::Removed) => {
+            host.unit = no_unit();
+            host.processes = Seen::Is(Vec::new());
+        }
         Action::RemovePath { path, .. } => {
-            host.files.remove(path);
+            host.files.insert(path.clone(), Seen::Absent);
             if let Some(dir) = host.dirs.get_mut(path) {
-                dir.exists = false;
+                dir.exists = Seen::Absent;
+                host.owners.is_mut().expect("seen").dirs.remove(path);
             }
-            host.data.quarantined.retain(|old| old != path);
+            data(host).quarantined.retain(|old| old != path);
         }
+        // On another host, of which a world knows nothing.
+        Action::Retire { .. } => {}
+        Action::Fence { addresses } => host.fences = Seen::Is(addresses.clone()),
+        Action::Unfence { .. } => host.fences = Seen::Is(Vec::new()),
         Action::Uninstall { dir } => {
-            host.binary = BinaryFacts::default();
-            host.opened_ports.clear();
-            host.dirs.entry(dir.clone()).or_default().exists = false;
+            host.binary.installed_sha256 = Seen::Absent;
+            host.layout = LayoutFacts { current: Seen::Absent, legacy: Seen::Absent };
+            host.files = [(member.config_path.clone(), Seen::Absent)].into();
+            host.owners.is_mut().expect("seen").dirs.retain(|path, _| !path.starts_with(dir));
+            host.journal = Seen::Absent;
+            host.dirs.entry(dir.clone()).or_default().exists = Seen::Absent;
         }
     }
+}
+
+fn data(host: &mut HostFacts) -> &mut DataFacts {
+    host.data.is_mut().expect("data was seen")
+}
+
+fn no_unit() -> UnitFacts {
+    UnitFacts { installed: Seen::Absent, enabled: Seen::Absent, state: Seen::Absent, log: Vec::new() }
 }
 
 fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
@@ -256,11 +438,15 @@ fn member(n: i64, voter: bool, voters: i64, observers: i64) -> DesiredMember {
             data: "/export/data/zkdata".into(),
             data_log: "/export/data/zkdata".into(),
         },
-        binary_path: "/export/server/zkops/bin/zkops".into(),
-        staged_path: "/export/server/zkops/bin/zkops.next".into(),
-        config_path: "/export/server/zkops/conf/zoo.cfg".into(),
-        config: format!("tickTime=2000\n{servers}"),
-        unit: Unit { name: "zkops-orders".into(), definition: "[Service]\n".into(), own_supervisor: false },
+        binary_path: "/export/server/zkops/current/zkops".into(),
+        staged_path: "/export/server/zkops/slots/zkops.next".into(),
+        config_path: "/export/server/zkops/current/zoo.cfg".into(),
+        config: format!(
+            "tickTime=2000\ndataDir=/export/data/zkdata\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n{servers}\
+             zkops.cluster=orders\nzkops.member={n}\n"
+        ),
+        unit: Unit { name: "zkops-orders".into(), text: "[Service]\n".into(), own_supervisor: false },
+        run_as: Some(RunAs { user: "zkops".into(), named: false }),
     }
 }
 
@@ -269,22 +455,40 @@ fn closed() -> PortRule {
 }
 
 fn bare_host(member: &DesiredMember) -> MemberFacts {
-    let dir = DirFacts { exists: false, obstacle: None, free_bytes: 20 << 30, total_bytes: 40 << 30 };
+    let room = Room { free_bytes: 20 << 30, total_bytes: 40 << 30 };
+    let dir = DirFacts { exists: Seen::Absent, obstacle: Seen::Absent, room: Seen::Is(room) };
     MemberFacts {
         host: HostView::Seen(Box::new(HostFacts {
             arch: "x86_64".into(),
             hostname: member.name.clone(),
             root: true,
             systemd: true,
-            clock: Some(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
+            layout: LayoutFacts { current: Seen::Absent, legacy: Seen::Absent },
+            owners: Seen::Is(OwnersFacts {
+                account: Known::Missing { can_make: true },
+                ..OwnersFacts::default()
+            }),
+            binary: BinaryFacts { installed_sha256: Seen::Absent, staged_sha256: None },
+            clock: Seen::Is(Clock { offset_ms: 0.8, bound_ms: 0.6 }),
             dirs: member.directories().into_iter().map(|path| (path.to_owned(), dir.clone())).collect(),
-            data: DataFacts { empty: true, ..DataFacts::default() },
-            firewall: FirewallFacts {
-                kind: Some("firewalld".into()),
+            data: Seen::Is(DataFacts { empty: true, ..DataFacts::default() }),
+            files: [(member.config_path.clone(), Seen::Absent)].into(),
+            installed_config: Seen::Absent,
+            fences: Seen::Is(Vec::new()),
+            left_behind: Seen::Is(Vec::new()),
+            unit: no_unit(),
+            processes: Seen::Is(Vec::new()),
+            ports: Seen::Is(BTreeMap::new()),
+            firewall: Seen::Is(FirewallFacts {
+                kind: "firewalld".into(),
                 ports: member.ports.all().into_iter().map(|port| (port, closed())).collect(),
-            },
+                ..FirewallFacts::default()
+            }),
+            sources: Seen::Is(SourceFacts::default()),
+            journal: Seen::Absent,
+            names: Seen::Is(Vec::new()),
             ..HostFacts::default()
         })),
-        server: ServerView::Silent { why: "no route to host".into() },
+        server: Server::from_here(ServerView::blind(BlindCause::NoRoute, "no route to host")),
     }
 }

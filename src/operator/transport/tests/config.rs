@@ -130,6 +130,50 @@ fn match_blocks_do_not_leak_into_the_host_above_them() {
 }
 
 #[test]
+fn what_would_lead_another_way_and_is_not_judged_is_refused_by_name() {
+    let refused = |config: &str, target: &SshTarget| {
+        Home::with(config).config().unwrap().resolve(target).map(|to| to.label).map_err(|why| why.to_string())
+    };
+    let plain = SshTarget::new("n", "node-1");
+    let proxy = "Host node-*\n ProxyCommand nc -X connect %h %p\n ProxyUseFdpass yes\n";
+    let error = refused(proxy, &plain).unwrap_err();
+    for said in ["`ProxyCommand nc -X connect %h %p`", "config", "ProxyJump", "jump:"] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    // Another way is named: then this one is not taken.
+    let jump = SshTarget { jump: Some(Box::new(SshTarget::new("gate", "gate"))), ..plain.clone() };
+    assert!(refused(proxy, &jump).is_ok());
+    assert!(refused("Host node-1\n ProxyCommand none\n", &plain).is_ok());
+    let exec = "Match exec \"test -f /tmp/x\"\n User other\n";
+    let error = refused(exec, &plain).unwrap_err();
+    assert!(error.contains("`Match exec \"test -f /tmp/x\"`") && error.contains("config:1"), "{error}");
+    let user = SshTarget { user: Some("root".into()), ..plain.clone() };
+    assert!(refused(exec, &user).is_ok(), "the inventory says it");
+    assert!(refused("Match host gate exec x\n Port 99\n", &plain).is_ok(), "about somebody else");
+    assert!(refused("Match user me\n ForwardAgent yes\n", &plain).is_ok(), "no other way");
+}
+
+#[test]
+fn a_match_on_the_name_alone_is_a_host_block_and_an_alias_names_the_key() {
+    let config = "Match originalhost node-1,node-2\n User ops\n HostKeyAlias fleet\n HashKnownHosts yes\n";
+    let to = Home::with(config).resolve(&SshTarget { port: Some(99), ..SshTarget::new("n", "node-2") });
+    assert_eq!(to.user, "ops");
+    assert_eq!((to.host_keys.address.as_str(), to.host_keys.port), ("fleet", 22));
+    assert_eq!((to.host_keys.hashed, to.host_keys.ssh.as_str()), (Some(true), "ssh -p 99 ops@node-2"));
+}
+
+#[test]
+fn the_inventorys_key_is_for_all_of_the_way() {
+    let config = "Host gate\n IdentityFile /gates\nHost node-1\n ProxyJump gate\n";
+    let target = SshTarget { keys: vec!["/k".into()], ..SshTarget::new("n", "node-1") };
+    let home = Home::with(config);
+    let jump = home.resolve(&target).jump.unwrap();
+    let to = home.resolve(&jump);
+    // One of its own is not there, and so not worth a word.
+    assert_eq!((to.keys, to.keys_from), (vec!["/k".into()], KeysFrom::Inventory));
+}
+
+#[test]
 fn unknown_and_unsupported_directives_do_no_harm() {
     let config = "Host *\n NoSuchThing yes\n ControlMaster auto\n GSSAPIAuthentication no\n User ops\n";
     check(config, &SshTarget::new("n", "a"), &format!("ops@a:22 {KEYS} {KNOWN}"));

@@ -10,7 +10,7 @@ use russh::keys::{Algorithm, EcdsaCurve, PrivateKey, PublicKey};
 use tempfile::TempDir;
 
 use crate::operator::transport::error::Error;
-use crate::operator::transport::known_hosts::{HostKeys, Seen, Verdict};
+use crate::operator::transport::known_hosts::{Checked, HostKeys, Seen, Verdict, hmac_sha1};
 use crate::operator::transport::target::HostKeyPolicy;
 
 fn ed25519() -> PublicKey {
@@ -64,14 +64,14 @@ fn hashed_name_is_known() {
 /// A hashed name as ssh writes it; a real `ssh-keygen -H` is in the tests with a server.
 fn hashed(name: &str) -> String {
     let salt = [7u8; 20];
-    let hash = crate::operator::transport::known_hosts::hmac_sha1(&salt, name.as_bytes());
+    let hash = hmac_sha1(&salt, name.as_bytes());
     format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash))
 }
 
 #[test]
 fn hmac_is_that_of_rfc_2202() {
     let hex = |bytes: [u8; 20]| crate::operator::transport::binary::hex(&bytes);
-    let hmac = crate::operator::transport::known_hosts::hmac_sha1;
+    let hmac = hmac_sha1;
     assert_eq!(hex(hmac(&[0x0b; 20], b"Hi There")), "b617318655057264e28bc0b6fb378c8ef146be00");
     assert_eq!(
         hex(hmac(&[0xaa; 80], b"Test Using Larger Than Block-Size Key - Hash Key First")),
@@ -179,6 +179,8 @@ fn files(policy: HostKeyPolicy) -> Files {
         files: vec![at("home/.ssh/known_hosts"), at("global"), at("inventory")],
         learn: at("home/.ssh/known_hosts"),
         policy,
+        hashed: None,
+        ssh: "ssh -p 2222 root@node-1".into(),
     };
     Files { _dir: dir, keys }
 }
@@ -204,6 +206,7 @@ fn unknown_key_is_shown_and_not_written() {
     let message = f.keys.check(&ed25519()).unwrap_err().to_string();
     assert!(message.contains("unknown ssh-ed25519 host key SHA256:"), "{message}");
     assert!(message.contains("--accept-new-host-keys"), "{message}");
+    assert!(message.contains("`ssh -p 2222 root@node-1` once"), "{message}");
     assert!(!f.keys.learn.exists());
 }
 
@@ -275,4 +278,25 @@ fn known_types_are_found_so_that_the_server_is_asked_for_them() {
     fs::write(&f.keys.files[1], lines).unwrap();
     let nistp256 = Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 };
     assert_eq!(f.keys.known_algorithms().unwrap(), [nistp256]);
+}
+
+#[test]
+fn a_name_is_hidden_where_the_others_are() {
+    let (old, key) = (ed25519(), ed25519());
+    let hashing = |known: String, hashed: Option<bool>| {
+        let mut f = files(HostKeyPolicy::AcceptNew);
+        f.keys.hashed = hashed;
+        fs::create_dir_all(f.keys.learn.parent().unwrap()).unwrap();
+        fs::write(&f.keys.learn, known).unwrap();
+        f.keys.check(&key).unwrap();
+        assert_eq!(f.keys.check(&key).unwrap(), Checked::Good, "it is found again");
+        !fs::read_to_string(&f.keys.learn).unwrap().contains("[node-1]:2222")
+    };
+    let salt = [7u8; 20];
+    let name = |data: &[u8]| STANDARD.encode(data);
+    let hidden = format!("|1|{}|{} {}\n", name(&salt), name(&hmac_sha1(&salt, b"else")), text(&old));
+    assert!(hashing(hidden.clone(), None));
+    assert!(!hashing(hidden, Some(false)));
+    assert!(!hashing(format!("else {}\n", text(&old)), None));
+    assert!(hashing(String::new(), Some(true)));
 }

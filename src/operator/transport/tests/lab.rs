@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
-use crate::operator::transport::keyring::{Prompt, Question, Secret};
+use crate::operator::transport::question::{Prompt, Question, Secret};
 use crate::operator::transport::target::{SshTarget, Target};
 
 /// Generous: the machine may be busy. Tests that wait for it have failed.

@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::lab::{Answers, Lab, Sshd, soon, tried};
 use crate::operator::transport::error::Error;
 use crate::operator::transport::key_setup::KeyInstalled;
+use crate::operator::transport::question::Question;
 use crate::operator::transport::status::Status;
 use crate::operator::transport::target::{Escalation, SshTarget, Target};
 
@@ -38,6 +41,77 @@ async fn sudo_wraps_commands_and_says_when_it_wants_a_password() {
     // The rule went away in the middle of a run.
     let error = connection.exec("true", "", soon()).await.err().unwrap();
     assert!(matches!(error, Error::Sudo { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_sudo_password_is_asked_for_once_and_goes_by_stdin() {
+    let lab = Lab::new();
+    let (one, two, three) = (lab.sshd("node-1"), lab.sshd("node-2"), lab.sshd("node-3"));
+    let target = |sshd: &Sshd, word: &str| {
+        let path = lab.script(&format!("sudo-{word}"), &ASKING.replace("WORD", word));
+        ssh(SshTarget { escalation: Escalation::Sudo { path }, ..lab.ssh(sshd) })
+    };
+    let answers = Answers::with("sesame");
+    let dialer = lab.dialer_asking(&answers);
+    let (first, second) = (target(&one, "sesame"), target(&two, "sesame"));
+    let (first, second) = tokio::join!(dialer.open(&first, soon()), dialer.open(&second, soon()));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(answers.count(), 1, "one password for all hosts");
+    for connection in [&first, &second] {
+        let output = connection.exec("echo \"$BECAME\"; cat", "of its own", soon()).await.unwrap();
+        assert_eq!(output.stdout_text(), "root\nof its own");
+        let shown = connection.exec("cat /proc/*/cmdline | tr '\\0' ' '", "", soon()).await.unwrap();
+        assert!(!shown.stdout_text().contains("sesame"), "it is in somebody's arguments");
+    }
+    let mut stream = first.stream("echo $BECAME; cat", soon()).await.unwrap();
+    stream.write_all(b"streamed").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "root\nstreamed");
+    // Where another one is wanted it is asked for by name; three times, then it is over.
+    let error = dialer.open(&target(&three, "other"), soon()).await.err().unwrap();
+    assert!(matches!(&error, Error::Sudo { .. }), "{error}");
+    let asked = answers.asked.lock().unwrap().clone();
+    let named = |host: &Question| matches!(host, Question::Sudo { host, .. } if host.starts_with("node-3 "));
+    assert_eq!(asked.iter().filter(|question| named(question)).count(), 3, "{asked:?}");
+    // A sudo that wants a terminal is no matter of passwords.
+    let path = lab
+        .script("sudo-tty", "#!/bin/sh\necho 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1\n");
+    let tty = ssh(SshTarget { escalation: Escalation::Sudo { path }, ..lab.ssh(&three) });
+    let error = dialer.open(&tty, soon()).await.err().unwrap();
+    assert!(matches!(&error, Error::SudoTty { .. }) && error.to_string().contains("requiretty"), "{error}");
+}
+
+#[tokio::test]
+async fn a_jump_host_gets_the_key_too_and_its_password_is_asked_for() {
+    let lab = Lab::new();
+    let gate = password_server(&lab, "gate", "PasswordAuthentication yes");
+    let inside = password_server(&lab, "node-1", "PasswordAuthentication yes");
+    let answers = Answers::with("sesame");
+    let dialer = lab.dialer_asking(&answers);
+    let key = dialer.local_key(Some(&lab.path("new/key"))).unwrap();
+    let keys = vec![lab.path("new/key")];
+    let jump = SshTarget { keys: keys.clone(), is_jump: true, ..lab.ssh(&gate) };
+    let target = SshTarget { keys, jump: Some(Box::new(jump)), ..lab.ssh(&inside) };
+    let [jump] = dialer.jumps(&target).unwrap().try_into().unwrap();
+    assert_eq!(dialer.install_key(&jump, &key, soon()).await.unwrap(), KeyInstalled::Added);
+    assert_eq!(answers.count(), 1);
+    // Both have one /root here, so the host has it now as well; and the way in takes the key.
+    assert_eq!(dialer.install_key(&target, &key, soon()).await.unwrap(), KeyInstalled::Already);
+    lab.dialer().open(&ssh(target.clone()), soon()).await.unwrap();
+    // A jump host that takes passwords alone is no end of the way.
+    fs::remove_file(lab.path("root/.ssh/authorized_keys")).unwrap();
+    let again = lab.dialer_asking(&answers);
+    assert_eq!(again.install_key(&target, &key, soon()).await.unwrap(), KeyInstalled::Added);
+    assert!(
+        answers
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|asked| matches!(asked, Question::Password { host, .. } if host.starts_with("gate ")))
+    );
 }
 
 fn password_server(lab: &Lab, name: &str, options: &str) -> Sshd {
@@ -93,3 +167,12 @@ async fn ssh_setup_with_a_wrong_password_or_without_passwords_fails_clearly() {
 /// A server with its own /root and a root password of `sesame`, and no key that lets anybody in.
 const OWN_ROOT: &str = "mount --bind LAB/root /root; mount --bind LAB/shadow /etc/shadow";
 const SESAME: &str = "root:$6$zkopstest$YJI9obNGzfZRevwD9dShtVOM30tAx1DvcBq92/g5KnJJiDTv91w6CoKX8pzy5j7x8T7.wH0tFxejbdN54KJ3A.:19000:0:99999:7:::\n";
+/// As sudo is where it wants a password: it reads one line, and the command the rest.
+const ASKING: &str = "#!/bin/sh
+case $1 in -n) echo 'sudo: a password is required' >&2; exit 1 ;; esac
+[ \"$1 $2 $3 $4 $5\" = '-k -S -p  --' ] || exit 9
+shift 5
+IFS= read -r given || { echo 'sudo: no password was provided' >&2; exit 1; }
+[ \"$given\" = WORD ] || { echo 'Sorry, try again.' >&2; echo 'sudo: no password was provided' >&2; exit 1; }
+BECAME=root exec \"$@\"
+";

@@ -1,5 +1,4 @@
-//! Reaching and logging in to real OpenSSH servers: keys, agents, host keys, jump hosts, dead
-//! hosts; and commands on them.
+//! Reaching and logging in to real OpenSSH servers: keys, agents, jump hosts, dead hosts; and commands on them.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,9 +12,9 @@ use super::lab::{Agent, Answers, Lab, run, soon, tried};
 use crate::operator::transport::dialer::{Dialer, Settings};
 use crate::operator::transport::error::Error;
 use crate::operator::transport::exec::OUTPUT_MAX;
-use crate::operator::transport::keyring::Question;
+use crate::operator::transport::question::Question;
 use crate::operator::transport::status::Status;
-use crate::operator::transport::target::{HostKeyPolicy, SshTarget, Target};
+use crate::operator::transport::target::{SshTarget, Target};
 
 fn ssh(target: SshTarget) -> Target {
     Target::Ssh(Box::new(target))
@@ -118,6 +117,21 @@ async fn a_host_that_falls_silent_is_lost_long_before_the_deadline() {
     run("kill", &["-KILL", other_end.trim()]);
     assert!(matches!(error, Error::Lost { .. }), "{error}");
     assert!(error.to_string().contains("no answer to 3 keepalives in a row"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_that_dies_while_it_is_sent_to_costs_seconds() {
+    let lab = Lab::new();
+    let sshd = lab.sshd("node-1");
+    let settings = Settings { keepalive: Duration::from_millis(300), ..lab.settings() };
+    let connection = Dialer::new(settings).unwrap().open(&lab.target(&sshd), soon()).await.unwrap();
+    let other_end = connection.exec("echo $PPID", "", soon()).await.unwrap().stdout_text();
+    let started = Instant::now();
+    // More than all buffers on the way hold.
+    let error = connection.exec("kill -STOP $PPID; cat", vec![7u8; 64 << 20], soon()).await.unwrap_err();
+    run("kill", &["-KILL", other_end.trim()]);
+    assert!(matches!(&error, Error::Lost { host, .. } if host.starts_with("node-1 ")), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -294,80 +308,6 @@ async fn a_full_agent_does_not_use_up_the_patience_for_the_named_key() {
 }
 
 #[tokio::test]
-async fn an_unknown_host_key_is_shown_and_refused_before_any_login() {
-    let lab = Lab::new();
-    let sshd = lab.stranger("node-1", "");
-    let error = lab.dialer().open(&lab.target(&sshd), soon()).await.err().unwrap();
-    let Error::HostKeyUnknown { fingerprint, algorithm, file, .. } = &error else { panic!("{error}") };
-    assert_eq!((fingerprint, algorithm.as_str()), (&sshd.fingerprint(), "ssh-ed25519"));
-    assert_eq!(*file, lab.path("home/.ssh/known_hosts"));
-    let log = fs::read_to_string(lab.path("node-1.log")).unwrap();
-    assert!(!log.contains("publickey"), "{log}");
-}
-
-#[tokio::test]
-async fn accept_new_learns_the_key_once() {
-    let lab = Lab::new();
-    let sshd = lab.stranger("node-1", "");
-    let accepting = SshTarget {
-        host_key_policy: HostKeyPolicy::AcceptNew,
-        known_hosts: Some(lab.path("inventory/known_hosts")),
-        ..lab.ssh(&sshd)
-    };
-    lab.dialer().open(&ssh(accepting.clone()), soon()).await.unwrap();
-    lab.dialer().open(&ssh(accepting.clone()), soon()).await.unwrap();
-    let learnt = fs::read_to_string(lab.path("inventory/known_hosts")).unwrap();
-    assert_eq!(learnt, format!("{}\n", sshd.known_line()));
-    let strict = SshTarget { host_key_policy: HostKeyPolicy::Strict, ..accepting };
-    lab.dialer().open(&ssh(strict), soon()).await.unwrap();
-}
-
-#[tokio::test]
-async fn changed_and_revoked_host_keys_always_stop() {
-    let lab = Lab::new();
-    let (sshd, other) = (lab.stranger("node-1", ""), lab.stranger("node-2", ""));
-    let accepting = ssh(SshTarget { host_key_policy: HostKeyPolicy::AcceptNew, ..lab.ssh(&sshd) });
-    let name = format!("[127.0.0.1]:{}", sshd.port);
-
-    lab.know(&format!("# old\n{name} {}", other.public()));
-    let error = lab.dialer().open(&accepting, soon()).await.err().unwrap();
-    assert!(matches!(&error, Error::HostKeyChanged { line: 2, .. }), "{error}");
-    assert!(error.to_string().contains("HOST KEY CHANGED"), "{error}");
-
-    lab.forget_all();
-    lab.know(&format!("{name} {}\n@revoked * {}", sshd.public(), sshd.public()));
-    let error = lab.dialer().open(&accepting, soon()).await.err().unwrap();
-    assert!(matches!(&error, Error::HostKeyRevoked { line: 2, .. }), "{error}");
-
-    // A wrong key of a type that the server does not even offer.
-    lab.forget_all();
-    lab.make_key_of("ecdsa", "ecdsa", "");
-    lab.know(&format!("{name} {}", fs::read_to_string(lab.path("ecdsa.pub")).unwrap()));
-    let error = lab.dialer().open(&accepting, soon()).await.err().unwrap();
-    assert!(matches!(&error, Error::HostKeyChanged { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn the_server_is_asked_for_the_key_type_that_is_known() {
-    let lab = Lab::new();
-    let ecdsa = lab.make_key_of("ecdsa", "ecdsa_host", "");
-    let sshd = lab.stranger("node-1", &format!("HostKey {}", ecdsa.display()));
-    let public = fs::read_to_string(lab.path("ecdsa_host.pub")).unwrap();
-    lab.know(&format!("[127.0.0.1]:{} {public}", sshd.port));
-    lab.dialer().open(&lab.target(&sshd), soon()).await.unwrap();
-}
-
-#[tokio::test]
-async fn names_hashed_by_ssh_keygen_are_known() {
-    let lab = Lab::new();
-    let sshd = lab.sshd("node-1");
-    run("ssh-keygen", &["-q", "-H", "-f", &lab.text("home/.ssh/known_hosts")]);
-    let known = fs::read_to_string(lab.path("home/.ssh/known_hosts")).unwrap();
-    assert!(known.starts_with("|1|"), "{known}");
-    lab.dialer().open(&lab.target(&sshd), soon()).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_jump_host_is_dialled_once_and_verified_too() {
     let lab = Lab::new();
     let gate = lab.stranger("gate", "");
@@ -472,6 +412,21 @@ async fn a_dead_host_costs_its_deadline_and_delays_nobody() {
     let error = dialer.open(&silent, start + Duration::from_millis(500)).await.err().unwrap();
     assert!(matches!(&error, Error::Timeout { doing, .. } if doing.starts_with("connecting to ")), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+
+    // One that stops after its banner.
+    let stops = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = stops.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = stops.accept().await.unwrap();
+        socket.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await.unwrap();
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+    });
+    let stopping = ssh(SshTarget { port: Some(port), ..SshTarget::new("stops", "127.0.0.1") });
+    let start = Instant::now();
+    let error = dialer.open(&stopping, start + Duration::from_millis(500)).await.err().unwrap();
+    assert!(matches!(&error, Error::Timeout { host, .. } if host.starts_with("stops ")), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    server.abort();
 }
 
 #[tokio::test]

@@ -106,6 +106,32 @@ fn an_identity_is_added_once_and_a_refused_one_ends_the_connection() {
 }
 
 #[test]
+fn a_connection_that_is_more_people_than_anybody_is_refused_and_ends() {
+    for (count, name) in [(300, "u".to_owned()), (5, "u".repeat(20_000))] {
+        let mut clients = Clients::default();
+        open(&mut clients, ID, SESSION);
+        (0..count).for_each(|i| {
+            clients.authenticated(ID, -4, Some(vec![Id::new("digest", &format!("{name}{i}:x"))]))
+        });
+        assert!(clients.who(ID).is_none(), "{count} times {} bytes", name.len());
+        assert_eq!(clients.traffic().auth_failed, 1);
+        assert!(drained(&mut clients)[0].2);
+    }
+}
+
+#[test]
+fn what_comes_early_is_bounded_in_bytes() {
+    let mut clients = Clients::default();
+    up(&mut clients, ID);
+    clients.hear(ID, connect_frame(SessionId::NONE)).unwrap();
+    clients.opening(ID, 4000, true);
+    let big = || Bytes::from(vec![0; 700_000]);
+    assert!(clients.hear(ID, big()).is_none() && drained(&mut clients).is_empty());
+    assert!(clients.hear(ID, big()).is_none());
+    assert_eq!(drained(&mut clients), [(1, 0, true)]);
+}
+
+#[test]
 fn requests_are_counted_until_they_are_answered() {
     let mut clients = Clients::default();
     open(&mut clients, ID, SESSION);

@@ -113,6 +113,24 @@ fn a_session_writes_through_its_owner_until_another_takes_it_over() {
 }
 
 #[test]
+fn a_learner_writes_only_in_sessions_that_live_on_it() {
+    // As after an election: the session is known, and nobody has spoken for it yet.
+    let mut before = Chair::new();
+    before.apply(Zxid(1));
+    let settings =
+        LeadSettings { tick_ms: 1000, containers_every_ms: 60_000, tree: settings(0).tree, alone: false };
+    let lead = Lead::new(View { now: NOW, tree: &before.tree }, settings);
+    let mut chair = Chair { lead, ..before };
+    let forged = chair.ask(LEARNER, create("/a", CreateMode::Persistent));
+    assert_eq!(forged, error(ErrorCode::SessionMoved));
+    assert!(chair.lead.revalidate(NOW.ms, SESSION, LEARNER));
+    let own = chair.ask(LEARNER, create("/a", CreateMode::Persistent));
+    assert!(matches!(own, TxnBody::Create(_)), "{own:?}");
+    let other = chair.ask(SessionOwner::Learner(ConnId(12)), create("/b", CreateMode::Persistent));
+    assert_eq!(other, error(ErrorCode::SessionMoved));
+}
+
+#[test]
 fn a_silent_session_expires_once_and_may_not_write_any_more() {
     let mut chair = Chair::new();
     assert!(chair.lead.touch(NOW.ms + 2000, SESSION));

@@ -32,6 +32,7 @@ impl Leader {
             committed_log_max: 500,
             committed_log_bytes_max: 1 << 20,
             counter_max: zab::COUNTER_MAX,
+            unlisted_learners: 0,
         };
         let durable = zab::Durable {
             accepted_epoch: Epoch(0),

@@ -59,6 +59,24 @@ fn answers_are_made_when_there_is_room_for_them_and_in_order() {
 }
 
 #[test]
+fn each_batch_has_one_turn_for_everybody() {
+    let mut server = server();
+    server.connect(2);
+    let exists = Request::Exists { path: "/none".into(), watch: false };
+    (10..1010).for_each(|xid| server.ask(ID.0, xid, &exists));
+    server.ask(2, 5, &Request::Ping);
+    assert_eq!((server.held_back(), server.owed().0.len()), (vec![(1, true)], 256 + 1));
+    let mut answered = 256;
+    while answered < 1000 {
+        server.step(Input::ClientRoom { client: ID });
+        let turn = server.owed().0.len();
+        assert!((1..=256).contains(&turn), "{turn}");
+        answered += turn;
+    }
+    assert_eq!(server.held_back().last(), Some(&(1, false)));
+}
+
+#[test]
 fn who_is_held_back_is_let_go_when_all_has_come_in() {
     let mut server = server();
     (10..16).for_each(|xid| server.ask(ID.0, xid, &get()));

@@ -22,13 +22,16 @@ fn a_known_session_starts_with_a_full_timeout_and_expires_in_its_bucket() {
 }
 
 #[test]
-fn the_first_write_settles_the_owner() {
+fn a_learner_is_asked_about_before_it_writes_and_this_server_is_not() {
     let mut tracker = tracker();
-    assert_eq!(tracker.standing(ID, THERE), Standing::Good);
-    assert_eq!(tracker.standing(ID, LOCAL), Standing::Moved);
+    assert_eq!(tracker.standing(ID, THERE), Standing::Moved, "nobody has spoken for it");
+    tracker.move_to(ID, THERE);
+    assert_eq!((tracker.standing(ID, THERE), tracker.standing(ID, LOCAL)), (Standing::Good, Standing::Moved));
     tracker.move_to(ID, LOCAL);
     assert_eq!((tracker.standing(ID, LOCAL), tracker.standing(ID, THERE)), (Standing::Good, Standing::Moved));
     assert_eq!(tracker.standing(SessionId(8), LOCAL), Standing::Unknown);
+    let mut tracker = self::tracker();
+    assert_eq!(tracker.standing(ID, LOCAL), Standing::Good, "an expiry");
 }
 
 #[test]

@@ -21,6 +21,28 @@ fn a_one_shot_watch_fires_once_and_a_persistent_one_every_time() {
 }
 
 #[test]
+fn what_a_connection_watches_is_bounded_and_given_back() {
+    let mut watches = Watches::default();
+    let long = "x".repeat(10_000);
+    let mut count = 0;
+    while !watches.is_greedy(A) {
+        watches.add(Kind::Data, &format!("/{long}/{count}"), A, Modes::STANDARD);
+        count += 1;
+    }
+    assert!((6_000..7_000).contains(&count), "64 MiB: {count}");
+    watches.add(Kind::Child, "/a", B, Modes::STANDARD);
+    assert!(!watches.is_greedy(B), "another one's watches count against nobody");
+    watches.remove(&format!("/{long}/0"), A, WatcherType::Any);
+    assert!(!watches.is_greedy(A));
+    watches.add(Kind::Data, &format!("/{long}/0"), A, Modes::STANDARD);
+    assert!(watches.is_greedy(A));
+    watches.data_changed(&format!("/{long}/7"));
+    assert!(!watches.is_greedy(A));
+    watches.drop_client(A);
+    assert!(!watches.is_greedy(A) && watches.count() == 1);
+}
+
+#[test]
 fn a_recursive_watch_hears_of_all_below_and_of_its_own_once() {
     let mut watches = Watches::default();
     watches.add(Kind::Data, "/a", C, Modes::RECURSIVE);

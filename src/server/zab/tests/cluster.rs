@@ -111,6 +111,7 @@ pub(super) fn test_config(me: ServerId, membership: &Membership) -> Config {
         committed_log_max: 500,
         committed_log_bytes_max: 1 << 20,
         counter_max: COUNTER_MAX,
+        unlisted_learners: 0,
     }
 }
 

@@ -176,7 +176,7 @@ fn lengths_beyond_the_limits_end_the_stream_at_once() {
     for bad in [
         "00000002 0000000000000001 00200000",
         "00000002 0000000000000001 fffffffe",
-        "00000002 0000000000000001 ffffffff 00000500",
+        "00000002 0000000000000001 ffffffff 00010001",
         "00000002 0000000000000001 ffffffff 00000001 7fffffff",
     ] {
         assert!(matches!(wire::packet_len(&hex(bad)), Err(FrameError::Length { .. })), "{bad}");

@@ -91,6 +91,39 @@ fn rounds_are_joined_forwards_only() {
 }
 
 #[test]
+fn a_round_of_the_last_stretch_is_joined_only_from_within() {
+    const STRETCH: i64 = (1 << 62) - (1 << 20);
+    for round in [1 << 62, (1 << 62) - 1, STRETCH] {
+        let mut solo = looker(disk(0, 0, &[]));
+        assert!(notifications(&solo.hear(TWO, &looking(2, Zxid(0), round, 0))).is_empty(), "{round}");
+        assert_eq!(solo.zab.core.round, 1);
+        // Nor is the leader that two say they have a reason to go there.
+        let n = vote(State::Following, 3, Zxid(0), round, 4);
+        solo.hear(TWO, &n);
+        solo.hear(THREE, &Notification { state: State::Leading, ..n });
+        assert_eq!((role(&solo), solo.zab.core.round), (FOLLOWING_3, 1));
+    }
+    let mut solo = looker(disk(0, 0, &[]));
+    solo.hear(TWO, &looking(2, Zxid(0), STRETCH - 1, 0));
+    assert_eq!(solo.zab.core.round, STRETCH - 1, "any other is believed");
+    solo.zab.core.round = STRETCH;
+    solo.hear(TWO, &looking(2, Zxid(0), STRETCH + 3, 0));
+    assert_eq!(solo.zab.core.round, STRETCH + 3, "those who are there go on together");
+    solo.hear(TWO, &looking(2, Zxid(0), 1 << 62, 0));
+    assert_eq!(solo.zab.core.round, STRETCH + 3, "but nobody takes them to the end");
+}
+
+#[test]
+fn a_forged_round_keeps_nobody_from_a_leader() {
+    let mut solo = looker(disk(0, 0, &[]));
+    solo.hear(TWO, &looking(2, Zxid(0), 1 << 62, 0));
+    for conn in [TWO, THREE] {
+        solo.hear(conn, &looking(3, Zxid(0), 1, 0));
+    }
+    assert_eq!(role(&solo), FOLLOWING_3);
+}
+
+#[test]
 fn a_vote_is_repeated_at_growing_intervals() {
     let mut solo = looker(disk(0, 0, &[]));
     let mut times = Vec::new();
@@ -230,18 +263,79 @@ mod mesh {
     }
 
     #[test]
-    fn a_higher_server_dials_back_to_the_address_in_the_hello() {
+    fn a_member_is_dialled_back_where_the_config_says_whatever_its_hello_names() {
         let mut solo = Solo::new(3, 3, 0, disk(0, 0, &[]));
         let out = solo.step(Input::Tick);
         let (old, _) = solo.reach_peer(&out, 1);
         let hello = Hello { sid: ServerId(1), addresses: vec![("elsewhere".into(), 99)] };
         let out = solo.step(Input::ElectionHello { conn: TWO, hello });
         assert!(is_closed(&out, TWO) && is_closed(&out, old), "{out:?}");
-        assert_eq!(dials(&out), [(1, "elsewhere".to_owned(), 99)], "TRAP Q4");
+        assert_eq!(dials(&out), [(1, "n1".to_owned(), 3888)], "E8");
         // While that dial is under way, another HELLO changes nothing.
         let hello = Hello { sid: ServerId(1), addresses: vec![] };
         let out = solo.step(Input::ElectionHello { conn: THREE, hello });
         assert_eq!(out, [Output::Close { conn: THREE }]);
+    }
+
+    #[test]
+    fn a_member_at_another_port_or_at_the_address_it_calls_from_is_tried_there_once() {
+        for there in [("n1".to_owned(), 4888), ("10.0.0.9".to_owned(), 3888)] {
+            let mut solo = Solo::new(3, 3, 0, disk(0, 0, &[]));
+            let out = solo.step(Input::Tick);
+            let (old, _) = solo.reach_peer(&out, 1);
+            solo.step(Input::Down { conn: old });
+            let hello = Hello { sid: ServerId(1), addresses: vec![there.clone()] };
+            let out = solo.step(Input::ElectionHello { conn: TWO, hello });
+            assert!(is_closed(&out, TWO), "{out:?}");
+            assert_eq!(dials(&out), [(1, there.0, there.1)]);
+            let dialled = out.iter().find_map(|out| match out {
+                Output::DialElection { conn, to: ServerId(1), .. } => Some(*conn),
+                _ => None,
+            });
+            solo.step(Input::Down { conn: dialled.expect("it was dialled") });
+            assert_eq!(
+                dials(&solo.wait(1_000)),
+                [(1, "n1".to_owned(), 3888)],
+                "then where the config has it"
+            );
+        }
+    }
+
+    #[test]
+    fn of_several_addresses_the_one_in_the_hello_is_dialled() {
+        let list = "server.1=n1:1:11|m1:1:12\nserver.2=n2:1:21\nserver.3=n3:1:31\nversion=0";
+        let membership = Membership::parse(list).unwrap();
+        let zab = Zab::new(test_config(ServerId(3), &membership), disk(0, 0, &[]), 1, 0);
+        let mut solo = Solo { zab, now_ms: 0, writes: Vec::new() };
+        let out = solo.step(Input::Tick);
+        assert!(dials(&out).contains(&(1, "n1".to_owned(), 11)));
+        solo.reach_peer(&out, 1);
+        let named = ["m1", "elsewhere"].map(|host| (host.to_owned(), 12)).to_vec();
+        let out = solo
+            .step(Input::ElectionHello { conn: TWO, hello: Hello { sid: ServerId(1), addresses: named } });
+        assert_eq!(dials(&out), [(1, "m1".to_owned(), 12)]);
+    }
+
+    #[test]
+    fn who_is_not_listed_is_never_dialled_and_costs_one_line() {
+        let mut solo = Solo::new(3, 3, 0, disk(0, 0, &[]));
+        solo.step(Input::Tick);
+        let (mut lines, mut all) = (0, Vec::new());
+        for i in 0..100 {
+            let sid = [-7, 0, i64::MAX, 3][i as usize % 4];
+            let out = solo.accept_peer(ConnId(100 + 2 * i), sid);
+            assert!(is_closed(&out, ConnId(100 + 2 * i)));
+            lines += out.iter().filter(|output| matches!(output, Output::Note(_))).count();
+            all.extend(out);
+        }
+        assert_eq!((lines, dials(&all)), (1, vec![]));
+        // A joiner with a higher id is answered over the connection that it opened, and not dialled when that ends.
+        let (conn, joiner) = (ConnId(6), 77);
+        assert!(!is_closed(&solo.accept_peer(conn, joiner), conn));
+        let out = solo.hear(conn, &looking(joiner, zxid(9, 9), 99, 9));
+        assert_eq!(notifications(&out).len(), 1, "{out:?}");
+        solo.step(Input::Down { conn });
+        assert!(dials(&solo.wait(500)).iter().all(|(sid, ..)| *sid != joiner));
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn the_tree_is_replaced_only_when_the_snapshot_is_durable() {
     let (mut solo, conn, _) = promised(disk(1, 1, &[zxid(1, 1)]), 3);
     solo.kind(conn, Kind::SNAP, zxid(2, 5));
     let body = Bytes::from_static(b"tree");
-    let out = solo.step(Input::SnapshotReceived { conn, body: body.clone() });
+    let out = solo.step(Input::SnapshotReceived { conn, body: body.clone(), config: None });
     assert!(!out.iter().any(|o| matches!(o, Output::InstallSnapshot { .. })));
     // Traffic queued since the sync began may repeat what the snapshot holds (§2.5).
     solo.proposal(conn, zxid(2, 5));
@@ -286,7 +286,7 @@ fn the_tree_is_replaced_only_when_the_snapshot_is_durable() {
 fn a_connection_lost_during_a_snapshot_leaves_memory_as_the_disk_is() {
     let (mut solo, conn, _) = promised(disk(1, 1, &[zxid(1, 1)]), 3);
     solo.kind(conn, Kind::SNAP, zxid(2, 5));
-    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
+    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree"), config: None });
     let out = solo.step(Input::Down { conn });
     assert!(has_role(&out, Role::Looking) && notifications(&out).is_empty(), "{out:?}");
     let out = solo.persist();
@@ -458,7 +458,7 @@ fn a_lost_database_is_announced_and_filled_by_a_snapshot() {
     solo.packet(conn, wire::leader_info(Epoch(10)));
     assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(-1)))]);
     solo.kind(conn, Kind::SNAP, zxid(9, 9));
-    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
+    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree"), config: None });
     newleader(&mut solo, conn, 10);
     assert_eq!(sent(&solo.persist(), conn), [(Kind::ACK, Epoch(10).start())]);
 }

@@ -89,7 +89,7 @@ fn it_takes_nothing_but_a_snapshot_and_counts_once_all_of_the_history_is_durable
     let (mut solo, conn, out) = promised(wounded(), 6);
     assert_eq!(packets(&out), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(-1)))]);
     solo.kind(conn, Kind::SNAP, zxid(4, 9));
-    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
+    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree"), config: None });
     let out = solo.persist();
     assert!(out.iter().any(|output| matches!(output, Output::InstallSnapshot { .. })));
     // What the leader had not applied: this server may have acknowledged it once.
@@ -116,7 +116,7 @@ fn it_takes_nothing_but_a_snapshot_and_counts_once_all_of_the_history_is_durable
 fn in_the_leaders_own_epoch_no_epoch_is_written_and_it_still_waits_for_the_disk() {
     let (mut solo, conn, _) = promised(Durable { current_epoch: Epoch(5), ..wounded() }, 5);
     solo.kind(conn, Kind::SNAP, zxid(5, 3));
-    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
+    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree"), config: None });
     solo.persist();
     let out = solo.kind(conn, Kind::NEWLEADER, Epoch(5).start());
     assert!(packets(&out).is_empty());
@@ -128,7 +128,7 @@ fn in_the_leaders_own_epoch_no_epoch_is_written_and_it_still_waits_for_the_disk(
 fn a_leader_lost_after_the_snapshot_leaves_it_without_a_vote() {
     let (mut solo, conn, _) = promised(wounded(), 6);
     solo.kind(conn, Kind::SNAP, zxid(4, 9));
-    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree") });
+    solo.step(Input::SnapshotReceived { conn, body: Bytes::from_static(b"tree"), config: None });
     solo.persist();
     let mut out = solo.step(Input::Down { conn });
     out.extend(solo.wait(300));

@@ -202,7 +202,7 @@ impl Cluster {
                 assert!(end.snapshot, "a snapshot stream without SNAP");
                 end.snapshot = false;
                 self.step(i, Input::Progress { conn });
-                self.step(i, Input::SnapshotReceived { conn, body });
+                self.step(i, Input::SnapshotReceived { conn, body, config: None });
             }
             Item::Bytes(bytes) => {
                 end.buffer.extend_from_slice(&bytes);

@@ -8,7 +8,15 @@ use crate::server::zab::*;
 
 /// Server 4, an observer of three voters, promised to the leader of [`EPOCH`].
 fn observer() -> (Solo, ConnId, Vec<Output>) {
-    let mut solo = Solo::new(4, 3, 1, disk(5, 5, &[zxid(5, 1)]));
+    let (mut solo, conn, mut out) = introduced(disk(5, 5, &[zxid(5, 1)]));
+    solo.packet(conn, wire::leader_info(Epoch(EPOCH)));
+    out.extend(solo.persist());
+    (solo, conn, out)
+}
+
+/// The same, connected to server 3, which has not said which epoch it leads.
+fn introduced(durable: Durable) -> (Solo, ConnId, Vec<Output>) {
+    let mut solo = Solo::new(4, 3, 1, durable);
     let start = solo.step(Input::Tick);
     let (three, _) = solo.reach_peer(&start, 3);
     let (two, _) = solo.reach_peer(&start, 2);
@@ -20,9 +28,7 @@ fn observer() -> (Solo, ConnId, Vec<Output>) {
     let out = solo.hear(three, &vote(State::Leading, 3, zxid(5, 9), 8, EPOCH));
     assert!(has_role(&out, Role::Observing { leader: ServerId(3), serving: false }), "{out:?}");
     let conn = Solo::dialled_leader(&out);
-    let mut out = solo.step(Input::LeaderUp { conn });
-    solo.packet(conn, wire::leader_info(Epoch(EPOCH)));
-    out.extend(solo.persist());
+    let out = solo.step(Input::LeaderUp { conn });
     (solo, conn, out)
 }
 
@@ -52,6 +58,26 @@ fn it_introduces_itself_and_acknowledges_no_proposal() {
     solo.packet(conn, activate);
     let two = zxid(EPOCH, 2);
     assert!(solo.persist().contains(&Output::Deliver { zxid: two, txn: txn(two) }));
+}
+
+/// A candidate that is gone, or a flipped bit, has left a promise that no leader will reach soon.
+#[test]
+fn what_it_has_promised_keeps_it_from_no_leader_whose_history_is_not_behind() {
+    for (accepted, current, follows) in [(91, 5, true), (EPOCH, EPOCH, true), (91, EPOCH + 1, false)] {
+        let (mut solo, conn, _) = introduced(disk(accepted, current, &[zxid(5, 1)]));
+        let mut out = solo.packet(conn, wire::leader_info(Epoch(EPOCH)));
+        out.extend(solo.persist());
+        // Its promise is never counted: it may have given a higher one.
+        let expected = [(conn.0, wire::ack_epoch(zxid(5, 1), Epoch(-1)))];
+        assert_eq!(packets(&out), expected[..usize::from(follows)], "{accepted}, {current}");
+        assert_eq!(is_closed(&out, conn), !follows);
+        if follows {
+            solo.kind(conn, Kind::DIFF, zxid(5, 1));
+            let mut out = newleader(&mut solo, conn, EPOCH);
+            out.extend(solo.persist());
+            assert_eq!(sent(&out, conn), [(Kind::ACK, Epoch(EPOCH).start())]);
+        }
+    }
 }
 
 #[test]

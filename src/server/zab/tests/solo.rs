@@ -96,8 +96,19 @@ pub(super) fn vote(state: State, leader: i64, zxid: Zxid, round: i64, peer_epoch
 
 impl Solo {
     pub(super) fn new(me: i64, voters: usize, observers: usize, durable: Durable) -> Solo {
+        Solo::admitting(0, me, voters, observers, durable)
+    }
+
+    /// One that lets so many learners in that are not listed.
+    pub(super) fn admitting(
+        unlisted_learners: usize,
+        me: i64,
+        voters: usize,
+        observers: usize,
+        durable: Durable,
+    ) -> Solo {
         let membership = Membership::parse(&member_list(voters, observers)).unwrap();
-        let config = test_config(ServerId(me), &membership);
+        let config = Config { unlisted_learners, ..test_config(ServerId(me), &membership) };
         Solo { zab: Zab::new(config, durable, 7, 0), now_ms: 0, writes: Vec::new() }
     }
 
@@ -252,7 +263,10 @@ pub(super) fn info(kind: Kind, sid: i64, accepted: i64) -> Packet {
 /// Server 3 of `voters`, elected; nobody is connected to its quorum port yet.
 pub(super) fn candidate(voters: usize, observers: usize, durable: Durable) -> (Solo, Vec<Output>) {
     let (last, current) = (durable.last_zxid, durable.current_epoch.0);
-    let mut solo = Solo::new(3, voters, observers, durable);
+    elected(Solo::new(3, voters, observers, durable), last, current)
+}
+
+fn elected(mut solo: Solo, last: Zxid, current: i64) -> (Solo, Vec<Output>) {
     let start = solo.step(Input::Tick);
     let mut out = Vec::new();
     // The lower servers agree; the higher ones are silent.
@@ -297,7 +311,18 @@ impl Solo {
 /// Server 3 leads and serves with follower 1 on `ConnId(10)`; its epoch is one above `current`.
 pub(super) fn serving_leader(voters: usize, observers: usize, durable: Durable) -> (Solo, Epoch) {
     let (last, current) = (durable.last_zxid, durable.current_epoch.0);
-    let (mut solo, _) = candidate(voters, observers, durable);
+    let (solo, _) = candidate(voters, observers, durable);
+    served(solo, voters, last, current)
+}
+
+/// The same, with as many learners let in that are not listed.
+pub(super) fn admitting_leader(unlisted_learners: usize, voters: usize, observers: usize) -> Solo {
+    let solo = Solo::admitting(unlisted_learners, 3, voters, observers, disk(4, 4, &[]));
+    let (solo, _) = elected(solo, Zxid::ZERO, 4);
+    served(solo, voters, Zxid::ZERO, 4).0
+}
+
+fn served(mut solo: Solo, voters: usize, last: Zxid, current: i64) -> (Solo, Epoch) {
     let mut out = Vec::new();
     match voters {
         3 => out.extend(solo.join_follower(ConnId(10), 1, last, current)),

@@ -52,7 +52,12 @@ impl Framing for Requests {
     fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Closed> {
         let Some(len) = whole_frame(buffer, self.len_max)? else { return Ok(None) };
         buffer.advance(4);
-        Ok(Some(buffer.split_to(len).freeze()))
+        let frame = buffer.split_to(len).freeze();
+        if len > READ_LEN {
+            // What follows gets a place of its own: a short request behind a long one must not keep that one's memory.
+            *buffer = BytesMut::from(&buffer[..]);
+        }
+        Ok(Some(frame))
     }
 }
 

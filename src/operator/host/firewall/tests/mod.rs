@@ -1,20 +1,32 @@
 //! What firewalls print → what becomes of a port. The texts are those of firewalld 1.3 and 2.1,
 //! ufw 0.36, nftables 1.0.6 and iptables 1.8.9. Nothing here touches this machine's firewall.
 
-use super::matching::covers;
-use super::nft_rules::{self, Packet};
+mod fences;
+mod openings;
+
+use super::matching::{Asked, covers};
+use super::nft_rules::Packet;
 use super::records::Verdict;
-use super::{firewalld_bus as bus, firewalld_zone, iptables, nftables, ufw};
+use super::{firewalld_bus as bus, firewalld_zone, iptables, nft_text, nftables, ufw};
+use crate::formats::opening::Opening;
 use crate::operator::host::files::put;
 
 /// One word for a verdict, and the evidence where there is some.
 fn say(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Open => "open".into(),
+        Verdict::Open { .. } => "open".into(),
         Verdict::Limited { by } => format!("limited: {by}"),
         Verdict::Blocked { by } => format!("blocked: {by}"),
         Verdict::Unknown { why } => format!("unknown: {why}"),
     }
+}
+
+fn all(port: u16) -> Opening {
+    Opening::to_all(port)
+}
+
+fn one(text: &str) -> Opening {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -28,11 +40,13 @@ fn a_connection_must_pass_every_firewall() {
     let blocked = || Verdict::Blocked { by: "x".into() };
     let limited = || Verdict::Limited { by: "y".into() };
     let unknown = || Verdict::Unknown { why: "z".into() };
-    assert_eq!(Verdict::Open.and(Verdict::Open), Verdict::Open);
-    assert_eq!(Verdict::Open.and(limited()), limited());
+    let by_rule = || Verdict::Open { by: "rule".into() };
+    assert_eq!(Verdict::open().and(Verdict::open()), Verdict::open());
+    assert_eq!((Verdict::open().and(by_rule()), by_rule().and(Verdict::open())), (by_rule(), by_rule()));
+    assert_eq!(Verdict::open().and(limited()), limited());
     assert_eq!(limited().and(unknown()), unknown());
     assert_eq!(unknown().and(blocked()), blocked());
-    assert_eq!(blocked().and(Verdict::Open), blocked());
+    assert_eq!(blocked().and(Verdict::open()), blocked());
 }
 
 #[test]
@@ -42,7 +56,7 @@ fn firewalld_zones_and_what_they_do_with_a_port() {
     assert_eq!(names, ["block", "dmz", "public", "trusted"]);
     assert_eq!(zones[1].interfaces, ["eth1"]);
     let check = |zone: usize, port: u16, expected: &str| {
-        let said = say(&zones[zone].verdict(port));
+        let said = say(&zones[zone].verdict(&Asked::of(all(port)), &[]));
         assert!(said.starts_with(expected), "zone {} port {port}: {said}", zones[zone].name);
     };
     check(1, 2181, "open");
@@ -66,9 +80,18 @@ fn firewalld_answers_on_the_bus_and_zone_files() {
     let zone = bus::zone_from("public", answer).expect("a dictionary");
     assert_eq!((zone.target.as_str(), &zone.services[..]), ("%%REJECT%%", &["ssh".to_string()][..]));
     assert_eq!(zone.ports, ["2181/tcp", "3000-3005/udp"]);
-    assert_eq!(say(&zone.verdict(2181)), "open");
-    assert!(say(&zone.verdict(2888)).starts_with("blocked: firewalld zone public, rich rule: rule family"));
-    assert!(say(&zone.verdict(3000)).starts_with("blocked: firewalld zone public rejects"));
+    assert_eq!(say(&zone.verdict(&Asked::of(all(2181)), &[])), "open");
+    // That rule refuses one source; the others are refused because nothing lists the port.
+    assert!(
+        say(&zone.verdict(&Asked::of(one("2888 from 1.2.3.4")), &[]))
+            .starts_with("blocked: firewalld zone public, rich rule: rule family")
+    );
+    assert!(
+        say(&zone.verdict(&Asked::of(all(2888)), &[])).starts_with("blocked: firewalld zone public rejects")
+    );
+    assert!(
+        say(&zone.verdict(&Asked::of(all(3000)), &[])).starts_with("blocked: firewalld zone public rejects")
+    );
     // Nothing but defaults is a zone too; anything else is no answer.
     let plain = bus::zone_from("drop", r#"{"type":"a{sv}","data":[{}]}"#).expect("a dictionary");
     assert_eq!((plain.target.as_str(), plain.ports.len()), ("default", 0));
@@ -95,7 +118,9 @@ fn firewalld_answers_on_the_bus_and_zone_files() {
 fn ufw_first_rule_that_matches_decides() {
     assert!(ufw::parse("Status: inactive\n").is_none());
     let state = ufw::parse(UFW).expect("it is active");
-    let check = |port: u16, expected: &str| assert_eq!(say(&state.verdict(port)), expected, "port {port}");
+    let check = |port: u16, expected: &str| {
+        assert_eq!(say(&state.verdict(&Asked::of(all(port)))), expected, "port {port}")
+    };
     check(22, "open");
     check(2181, "open");
     check(2888, "limited: ufw rule: 2888,3888/tcp ALLOW from 10.0.0.0/24");
@@ -109,10 +134,10 @@ fn ufw_first_rule_that_matches_decides() {
 
 /// The verdict of every input chain together, as `nftables` folds them.
 fn nft(text: &str, port: u16, interface: Option<&str>) -> String {
-    let ruleset = nft_rules::parse(text);
-    let packet = Packet { port, interface };
-    let all = ruleset.input_chains().map(|(table, chain)| ruleset.verdict(table, chain, packet));
-    say(&all.fold(Verdict::Open, Verdict::and))
+    let ruleset = nft_text::parse(text);
+    let packet = Packet::of(&Asked::of(all(port)), interface);
+    let all = ruleset.input_chains(None).map(|(table, chain)| ruleset.verdict(table, chain, packet));
+    say(&all.fold(Verdict::open(), Verdict::and))
 }
 
 #[test]
@@ -160,9 +185,9 @@ fn nftables_knows_the_interface_when_it_is_told() {
 
 #[test]
 fn nftables_rules_about_the_port_are_told_from_general_ones() {
-    let ruleset = nft_rules::parse(NFT_RICH);
-    let (table, chain) = ruleset.input_chains().nth(1).expect("the filter table's chain");
-    let forbids = |port| ruleset.forbids_by_name(table, chain, Packet { port, interface: None });
+    let ruleset = nft_text::parse(NFT_RICH);
+    let (table, chain) = ruleset.input_chains(None).nth(1).expect("the filter table's chain");
+    let forbids = |port| ruleset.forbids_by_name(table, chain, Packet::of(&Asked::of(all(port)), None));
     assert!(forbids(4000) && forbids(6002));
     assert!(!forbids(80) && !forbids(2181));
 }
@@ -170,9 +195,9 @@ fn nftables_rules_about_the_port_are_told_from_general_ones() {
 #[test]
 fn nftables_only_chains_that_can_refuse_count() {
     let chains = |text: &str| {
-        let ruleset = nft_rules::parse(text);
+        let ruleset = nft_text::parse(text);
         ruleset
-            .input_chains()
+            .input_chains(None)
             .filter(|(_, chain)| ruleset.filters(chain))
             .map(|(table, chain)| chain.place(table))
             .collect::<Vec<_>>()
@@ -186,8 +211,8 @@ fn nftables_only_chains_that_can_refuse_count() {
 #[test]
 fn nftables_tables_of_iptables_are_left_to_iptables() {
     let text = "table ip filter { # handle 1\n\tchain INPUT { # handle 1\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n";
-    assert!(nft_rules::parse(text).tables[0].of_iptables());
-    assert!(!nft_rules::parse(NFT_PLAIN).tables[0].of_iptables());
+    assert!(nft_text::parse(text).tables[0].of_iptables());
+    assert!(!nft_text::parse(NFT_PLAIN).tables[0].of_iptables());
 }
 
 #[test]
@@ -196,7 +221,7 @@ fn nftables_file_of_ours_repeats_our_rules_and_no_others() {
         "\t\tct state est",
         "\t\ttcp dport 2888 accept comment \"zkops\" # handle 9\n\t\ttcp dport 80 accept comment \"web\" # handle 8\n\t\tct state est",
     );
-    let file = nftables::our_file(&nft_rules::parse(&text));
+    let file = nftables::our_file(&nft_text::parse(&text));
     let rules: Vec<&str> = file.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(rules, ["insert rule inet filter input tcp dport 2888 accept comment \"zkops\""]);
     assert!(put::is_ours(file.as_bytes()));
@@ -229,7 +254,7 @@ fn iptables_walks_chains() {
     let table = iptables::parse(IPTABLES);
     assert!(table.filters());
     let check = |port: u16, interface: Option<&str>, expected: &str| {
-        let said = say(&table.verdict("iptables", port, interface));
+        let said = say(&table.verdict("iptables", &Asked::of(all(port)), interface));
         assert!(said.starts_with(expected), "port {port}: {said}");
     };
     check(22, None, "open");
@@ -246,23 +271,25 @@ fn iptables_walks_chains() {
 fn iptables_without_rules_filters_nothing() {
     let empty = iptables::parse("-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n");
     assert!(!empty.filters());
-    assert_eq!(empty.verdict("iptables", 2181, None), Verdict::Open);
+    assert_eq!(empty.verdict("iptables", &Asked::of(all(2181)), None), Verdict::open());
 }
 
 #[test]
 fn iptables_boot_file_gets_our_rules_first_and_only_in_the_filter_table() {
     let file = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp -j RETURN\nCOMMIT\n*filter\n:INPUT DROP\n:FORWARD DROP\n\
                 -A INPUT -i lo -j ACCEPT\nCOMMIT\n";
-    let once = iptables::with_ours(file, &[2181, 2888]);
+    let once = iptables::with_ours(file, &[all(2181), all(2888)]);
     let expected = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp -j RETURN\nCOMMIT\n*filter\n:INPUT DROP\n:FORWARD DROP\n\
                     -A INPUT -p tcp -m tcp --dport 2181 -m comment --comment zkops -j ACCEPT\n\
                     -A INPUT -p tcp -m tcp --dport 2888 -m comment --comment zkops -j ACCEPT\n\
                     -A INPUT -i lo -j ACCEPT\nCOMMIT\n";
     assert_eq!(once, expected);
-    assert_eq!(iptables::with_ours(&once, &[2181, 2888]), once, "a second time changes nothing");
-    assert_eq!(iptables::without_ours(&once, &[2181, 2888]), file);
+    assert_eq!(iptables::with_ours(&once, &[all(2181), all(2888)]), once, "a second time changes nothing");
+    assert_eq!(iptables::without_ours(&once, &[all(2181), all(2888)]), file);
     // No rule yet: before COMMIT.
-    assert!(iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[1]).ends_with("-j ACCEPT\nCOMMIT\n"));
+    assert!(
+        iptables::with_ours("*filter\n:INPUT DROP\nCOMMIT\n", &[all(1)]).ends_with("-j ACCEPT\nCOMMIT\n")
+    );
 }
 
 const FIREWALLD: &str = "\

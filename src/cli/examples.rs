@@ -1,0 +1,137 @@
+//! What the help of each verb shows beside its options: lines that can be typed as they stand. Tests parse every one.
+
+pub(super) const PROGRAM: &str = "\
+Examples:
+  zkops init root@192.168.17.130 root@192.168.17.131 root@192.168.17.132 -o orders.yml
+  zkops deploy orders.yml                  # three bare hosts become an ensemble
+  zkops status                             # the verbs after a deploy know its inventory
+  zkops repair node-3
+  zkops cli -server 192.168.17.130:2181 ls /
+
+Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed,
+4 refused as unsafe, 5 stopped half-way (run again to resume), 6 locked by another operator,
+7 hosts unreachable, 8 changes pending (plan), 9 unhealthy (status)";
+
+pub(super) const INIT: &str = "\
+Examples:
+  zkops init                               # on a terminal: by questions
+  zkops init root@192.168.17.130 root@192.168.17.131 root@192.168.17.132 -o orders.yml --name orders
+  zkops init ops@zk1.lan:2222 ops@zk2.lan:2222 ops@zk3.lan:2222 -o orders.yml
+  zkops init localhost localhost localhost -o trial.yml     # three servers on this machine
+
+An inventory that is there is replaced only after a question, or with --force.";
+
+pub(super) const DEPLOY: &str = "\
+Examples:
+  zkops deploy orders.yml
+  zkops deploy orders.yml --dry-run        # show the plan, change nothing
+  zkops deploy orders.yml --without node-3 # its host is down for days
+
+A second run changes nothing; one that was stopped is run again.";
+
+pub(super) const PLAN: &str = "\
+Examples:
+  zkops plan orders.yml
+  zkops plan orders.yml --json             # one document, for machines";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  zkops check orders.yml
+  zkops check --timeout 20s";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  zkops status
+  zkops status --watch                     # redrawn on a terminal, plain lines in a pipe
+  zkops status -i orders.yml --json";
+
+pub(super) const START: &str = "\
+Examples:
+  zkops start                              # all that do not run
+  zkops start node-2 node-3";
+
+pub(super) const STOP: &str = "\
+Examples:
+  zkops stop node-3                        # refused where the others have no quorum without it
+  zkops stop --all                         # the whole ensemble, unasked";
+
+pub(super) const RESTART: &str = "\
+Examples:
+  zkops restart                            # all, one at a time, the leader last
+  zkops restart node-2 -i orders.yml
+  zkops restart --without node-3,node-5    # where the others are a quorum";
+
+pub(super) const REPAIR: &str = "\
+Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid,
+zoo.cfg or service written again. Damaged or lost data stays where it is: the server takes the data of the others by
+itself and keeps the damage. Data is moved aside (renamed to zkops.old-*, never deleted at once) only when you agree,
+and only while the others are proven to hold all of it.
+
+Examples:
+  zkops repair node-3                          # shows what it found and will do, and asks
+  zkops repair node-3 --yes                    # that much without asking, and nothing beyond it
+  zkops repair node-3 --yes --move-data-aside  # damaged data goes aside, too, if starting did not heal it
+  zkops repair node-3 --foreign-data billing   # data of the cluster billing stands there: it goes aside
+  zkops repair node-3 --purge-old              # remove what earlier repairs moved aside";
+
+pub(super) const DESTROY: &str = "\
+Examples:
+  zkops destroy                            # asks for the cluster's name; the data stays
+  zkops destroy --yes --without node-3     # what is there stays there, and is said
+  zkops destroy --data --cluster orders    # the data too: its name is wanted, --yes is not enough";
+
+pub(super) const SSH_SETUP: &str = "\
+Examples:
+  zkops ssh-setup orders.yml
+  zkops ssh-setup orders.yml --accept-new-host-keys";
+
+/// Where arguments are not ours, our options are none.
+pub(super) const APACHE_TEMPLATE: &str = "{about-with-newline}\nUsage: {usage}\n{after-help}";
+pub(super) const SERVER_USAGE: &str = "zkops server <zoo.cfg> [-Dkey=value …]";
+pub(super) const SERVER_ABOUT: &str = "\
+Run a coordination server in the foreground, from an ordinary zoo.cfg.
+
+-Dkey=value sets what is a Java system property of Apache ZooKeeper, as its start script takes it.
+RUST_LOG sets what is logged (info; debug; zkops::server=debug).
+
+It ends with 0 on TERM and INT. Exit codes: 1 it stopped by itself, 2 bad arguments or a zoo.cfg
+that cannot be used, 3 damaged or foreign data.";
+pub(super) const SERVER: &str = "\
+Examples:
+  zkops server zoo.cfg
+  zkops server zoo.cfg -Dzookeeper.snapCount=50000";
+
+pub(super) const CLI_USAGE: &str =
+    "zkops cli [-server host:port[,…][/chroot]] [-timeout MS] [-r] [-waitforconnection] [command …]";
+pub(super) const CLI_ABOUT: &str = "\
+The shell: what zkCli.sh is. With a command it runs that one and ends with its exit code;
+without, it reads commands.
+
+  -server host:port[,…][/chroot]   the servers (localhost:2181)
+  -timeout MS                      the session's timeout (30000)
+  -r                               a server without a quorum will do, to read from
+  -waitforconnection               wait for the session before the first command
+
+Type help there for the commands. Exit codes: 0, 1 failed or no server reached, 2 bad options,
+127 no such command.";
+pub(super) const CLI: &str = "\
+Examples:
+  zkops cli -server 127.0.0.1:2181
+  zkops cli -server 192.168.17.130:2181,192.168.17.131:2181/app get -s /config
+  zkops cli -server 127.0.0.1:2181 create /greeting hello";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  zkops completions bash                   # into ~/.local/share/bash-completion/completions/zkops
+  zkops completions zsh                    # into a directory of $fpath, as _zkops
+  zkops completions fish                   # into ~/.config/fish/completions/zkops.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  zkops man                                # read it with: zkops man | man -l -
+  zkops man --out /usr/local/share/man/man1";
+
+pub(super) const VERSION: &str = "\
+Examples:
+  zkops version
+  zkops version --json";

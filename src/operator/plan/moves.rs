@@ -1,0 +1,375 @@
+//! A member that the inventory has at another address than it had: one id, one server. Before anything starts at the
+//! new address, the others are proven to hold everything without it, and its old server is proven stopped and never to
+//! start again; where its old host cannot be asked, a person says that it is gone and everybody else blocks it.
+//!
+//! The new server starts empty and syncs: no data moves. Who has moved is judged by the lists that stand on the hosts and by
+//! the last deployment; what became of looking at the old place is part of the facts. Several members at once are refused
+//! as soon as two of them vote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::deploy::gate;
+use super::desired::{Desired, DesiredMember};
+use super::facts::{Answer, Facts, Former, HostFacts, HostView, Old};
+use super::install::step;
+use super::lists::{self, List};
+use super::step::{Action, Condition, Risk, Shut, Step, Wave};
+use super::{Refused, Stop, diagnosis, ensemble};
+use crate::wire::ids::ServerId;
+
+/// The addresses at which each moved member was, by these lists: empty where all say what the inventory says.
+pub fn moved<'a>(
+    desired: &Desired,
+    lists: impl IntoIterator<Item = &'a List>,
+) -> BTreeMap<ServerId, BTreeSet<String>> {
+    let mut moved: BTreeMap<ServerId, BTreeSet<String>> = BTreeMap::new();
+    for (id, place) in lists.into_iter().flatten() {
+        let Some(member) = desired.members.get(id) else { continue };
+        if !place.host.is_empty() && !same_address(&place.host, &member.address) {
+            moved.entry(*id).or_default().insert(place.host.clone());
+        }
+    }
+    moved
+}
+
+/// The lists on the hosts that are this cluster's.
+pub fn lists_on_hosts(desired: &Desired, facts: &Facts) -> BTreeMap<ServerId, List> {
+    let of = |id: &ServerId| Some((*id, lists::read(facts.host(*id)?.installed_config.is()?)));
+    desired.members.keys().filter_map(of).collect()
+}
+
+/// One address in two spellings is one address.
+pub fn same_address(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+/// Which addresses are blocked, where, why, and what ends it.
+pub(super) fn fences(desired: &Desired, facts: &Facts) -> Vec<String> {
+    let mut blocked: BTreeMap<IpAddr, Vec<ServerId>> = BTreeMap::new();
+    for id in desired.members.keys() {
+        let fences = facts.host(*id).and_then(|host| host.fences.is());
+        fences.into_iter().flatten().for_each(|ip| blocked.entry(*ip).or_default().push(*id));
+    }
+    let told = blocked.into_iter().map(|(ip, on)| {
+        let whose = facts.elsewhere.former.iter().find(|old| old.ips.contains(&ip));
+        let whose = whose.map_or_else(|| "an old server".to_owned(), |old| format!("the old server of {}", desired.name(old.member)));
+        format!(
+            "{ip} is blocked on {}: {whose} there was not seen disabled; when that host is back: zkops deploy {}",
+            desired.names(&on),
+            desired.inventory
+        )
+    });
+    told.collect()
+}
+
+/// The facts with the servers of moved members as they are at their old places, where only those serve: until it is
+/// stopped, one may lead there.
+pub(crate) fn with_old_servers(facts: &Facts) -> Facts {
+    let mut there = facts.clone();
+    for old in facts.elsewhere.former.iter().filter(|old| old.elsewhere() && old.server.serving().is_some()) {
+        if facts.server(old.member).is_none() {
+            there.members.entry(old.member).or_default().server = old.server.clone();
+            // It is one server, not a second one.
+            let here = |answer: &Answer| answer.member == old.member && answer.address == old.address;
+            there.elsewhere.answers.retain(|answer| !here(answer));
+        }
+    }
+    there
+}
+
+/// What goes before anything is installed or started, and what is worth knowing about it.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    pub(super) waves: Vec<Wave>,
+    pub(super) notes: Vec<String>,
+}
+
+/// # Errors
+/// Why a member cannot start at its new address, with what to do.
+pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
+    let moving: Vec<Moving<'_>> =
+        desired.members.values().filter_map(|member| moving(facts, member)).collect();
+    one_voter_at_most(desired, &moving)?;
+    let mut before = Before::default();
+    for moving in &moving {
+        empty_there(facts, moving)?;
+        let proof = others_hold_everything(desired, facts, moving)?;
+        let mut wave = Wave {
+            title: format!("make sure that the old server of {} never runs again", moving.member.name),
+            shut: Shut::Refused,
+            ..Wave::default()
+        };
+        for old in &moving.old {
+            wave.steps.extend(end(desired, facts, moving, old)?);
+            before.notes.push(note(moving, old));
+        }
+        if let Some(condition) = proof {
+            before.waves.push(Wave {
+                title: format!("prove that the others hold everything without {}", moving.member.name),
+                gates: vec![gate(condition.clone())],
+                shut: Shut::Refused,
+                ..Wave::default()
+            });
+            // Once more without its help: the commit that proves it is on disk with a majority of the others.
+            wave.gates.push(gate(condition));
+        }
+        before.waves.push(wave);
+    }
+    before.waves.extend(lift(desired, facts));
+    Ok(before)
+}
+
+/// A member on its way, with the places that it comes from.
+struct Moving<'a> {
+    member: &'a DesiredMember,
+    old: Vec<&'a Former>,
+}
+
+fn moving<'a>(facts: &'a Facts, member: &'a DesiredMember) -> Option<Moving<'a>> {
+    let old: Vec<&Former> =
+        facts.elsewhere.former_of(member.id).filter(|former| former.listed && former.elsewhere()).collect();
+    (!old.is_empty()).then_some(Moving { member, old })
+}
+
+fn one_voter_at_most(desired: &Desired, moving: &[Moving<'_>]) -> Result<(), Stop> {
+    let voters: Vec<&Moving<'_>> = moving.iter().filter(|moving| moving.member.voter).collect();
+    let [_, others @ ..] = &voters[..] else { return Ok(()) };
+    if others.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ServerId> = voters.iter().map(|moving| moving.member.id).collect();
+    let back = others.iter().map(|moving| format!("{} to {}", moving.member.name, addresses(moving)));
+    Err(Stop::Refused(Refused {
+        what: format!(
+            "{} change their addresses at once: only one voter can move at a time",
+            desired.names(&ids)
+        ),
+        evidence: voters.iter().map(|moving| sentence(moving)).collect(),
+        next: vec![format!(
+            "put {} back in {}, deploy, then move the next",
+            back.collect::<Vec<_>>().join(", "),
+            desired.inventory
+        )],
+    }))
+}
+
+/// No data moves and none is overwritten: what already stands at the new place is somebody's.
+fn empty_there(facts: &Facts, moving: &Moving<'_>) -> Result<(), Stop> {
+    let member = moving.member;
+    let Some(host) = facts.host(member.id) else { return Ok(()) };
+    // A move that stopped half-way: what is there was put there by it.
+    if lists_itself_here(member, host) || host.data.is_and(|data| data.empty) {
+        return Ok(());
+    }
+    let (dir, address) = (&member.dirs.data, &member.address);
+    Err(Stop::Refused(Refused {
+        what: format!("{} cannot move to {address}: {dir} there is not proven empty", member.name),
+        evidence: vec!["a member starts empty at its new address and syncs from the others".to_owned()],
+        next: vec![format!("on {address}: mv {dir} {dir}.old   (then run this again)")],
+    }))
+}
+
+fn lists_itself_here(member: &DesiredMember, host: &HostFacts) -> bool {
+    let own = host.installed_config.is().and_then(|config| lists::read(config).remove(&member.id));
+    own.is_some_and(|place| same_address(&place.host, &member.address))
+}
+
+/// What proves it while the plan is carried out; `None`: nothing was ever acknowledged, so there is nothing to hold.
+fn others_hold_everything(
+    desired: &Desired,
+    facts: &Facts,
+    moving: &Moving<'_>,
+) -> Result<Option<Condition>, Stop> {
+    let id = moving.member.id;
+    if never_formed(desired, facts, id) {
+        return Ok(None);
+    }
+    let there = with_old_servers(facts);
+    let without = BTreeSet::from([id]);
+    if ensemble::voters_proven(desired, &there, &without) >= desired.majority() {
+        return Ok(Some(Condition::Quorum { min: desired.majority(), without: Some(id) }));
+    }
+    let name = &moving.member.name;
+    let others: BTreeSet<ServerId> =
+        ensemble::voters_in_sync(desired, &there).difference(&without).copied().collect();
+    let missing: Vec<ServerId> = desired
+        .voters()
+        .map(|voter| voter.id)
+        .filter(|voter| *voter != id && !others.contains(voter))
+        .collect();
+    let mut next = diagnosis::way_back(desired, facts, &missing);
+    if next.is_empty() {
+        let back = addresses(moving);
+        next.push(match missing.is_empty() {
+            true => format!(
+                "put {name} back to {back} in {}: too few members are left without it",
+                desired.inventory
+            ),
+            false => format!(
+                "zkops status {}   (says what keeps {} from taking part)",
+                desired.inventory,
+                desired.names(&missing)
+            ),
+        });
+    }
+    Err(Stop::Refused(Refused {
+        what: format!("{name} cannot move: the others do not hold a quorum without it"),
+        evidence: vec![
+            sentence(moving),
+            format!(
+                "in sync besides {name}: {}; {} of {} voters are needed",
+                desired.names(&others),
+                desired.majority(),
+                desired.voters().count()
+            ),
+        ],
+        next,
+    }))
+}
+
+/// Every other host was seen, and none of their databases ever took part in a formed ensemble.
+fn never_formed(desired: &Desired, facts: &Facts, moved: ServerId) -> bool {
+    let blank = |id: &ServerId| {
+        facts.host(*id).is_some_and(|host| host.data.is().is_some())
+            && !ensemble::member_has_history(facts, *id)
+    };
+    let others: Vec<ServerId> = desired.members.keys().filter(|id| **id != moved).copied().collect();
+    !others.is_empty() && others.iter().all(blank)
+}
+
+/// The steps behind which the old server cannot run, or reaches nobody.
+fn end(desired: &Desired, facts: &Facts, moving: &Moving<'_>, old: &Former) -> Result<Vec<Step>, Stop> {
+    let member = moving.member;
+    match &old.view {
+        Old::Host(HostView::Seen(_)) => Ok(vec![retire(member, old)]),
+        Old::SameMachine => Ok(Vec::new()),
+        Old::Host(HostView::Unreachable(why)) => away(desired, facts, moving, old, &why.text),
+        Old::Host(HostView::Unasked) => away(desired, facts, moving, old, "it was not asked"),
+    }
+}
+
+fn retire(member: &DesiredMember, old: &Former) -> Step {
+    let action = Action::Retire { address: old.address.clone() };
+    let why = format!("{} moves to {}", member.name, member.address);
+    let risk = if member.voter { Risk::Voter } else { Risk::Clients };
+    step(member, action, &why).risk(risk)
+}
+
+/// The old host cannot be asked.
+fn away(
+    desired: &Desired,
+    facts: &Facts,
+    moving: &Moving<'_>,
+    old: &Former,
+    why: &str,
+) -> Result<Vec<Step>, Stop> {
+    let member = moving.member;
+    let address = &old.address;
+    let unfenced: Vec<&DesiredMember> = desired
+        .members
+        .values()
+        .filter(|other| !facts.host(other.id).is_some_and(|host| old.is_fenced_by(host)))
+        .collect();
+    if !old.said_gone && !unfenced.is_empty() {
+        return Err(Stop::Refused(Refused {
+            what: format!("{} cannot move: its old server on {address} is not proven stopped", member.name),
+            evidence: vec![sentence(moving), why.to_owned()],
+            next: vec![
+                format!(
+                    "make {address} reachable again and run this again: it stops and disables the old server"
+                ),
+                format!(
+                    "if that host is gone for good: zkops deploy {} --old-host-is-gone   (all others block {address})",
+                    desired.inventory
+                ),
+            ],
+        }));
+    }
+    let cannot: Vec<String> = unfenced
+        .iter()
+        .filter_map(|other| match facts.host(other.id) {
+            Some(host) => Some(format!("{}: {}", other.name, host.fences.why_unseen()?)),
+            None => Some(format!("{}: its host is not reached", other.name)),
+        })
+        .collect();
+    if !cannot.is_empty() || old.ips.is_empty() {
+        let unresolved = old.ips.is_empty().then(|| format!("{address} is no address and does not resolve"));
+        return Err(Stop::Refused(Refused {
+            what: format!("{} cannot move: not every host can block {address}", member.name),
+            evidence: cannot.into_iter().chain(unresolved).collect(),
+            next: vec![format!(
+                "bring {address} back within reach and run this again, or give those hosts a firewall (nftables) and root"
+            )],
+        }));
+    }
+    let fences = unfenced.iter().map(|other| {
+        let action = Action::Fence { addresses: old.ips.clone() };
+        step(other, action, &format!("the old server of {} must reach nobody", member.name))
+    });
+    Ok(fences.collect())
+}
+
+/// Fences whose old server was reached: once it is retired, they may go.
+fn lift(desired: &Desired, facts: &Facts) -> Vec<Wave> {
+    let mut waves = Vec::new();
+    for old in facts.elsewhere.former.iter().filter(|old| matches!(old.view, Old::Host(HostView::Seen(_)))) {
+        let Some(member) = desired.members.get(&old.member) else { continue };
+        let fenced = desired
+            .members
+            .values()
+            .filter(|other| facts.host(other.id).is_some_and(|host| old.blocked_by(host)));
+        let lifted: Vec<Step> = fenced
+            .map(|other| {
+                let action = Action::Unfence { addresses: old.ips.clone() };
+                step(other, action, &format!("the old server of {} is stopped and disabled", member.name))
+            })
+            .collect();
+        // Where it moves just now, this was done by the waves before.
+        if !old.listed && (!lifted.is_empty() || !old.is_retired()) {
+            waves.push(Wave {
+                title: format!("make sure that the old server of {} never runs again", member.name),
+                steps: vec![retire(member, old).risk(Risk::None)],
+                shut: Shut::Refused,
+                ..Wave::default()
+            });
+        }
+        waves.push(Wave {
+            title: format!("lift the fence around {}", old.address),
+            steps: lifted,
+            ..Wave::default()
+        });
+    }
+    waves
+}
+
+fn note(moving: &Moving<'_>, old: &Former) -> String {
+    let Moving { member, .. } = moving;
+    match &old.view {
+        Old::Host(HostView::Seen(_)) => format!(
+            "{} starts empty at {} and syncs from the others; its old data stay on {}",
+            member.name, member.address, old.address
+        ),
+        _ => format!(
+            "{} is blocked on every host until the old server of {} there was seen stopped and disabled",
+            old.address, member.name
+        ),
+    }
+}
+
+fn sentence(moving: &Moving<'_>) -> String {
+    format!(
+        "{} was at {}; the inventory has it at {}",
+        moving.member.name,
+        addresses(moving),
+        moving.member.address
+    )
+}
+
+fn addresses(moving: &Moving<'_>) -> String {
+    let all: Vec<&str> = moving.old.iter().map(|old| old.address.as_str()).collect();
+    all.join(" and ")
+}

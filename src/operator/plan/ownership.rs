@@ -1,0 +1,109 @@
+//! Whether the hosts are those of the cluster that the inventory describes, asked before anything is done to them: what
+//! is installed there says whose it is. One member with data of another cluster is `diagnosis`'s; here it is about
+//! naming the wrong inventory.
+
+use std::collections::BTreeMap;
+
+use super::desired::{Desired, DesiredMember};
+use super::facts::{Facts, HostFacts};
+use super::{Refused, Stop};
+use crate::ensemble::{Member, grammar};
+use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
+use crate::wire::ids::ServerId;
+
+/// # Errors
+/// Refused where a host that was seen is another cluster's.
+pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let uuid = facts.uuid_of(&desired.cluster);
+    let others: Vec<Other> = desired
+        .members
+        .values()
+        .filter_map(|member| other(desired, member, facts.host(member.id)?, &uuid))
+        .collect();
+    let Some(first) = others.first() else { return Ok(()) };
+    let what = match first.cluster == desired.cluster {
+        false => format!(
+            "{} belongs to cluster {:?}, and {} describes {:?}",
+            first.member, first.cluster, desired.inventory, desired.cluster
+        ),
+        true => format!("{} belongs to another cluster that is called {:?} too", first.member, first.cluster),
+    };
+    Err(Stop::Refused(Refused {
+        what,
+        evidence: others.iter().map(|other| other.says.clone()).collect(),
+        next: vec![format!("name the inventory of cluster {:?}", first.cluster)],
+    }))
+}
+
+/// A repair brings one member back as the others know it: an inventory that has members elsewhere, or others, is for
+/// deploy, which moves them safely. Who is listed is told by the zoo.cfg of the other members.
+///
+/// # Errors
+/// Refused where one of the others lists a member differently.
+pub(super) fn same_members(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop> {
+    let member = &desired.members[&id];
+    let wanted = listed(&member.config);
+    for other in desired.members.values().filter(|other| other.id != id) {
+        let Some(config) = facts.host(other.id).and_then(|host| host.installed_config.is()) else { continue };
+        let found = listed(config);
+        let differs = |(id, place): (&i64, &Member)| found.get(id).is_none_or(|found| found != place);
+        let Some((changed, _)) = wanted.iter().find(|(id, place)| !found.is_empty() && differs((id, place)))
+        else {
+            continue;
+        };
+        return Err(Stop::Refused(Refused {
+            what: format!(
+                "{} has server {changed} otherwise than {} knows it: repair brings {} back as it was",
+                desired.inventory, other.name, member.name
+            ),
+            evidence: vec![format!("{} of {} lists the members it knows", other.config_path, other.name)],
+            next: vec![format!("zkops deploy {}", desired.inventory)],
+        }));
+    }
+    Ok(())
+}
+
+/// The members of a zoo.cfg by id, as far as their lines can be read; none where they are in a file of their own.
+fn listed(config: &str) -> BTreeMap<i64, Member> {
+    let member = |line: &str| {
+        let (key, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
+        let id = grammar::parse_id(key.trim())?;
+        Some((id.0, Member::parse(id, value.trim()).ok()?))
+    };
+    config.lines().filter_map(member).collect()
+}
+
+/// A host that is somebody else's, and what says so.
+struct Other {
+    member: String,
+    cluster: String,
+    says: String,
+}
+
+/// The zoo.cfg that is installed says whose server runs there; where there is none, the data says it.
+fn other(desired: &Desired, member: &DesiredMember, host: &HostFacts, uuid: &str) -> Option<Other> {
+    let value = |key: &str| {
+        let config = host.installed_config.is()?;
+        config.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='))
+    };
+    let found = |cluster: &str, says: String| {
+        let says = format!("{}: {says}", member.name);
+        Some(Other { member: member.name.clone(), cluster: cluster.to_owned(), says })
+    };
+    match (value(CLUSTER_KEY).map(str::trim), value(UUID_KEY).map(str::trim)) {
+        (Some(cluster), _) if cluster != desired.cluster => {
+            found(cluster, format!("{} says {CLUSTER_KEY}={cluster}", member.config_path))
+        }
+        (Some(cluster), Some(theirs)) if theirs != uuid => {
+            let says = format!("{} says {UUID_KEY}={theirs}, the others say {uuid}", member.config_path);
+            found(cluster, says)
+        }
+        (Some(_), _) => None,
+        (None, _) => {
+            let marker =
+                host.data.is()?.marker.as_ref().filter(|marker| marker.cluster != desired.cluster)?;
+            let says = format!("{}/zkops.json says cluster {:?}", member.dirs.data, marker.cluster);
+            found(&marker.cluster, says)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What greedy clients and small limits cost, on real processes: whoever fills a budget waits or is closed, the
+//! server's memory is bounded, and everybody else is served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::edges::{Raw, await_line, big_node, framed, peak_mib, request};
+use crate::ensemble::{Ensemble, SOON};
+use crate::run::{ZKOPS, eventually};
+
+/// A client that writes what it is given again and again for a while, and reads all answers.
+fn pump(addr: &str, frames: Vec<u8>, lasts: Duration) -> std::thread::JoinHandle<()> {
+    let addr = addr.to_owned();
+    std::thread::spawn(move || {
+        let raw = Raw::session(&addr, 30_000);
+        let mut reads = raw.stream.try_clone().expect("a socket can be shared");
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 20];
+            while reads.read(&mut buffer).is_ok_and(|len| len > 0) {}
+        });
+        let mut writes = raw.stream;
+        writes.set_write_timeout(Some(Duration::from_millis(500))).expect("a socket has timeouts");
+        let end = Instant::now() + lasts;
+        while Instant::now() < end {
+            // Whoever is not read waits: that is the point.
+            let _ = writes.write(&frames);
+        }
+        let _ = writes.shutdown(std::net::Shutdown::Both);
+    })
+}
+
+fn ping(raw: &mut Raw) -> Duration {
+    let since = Instant::now();
+    raw.send(&[&(-2_i32).to_be_bytes()[..], &11_i32.to_be_bytes()].concat());
+    raw.reply();
+    since.elapsed()
+}
+
+fn start_limited(ensemble: &mut Ensemble, n: usize, limits: &str) {
+    let mut command = Command::new("/bin/sh");
+    let config = ensemble.config(n);
+    command.args(["-c", &format!("{limits}; exec {ZKOPS} server {}", config.display())]);
+    ensemble.start_as(n, command);
+}
+
+#[test]
+fn writes_without_end_cost_a_bounded_memory_wherever_they_come_in() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let follower = (1..=3).find(|n| *n != leader).expect("two others");
+    big_node(&ensemble.address(leader));
+    let before = [1, 2, 3].map(|n| peak_mib(&ensemble, n));
+    let write =
+        framed(&request(5, &[&framed(b"/big")[..], &framed(&[b'z'; 1_000_000]), &[0xff; 4]].concat()));
+    let lasts = Duration::from_secs(6);
+    let pumps: Vec<_> = [follower, follower, leader, leader]
+        .map(|n| pump(&ensemble.address(n), write.clone(), lasts))
+        .into_iter()
+        .collect();
+    // Another client of the same servers is served meanwhile.
+    let mut honest = Raw::session(&ensemble.address(follower), 10_000);
+    let end = Instant::now() + lasts;
+    while Instant::now() < end {
+        assert!(ping(&mut honest) < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    pumps.into_iter().for_each(|pump| pump.join().expect("no panic"));
+    let after = [1, 2, 3].map(|n| peak_mib(&ensemble, n));
+    assert!(
+        before.iter().zip(&after).all(|(before, after)| *after < before + 300),
+        "{before:?} to {after:?} MiB"
+    );
+    assert_eq!(ensemble.leader(), leader, "nobody was too slow for the others");
+}
+
+#[test]
+fn whoever_is_too_many_people_ends_nobody_s_connection_but_its_own() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let follower = (1..=3).find(|n| *n != leader).expect("two others");
+    let mut bystander = Raw::session(&ensemble.address(follower), 10_000);
+    for (count, name) in [(1100, "u".to_owned()), (5, "u".repeat(900_000))] {
+        let mut crowd = Raw::session(&ensemble.address(follower), 10_000);
+        for i in 0..count {
+            let who = framed(format!("{name}{i}:p").as_bytes());
+            let auth =
+                [&(-4_i32).to_be_bytes()[..], &100_i32.to_be_bytes(), &[0; 4], &framed(b"digest"), &who];
+            if crowd.stream.write_all(&framed(&auth.concat())).is_err() {
+                break;
+            }
+        }
+        // A write that would carry them all to the leader.
+        let _ = crowd.stream.write_all(&framed(&request(2, &[&framed(b"/none")[..], &[0xff; 4]].concat())));
+        let mut rest = Vec::new();
+        let _ = crowd.stream.read_to_end(&mut rest);
+        ping(&mut bystander);
+    }
+    assert_eq!((ensemble.leader(), ensemble.mode(follower).as_deref()), (leader, Some("follower")));
+    let log = std::fs::read_to_string(ensemble.log(leader)).expect("the log is ours");
+    assert!(!log.contains("its connection is closed"), "{log}");
+}
+
+#[test]
+fn pings_do_not_wait_behind_the_reads_of_others_and_watches_have_an_end() {
+    let ensemble = Ensemble::started(1);
+    let addr = ensemble.address(1);
+    let mut honest = Raw::session(&addr, 4000);
+    let exists = framed(&request(3, &[&framed(b"/nope")[..], &[0]].concat()));
+    let lasts = Duration::from_secs(5);
+    let pumps: Vec<_> = (0..10).map(|_| pump(&addr, exists.repeat(3000), lasts)).collect();
+    let end = Instant::now() + lasts;
+    let mut slowest = Duration::ZERO;
+    while Instant::now() < end {
+        slowest = slowest.max(ping(&mut honest));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    pumps.into_iter().for_each(|pump| pump.join().expect("no panic"));
+    assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
+
+    let before = peak_mib(&ensemble, 1);
+    let mut watcher = Raw::session(&addr, 30_000);
+    let mut reads = watcher.stream.try_clone().expect("a socket can be shared");
+    let reader = std::thread::spawn(move || reads.read_to_end(&mut Vec::new()).map(drop));
+    let long = "x".repeat(100_000);
+    for i in 0..2000 {
+        let path = framed(format!("/{long}{i}").as_bytes());
+        if watcher.stream.write_all(&framed(&request(3, &[&path[..], &[1]].concat()))).is_err() {
+            break;
+        }
+    }
+    let _ = reader.join().expect("no panic");
+    let after = peak_mib(&ensemble, 1);
+    assert!(after < before + 120, "watches of 200 MB: from {before} to {after} MiB");
+    ping(&mut Raw::session(&addr, 4000));
+}
+
+#[test]
+fn connections_leave_descriptors_for_the_log_and_the_members() {
+    let mut ensemble = Ensemble::new(3, 0, "snapCount=50\nmaxClientCnxns=0");
+    (1..=3).for_each(|n| start_limited(&mut ensemble, n, "ulimit -n 256"));
+    ensemble.await_serving();
+    let leader = ensemble.leader();
+    let mut owner = Raw::session(&ensemble.address(leader), 30_000);
+    let doors =
+        [ensemble.address(leader), ensemble.quorum_address(leader), ensemble.election_address(leader)];
+    let strangers: Vec<TcpStream> = doors
+        .iter()
+        .flat_map(|addr| (0..200).filter_map(move |_| TcpStream::connect(addr).ok()))
+        .filter_map(|mut stream| stream.write_all(&[0, 0, 0, 44]).map(|()| stream).ok())
+        .collect();
+    await_line(&ensemble, leader, "every descriptor for a client's connection is taken");
+    // Logs roll, snapshots are taken, and a member comes back.
+    let follower = (1..=3).find(|n| *n != leader).expect("two others");
+    ensemble.kill(follower);
+    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
+    let create = [&framed(b"/n")[..], &framed(b""), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
+    for _ in 0..300 {
+        owner.send(&request(1, &create));
+        assert_eq!(&owner.reply()[12..16], &[0; 4]);
+    }
+    start_limited(&mut ensemble, follower, "ulimit -n 256");
+    eventually("the follower is back", SOON, || {
+        if ensemble.mode(follower).is_some() { Ok(()) } else { Err(ensemble.logs()) }
+    });
+    drop(strangers);
+    eventually("clients come in again", SOON, || ensemble.mode(leader).ok_or("not yet"));
+    assert_eq!(ensemble.ended(leader), None);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear_stop() {
+    let mut ensemble = Ensemble::new(1, 0, "snapCount=20");
+    // A file may have two megabytes: a log of twenty small writes fits, the snapshot of twenty large nodes does not.
+    start_limited(&mut ensemble, 1, "ulimit -f 4096");
+    ensemble.await_serving();
+    let mut owner = Raw::session(&ensemble.address(1), 30_000);
+    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
+    let create = |data: &[u8]| {
+        let body = [&framed(b"/n")[..], &framed(data), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
+        request(1, &body)
+    };
+    for _ in 0..100 {
+        owner.send(&create(&[b'x'; 40_000]));
+        assert_eq!(&owner.reply()[12..16], &[0; 4]);
+    }
+    await_line(&ensemble, 1, "could not be written");
+    await_line(&ensemble, 1, "It is tried again in 60 s");
+    ping(&mut owner);
+    // More than a log file may have.
+    for _ in 0..4 {
+        let _ = owner.stream.write_all(&framed(&create(&[b'x'; 1_000_000])));
+    }
+    assert_eq!(ensemble.await_end(1), 1, "no signal, and no success");
+    await_line(&ensemble, 1, "File too large");
+}

@@ -1,0 +1,155 @@
+//! A member whose address changes in the inventory: one id is never two servers. Four hosts, three members, a writer.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::ensemble::{SOON, Writer, kazoo_script};
+use crate::lab::{Lab, Make};
+use crate::run::eventually;
+
+/// Three members on these hosts, node-1 first.
+fn inventory(lab: &Lab, hosts: [usize; 3]) -> String {
+    let dir = lab.dir().display().to_string();
+    let mut text = format!(
+        "cluster: orders\nssh: {{ user: root, key: {dir}/id, known_hosts: {dir}/known_hosts }}\nnodes:\n"
+    );
+    for (id, host) in (1..).zip(hosts) {
+        text += &format!("  node-{id}: {{ id: {id}, ip: {} }}\n", Lab::ip(host));
+    }
+    lab.write("orders.yml", &text)
+}
+
+fn writer(lab: &Lab) -> Writer {
+    let hosts: Vec<String> = (1..=4).map(|host| format!("{}:2181", Lab::ip(host))).collect();
+    let [python, script] = kazoo_script("writer.py");
+    Writer::start(lab.ctl_command(&[&python, &script, &hosts.join(","), "/written"]))
+}
+
+/// Which hosts have a server that says it is `id`.
+fn who_is(lab: &Lab, id: usize) -> Vec<usize> {
+    let conf = |host: &usize| {
+        let ask = format!("exec 3<>/dev/tcp/{}/2181; echo conf >&3; timeout 3 cat <&3", Lab::ip(*host));
+        lab.ctl(&["timeout", "5", "bash", "-c", &ask]).stdout.contains(&format!("serverId={id}\n"))
+    };
+    (1..=4).filter(conf).collect()
+}
+
+#[track_caller]
+fn assert_moved(lab: &Lab, from: usize, to: usize) {
+    assert_eq!(who_is(lab, 3), [to], "one server is node-3");
+    let state =
+        |word: &str| lab.on(from, &format!("systemctl is-{word} zkops-orders")).stdout.trim().to_owned();
+    assert_eq!((state("active").as_str(), state("enabled").as_str()), ("inactive", "disabled"));
+    lab.zkops(&["status"]).ok().says("2 followers in sync");
+}
+
+/// A new place is an empty one: what an earlier move left there is taken away by a person.
+fn clear(lab: &Lab, host: usize) {
+    lab.on(host, "rm -rf /export/data/zkdata").ok();
+}
+
+/// Ten timings when `ZKOPS_LONG` is set, else the two that differ most: node-3 leads, or follows; later ones cut the
+/// deployment off after ever more of it, and it is run again.
+#[test]
+fn a_member_moves_away_from_a_living_server_and_no_write_is_lost() {
+    let lab = Lab::up(4);
+    lab.zkops(&["deploy", &inventory(&lab, [1, 2, 3])]).ok();
+    // Refused before anything changes, and put back: two voters at once, and data of somebody else at the new place.
+    let two = inventory(&lab, [1, 4, 2]);
+    lab.zkops(&["deploy", &two]).expect(4).says("only one voter can move at a time");
+    lab.on(4, "mkdir -p /export/data/zkdata/version-2 && touch /export/data/zkdata/version-2/log.1").ok();
+    assert_ne!(lab.zkops(&["deploy", &inventory(&lab, [1, 2, 4])]).code, 0);
+    clear(&lab, 4);
+    assert_eq!(who_is(&lab, 3), [3], "nothing was touched");
+
+    let timings = if std::env::var_os("ZKOPS_LONG").is_some() { 10 } else { 2 };
+    let mut writing = writer(&lab);
+    let (mut from, mut to) = (3, 4);
+    for timing in 0..timings {
+        let leads = lab.mode(from).as_deref() == Some("leader");
+        if leads == (timing % 2 == 1) {
+            // The leadership goes to somebody else, or comes back.
+            let leader = lab.node_that_is("leader");
+            lab.on(leader, "systemctl kill -s KILL zkops-orders").ok();
+            lab.await_healthy();
+        }
+        println!("timing {timing}: {from} ({:?}) → {to}", lab.mode(from));
+        writing.await_acks(50);
+        let inventory = inventory(&lab, [1, 2, to]);
+        lab.zkops(&["plan", &inventory])
+            .expect(8)
+            .says(&format!("server on {} stopped and disabled", Lab::ip(from)));
+        if timing >= 2 {
+            cut_off(&lab, &inventory, 5 * (timing - 1));
+        }
+        let moved = lab.zkops(&["deploy", "--break-lock", &inventory]).ok();
+        println!("{}", moved.all());
+        assert_moved(&lab, from, to);
+        lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
+        writing.await_acks(50);
+        (from, to) = (to, from);
+        clear(&lab, to);
+    }
+    println!("{}", writing.finish());
+}
+
+/// A deployment that is killed when it has told of so many things.
+fn cut_off(lab: &Lab, inventory: &str, lines: usize) {
+    let mut command = lab.zkops_command(&["deploy", "--json", "--break-lock", inventory]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("zkops is built");
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let told = BufReader::new(stdout).lines().map_while(Result::ok).take(lines).count();
+    println!("cut off after {told} lines");
+    let _ = child.kill();
+    child.wait().expect("our own child can be waited for");
+}
+
+#[test]
+fn a_host_that_is_gone_is_fenced_until_its_server_was_seen_disabled() {
+    let lab = Lab::made(4, &Make { firewalls: Some("firewalld ufw firewalld nft"), ..Make::default() });
+    lab.zkops(&["deploy", &inventory(&lab, [1, 2, 3])]).ok();
+    lab.on(3, "sync");
+    let mut writing = writer(&lab);
+    lab.lab(&["kill", "node-3"]).ok();
+    eventually("the others have a leader", SOON, || {
+        match [1, 2].map(|host| lab.mode(host).unwrap_or_default()) {
+            modes if modes.contains(&"leader".to_owned()) => Ok(()),
+            modes => Err(modes),
+        }
+    });
+    let moved = inventory(&lab, [1, 2, 4]);
+    let refused = lab.zkops(&["deploy", &moved]).expect(4);
+    refused.says("10.77.0.13 is not proven stopped").says("--old-host-is-gone").says("nothing was changed");
+    assert_eq!(who_is(&lab, 3), [0; 0], "nothing started");
+
+    lab.zkops(&["deploy", &moved, "--old-host-is-gone"]).ok();
+    assert_eq!(who_is(&lab, 3), [4]);
+    writing.await_acks(50);
+
+    // It comes back, and with it the old server: nobody hears it, it hears nobody.
+    lab.lab(&["start", "node-3"]).ok();
+    eventually("the old server runs again", SOON, || {
+        match lab.on(3, "systemctl is-active zkops-orders").stdout.trim() {
+            "active" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    for host in [1, 2, 4] {
+        let knock = |from: usize, to: usize| {
+            let connect = format!("timeout 3 bash -c 'exec 3<>/dev/tcp/{}/3888'", Lab::ip(to));
+            lab.on(from, &connect).code
+        };
+        assert_ne!(knock(3, host), 0, "the old host reaches {host}");
+        assert_ne!(knock(host, 3), 0, "{host} reaches the old host");
+    }
+    assert_eq!(lab.mode(3), None, "it serves nobody");
+    writing.await_acks(50);
+    let told = lab.zkops(&["status"]).ok();
+    told.says("10.77.0.13 is blocked on node-1, node-2 and node-3: the old server of node-3 there");
+    told.says("zkops deploy");
+    lab.zkops(&["deploy", &moved]).ok().says("block 10.77.0.13 no longer");
+    assert_moved(&lab, 3, 4);
+    assert!(!lab.zkops(&["status"]).ok().all().contains("blocked"));
+    lab.zkops(&["deploy", &moved]).ok().says("nothing to do");
+    println!("{}", writing.finish());
+}
