@@ -127,8 +127,8 @@ async fn together(
     facts
 }
 
-/// Adds the firewalls, as closely as is needed: members in sync are reachable. First, who needs what:
-/// that takes every host's word.
+/// Adds the firewalls, as closely as is needed: members in sync that answer here are reachable. First, who needs
+/// what: that takes every host's word.
 pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     let desired = &fleet.desired;
     let asked = fleet
@@ -145,7 +145,9 @@ pub async fn firewalls(fleet: &Fleet, facts: &mut Facts, deadline: Duration) {
     // What keeps one out that runs may be a rule on the host of one that does not miss it.
     let apart = desired.members.keys().any(|id| !in_sync.contains(id) && runs(*id));
     let asked = fleet.hosts().filter(|(member, _)| known.host(member.id).is_some()).map(|(member, host)| {
-        let reachable = !apart && in_sync.contains(&member.id);
+        // What this machine reaches itself: a member in sync through its host alone may be shut off from here.
+        let answers = known.member(member.id).server.from_here.serving().is_some();
+        let reachable = !apart && answers && in_sync.contains(&member.id);
         async move {
             let answer = match reachable {
                 true => firewall::drift(desired, known, member, host, deadline).await,

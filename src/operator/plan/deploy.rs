@@ -47,7 +47,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         plan.push(Wave {
             title: "wait until ready".to_owned(),
             steps: Vec::new(),
-            gates: vec![gate(Condition::Ready)],
+            gates: vec![Gate::of(Condition::Ready)],
             ..Wave::default()
         });
     }
@@ -62,20 +62,6 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         plan.warnings.push(preflight::warning(desired, finding));
     }
     Ok(plan)
-}
-
-/// A gate with the deadline that fits its condition.
-pub fn gate(condition: Condition) -> Gate {
-    let deadline_ms = match &condition {
-        Condition::Reachable { .. } => 15_000,
-        Condition::Alive { .. } | Condition::Idle => 5_000,
-        // Apache's own initLimit default in the sample file is 10 ticks of 2 s, after an
-        // election of a few seconds; a large snapshot may take the rest.
-        Condition::Quorum { .. } | Condition::Synced { .. } | Condition::Ready | Condition::Down { .. } => {
-            60_000
-        }
-    };
-    Gate { condition, deadline_ms }
 }
 
 /// True when law 4 holds in the facts: everyone in sync, a canary committed through each.
@@ -115,7 +101,7 @@ fn open_wave(
         hosts.iter().filter_map(|(member, host)| ports::open(desired, facts, member, host)).collect();
     let prove = !steps.is_empty() || !stopped.is_empty();
     let members = desired.members.keys().copied().collect();
-    let gates = if prove { vec![gate(Condition::Reachable { members })] } else { Vec::new() };
+    let gates = if prove { vec![Gate::of(Condition::Reachable { members })] } else { Vec::new() };
     let title = if steps.is_empty() { "prove that everyone reaches everyone" } else { "open the ports" };
     Wave { title: title.to_owned(), steps, gates, shut: Shut::Preflight, ..Wave::default() }
 }
@@ -200,7 +186,7 @@ fn start_wave(
     // Without anything older still running, the ready gate at the end says it all.
     let older = hosts.iter().any(|(member, host)| install::stale(desired, facts, member, host).is_some());
     let gates = if older && !steps.is_empty() {
-        vec![gate(Condition::Quorum { min: desired.majority(), without: None })]
+        vec![Gate::of(Condition::Quorum { min: desired.majority(), without: None })]
     } else {
         Vec::new()
     };
@@ -264,7 +250,7 @@ fn renew(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFa
 pub fn idle() -> Wave {
     Wave {
         title: "prove that nothing is served yet".to_owned(),
-        gates: vec![gate(Condition::Idle)],
+        gates: vec![Gate::of(Condition::Idle)],
         ..Wave::default()
     }
 }
@@ -288,7 +274,7 @@ pub fn roll(desired: &Desired, order: &[ServerId], steps_of: impl Fn(&ServerId) 
         waves.push(Wave {
             title: format!("replace the server of {name}"),
             steps: steps.into_iter().map(|step| if sparing { step } else { interrupting(step) }).collect(),
-            gates: vec![gate(Condition::Synced { member: *id })],
+            gates: vec![Gate::of(Condition::Synced { member: *id })],
             ..Wave::default()
         });
     }
@@ -300,7 +286,7 @@ pub(crate) fn prove_without(desired: &Desired, without: Option<ServerId>) -> Wav
     Wave {
         title: format!("prove that the others serve without {}", desired.names(&without)),
         steps: Vec::new(),
-        gates: vec![gate(Condition::Quorum { min: desired.majority(), without })],
+        gates: vec![Gate::of(Condition::Quorum { min: desired.majority(), without })],
         ..Wave::default()
     }
 }

@@ -3,8 +3,8 @@
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
-use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, account, deploy};
+use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
+use super::{Refused, Stop, account};
 
 pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> {
     let away: Vec<Refused> = desired
@@ -92,7 +92,7 @@ fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
             .iter()
             .map(|member| step(member, Action::Service(Service::Stopped), "asked for").risk(Risk::Service))
             .collect(),
-        gates: up.iter().map(|member| deploy::gate(Condition::Down { member: member.id })).collect(),
+        gates: up.iter().map(|member| Gate::of(Condition::Down { member: member.id })).collect(),
         ..Wave::default()
     }
 }

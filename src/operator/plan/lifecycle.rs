@@ -7,7 +7,7 @@ use super::desired::{Desired, membership};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
 use super::seen::Seen;
-use super::step::{Action, Condition, Plan, Risk, Service, Wave};
+use super::step::{Action, Condition, Gate, Plan, Risk, Service, Wave};
 use super::{Refused, Stop, deploy, ensemble, fit};
 use crate::wire::ids::ServerId;
 
@@ -16,8 +16,12 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
     let hosts = installed(desired, facts, &ids, named.is_empty())?;
     let mut plan = Plan { title: title("start", desired, named), ..Plan::default() };
     let down: Vec<ServerId> = hosts.iter().filter(|(_, host)| !host.unit.runs()).map(|(id, _)| *id).collect();
-    for id in &down {
+    // One that its manager starts again and again may run at this moment: what is wrong with it is the same.
+    let in_sync = ensemble::in_sync(desired, facts);
+    for (id, _) in hosts.iter().filter(|(id, _)| !in_sync.contains(id)) {
         fit::to_start(desired, facts, *id)?;
+    }
+    for id in &down {
         startable(desired, facts, *id)?;
     }
     unread(desired, facts, &down, &mut plan);
@@ -33,14 +37,13 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
         false => Condition::Alive { member: *id },
     };
     // A process that runs may be about to fail again: a member is started when it takes part, where it can.
-    let in_sync = ensemble::in_sync(desired, facts);
     let lags = |id: &ServerId| voters_after >= desired.majority() && !in_sync.contains(id);
     let awaited: Vec<ServerId> =
         hosts.iter().map(|(id, _)| *id).filter(|id| down.contains(id) || lags(id)).collect();
     let gates = if after.len() == desired.members.len() && !awaited.is_empty() {
-        vec![deploy::gate(Condition::Ready)]
+        vec![Gate::of(Condition::Ready)]
     } else {
-        awaited.iter().map(|id| deploy::gate(condition(id))).collect()
+        awaited.iter().map(|id| Gate::of(condition(id))).collect()
     };
     if !down.is_empty() && voters_after < desired.majority() {
         plan.warnings.push(format!(
@@ -76,7 +79,7 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
             .risk(risk(id))
             .undo(format!("zkops start {}", member.name))
     };
-    let down = |id: &ServerId| deploy::gate(Condition::Down { member: *id });
+    let down = |id: &ServerId| Gate::of(Condition::Down { member: *id });
     // The leader goes last: whoever stops before it need not elect another one.
     let order = ensemble::rolling_order(desired, facts, &up);
     let leader = ensemble::leader(desired, facts);
@@ -143,9 +146,9 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
     let gates = match together.is_empty() {
         true => Vec::new(),
         false if voters_after >= desired.majority() => {
-            vec![deploy::gate(Condition::Quorum { min: desired.majority(), without: None })]
+            vec![Gate::of(Condition::Quorum { min: desired.majority(), without: None })]
         }
-        false => together.iter().map(|step| deploy::gate(Condition::Alive { member: step.member })).collect(),
+        false => together.iter().map(|step| Gate::of(Condition::Alive { member: step.member })).collect(),
     };
     plan.push(Wave { title: "start together".to_owned(), steps: together, gates, ..Wave::default() });
     if serving {
@@ -168,7 +171,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         plan.push(Wave {
             title: "wait until ready".to_owned(),
             steps: Vec::new(),
-            gates: vec![deploy::gate(Condition::Ready)],
+            gates: vec![Gate::of(Condition::Ready)],
             ..Wave::default()
         });
     }

@@ -9,12 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::deploy::gate;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Answer, Facts, Former, HostFacts, HostView, Old};
 use super::install::step;
 use super::lists::{self, List};
-use super::step::{Action, Condition, Risk, Shut, Step, Wave};
+use super::step::{Action, Condition, Gate, Risk, Shut, Step, Wave};
 use super::{Refused, Stop, diagnosis, ensemble};
 use crate::wire::ids::ServerId;
 
@@ -110,12 +109,12 @@ pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
         if let Some(condition) = proof {
             before.waves.push(Wave {
                 title: format!("prove that the others hold everything without {}", moving.member.name),
-                gates: vec![gate(condition.clone())],
+                gates: vec![Gate::of(condition.clone())],
                 shut: Shut::Refused,
                 ..Wave::default()
             });
             // Once more without its help: the commit that proves it is on disk with a majority of the others.
-            wave.gates.push(gate(condition));
+            wave.gates.push(Gate::of(condition));
         }
         before.waves.push(wave);
     }

@@ -8,8 +8,8 @@ use super::escalation::StillDamaged;
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
-use super::step::{Action, Condition, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, deploy, ensemble, ownership, ports, wipe};
+use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
+use super::{Refused, Stop, ensemble, ownership, ports, wipe};
 use crate::wire::ids::ServerId;
 
 /// Whether a member's data may be moved aside, and why.
@@ -190,7 +190,7 @@ fn mild(
         steps.push(step(member, Action::Service(service), why).risk(risk));
         steps
     });
-    let gates = if healthy { Vec::new() } else { vec![deploy::gate(Condition::Synced { member: id })] };
+    let gates = if healthy { Vec::new() } else { vec![Gate::of(Condition::Synced { member: id })] };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
 }

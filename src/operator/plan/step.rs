@@ -237,6 +237,23 @@ pub struct Gate {
     pub deadline_ms: u64,
 }
 
+impl Gate {
+    /// With the deadline that fits its condition.
+    pub fn of(condition: Condition) -> Gate {
+        let deadline_ms = match &condition {
+            Condition::Reachable { .. } => 15_000,
+            Condition::Alive { .. } | Condition::Idle => 5_000,
+            // Apache's own initLimit default in the sample file is 10 ticks of 2 s, after an
+            // election of a few seconds; a large snapshot may take the rest.
+            Condition::Quorum { .. }
+            | Condition::Synced { .. }
+            | Condition::Ready
+            | Condition::Down { .. } => 60_000,
+        };
+        Gate { condition, deadline_ms }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// Every host reaches these members' quorum and election ports and the operator their

@@ -6,8 +6,8 @@
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
 use super::install::{self, Data, step};
-use super::step::{Action, Condition, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, deploy, diagnosis, ensemble, fit, ports};
+use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
+use super::{Refused, Stop, diagnosis, ensemble, fit, ports};
 use crate::wire::ids::{ServerId, Zxid};
 
 /// The others hold a synced majority of all voters, as far as can be seen before the target is
@@ -94,9 +94,9 @@ pub(super) fn waves(
     });
     let mut gates = Vec::new();
     if stop.is_some() {
-        gates.push(deploy::gate(Condition::Down { member: id }));
+        gates.push(Gate::of(Condition::Down { member: id }));
     }
-    gates.push(deploy::gate(Condition::Quorum { min: desired.majority(), without: Some(id) }));
+    gates.push(Gate::of(Condition::Quorum { min: desired.majority(), without: Some(id) }));
     let revert = host
         .unit
         .runs()
@@ -121,7 +121,7 @@ pub(super) fn waves(
     plan.push(Wave {
         title: "start; it cannot vote before it has synced".to_owned(),
         steps: vec![step(member, Action::Service(Service::Started), "it takes all data from the leader")],
-        gates: vec![deploy::gate(Condition::Synced { member: id })],
+        gates: vec![Gate::of(Condition::Synced { member: id })],
         ..Wave::default()
     });
 }

@@ -131,7 +131,7 @@ fn gates(desired: &Desired, gate: Gate, left_out: &BTreeSet<ServerId>) -> Vec<Ga
     match gate.condition {
         Condition::Ready => {
             let members = desired.members.keys().filter(|id| there(id));
-            members.map(|id| deploy::gate(Condition::Synced { member: *id })).collect()
+            members.map(|id| Gate::of(Condition::Synced { member: *id })).collect()
         }
         Condition::Reachable { members } => {
             let members = members.into_iter().filter(there).collect();

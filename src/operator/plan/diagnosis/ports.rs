@@ -23,7 +23,8 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
     let leader = ensemble::leader(desired, facts);
     let all = desired.members.values().filter(|other| other.id != member.id);
     let found = all.filter_map(|other| {
-        let host = facts.host(other.id)?;
+        // Where no server is yet, a closed port keeps nobody from one.
+        let host = facts.host(other.id).filter(|host| !host.unit.state.is_absent())?;
         // Whoever follows needs the leader's quorum port, and nobody else's; all talk of elections.
         let follows = leader.is_none_or(|leader| leader == other.id);
         let mut needed = vec![(other.ports.election, "election")];
