@@ -225,6 +225,8 @@ fn defaults(wanted: &Wanted, local: bool) -> String {
         let data_dir = quoted(wanted.data_dir.as_deref().unwrap_or(DATA_DIR));
         text += &format!("{}  data_dir: {data_dir}   # snapshots, myid\n", mark(wanted.data_dir.is_some()));
         text += "#   data_log_dir: /export/log/zklog   # the transaction log, if it has a disk of its own\n";
+        text += "# user: zkops           # whom the servers run as; made where it is missing\n";
+        text += "# clients: 10.0.0.0/8   # who may reach the client ports, as a list of networks; else everybody\n";
     }
     text + "# zoo:                  # any zoo.cfg key\n#   maxClientCnxns: 60\n"
 }

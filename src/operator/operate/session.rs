@@ -282,8 +282,7 @@ fn named(caller: &Caller, path: &Path) -> Result<(String, PathBuf, String), Fail
 
 fn last(caller: &Caller) -> Result<(String, PathBuf, String), Failure> {
     let usage = |what: String| {
-        Failure::new(Exit::Usage, what)
-            .next("name the inventory: zkops VERB … INVENTORY (see zkops VERB --help)")
+        Failure::new(Exit::Usage, what).next("name the inventory behind -i (zkops init writes one)")
     };
     let record = Record::load(&caller.state_dir).map_err(|why| usage(format!("{why:#}")))?;
     let Some(record) = record else {

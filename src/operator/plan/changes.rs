@@ -131,7 +131,7 @@ fn unkept(member: &DesiredMember, host: &HostFacts) -> Option<Refused> {
         ),
         false => (
             "this login is not root, and only root may ask about a service of systemd".to_owned(),
-            format!("let the ssh user of {name} be root, or give it `sudo: true`"),
+            format!("let the ssh user of {name} be root, or give it `sudo: /usr/bin/sudo`"),
         ),
     };
     Some(Refused {

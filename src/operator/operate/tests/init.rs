@@ -74,6 +74,29 @@ fn ports_and_directories_hold_for_all() {
     }
 }
 
+/// Whoever takes a mark away has a line that means what it says.
+#[test]
+fn what_is_offered_in_comments_is_valid() {
+    for hosts in [["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["localhost"; 3]] {
+        let text = draft(&wanted(&hosts)).unwrap().text;
+        let (said, offered) = text.split_once("with the same keys.\n").unwrap();
+        let offered: Vec<&str> =
+            offered.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+        let all = format!("{said}\n{}\n", offered.join("\n"));
+        let read = inventory::parse("orders.yml", &all, &settings::judge);
+        let (cluster, warnings) = read.unwrap_or_else(|why| panic!("{why:?}\n{all}"));
+        assert_eq!(warnings, [], "{all}");
+        let member = &cluster.members[0];
+        assert_eq!(member.zoo["maxClientCnxns"], "60");
+        if member.connection != Connection::Local {
+            assert_eq!(
+                (member.user.as_deref(), cluster.clients.map(|all| all.len())),
+                (Some("zkops"), Some(1))
+            );
+        }
+    }
+}
+
 #[test]
 fn words_that_make_no_inventory_are_refused_with_their_reason() {
     for (word, why) in [

@@ -2,8 +2,9 @@
 
 use super::world::World;
 use super::{check, show};
+use crate::operator::inventory;
 use crate::operator::plan::facts::{
-    Clock, DataFacts, HostView, Marker, MemberFacts, Myid, NoWayIn, PortUser, Unreachable,
+    Clock, DataFacts, HostView, Marker, MemberFacts, Myid, NoWayIn, PortUser, Process, UnitState, Unreachable,
 };
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::network::PortRule;
@@ -260,4 +261,23 @@ fn the_uuid_of_a_cluster_outlives_its_markers() {
     }
     assert_eq!(world.facts.uuid_of("orders"), uuid, "the servers were started for it");
     assert_eq!(world.facts.uuid_of("billing"), "another");
+}
+
+/// Advice that is followed to the letter is no mistake in the inventory.
+#[test]
+fn a_server_that_only_root_may_ask_about_is_left_alone_with_advice_that_an_inventory_takes() {
+    let mut world = World::deployed(3, 0);
+    let host = world.host(2);
+    host.root = false;
+    host.unit.state = Seen::Is(UnitState::Stopped);
+    host.processes = Seen::Is(vec![Process { pid: 77, ..Process::default() }]);
+    let text = show(&world, &Goal::Deploy);
+    assert!(
+        text.starts_with("REFUSED a server of node-2 runs (pid 77) that its service does not keep"),
+        "{text}"
+    );
+    let (_, advice) = text.split_once("give it `").expect("it says what to write");
+    let line = advice.split_once('`').expect("a line of the inventory").0;
+    let text = format!("ssh: {{ {line} }}\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n");
+    inventory::parse("orders.yml", &text, &|_| Vec::new()).unwrap_or_else(|why| panic!("{why:?}\n{text}"));
 }
