@@ -10,7 +10,8 @@ Examples:
 
 Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed,
 4 refused as unsafe, 5 stopped half-way (run again to resume), 6 locked by another operator,
-7 hosts unreachable, 8 changes pending (plan), 9 unhealthy (status)";
+7 hosts unreachable, or health unknown (status), 8 changes pending (plan, --dry-run),
+9 unhealthy (status)";
 
 pub(super) const INIT: &str = "\
 Examples:
@@ -26,24 +27,32 @@ Examples:
   zkops deploy orders.yml
   zkops deploy orders.yml --dry-run        # show the plan, change nothing
   zkops deploy orders.yml --without node-3 # its host is down for days
+  zkops deploy orders.yml --timeout 2m     # whatever is not done by then is said
+  zkops deploy orders.yml --old-host-is-gone
 
-A second run changes nothing; one that was stopped is run again.";
+A second run changes nothing; one that was stopped is run again. A member whose address changed moves: its old server
+is stopped and disabled first. Where its old host cannot be reached, --old-host-is-gone says that nobody will ever
+start it there again, and every other host blocks the old address until that server was seen disabled.";
 
 pub(super) const PLAN: &str = "\
 Examples:
   zkops plan orders.yml
+  zkops plan orders.yml --without node-3   # as deploy would go without it
   zkops plan orders.yml --json             # one document, for machines";
 
 pub(super) const CHECK: &str = "\
 Examples:
   zkops check orders.yml
-  zkops check --timeout 20s";
+  zkops check --timeout 20s                # of the last deployment";
 
 pub(super) const STATUS: &str = "\
 Examples:
   zkops status
   zkops status --watch                     # redrawn on a terminal, plain lines in a pipe
-  zkops status -i orders.yml --json";
+  zkops status -i orders.yml --json
+
+Exit codes: 0 healthy: one leader, everybody in sync, writes committed; 9 proven not to be; 7 unknown: neither is proven.
+Servers are asked at their client ports from here and, where that proves nothing, by the agents on their hosts.";
 
 pub(super) const START: &str = "\
 Examples:
@@ -59,7 +68,8 @@ pub(super) const RESTART: &str = "\
 Examples:
   zkops restart                            # all, one at a time, the leader last
   zkops restart node-2 -i orders.yml
-  zkops restart --without node-3,node-5    # where the others are a quorum";
+  zkops restart --without node-3,node-5    # where the others are a quorum
+  zkops restart --break-lock               # another operator's run died; it changes nothing any more";
 
 pub(super) const REPAIR: &str = "\
 Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid,
@@ -83,7 +93,7 @@ Examples:
 pub(super) const SSH_SETUP: &str = "\
 Examples:
   zkops ssh-setup orders.yml
-  zkops ssh-setup orders.yml --accept-new-host-keys";
+  zkops ssh-setup -i orders.yml --accept-new-host-keys";
 
 /// Where arguments are not ours, our options are none.
 pub(super) const APACHE_TEMPLATE: &str = "{about-with-newline}\nUsage: {usage}\n{after-help}";
