@@ -1,4 +1,5 @@
 //! What the help of each verb shows beside its options: lines that can be typed as they stand. Tests parse every one.
+//! Prose is one line a paragraph: the terminal breaks it.
 
 pub(super) const PROGRAM: &str = "\
 Examples:
@@ -8,10 +9,9 @@ Examples:
   zkops repair node-3
   zkops cli -server 192.168.17.130:2181 ls /
 
-Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed,
-4 refused as unsafe, 5 stopped half-way (run again to resume), 6 locked by another operator,
-7 hosts unreachable, or health unknown (status), 8 changes pending (plan, --dry-run),
-9 unhealthy (status)";
+Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed, 4 refused as unsafe, 5 stopped \
+half-way (run again to resume), 6 locked by another operator, 7 hosts unreachable, or health unknown (status), 8 changes \
+pending (plan, --dry-run), 9 unhealthy (status)";
 
 pub(super) const INIT: &str = "\
 Examples:
@@ -30,9 +30,11 @@ Examples:
   zkops deploy orders.yml --timeout 2m     # whatever is not done by then is said
   zkops deploy orders.yml --old-host-is-gone
 
-A second run changes nothing; one that was stopped is run again. A member whose address changed moves: its old server
-is stopped and disabled first. Where its old host cannot be reached, --old-host-is-gone says that nobody will ever
-start it there again, and every other host blocks the old address until that server was seen disabled.";
+A second run changes nothing; one that was stopped is run again.
+
+A member whose address changed moves: its old server is stopped and disabled first. Where its old host cannot be reached, \
+--old-host-is-gone says that nobody will ever start it there again, and every other host blocks the old address until \
+that server was seen disabled.";
 
 pub(super) const PLAN: &str = "\
 Examples:
@@ -51,7 +53,8 @@ Examples:
   zkops status --watch                     # redrawn on a terminal, plain lines in a pipe
   zkops status -i orders.yml --json
 
-Exit codes: 0 healthy: one leader, everybody in sync, writes committed; 9 proven not to be; 7 unknown: neither is proven.
+Exit codes: 0 healthy (one leader, everybody in sync, writes committed), 9 proven not to be, 7 unknown: neither is proven.
+
 Servers are asked at their client ports from here and, where that proves nothing, by the agents on their hosts.";
 
 pub(super) const START: &str = "\
@@ -69,19 +72,19 @@ Examples:
   zkops restart                            # all, one at a time, the leader last
   zkops restart node-2 -i orders.yml
   zkops restart --without node-3,node-5    # where the others are a quorum
-  zkops restart --break-lock               # another operator's run died; it changes nothing any more";
+  zkops restart --break-lock               # the run that holds the lock has died";
 
 pub(super) const REPAIR: &str = "\
-Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid,
-zoo.cfg or service written again. Damaged or lost data stays where it is: the server takes the data of the others by
-itself and keeps the damage. Data is moved aside (renamed to zkops.old-*, never deleted at once) only when you agree,
+Repair looks for the cause first and does what that cause needs: a server that ended is started, a port opened, myid, \
+zoo.cfg or service written again. Damaged or lost data stays where it is: the server takes the data of the others by \
+itself and keeps the damage. Data is moved aside (renamed to zkops.old-*, never deleted at once) only when you agree, \
 and only while the others are proven to hold all of it.
 
 Examples:
   zkops repair node-3                          # shows what it found and will do, and asks
   zkops repair node-3 --yes                    # that much without asking, and nothing beyond it
-  zkops repair node-3 --yes --move-data-aside  # damaged data goes aside, too, if starting did not heal it
-  zkops repair node-3 --foreign-data billing   # data of the cluster billing stands there: it goes aside
+  zkops repair node-3 --yes --move-data-aside  # damaged data goes aside if a start did not heal it
+  zkops repair node-3 --foreign-data billing   # what is there is data of billing: it goes aside
   zkops repair node-3 --purge-old              # remove what earlier repairs moved aside";
 
 pub(super) const DESTROY: &str = "\

@@ -97,6 +97,20 @@ fn every_verb_shows_examples_that_can_be_typed() {
     assert_eq!(examples("  zkops a b   # c\nzkops d\n"), ["zkops a b"]);
 }
 
+/// What is broken by hand is broken twice where the terminal is narrower.
+#[test]
+fn help_is_broken_into_lines_by_the_terminal_alone() {
+    let program = Opts::command();
+    for command in program.get_subcommands().chain([&program]) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let indented = |line: &str| line.is_empty() || line.starts_with("  ");
+        for (line, next) in help.lines().zip(help.lines().skip(1).chain([""])) {
+            assert!(!line.starts_with("  ") || line.chars().count() <= LINE_CHARS, "too long: {line}");
+            assert!(indented(line) || indented(next), "{line}\n{next}");
+        }
+    }
+}
+
 #[test]
 fn a_cry_for_help_is_heard_before_apaches_arguments_only() {
     for line in ["zkops server --help", "zkops cli -h", "zkops help server"] {
@@ -134,3 +148,6 @@ fn uptimes_are_shown_in_two_units() {
     let shown = [8_100, 72_000, 3_660_000, 90_000_000].map(view::uptime);
     assert_eq!(shown, ["8s", "1m 12s", "1h 1m", "1d 1h"]);
 }
+
+/// What clap takes where there is no terminal to ask.
+const LINE_CHARS: usize = 100;
