@@ -43,6 +43,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::operator::operate::advice::Advice;
 use crate::operator::operate::lifecycle::Verb as Running;
 use crate::report::{Exit, Failure, Report, Style};
 use env::Env;
@@ -67,6 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let env = Env::new(&opts.global, verb.without(), report.clone());
             runtime().and_then(|runtime| {
                 let done = runtime.block_on(signals::heard(&env, &verb, run(&verb, &env)));
+                let done = done.map_err(|why| Advice::about(&env.caller, &verb.source()).failure(why));
                 // A question that nobody answers any more must not keep the program.
                 runtime.shutdown_background();
                 done.map(|exit| exit as u8)

@@ -118,6 +118,21 @@ impl Verb {
             _ => &[],
         }
     }
+
+    /// The ensemble it is about.
+    pub(super) fn source(&self) -> Source {
+        match self {
+            Verb::Deploy(opts) => Source::File(opts.path()),
+            Verb::Plan(opts) | Verb::Check(opts) => opts.which.source(),
+            Verb::Status(opts) => opts.which.source(),
+            Verb::Start(opts) | Verb::Restart(opts) => opts.source(),
+            Verb::Stop(opts) => opts.which.source(),
+            Verb::Repair(opts) => opts.source(),
+            Verb::Destroy(opts) => opts.which.source(),
+            Verb::SshSetup(opts) => opts.source(),
+            _ => Source::LastDeployed,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

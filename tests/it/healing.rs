@@ -238,7 +238,7 @@ fn without_a_quorum_of_others_it_stops_with_the_report_and_touches_nothing() {
         ensemble.ask(hurt, "srvr").filter(|answer| !answer.is_empty()).ok_or("nothing")
     });
     assert_eq!(answer.trim(), "This ZooKeeper instance is not currently serving requests");
-    assert_eq!(ensemble.await_end(hurt), 3);
+    assert_eq!(ensemble.await_end(hurt), 1, "its manager tries again: the others may be back by then");
     let report = said(&ensemble, hurt, seen);
     let unreached = format!("server {down} cannot be reached");
     for words in ["is damaged at byte", ", after 0x", "peers without a quorum", &unreached, "has no leader"] {

@@ -13,6 +13,7 @@
 //! | [`ssh_setup`] | a key on every host |
 //! | [`session`] | an ensemble that can be worked on; its hosts are lent to the work and always let go |
 //! | [`caller`], [`ask`] | who calls: whom to ask, whom to tell, how patient to be; the one way to a person |
+//! | [`advice`] | what is advised names the inventory that was named |
 //! | [`planned`] | a plan that is shown instead of carried out |
 //! | `settings`, `paths` | the members' zoo.cfg, read with the server's own parser; where their files are |
 //! | `desired`, `refusal` | inventory → desired state and targets; why there is no plan, as a failure |
@@ -20,6 +21,7 @@
 //! | [`record`], `holder` | the last deployment of this machine; who holds the locks of a run |
 //! | `former` | where members were before, found and looked at |
 
+pub mod advice;
 pub mod ask;
 pub mod caller;
 pub mod check;

@@ -40,6 +40,8 @@ pub struct Session<'a> {
     pub caller: &'a Caller,
     pub desired: Arc<Desired>,
     pub targets: BTreeMap<ServerId, Target>,
+    /// What was named.
+    pub(super) source: Source,
     /// Members whose hosts are left out by request.
     pub(super) left_out: BTreeSet<ServerId>,
     record: Record,
@@ -66,7 +68,8 @@ impl<'a> Session<'a> {
         let record = record.behind(last);
         let desired = Arc::new(desired);
         let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
-        let mut session = Session { caller, desired, targets, left_out, record, stopped };
+        let source = source.clone();
+        let mut session = Session { caller, desired, targets, source, left_out, record, stopped };
         session.left_out = session.members(&caller.terms.without)?.into_iter().collect();
         owed::tell(caller, &session.desired.cluster);
         Ok(session)

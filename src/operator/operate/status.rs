@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::advice::Advice;
 use super::former;
 use super::session::Session;
 use crate::operator::fleet::hosts::Fleet;
@@ -70,7 +71,7 @@ async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
             let (seen, health, settled) = servers_alone(session, &fleet.ways(), proof).await;
             Ok(if health.healthy() && settled { health } else { explained(session, fleet, seen).await })
         });
-        return Ok(Outcome { health: looked.await? });
+        return Ok(outcome(session, looked.await?));
     }
     let (seen, health, settled) = servers_alone(session, &Ways::default(), proof).await;
     if health.healthy() && settled {
@@ -78,7 +79,15 @@ async fn look(session: &Session<'_>, proof: Proof) -> Result<Outcome, Failure> {
     }
     let looked = session
         .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| Ok(explained(session, fleet, seen).await));
-    Ok(Outcome { health: looked.await? })
+    Ok(outcome(session, looked.await?))
+}
+
+fn outcome(session: &Session<'_>, mut health: Health) -> Outcome {
+    let advice = Advice::about(session.caller, &session.source);
+    for line in health.reasons.iter_mut().flat_map(|reason| &mut reason.next) {
+        *line = advice.line(line);
+    }
+    Outcome { health }
 }
 
 /// What the servers say, and what that alone proves; true: no member is known to have been elsewhere.

@@ -46,8 +46,9 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) | Failure::Config(_) => 2,
-            Failure::Data(_) | Failure::Unhealed { .. } => 3,
-            Failure::Stopped(_) | Failure::Other(_) => 1,
+            Failure::Data(_) => 3,
+            // What the others cannot give now they may give soon: a manager that starts it again does right.
+            Failure::Unhealed { .. } | Failure::Stopped(_) | Failure::Other(_) => 1,
         }
     }
 }
