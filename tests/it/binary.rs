@@ -8,7 +8,7 @@ use crate::run::{ZKOPS, run};
 const PT_INTERP: u32 = 3;
 
 /// What a host must take (docs/performance.md): it is sent to every one.
-const LEN_MAX: u64 = 16_500_000;
+const LEN_MAX: u64 = 15_000_000;
 
 #[test]
 fn it_runs_in_an_empty_root_directory() {
