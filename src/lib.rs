@@ -16,7 +16,8 @@
 //! | [`operator`] | `inventory`, `render`, `plan`, `transport`, `host`, `fleet`, `observe`, `apply`, `operate` | from an inventory to an ensemble |
 //! | [`cli`] | | words → requests, outcomes → text or JSON; one file per verb |
 //!
-//! The `mod.rs` of a wing tells its rooms, the `mod.rs` of a room its files.
+//! `wire`, `formats`, `ensemble`, `config` and `server` stand in `engine/`, a package that is built for speed; the rest is
+//! built small, and names them as before. The `mod.rs` of a wing tells its rooms, the `mod.rs` of a room its files.
 //!
 //! # What never happens where
 //!
@@ -28,16 +29,8 @@
 
 pub mod cli;
 pub mod client;
-pub mod config;
-pub mod ensemble;
-pub mod formats;
 pub mod operator;
 pub mod report;
-pub mod server;
 pub mod shell;
-pub mod wire;
 
-/// The version as the status words print it: what the reference prints, `<x.y.z>-<build>, built on <date>`.
-/// Tools read the number to learn what a server can do, so it names the release whose protocol this is.
-pub const VERSION: &str =
-    concat!("3.9.4-zkops-", env!("CARGO_PKG_VERSION"), ", built on 2026-11-23 00:00 UTC");
+pub use zkops_engine::{config, ensemble, formats, server, wire};

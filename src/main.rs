@@ -10,5 +10,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     name_service::use_only_what_is_linked();
-    zkops::cli::main(std::env::args_os())
+    zkops::cli::main(std::env::args_os().collect())
 }

@@ -105,7 +105,7 @@ pub(super) const SERVER_ABOUT: &str = "\
 Run a coordination server in the foreground, from an ordinary zoo.cfg.
 
 -Dkey=value sets what is a Java system property of Apache ZooKeeper, as its start script takes it.
-RUST_LOG sets what is logged (info; debug; zkops::server=debug).
+RUST_LOG sets what is logged (info; debug; zkops_engine::server=debug).
 
 It ends with 0 on TERM and INT. Exit codes: 1 it stopped by itself, 2 bad arguments or a zoo.cfg
 that cannot be used, 3 damaged or foreign data.";

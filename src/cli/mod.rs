@@ -49,9 +49,9 @@ use crate::report::{Exit, Failure, Report, Style};
 use env::Env;
 use opts::{Opts, Verb};
 
-/// Runs one command line to its exit code.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = apache_style(args.into_iter().collect());
+/// Runs one command line to its exit code. It is not generic, so that all of it is built here and not with `main.rs`.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let args = apache_style(args);
     let opts = match Opts::try_parse_from(&args) {
         Ok(opts) => opts,
         Err(error) => return ExitCode::from(untyped(&args, &error) as u8),

@@ -67,11 +67,11 @@ mod tests {
             let lines = text.lines().map(|line| line.trim().trim_end_matches('\\'));
             lines.collect::<Vec<_>>().concat()
         };
-        let refusals = joined(include_str!("../../server/store/refusal.rs"));
+        let refusals = joined(include_str!("../../../engine/src/server/store/refusal.rs"));
         for mark in DAMAGE {
             assert!(refusals.contains(mark), "no refusal says {mark:?}");
         }
-        assert!(joined(include_str!("../../server/process/run.rs")).contains(UNHEALED));
+        assert!(joined(include_str!("../../../engine/src/server/process/run.rs")).contains(UNHEALED));
     }
 
     fn ended(how: &str) -> Seen<UnitState> {

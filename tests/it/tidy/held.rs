@@ -1,13 +1,14 @@
 //! The repository held to the rules: one test a rule.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use super::repository::{SOURCES, below, entries, root, text, verdict};
+use super::repository::{SOURCES, below, entries, rooms, root, text, verdict};
 use super::rules::circles::{self, Arrows};
 use super::rules::pure::{self, Pure};
 use super::rules::{self, dead, documents, files, imports, shape, uses, words};
 use super::{
-    ANYONE, FORBIDDEN, FUNCTION_LINES_MAX, HOOKS, HOOKS_HOME, IMPORTS, IMPURE, IMPURE_PATHS, KNOWN,
+    ANYONE, ENGINE, FORBIDDEN, FUNCTION_LINES_MAX, HOOKS, HOOKS_HOME, IMPORTS, IMPURE, IMPURE_PATHS, KNOWN,
     LINES_MAX, LONG, OPERATOR_SIDE, ORDER, PACKAGES, PLACES, PLACES_MAY_STAND_IN, PURE, REQUESTS,
     REQUESTS_LATER, SERVER_SIDE, SETTINGS, SLEEPS, VOCABULARY, VOCABULARY_KEYS, WINGS, WIRE,
 };
@@ -17,10 +18,10 @@ use crate::run::{ZKOPS, run};
 fn folders_import_only_what_the_table_allows() {
     let is_code = |name: &String| !["lib.rs", "mod.rs", "name_service.rs"].contains(&name.as_str());
     let (wings, beside): (Vec<String>, Vec<String>) =
-        entries("src").into_iter().filter(is_code).partition(|name| WINGS.contains(&name.as_str()));
-    let inside = wings.iter().flat_map(|wing| entries(format!("src/{wing}"))).filter(is_code);
-    let rooms = beside.into_iter().chain(inside).collect();
-    let mut violations = imports::rows("IMPORTS", IMPORTS.iter().map(|(room, _)| *room), &rooms);
+        rooms("").into_iter().filter(is_code).partition(|name| WINGS.contains(&name.as_str()));
+    let inside = wings.iter().flat_map(|wing| rooms(wing)).filter(is_code);
+    let all = beside.into_iter().chain(inside).collect();
+    let mut violations = imports::rows("IMPORTS", IMPORTS.iter().map(|(room, _)| *room), &all);
     violations.extend(imports::imports(&SOURCES, WINGS, IMPORTS));
     verdict(violations);
 }
@@ -43,12 +44,24 @@ fn the_table_keeps_the_layers_apart() {
     );
 }
 
+/// What stands in `engine/` is built for speed and grows the program; that it names nothing outside holds the compiler.
+#[test]
+fn the_engine_is_what_requests_pass_through() {
+    let rooms = entries("engine/src").into_iter().filter(|name| name != "lib.rs");
+    verdict(imports::rows("ENGINE", ENGINE.iter().copied(), &rooms.collect()));
+}
+
 #[test]
 fn every_package_has_its_owner_and_is_used() {
-    let manifest = text("Cargo.toml");
-    let packages = imports::dependencies(&manifest);
-    let mut violations = imports::rows("PACKAGES", PACKAGES.iter().map(|(package, _)| *package), &packages);
-    violations.extend(imports::packages(&SOURCES, WINGS, PACKAGES));
+    let (mut packages, mut violations) = (BTreeSet::new(), Vec::new());
+    for (manifest, is_engine) in [("Cargo.toml", false), ("engine/Cargo.toml", true)] {
+        let named = imports::dependencies(&text(manifest));
+        let rows = PACKAGES.iter().filter(|(package, _)| named.contains(*package)).copied();
+        let sources = SOURCES.iter().filter(|source| source.path.starts_with("engine/") == is_engine);
+        violations.extend(imports::packages(manifest, sources, WINGS, &rows.collect::<Vec<_>>()));
+        packages.extend(named);
+    }
+    violations.extend(imports::rows("PACKAGES", PACKAGES.iter().map(|(package, _)| *package), &packages));
     verdict(violations);
 }
 
@@ -109,12 +122,12 @@ fn functions_are_short() {
 
 #[test]
 fn constants_come_last() {
-    verdict(owed("constants", shape::constants(&SOURCES, "src/")));
+    verdict(owed("constants", shape::constants(&SOURCES)));
 }
 
 #[test]
 fn unit_tests_have_one_layout() {
-    verdict(shape::layout(&SOURCES, "src/"));
+    verdict(shape::layout(&SOURCES));
 }
 
 #[test]
@@ -130,8 +143,7 @@ fn a_rule_reads_in_its_own_lines() {
 #[test]
 fn no_circle_between_files_and_no_arrow_up() {
     let arrows = Arrows::of(&SOURCES);
-    let wings =
-        entries("src").into_iter().filter(|name| !["lib.rs", "name_service.rs"].contains(&name.as_str()));
+    let wings = rooms("").into_iter().filter(|name| !["lib.rs", "name_service.rs"].contains(&name.as_str()));
     let mut violations = imports::rows("ORDER", ORDER.iter().copied(), &wings.collect());
     violations.extend(circles::descends(IMPORTS));
     violations.extend(arrows.up(ORDER));

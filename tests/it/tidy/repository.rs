@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::source::{self, Source};
+use super::source::{self, HOMES, Source};
 
 #[track_caller]
 pub(crate) fn verdict(violations: Vec<String>) {
@@ -17,7 +17,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 pub(crate) static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    let files = ["src", "tests", "benches", "fuzz"].into_iter().flat_map(below);
+    let files = ["src", "engine", "tests", "benches", "fuzz"].into_iter().flat_map(below);
     source::read(files.filter(|path| path.ends_with(".rs")).map(|path| (path.clone(), text(&path))).collect())
 });
 
@@ -41,6 +41,11 @@ pub(crate) fn below(folder: &str) -> Vec<String> {
     }
     files.sort();
     files
+}
+
+/// What stands in a wing of `src/`, or in `src/` itself, whichever package has it.
+pub(crate) fn rooms(wing: &str) -> BTreeSet<String> {
+    HOMES.iter().flat_map(|home| entries(format!("{home}{wing}"))).collect()
 }
 
 pub(crate) fn entries(folder: impl AsRef<Path>) -> BTreeSet<String> {

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeSet;
 
+/// The folders of product code, one for each package.
+pub(crate) const HOMES: [&str; 2] = ["src/", "engine/src/"];
+
 /// One `.rs` file, cut into tokens.
 pub(crate) struct Source {
     /// From the root of the repository.
@@ -105,10 +108,15 @@ impl Source {
         end
     }
 
+    /// The path below the `src/` of its package; `None` for tests and benches.
+    pub(crate) fn inside(&self) -> Option<&str> {
+        inside(&self.path)
+    }
+
     /// The module that the file is: `["host", "ports"]`; empty for the root.
     pub(crate) fn module(&self) -> Vec<&str> {
-        let inside = self.path.split_once('/').map_or("", |(_, inside)| inside).trim_end_matches(".rs");
-        let names = inside.split('/').collect::<Vec<_>>();
+        let inside = self.inside().or_else(|| Some(self.path.split_once('/')?.1)).unwrap_or_default();
+        let names = inside.trim_end_matches(".rs").split('/').collect::<Vec<_>>();
         match names.as_slice() {
             ["lib" | "main"] => Vec::new(),
             [above @ .., "mod"] => above.to_vec(),
@@ -117,12 +125,17 @@ impl Source {
     }
 }
 
+/// What `path` is below the `src/` of its package.
+pub(crate) fn inside(path: &str) -> Option<&str> {
+    HOMES.iter().find_map(|home| path.strip_prefix(home))
+}
+
 fn spells(tokens: &[Token], wanted: &[&str]) -> bool {
     tokens.len() == wanted.len() && tokens.iter().zip(wanted).all(|(token, text)| token.is(text))
 }
 
 /// Reads files, given as path and text. Test code is what is declared under `#[cfg(test)]`, here or in the file
-/// that declares the module, and everything outside `src/`.
+/// that declares the module, and everything outside [`HOMES`].
 pub(crate) fn read(files: Vec<(String, String)>) -> Vec<Source> {
     let mut sources = files
         .into_iter()
@@ -144,7 +157,7 @@ pub(crate) fn read(files: Vec<(String, String)>) -> Vec<Source> {
     }
     for source in &mut sources {
         let mut ends = source.path.match_indices(['/', '.']).map(|(at, _)| &source.path[..at]);
-        if !source.path.starts_with("src/") || ends.any(|module| test_modules.contains(module)) {
+        if inside(&source.path).is_none() || ends.any(|module| test_modules.contains(module)) {
             source.tokens.iter_mut().for_each(|token| token.test = true);
         }
     }
@@ -321,8 +334,10 @@ mod tests {
             ("src/a/c/g.rs".into(), "h".into()),
             ("src/a/cc.rs".into(), "i".into()),
             ("tests/it/j.rs".into(), "k".into()),
+            ("engine/src/l.rs".into(), "m".into()),
+            ("engine/build.rs".into(), "n".into()),
         ]);
         let product = sources.iter().flat_map(super::Source::product).map(|token| &*token.text);
-        assert_eq!(product.collect::<Vec<_>>(), ["b", "e", "i"]);
+        assert_eq!(product.collect::<Vec<_>>(), ["b", "e", "i", "m"]);
     }
 }

@@ -25,6 +25,7 @@ fn imports() {
         ("src/wing/mod.rs", "pub mod in_wing;\nuse crate::high;"),
         ("src/wing/in_wing/mod.rs", "use crate::wing::beside;\nuse crate::low;\nuse super::beside::X;"),
         ("src/wing/beside/part.rs", "use super::mine;\nuse super::super::in_wing::Y;"),
+        ("engine/src/low/more.rs", "use crate::ids;\nuse crate::high;"),
     ]);
     check(
         &rules::imports(&sources, &["wing"], table),
@@ -36,6 +37,7 @@ fn imports() {
             "src/wing/in_wing/mod.rs:1",
             "src/wing/in_wing/mod.rs:2",
             "src/wing/in_wing/mod.rs:3",
+            "engine/src/low/more.rs:2",
         ],
     );
 }
@@ -58,7 +60,10 @@ fn packages() {
         ("src/a/mod.rs", "use for_a::X;\n#[derive(for_all::Y)]\nstruct Z;\nfn f() { for_tests::g() }"),
         ("src/b/mod.rs", "use {for_all::X};\nuse for_a as other;\n#[cfg(test)]\nuse for_tests::*;"),
     ]);
-    check(&rules::packages(&sources, &[], table), &["src/a/mod.rs:4", "src/b/mod.rs:2", "Cargo.toml"]);
+    check(
+        &rules::packages("Cargo.toml", &sources, &[], table),
+        &["src/a/mod.rs:4", "src/b/mod.rs:2", "Cargo.toml"],
+    );
     let manifest = "[package]\nname = 1\n[dependencies]\na-b = \"1\"\n# c = 1\n[dev-dependencies]\nd = { e = \"1\" }\n[lints.f]\ng = 1";
     assert_eq!(rules::dependencies(manifest).into_iter().collect::<Vec<_>>(), ["a-b", "d"]);
 }

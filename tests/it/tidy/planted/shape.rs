@@ -27,7 +27,7 @@ fn constants() {
         ("src/d/mod.rs", "#[cfg(test)]\nmod tests;"),
         ("tests/e.rs", "const EARLY: u8 = 1;\nfn f() {}"),
     ]);
-    check(&rules::constants(&sources, "src/"), &["src/a.rs:3", "src/b.rs:2", "src/d/tests.rs:1"]);
+    check(&rules::constants(&sources), &["src/a.rs:3", "src/b.rs:2", "src/d/tests.rs:1"]);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn layout() {
         ("src/latest.rs", "fn contest() {}"),
     ]);
     check(
-        &rules::layout(&sources, "src/"),
+        &rules::layout(&sources),
         &["src/b/more_tests.rs:1", "src/b/test_world.rs:1", "src/c.rs:2", "src/d.rs:2", "src/d.rs:4"],
     );
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::tidy::source::{Path, Source};
+use crate::tidy::source::{self, Path, Source};
 
 /// Arrows between product files of `src/`, each with the line that draws it first.
 pub(crate) struct Arrows<'a> {
@@ -23,7 +23,7 @@ struct Module<'a> {
 
 impl<'a> Arrows<'a> {
     pub(crate) fn of(sources: &'a [Source]) -> Arrows<'a> {
-        let product = sources.iter().filter(|source| source.path.starts_with("src/"));
+        let product = sources.iter().filter(|source| source.inside().is_some());
         let modules = product
             .map(|source| {
                 let mut module = Module {
@@ -80,7 +80,7 @@ impl<'a> Arrows<'a> {
     /// Arrows to what stands later in `order`, wings and single rooms from the lowest up.
     pub(crate) fn up(&self, order: &[&str]) -> Vec<String> {
         let place = |file: &str| {
-            let name = file.strip_prefix("src/").unwrap_or(file);
+            let name = source::inside(file).unwrap_or(file);
             order.iter().position(|wing| name == *wing || name.starts_with(&format!("{wing}/")))
         };
         let mut violations = Vec::new();

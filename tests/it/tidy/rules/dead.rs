@@ -188,7 +188,7 @@ fn live<'a>(items: &'a [(&'a Source, Item)], mut live: BTreeSet<&'a str>) -> BTr
 pub(crate) fn shown(sources: &[Source]) -> Vec<String> {
     let places = places(sources, |source| &source.path);
     let mut violations = Vec::new();
-    for source in sources.iter().filter(|source| source.path.starts_with("src/")) {
+    for source in sources.iter().filter(|source| source.inside().is_some()) {
         let items = items(source);
         let is_item =
             |item: &Item| !item.test && !matches!(item.what, What::Field | What::Module | What::Use);
@@ -234,7 +234,7 @@ fn signature<'a>(source: &'a Source, item: &Item) -> impl Iterator<Item = &'a To
 
 /// The product files inside a folder of `src/`, and those outside.
 fn parted<'a>(sources: &'a [Source], folder: &str) -> (Vec<&'a Source>, Vec<&'a Source>) {
-    let product = sources.iter().filter(|source| source.path.starts_with("src/"));
+    let product = sources.iter().filter(|source| source.inside().is_some());
     let product = product.filter(|source| source.product().next().is_some());
     product.partition(|source| source.path.starts_with(&format!("{folder}/")))
 }

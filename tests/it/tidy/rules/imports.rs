@@ -100,7 +100,13 @@ pub(crate) fn dependencies(manifest: &str) -> BTreeSet<String> {
     names
 }
 
-pub(crate) fn packages(sources: &[Source], wings: &[&str], table: &[(&str, &[&str])]) -> Vec<String> {
+/// What one package's `manifest` names is named by its `sources`, in the rooms that own it.
+pub(crate) fn packages<'a>(
+    manifest: &str,
+    sources: impl IntoIterator<Item = &'a Source>,
+    wings: &[&str],
+    table: &[(&str, &[&str])],
+) -> Vec<String> {
     let table = table
         .iter()
         .map(|(package, owners)| (package.replace('-', "_"), *owners))
@@ -124,7 +130,7 @@ pub(crate) fn packages(sources: &[Source], wings: &[&str], table: &[(&str, &[&st
         }
     }
     violations.extend(
-        unused.iter().map(|package| format!("Cargo.toml: packages: `{package}` is not used: take it out")),
+        unused.iter().map(|package| format!("{manifest}: packages: `{package}` is not used: take it out")),
     );
     violations
 }

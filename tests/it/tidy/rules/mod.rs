@@ -29,7 +29,7 @@ use super::source::{Path, Source};
 
 /// The room that a file belongs to: a folder of a wing, or else the folder or file of `src/`; `None` outside `src/`.
 pub(crate) fn room<'a>(source: &'a Source, wings: &[&str]) -> Option<&'a str> {
-    let mut names = source.path.strip_prefix("src/")?.split('/');
+    let mut names = source.inside()?.split('/');
     let first = names.next()?;
     match wings.contains(&first) {
         true => names.next().filter(|name| *name != "mod.rs"),

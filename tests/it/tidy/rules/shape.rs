@@ -26,9 +26,9 @@ pub(crate) fn functions(sources: &[Source], lines_max: usize) -> Vec<String> {
 
 /// Private constants come last: behind the first one of a file stand only constants and tests. A public constant is
 /// a public item and stands among them.
-pub(crate) fn constants(sources: &[Source], below: &str) -> Vec<String> {
+pub(crate) fn constants(sources: &[Source]) -> Vec<String> {
     let mut violations = Vec::new();
-    for source in sources.iter().filter(|source| source.path.starts_with(below)) {
+    for source in sources.iter().filter(|source| source.inside().is_some()) {
         let items = items(source);
         // A file that only tests compile is read like any other; tests inside a product file come behind all.
         let tests = items.iter().all(|item| item.test);
@@ -50,9 +50,9 @@ fn is_last(item: &Item) -> bool {
 }
 
 /// Unit tests stand in `mod tests`, inline, in `tests.rs` or in the folder `tests/`, and in no file named after them.
-pub(crate) fn layout(sources: &[Source], below: &str) -> Vec<String> {
+pub(crate) fn layout(sources: &[Source]) -> Vec<String> {
     let mut violations = Vec::new();
-    for source in sources.iter().filter(|source| source.path.starts_with(below)) {
+    for source in sources.iter().filter(|source| source.inside().is_some()) {
         let path = source.path.as_str();
         let names = path.trim_end_matches(".rs").split('/').collect::<Vec<_>>();
         if let Some(name) = names.iter().find(|name| is_named_after_tests(name)) {

@@ -20,7 +20,7 @@ fn names_are_unique_and_parse_back() {
 
 #[test]
 fn every_mutant_stands_in_the_table_of_the_docs() {
-    let docs = include_str!("../../../docs/testing.md");
+    let docs = include_str!("../../../../docs/testing.md");
     for mutant in Mutant::ALL {
         let rows = docs.matches(&format!("\n| `{}` |", mutant.name())).count();
         assert_eq!(rows, 1, "docs/testing.md has {rows} rows for {}", mutant.name());

@@ -84,12 +84,15 @@ fn our_log_goes_on_where_theirs_ended() {
 }
 
 const FILES: [(&str, &[u8]); 6] = [
-    ("snapshot.0", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.0")),
-    ("log.1", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1")),
-    ("snapshot.1a.gz", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.1a.gz")),
-    ("log.1b", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.1b")),
-    ("snapshot.20.snappy", include_bytes!("../../../../tests/data/apache-3.8/version-2/snapshot.20.snappy")),
-    ("log.21", include_bytes!("../../../../tests/data/apache-3.8/version-2/log.21")),
+    ("snapshot.0", include_bytes!("../../../../../tests/data/apache-3.8/version-2/snapshot.0")),
+    ("log.1", include_bytes!("../../../../../tests/data/apache-3.8/version-2/log.1")),
+    ("snapshot.1a.gz", include_bytes!("../../../../../tests/data/apache-3.8/version-2/snapshot.1a.gz")),
+    ("log.1b", include_bytes!("../../../../../tests/data/apache-3.8/version-2/log.1b")),
+    (
+        "snapshot.20.snappy",
+        include_bytes!("../../../../../tests/data/apache-3.8/version-2/snapshot.20.snappy"),
+    ),
+    ("log.21", include_bytes!("../../../../../tests/data/apache-3.8/version-2/log.21")),
 ];
 
 /// Path, data, czxid, mzxid, pzxid, version, cversion, aversion as the reference itself told a
