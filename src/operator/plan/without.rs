@@ -7,7 +7,7 @@ use super::desired::Desired;
 use super::facts::{Facts, NoWayIn, Unreachable};
 use super::server::Mode;
 use super::step::{Action, Condition, Gate, Plan, Service, Wave};
-use super::{Goal, Refused, Stop, deploy, ensemble};
+use super::{Goal, Refused, Stop, ensemble};
 use crate::wire::ids::ServerId;
 
 /// As [`super::plan`], without `left_out`: no step is done there, no gate asks for them, and nobody who is needed in
