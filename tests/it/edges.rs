@@ -162,7 +162,8 @@ fn a_multi_read_of_gigabytes_is_refused_and_costs_no_memory() {
 #[test]
 fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
     let ensemble = Ensemble::started(3);
-    // On a busy machine the first leader may give way meanwhile, and its port closes with all who came.
+    // As many as are let in at once and a few less: the others would wait at the door. On a busy machine the first
+    // leader may give way meanwhile, and its port closes with all who came.
     let (leader, before, strangers) = eventually("they are all let in", SOON, || {
         let leader = ensemble.leader();
         let before = open_files(&ensemble, leader);

@@ -107,7 +107,7 @@ fn named(desired: &Desired, mut old: Former) -> Former {
 
 /// Every old place that is named somewhere.
 fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerId, Target>)]) -> Vec<Former> {
-    let lists = moves::lists_on_hosts(desired, facts);
+    let lists = facts.lists();
     let mut found: BTreeMap<(ServerId, String), bool> = BTreeMap::new();
     for (id, addresses) in moves::moved(desired, lists.values()) {
         found.extend(addresses.into_iter().map(|address| ((id, address), true)));
@@ -115,12 +115,12 @@ fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerI
     for (before, _) in earlier {
         for (id, was) in &before.members {
             let Some(member) = desired.members.get(id) else { continue };
-            if !moves::same_address(&was.address, &member.address) {
+            if !lists::same_address(&was.address, &member.address) {
                 // Where nobody says that it is at its new address, it is where it was deployed.
                 let arrived = lists
                     .values()
                     .filter_map(|list| list.get(id))
-                    .any(|place| moves::same_address(&place.host, &member.address));
+                    .any(|place| lists::same_address(&place.host, &member.address));
                 found.entry((*id, was.address.clone())).or_insert(!arrived);
             }
         }
@@ -130,7 +130,7 @@ fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerI
         .map(|((member, address), listed)| Former { listed, ..Former::at(member, address) })
         .collect();
     for ip in fenced(desired, facts) {
-        if !found.iter().any(|old| moves::same_address(&old.address, &ip.to_string())) {
+        if !found.iter().any(|old| lists::same_address(&old.address, &ip.to_string())) {
             // Whose it was, nobody remembers: the zoo.cfg there will say.
             found.extend(desired.members.keys().next().map(|id| Former::at(*id, ip.to_string())));
         }
@@ -161,7 +161,7 @@ async fn name(session: &Session<'_>, fleet: &Fleet, old: &mut Former) {
 fn place(session: &Session<'_>, earlier: &[(Desired, BTreeMap<ServerId, Target>)], old: &Former) -> Place {
     let then = earlier.iter().rev().find_map(|(desired, targets)| {
         let was = |member: &&DesiredMember| {
-            member.id == old.member && moves::same_address(&member.address, &old.address)
+            member.id == old.member && lists::same_address(&member.address, &old.address)
         };
         let member = desired.members.values().find(was)?;
         Some(Place { member: member.clone(), target: targets.get(&member.id)?.clone() })

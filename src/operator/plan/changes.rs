@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, DesiredMember, Ports};
 use super::facts::{Facts, HostFacts};
 use super::lists::{self, setting};
-use super::moves;
 use super::{Refused, Stop};
 use crate::formats::marker::UUID_KEY;
 use crate::wire::ids::ServerId;
@@ -38,7 +37,7 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
 /// Members whose quorum or election port other lists have differently.
 fn peer_ports(desired: &Desired, facts: &Facts) -> BTreeMap<ServerId, String> {
     let mut changed = BTreeMap::new();
-    for (id, place) in moves::lists_on_hosts(desired, facts).values().flatten() {
+    for (id, place) in facts.lists().values().flatten() {
         let Some(member) = desired.members.get(id) else { continue };
         let ports = member.ports;
         if place.quorum != 0 && (place.quorum, place.election) != (ports.quorum, ports.election) {

@@ -4,12 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cures::Cause;
 use super::desired::Desired;
-use super::diagnosis::Diagnosis;
 use super::facts::{Answer, Facts};
 use super::lists::{self, List};
-use super::moves;
 use super::server::{Mode, Sight};
 use crate::wire::ids::ServerId;
 
@@ -37,7 +34,7 @@ pub(super) enum Kind {
 }
 
 /// Everything of the kind that the facts show, the worst first.
-fn found(desired: &Desired, facts: &Facts) -> Vec<Double> {
+pub(super) fn found(desired: &Desired, facts: &Facts) -> Vec<Double> {
     let mut found = of_one_id(desired, facts);
     found.extend(lists_apart(desired, facts));
     found
@@ -55,16 +52,6 @@ pub(super) fn contradictions(desired: &Desired, facts: &Facts) -> Vec<String> {
     found(desired, facts).into_iter().filter(rest).map(|double| double.what).collect()
 }
 
-/// As reasons of a status.
-pub(super) fn reasons(desired: &Desired, facts: &Facts) -> Vec<Diagnosis> {
-    let reason = |double: Double| {
-        let Double { members, what, evidence, next, .. } = double;
-        let member = members.first().copied()?;
-        Some(Diagnosis { member, cause: Cause::Double, what, evidence, next: vec![next] })
-    };
-    found(desired, facts).into_iter().filter_map(reason).collect()
-}
-
 /// As [`found`], without the lists: they differ for a while in every roll.
 fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
     let mut found: Vec<Double> = Vec::new();
@@ -73,7 +60,7 @@ fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
         let at_home = desired
             .members
             .get(&answer.member)
-            .is_some_and(|member| moves::same_address(&member.address, &answer.address));
+            .is_some_and(|member| lists::same_address(&member.address, &answer.address));
         match (at_home, says == answer.member) {
             (true, true) => {}
             (true, false) => found.push(impostor(desired, answer, says)),
@@ -142,7 +129,7 @@ fn uncounted(desired: &Desired, facts: &Facts) -> Option<Double> {
 /// What runs, and what stands on disk, against each other.
 pub(super) fn lists_apart(desired: &Desired, facts: &Facts) -> Option<Double> {
     let mut lists: BTreeMap<&List, Vec<String>> = BTreeMap::new();
-    let on_disk = moves::lists_on_hosts(desired, facts);
+    let on_disk = facts.lists();
     for (id, list) in &on_disk {
         lists.entry(list).or_default().push(format!("zoo.cfg of {}", desired.name(*id)));
     }

@@ -21,7 +21,7 @@ use std::sync::LazyLock;
 
 use super::damage::Damage;
 use super::layout::LayoutFacts;
-use super::lists::List;
+use super::lists::{self, List};
 use super::network::FirewallFacts;
 use super::owners::OwnersFacts;
 use super::seen::{Seen, Stamp};
@@ -70,6 +70,12 @@ impl Facts {
     /// What the server of `id` says of itself, when one way of asking or the other shows that it serves.
     pub fn server(&self, id: ServerId) -> Option<&ServerFacts> {
         self.member(id).server.serving()
+    }
+
+    /// The lists of members in the zoo.cfg of each host that showed one.
+    pub fn lists(&self) -> BTreeMap<ServerId, List> {
+        let of = |id: &ServerId| Some((*id, lists::read(self.host(*id)?.installed_config.is()?)));
+        self.members.keys().filter_map(of).collect()
     }
 
     /// What all ways of asking together prove of the server of `id`.

@@ -3,6 +3,7 @@
 //! `identity`'s and `doubles`' business.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::desired::Desired;
 use crate::ensemble::{self, grammar};
@@ -25,6 +26,14 @@ pub struct Place {
 pub fn read(config: &str) -> List {
     let lines = config.lines().filter_map(|line| line.trim().strip_prefix("server."));
     lines.filter_map(|line| line.split_once('=')).filter_map(|(id, value)| place(id.trim(), value)).collect()
+}
+
+/// One address in two spellings is one address.
+pub fn same_address(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
+        _ => one.eq_ignore_ascii_case(other),
+    }
 }
 
 /// The list that the inventory asks for.

@@ -25,25 +25,11 @@ pub fn moved<'a>(
     let mut moved: BTreeMap<ServerId, BTreeSet<String>> = BTreeMap::new();
     for (id, place) in lists.into_iter().flatten() {
         let Some(member) = desired.members.get(id) else { continue };
-        if !place.host.is_empty() && !same_address(&place.host, &member.address) {
+        if !place.host.is_empty() && !lists::same_address(&place.host, &member.address) {
             moved.entry(*id).or_default().insert(place.host.clone());
         }
     }
     moved
-}
-
-/// The lists on the hosts that are this cluster's.
-pub fn lists_on_hosts(desired: &Desired, facts: &Facts) -> BTreeMap<ServerId, List> {
-    let of = |id: &ServerId| Some((*id, lists::read(facts.host(*id)?.installed_config.is()?)));
-    desired.members.keys().filter_map(of).collect()
-}
-
-/// One address in two spellings is one address.
-pub fn same_address(one: &str, other: &str) -> bool {
-    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
-        (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
-        _ => one.eq_ignore_ascii_case(other),
-    }
 }
 
 /// Which addresses are blocked, where, why, and what ends it.
@@ -174,7 +160,7 @@ fn empty_there(facts: &Facts, moving: &Moving<'_>) -> Result<(), Stop> {
 
 fn lists_itself_here(member: &DesiredMember, host: &HostFacts) -> bool {
     let own = host.installed_config.is().and_then(|config| lists::read(config).remove(&member.id));
-    own.is_some_and(|place| same_address(&place.host, &member.address))
+    own.is_some_and(|place| lists::same_address(&place.host, &member.address))
 }
 
 /// What proves it while the plan is carried out; `None`: nothing was ever acknowledged, so there is nothing to hold.

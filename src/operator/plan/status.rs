@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::cures::Cause;
 use super::desired::Desired;
 use super::diagnosis::{self, Diagnosis};
 use super::disk;
+use super::doubles::{self, Double};
 use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
+use super::moves;
 use super::seen::Seen;
 use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
-use super::{doubles, moves};
 use crate::wire::ids::ServerId;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -72,11 +74,20 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
         .keys()
         .filter(|id| !in_sync.contains(id) || facts.host(**id).is_some())
         .flat_map(|id| diagnosis::diagnose(desired, facts, *id));
-    let reasons = doubles::reasons(desired, facts).into_iter().chain(of_members).collect();
+    let reasons = of_doubles(desired, facts).into_iter().chain(of_members).collect();
     let mut notes = ensemble::seen_from_hosts_alone(desired, facts);
     notes.extend(moves::fences(desired, facts));
     notes.extend(disk::warnings(desired, facts));
     Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
+}
+
+fn of_doubles(desired: &Desired, facts: &Facts) -> Vec<Diagnosis> {
+    let reason = |double: Double| {
+        let Double { members, what, evidence, next, .. } = double;
+        let member = members.first().copied()?;
+        Some(Diagnosis { member, cause: Cause::Double, what, evidence, next: vec![next] })
+    };
+    doubles::found(desired, facts).into_iter().filter_map(reason).collect()
 }
 
 impl Health {
