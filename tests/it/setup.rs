@@ -199,13 +199,12 @@ fn a_sudo_that_wants_a_password_gets_it_by_its_input_alone() {
 
     let terminal = lab.terminal(&["deploy", &inventory]);
     terminal.await_text("sudo password of ops on node-");
-    // Somebody looks it up: longer than any host is waited for.
-    std::thread::sleep(Duration::from_secs(17));
+    somebody_looks_the_password_up();
     terminal.line("not it");
     terminal
         .await_screen("it is asked for again", |screen| screen.matches("sudo password of ops").count() == 2);
     terminal.line(PASSWORD);
-    let screen = eventually("deploy ends", SOON, || match terminal.screen() {
+    let screen = eventually("deploy ends", 4 * SOON, || match terminal.screen() {
         screen if screen.contains("exit status ") => Ok(screen),
         screen => Err(screen),
     });
@@ -260,6 +259,11 @@ fn a_wrong_password_installs_nothing_and_says_where() {
 
     // Without a terminal nobody can be asked; that is said, and nothing hangs.
     lab.zkops(&["ssh-setup", &inventory]).expect(7).says("node-1");
+}
+
+/// For longer than any host is waited for.
+fn somebody_looks_the_password_up() {
+    std::thread::sleep(Duration::from_secs(17));
 }
 
 /// More tries than any server allows for one login, and than the tool should make.
