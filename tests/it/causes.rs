@@ -27,7 +27,7 @@ fn status_says(lab: &Lab, cause: &str, words: &[&str]) {
 }
 
 /// What repair is forbidden to touch: the directory itself, and what would stand beside it.
-fn data(lab: &Lab, node: usize) -> String {
+pub(crate) fn data(lab: &Lab, node: usize) -> String {
     lab.on(node, "cd /export/data/zkdata && stat -c '%i %n' version-2 && ls -d zkops.old-* 2>/dev/null; true")
         .ok()
         .stdout
@@ -35,7 +35,7 @@ fn data(lab: &Lab, node: usize) -> String {
 
 /// `repair` mends it, and the data stays where it is.
 #[track_caller]
-fn mended(lab: &Lab, node: usize) {
+pub(crate) fn mended(lab: &Lab, node: usize) {
     let before = data(lab, node);
     // Everything that could be agreed to beforehand is: it must not be needed.
     let name = format!("node-{node}");
@@ -46,7 +46,7 @@ fn mended(lab: &Lab, node: usize) {
 
 /// `repair` does nothing, and says what is to be done.
 #[track_caller]
-fn left_alone(lab: &Lab, node: usize, words: &[&str]) {
+pub(crate) fn left_alone(lab: &Lab, node: usize, words: &[&str]) {
     let before = data(lab, node);
     let name = format!("node-{node}");
     let refused = lab.zkops(&["repair", &name, "--yes", "--move-data-aside"]).expect(4);

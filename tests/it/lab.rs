@@ -129,9 +129,20 @@ impl Lab {
     /// `zkops ARGS` in a terminal, as the operator on the controller.
     #[track_caller]
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal {
+        self.terminal_in(&self.name, args)
+    }
+
+    /// The same on the second controller, that of `lab far`.
+    #[track_caller]
+    pub(crate) fn terminal_from_far(&self, args: &[&str]) -> Terminal {
+        self.terminal_in(&format!("{}-far", self.name), args)
+    }
+
+    #[track_caller]
+    fn terminal_in(&self, namespace: &str, args: &[&str]) -> Terminal {
         let home = self.home().display().to_string();
         let env = [("HOME", home.as_str()), ("XDG_STATE_HOME", &home), ("SSH_AUTH_SOCK", "")];
-        Terminal::start(&format!("ip netns exec {} {ZKOPS} {}", self.name, args.join(" ")), &env)
+        Terminal::start(&format!("ip netns exec {namespace} {ZKOPS} {}", args.join(" ")), &env)
     }
 
     pub(crate) fn zkops_command(&self, args: &[&str]) -> Command {

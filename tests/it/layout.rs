@@ -100,8 +100,10 @@ fn any_path_works_and_no_number_of_restarts_is_too_many() {
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
 
     let pid = || lab.on(1, "systemctl show -p MainPID --value zkops-blank").ok().stdout.trim().to_owned();
-    for _ in 0..2 {
+    for _ in 0..6 {
+        let before = pid();
         lab.zkops(&["restart"]).ok();
+        assert_ne!(pid(), before, "it was not restarted");
     }
     for _ in 0..6 {
         let before = pid();

@@ -20,6 +20,7 @@ mod faults;
 mod fences;
 mod healing;
 mod identity;
+mod injected;
 mod ipv6;
 mod jump;
 mod lab;

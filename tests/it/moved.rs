@@ -93,13 +93,23 @@ fn a_member_moves_away_from_a_living_server_and_no_write_is_lost() {
     println!("{}", writing.finish());
 }
 
+/// It says that it has no fences, and loads none.
+fn one_host_cannot_block(lab: &Lab, moved: &str) {
+    let stubborn = "#!/bin/sh\ncase \"$*\" in *zkops-fence*) echo \"Error: no\" >&2; exit 1 ;; esac\nexec /usr/sbin/nft \"$@\"\n";
+    lab.on(2, &format!("printf '%s' '{stubborn}' >/usr/local/sbin/nft; chmod 755 /usr/local/sbin/nft")).ok();
+    let refused = lab.zkops(&["deploy", moved, "--old-host-is-gone"]).expect(4);
+    refused.says("node-2: block 10.77.0.13 in both directions: ").says("no server was started");
+    lab.on(2, "rm /usr/local/sbin/nft").ok();
+    let old = lab.on(4, "systemctl is-enabled zkops-orders; pgrep -x zkops").stdout;
+    assert_eq!((who_is(lab, 3).len(), old.contains("enabled")), (0, false), "something started: {old}");
+}
+
 /// A deployment that is killed when it has told of so many things.
 fn cut_off(lab: &Lab, inventory: &str, lines: usize) {
     let mut command = lab.zkops_command(&["deploy", "--json", "--break-lock", inventory]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("zkops is built");
     let stdout = child.stdout.take().expect("stdout is piped");
-    let told = BufReader::new(stdout).lines().map_while(Result::ok).take(lines).count();
-    println!("cut off after {told} lines");
+    BufReader::new(stdout).lines().map_while(Result::ok).take(lines).for_each(drop);
     let _ = child.kill();
     child.wait().expect("our own child can be waited for");
 }
@@ -121,6 +131,7 @@ fn a_host_that_is_gone_is_fenced_until_its_server_was_seen_disabled() {
     let refused = lab.zkops(&["deploy", &moved]).expect(4);
     refused.says("10.77.0.13 is not proven stopped").says("--old-host-is-gone").says("nothing was changed");
     assert_eq!(who_is(&lab, 3), [0; 0], "nothing started");
+    one_host_cannot_block(&lab, &moved);
 
     lab.zkops(&["deploy", &moved, "--old-host-is-gone"]).ok();
     assert_eq!(who_is(&lab, 3), [4]);

@@ -147,3 +147,39 @@ fn a_run_ends_when_it_is_told_to_and_says_what_stands() {
     assert_eq!((1..=3).map(started).collect::<Vec<_>>(), before, "it restarted something:\n{said}");
     lab.zkops(&["restart"]).ok();
 }
+
+/// The step at hand ends when the test lets it, so whoever waits for it does not end at all.
+#[test]
+fn a_second_signal_ends_a_run_at_once_and_the_same_command_goes_on() {
+    let lab = Lab::up(3);
+    let inventory = lab.inventory("");
+    let held = "until test -e /run/go; do sleep 0.1; done";
+    for (args, word, signal, code) in [
+        (&["deploy", inventory.as_str()][..], "enable", "INT", 130),
+        (&["restart", "node-3"], "restart", "TERM", 143),
+    ] {
+        on_systemctl(&lab, word, held);
+        let working = Working::start(&lab, signal, args);
+        at_hand(&lab);
+        working.signal(signal);
+        // Two that come at once are one.
+        eventually("the first is heard", SOON, || match fs::read_to_string(&working.said) {
+            Ok(said) if said.contains("a second one ends at once") => Ok(()),
+            other => Err(other),
+        });
+        working.signal(signal);
+        let said = working.ends(code);
+        assert!(said.contains(&format!("ended at once by a second SIG{signal}")), "{said}");
+        assert!(said.contains("a step that was at hand may have been done"), "{said}");
+        for node in 1..=3 {
+            lab.on(node, "touch /run/go").ok();
+        }
+        as_before(&lab);
+        lab.zkops(args).ok();
+        lab.await_healthy();
+        for node in 1..=3 {
+            lab.on(node, "rm /run/go").ok();
+        }
+    }
+    lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
+}

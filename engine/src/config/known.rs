@@ -33,7 +33,7 @@ const PREFIXES: [&str; 18] = [
     "leader.",
 ];
 
-pub(super) const KEYS: [&str; 50] = [
+pub(super) const KEYS: [&str; 49] = [
     "allowSaslFailedClients",
     "autopurge.purgeInterval",
     "bitHashCacheSize",
@@ -75,7 +75,6 @@ pub(super) const KEYS: [&str; 50] = [
     "secureClientPortAddress",
     "serializeLastProcessedZxid.enabled",
     "serverCnxnFactory",
-    "sessionRequireClientSASLAuth",
     "snapshotSizeFactor",
     "sslQuorumReloadCertFiles",
     "superUser",

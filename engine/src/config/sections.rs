@@ -204,6 +204,15 @@ pub(super) fn refuse_what_is_not_built(keys: &mut Keys) {
             keys.problem(key, format!("{key} is set"), OFF);
         }
     }
+    for key in ["enforce.auth.enabled", "sessionRequireClientSASLAuth"] {
+        if keys.flag(key, false) {
+            keys.problem(key, format!("{key}=true keeps out who has not proven who they are"), OFF);
+        }
+    }
+    if !keys.flag("DigestAuthenticationProvider.enabled", true) {
+        const KEY: &str = "DigestAuthenticationProvider.enabled";
+        keys.problem(KEY, format!("{KEY}=false closes the way of names and passwords"), OFF);
+    }
     // Another algorithm makes other ids of the same passwords: nobody would get in.
     const ALGORITHM: &str = "DigestAuthenticationProvider.digestAlg";
     if let Some(text) = keys.text(ALGORITHM).filter(|text| !["SHA1", "SHA-1"].contains(&text.as_str())) {

@@ -360,11 +360,22 @@ fn the_server_list_wins_over_peer_type() {
 
 #[test]
 fn protection_that_is_not_built_is_refused_not_ignored() {
-    for line in ["sslQuorum=true", "secureClientPort=2281", "quorum.auth.enableSasl=true", "oraclePath=/x"] {
+    for line in [
+        "sslQuorum=true",
+        "secureClientPort=2281",
+        "quorum.auth.enableSasl=true",
+        "oraclePath=/x",
+        "enforce.auth.enabled=true",
+        "sessionRequireClientSASLAuth=true",
+        "zookeeper.DigestAuthenticationProvider.enabled=false",
+    ] {
         let said = problems(&format!("{THREE}{line}"));
         assert!(said.starts_with("/etc/zoo.cfg:7: ") && said.contains("cannot do it yet"), "{line}: {said}");
     }
-    assert!(parse_with(&format!("{THREE}sslQuorum=false"), &[]).is_ok());
+    for line in ["sslQuorum=false", "enforce.auth.enabled=false", "DigestAuthenticationProvider.enabled=true"]
+    {
+        assert!(parse_with(&format!("{THREE}{line}"), &[]).is_ok(), "{line}");
+    }
 }
 
 /// The file of the walkthrough, as an operator has it after editing zoo_sample.cfg; no newline at

@@ -13,7 +13,7 @@ use crate::operator::observe::look::{self, Depth};
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::preflight::{self, Expect, Level};
-use crate::operator::plan::step::{Condition, Gate, Plan, Shut, Step};
+use crate::operator::plan::step::{Action, Condition, Gate, Plan, Service, Shut, Step, Wave};
 use crate::operator::plan::{diagnosis, ensemble, status};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -34,14 +34,31 @@ pub(super) async fn steps_failed(
 ) -> Failure {
     let what: Vec<String> =
         failed.iter().map(|(step, why)| format!("{}: {}: {why}", step.name, step.action)).collect();
-    let exit = if halt.applied.changed == 0 { Exit::Failed } else { Exit::Halfway };
+    let exit = exit_of(&failed, halt.applied);
     let mut failure = Failure::new(exit, what.join("; "));
+    if exit == Exit::Refused && !starts(&halt.plan.waves[..=halt.wave]) {
+        failure = failure.state("no server was started");
+    }
     *facts = now(fleet, facts).await;
     for (step, _) in &failed {
         let Log { young, .. } = log(fleet, facts, step.member, halt.run).await;
         failure = failure.evidence(format!("{}: its server's log since then", step.name), young);
     }
     closing(fleet, facts, &halt, failure)
+}
+
+/// Behind a step that should have made an old server harmless and did not, going on could make two servers of one id:
+/// that is refused, whatever else was done.
+fn exit_of(failed: &[(Step, String)], applied: Applied) -> Exit {
+    if failed.iter().any(|(step, _)| step.action.ends_an_old_server()) {
+        return Exit::Refused;
+    }
+    if applied.changed == 0 { Exit::Failed } else { Exit::Halfway }
+}
+
+fn starts(waves: &[Wave]) -> bool {
+    let started = |step: &Step| matches!(step.action, Action::Service(Service::Started | Service::Restarted));
+    waves.iter().flat_map(|wave| &wave.steps).any(started)
 }
 
 pub(super) async fn gate_shut(
@@ -176,7 +193,8 @@ const UNDO_LINES: usize = 6;
 
 #[cfg(test)]
 mod tests {
-    use super::take_back;
+    use super::{exit_of, starts, take_back};
+    use crate::operator::apply::run::Applied;
     use crate::operator::plan::step::{Action, Plan, Risk, Service, Step, Wave};
     use crate::report::{Exit, Failure};
     use crate::wire::ids::ServerId;
@@ -205,5 +223,34 @@ mod tests {
         let failure = said(&plan);
         assert_eq!(failure.undo, ["zkops destroy orders.yml"]);
         assert_eq!(failure.state, ["zkops destroy takes everything back; data stays"]);
+    }
+    #[test]
+    fn an_old_server_that_is_neither_ended_nor_blocked_is_a_refusal_whatever_was_done_before() {
+        let failed = |action: Action| vec![(Step { action, ..step(None) }, "it cannot".to_owned())];
+        let done = |changed: usize| Applied { changed, unchanged: 1 };
+        for action in [
+            Action::Fence { addresses: vec!["10.0.0.3".parse().expect("an address")] },
+            Action::Retire { address: "10.0.0.3".into() },
+        ] {
+            for changed in [0, 2] {
+                assert_eq!(exit_of(&failed(action.clone()), done(changed)), Exit::Refused, "{action}");
+            }
+        }
+        let stop = || failed(Action::Service(Service::Stopped));
+        assert_eq!(exit_of(&stop(), done(0)), Exit::Failed);
+        assert_eq!(exit_of(&stop(), done(2)), Exit::Halfway);
+        // One of several is enough.
+        let both = [stop(), failed(Action::Retire { address: "10.0.0.3".into() })].concat();
+        assert_eq!(exit_of(&both, done(2)), Exit::Refused);
+    }
+
+    #[test]
+    fn what_was_started_is_known_from_the_waves() {
+        let wave = |service| Wave {
+            steps: vec![Step { action: Action::Service(service), ..step(None) }],
+            ..Wave::default()
+        };
+        assert!(!starts(&[wave(Service::Stopped)]));
+        assert!(starts(&[wave(Service::Stopped), wave(Service::Started)]));
     }
 }

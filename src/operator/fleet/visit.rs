@@ -135,7 +135,8 @@ impl Visit<'_> {
         let connection = self.dialer.open(target, until).await;
         let connection =
             connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
-        let left = until.saturating_duration_since(Instant::now());
+        // A person who was asked on the way may have taken all of it.
+        let left = until.saturating_duration_since(Instant::now()).max(FIRST_ANSWER);
         let paths = member.binaries();
         let paths = paths.each_ref().map(String::as_str);
         let installed = Agent::start(&connection, &paths, left).await;
@@ -197,6 +198,8 @@ async fn close(fleet: Fleet, patience: Duration) {
     let _late = tokio::time::timeout(patience, join_all(goodbyes)).await;
 }
 
+/// A host that has just let us in answers in milliseconds.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// For what nobody should wait for.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// The same, when somebody waits for the end.

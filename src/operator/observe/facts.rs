@@ -23,10 +23,15 @@ pub async fn everybody(fleet: &Fleet, depth: Depth, watch: &Watcher, deadline: D
     let nobody = BTreeSet::new();
     let servers = servers::servers(&fleet.desired, &ways, &nobody, deadline.min(SERVER_PATIENCE));
     let (hosts, servers) = tokio::join!(looked(fleet, depth, watch, deadline), servers);
-    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
+    let mut facts = put_together(fleet, stamp, hosts, servers);
+    Box::pin(second_way(fleet, &mut facts, deadline)).await;
+    identity::elsewhere(fleet, &mut facts, deadline).await;
+    Box::pin(firewalls(fleet, &mut facts, deadline)).await;
+    facts
 }
 
-/// Looks at every host of the fleet; `servers` is what was seen of them just before, behind the same steps.
+/// Looks at every host of the fleet; `servers` is what was seen of them just before, behind the same steps. Who answers
+/// elsewhere is not asked.
 pub async fn hosts(
     fleet: &Fleet,
     servers: BTreeMap<ServerId, ServerView>,
@@ -36,7 +41,10 @@ pub async fn hosts(
 ) -> Facts {
     let stamp = fleet.stamp();
     let hosts = looked(fleet, depth, watch, deadline).await;
-    Box::pin(together(fleet, stamp, hosts, servers, deadline)).await
+    let mut facts = put_together(fleet, stamp, hosts, servers);
+    Box::pin(second_way(fleet, &mut facts, deadline)).await;
+    Box::pin(firewalls(fleet, &mut facts, deadline)).await;
+    facts
 }
 
 /// Looks at the servers alone, both ways where one does not see; of the hosts nothing is seen.
@@ -101,12 +109,11 @@ async fn looked(
     join_all(looked).await.into_iter().collect()
 }
 
-async fn together(
+fn put_together(
     fleet: &Fleet,
     stamp: Stamp,
     mut hosts: BTreeMap<ServerId, HostView>,
     mut servers: BTreeMap<ServerId, ServerView>,
-    deadline: Duration,
 ) -> Facts {
     let members = fleet
         .desired
@@ -119,12 +126,7 @@ async fn together(
             (*id, MemberFacts { host, server })
         })
         .collect();
-    let mut facts =
-        Facts { stamp, members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() };
-    second_way(fleet, &mut facts, deadline).await;
-    identity::elsewhere(fleet, &mut facts, deadline).await;
-    firewalls(fleet, &mut facts, deadline).await;
-    facts
+    Facts { stamp, members, wall_ms: wall_ms(), fresh_uuid: random_hex(16), ..Facts::default() }
 }
 
 /// Adds the firewalls, as closely as is needed: members in sync that answer here are reachable. First, who needs

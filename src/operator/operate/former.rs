@@ -13,7 +13,7 @@ use crate::operator::fleet::visit::Push;
 use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::{self, former, identity};
 use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
-use crate::operator::plan::facts::{Facts, Former, HostView, Old};
+use crate::operator::plan::facts::{Elsewhere, Facts, Former, HostView, Old};
 use crate::operator::plan::{changes, lists, moves};
 use crate::operator::transport::{SshTarget, Target};
 use crate::report::Failure;
@@ -73,8 +73,14 @@ async fn at_their_ports(session: &Session<'_>, fleet: &mut Fleet, facts: &mut Fa
     facts.elsewhere = again.elsewhere;
 }
 
-/// As [`look`], but nobody is reached: the old places are only asked who answers there.
-pub(super) async fn glance(session: &Session<'_>, fleet: Option<&Fleet>, ways: &Ways, facts: &mut Facts) {
+/// As [`look`], but nobody is reached: the old places are only asked who answers there. What there is to see beside
+/// `facts`.
+pub(super) async fn glance(
+    session: &Session<'_>,
+    fleet: Option<&Fleet>,
+    ways: &Ways,
+    facts: &Facts,
+) -> Elsewhere {
     let earlier = session.earlier();
     let mut found = found(&session.desired, facts, &earlier);
     for old in &mut found {
@@ -85,8 +91,8 @@ pub(super) async fn glance(session: &Session<'_>, fleet: Option<&Fleet>, ways: &
     }
     let before: Vec<DesiredMember> = found.iter().map(|old| place(session, &earlier, old).member).collect();
     let patience = session.caller.at_most(ANSWER_PATIENCE);
-    facts.elsewhere.answers = identity::answers(&session.desired, &before, ways, patience).await;
-    facts.elsewhere.former = found;
+    let answers = identity::answers(&session.desired, &before, ways, patience).await;
+    Elsewhere { former: found, answers, ..Elsewhere::default() }
 }
 
 /// Where only a fence names the place, the zoo.cfg there says whose it was.

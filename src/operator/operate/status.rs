@@ -104,7 +104,8 @@ async fn servers_alone(
             Proof::Words => servers::quietly(&session.desired, ways, patience).await,
         }
     };
-    let (seen, ()) = tokio::join!(servers, former::glance(session, None, ways, &mut facts));
+    let (seen, elsewhere) = tokio::join!(servers, former::glance(session, None, ways, &facts));
+    facts.elsewhere = elsewhere;
     let alone = |server: &ServerView| MemberFacts {
         server: Server::from_here(server.clone()),
         ..MemberFacts::default()
@@ -118,8 +119,13 @@ async fn servers_alone(
 async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId, ServerView>) -> Health {
     let watcher = session.caller.watcher();
     let mut facts = facts::hosts(fleet, seen, Depth::Diagnosis, &watcher, LOOK_PATIENCE).await;
-    former::glance(session, Some(fleet), &fleet.ways(), &mut facts).await;
-    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    let (ways, token) = (fleet.ways(), random_hex(8));
+    // Neither needs what the other sees, and each may wait for somebody that says nothing.
+    let (elsewhere, tried) = tokio::join!(
+        former::glance(session, Some(fleet), &ways, &facts),
+        reach::matrix(fleet, &facts, Probe::ServersOnly, &token, REACH_PATIENCE),
+    );
+    facts.elsewhere = elsewhere;
     tried.into_facts(&mut facts);
     status::judge(&session.desired, &facts)
 }
@@ -174,4 +180,5 @@ const SERVER_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Whoever asks how things are does not want to wait for a host that is down.
 const HOST_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_PATIENCE: Duration = Duration::from_secs(10);
-const REACH_PATIENCE: Duration = Duration::from_secs(2);
+/// A first packet that was lost is sent again after one second.
+const REACH_PATIENCE: Duration = Duration::from_millis(1_200);

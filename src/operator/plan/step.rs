@@ -212,6 +212,11 @@ impl Action {
             _ => None,
         }
     }
+
+    /// An old server is harmless behind it: only then may its id start elsewhere.
+    pub(crate) fn ends_an_old_server(&self) -> bool {
+        matches!(self, Action::Retire { .. } | Action::Fence { .. })
+    }
 }
 
 /// Desired states of the unit that runs a member's server.

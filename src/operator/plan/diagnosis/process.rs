@@ -32,8 +32,15 @@ pub(super) fn cause(
             Some(ended(Cause::ProcessDead, format!("{name} was stopped")).then(start))
         }
         Seen::Is(UnitState::Failed { how, .. }) => {
-            let cause = if how.contains(LIMIT) { Cause::StartLimit } else { Cause::ProcessDead };
-            Some(ended(cause, format!("the server of {name} ended: {how}")).then(start))
+            let what = format!("the server of {name} ended: {how}");
+            Some(match how.contains(LIMIT) {
+                true => ended(Cause::StartLimit, what).then(start),
+                // Of starts of its own, systemd shows the end that came before and tells the limit in its log alone.
+                false if gave_up(&host.unit.log) => {
+                    ended(Cause::StartLimit, format!("{what}, {LIMIT} hit")).then(start)
+                }
+                false => ended(Cause::ProcessDead, what).then(start),
+            })
         }
         Seen::Unseen(why) if alone => {
             let what = format!("whether {name} runs could not be seen: {why}");
@@ -43,6 +50,12 @@ pub(super) fn cause(
         Seen::Is(UnitState::Running(_)) if !alone => None,
         Seen::Is(UnitState::Running(_)) => Some(runs(desired, facts, member, host, log)),
     }
+}
+
+/// Nothing was started since a start was refused.
+fn gave_up(log: &[String]) -> bool {
+    let last = log.iter().rev().find(|line| line.contains(TOO_QUICKLY) || line.contains(STARTED));
+    last.is_some_and(|line| line.contains(TOO_QUICKLY))
 }
 
 fn runs(
@@ -96,5 +109,8 @@ fn is_mute(facts: &Facts, id: ServerId) -> bool {
 
 /// What a manager says of a server that it starts no more.
 const LIMIT: &str = "start limit";
+/// The same in systemd's log, and what stands there behind every start.
+const TOO_QUICKLY: &str = "Start request repeated too quickly";
+const STARTED: &str = "]: Started ";
 /// The end of a log beside everything else that a status shows; a failed run shows more.
 const LOG_LINES: usize = 10;

@@ -65,6 +65,16 @@ fn each_cause_that_a_host_can_show_is_injected() {
 
 /// Asking again is no cure: an order of cures in which the first would move data does not exist.
 #[test]
+fn a_start_limit_of_before_the_last_start_is_over() {
+    let mut world = World::deployed(3, 0);
+    world.dies(3);
+    let said = ["zkops-orders.service: Start request repeated too quickly.", "Started zkops-orders.service."];
+    world.host(3).unit.log = said.map(|line| format!("host systemd[1]: {line}")).to_vec();
+    let causes = diagnosis::diagnose(&world.desired, &world.facts, ServerId(3));
+    assert_eq!(causes.iter().map(|found| found.cause).collect::<Vec<_>>(), [Cause::ProcessDead]);
+}
+
+#[test]
 fn no_cause_has_a_cure_that_moves_data_by_itself() {
     for cause in (0..).map_while(nth) {
         assert!(cause.cure() != Cure::Named || cause == Cause::ForeignData, "{cause:?}");
@@ -140,13 +150,26 @@ fn nth(at: usize) -> Option<Cause> {
     all.get(at).copied()
 }
 
-const TABLE: [Row; 19] = [
+const TABLE: [Row; 20] = [
     (|world| world.dies(3), Cause::ProcessDead, "zkops start node-3", true),
     (
         |world| {
             world.dies(3);
             let how = "killed by signal 9, start limit hit".into();
             world.host(3).unit.state = Seen::Is(UnitState::Failed { how, again: false });
+        },
+        Cause::StartLimit,
+        "zkops start node-3",
+        true,
+    ),
+    (
+        |world| {
+            world.dies(3);
+            let said = [
+                "Started zkops-orders.service.",
+                "zkops-orders.service: Start request repeated too quickly.",
+            ];
+            world.host(3).unit.log = said.map(|line| format!("host systemd[1]: {line}")).to_vec();
         },
         Cause::StartLimit,
         "zkops start node-3",
