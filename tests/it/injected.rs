@@ -2,6 +2,8 @@
 //! Each is brought about on a host; then `status` names it for machines, and `repair` does what its row of the table says
 //! or says who must act first. Data stays where it is, unless it is another cluster's and that name was typed.
 
+use std::process::Child;
+
 use serde_json::Value;
 
 use crate::causes::{data, left_alone, mended};
@@ -51,6 +53,17 @@ fn edit_unit(lab: &Lab, node: usize, lines: &str) {
         .ok();
 }
 
+/// Somebody's hand in the zoo.cfg that counts, and a restart.
+fn edit_config(lab: &Lab, node: usize, sed: &str) {
+    let file = "/export/server/zkops/current/zoo.cfg";
+    lab.on(
+        node,
+        &format!("cp -p {file} /root/zoo.cfg; sed -i '{sed}' {file}; ! cmp -s {file} /root/zoo.cfg"),
+    )
+    .ok();
+    lab.on(node, "systemctl restart zkops-orders").ok();
+}
+
 #[test]
 fn what_a_manager_does_to_a_member_is_named_and_mended_with_the_data_in_place() {
     let (lab, _) = deployed();
@@ -82,6 +95,89 @@ fn a_unit_that_is_gone(lab: &Lab) {
     lab.zkops(&["start", "node-3"]).expect(4).says("has no zkops service");
     mended(lab, 3);
     lab.on(3, "systemctl is-enabled zkops-orders").ok();
+}
+
+#[test]
+fn what_hands_do_to_a_server_is_named_and_mended_with_the_data_in_place() {
+    let (lab, inventory) = deployed();
+    a_server_that_says_nothing(&lab);
+    another_client_port(&lab);
+    a_limit_that_is_used_up(&lab, &inventory);
+    another_members_server(&lab);
+    no_quorum(&lab);
+}
+
+/// It lives, and not even its own host hears a word of it.
+fn a_server_that_says_nothing(lab: &Lab) {
+    let node = lab.node_that_is("follower");
+    // Its manager does not wait for long until it takes a stronger signal.
+    edit_unit(lab, node, "[Service]\\nTimeoutStopSec=2\\n");
+    lab.on(node, "systemctl kill -s STOP zkops-orders").ok();
+    let way = format!("zkops repair node-{node}");
+    named(lab, 9, node, "Stuck", &["runs but is not in sync", &way]);
+    mended(lab, node);
+}
+
+fn another_client_port(lab: &Lab) {
+    edit_config(lab, 3, "s/^clientPort=.*/clientPort=2199/");
+    named(lab, 9, 3, "ConfigDiffers", &["other settings than the inventory", "zkops repair node-3"]);
+    mended(lab, 3);
+}
+
+/// It runs and nothing is proven against it: nobody, not even its own host, gets a word in. What is not seen is not
+/// mended by a guess.
+fn a_limit_that_is_used_up(lab: &Lab, inventory: &str) {
+    edit_config(lab, 3, "$a maxClientCnxns=1");
+    let script = lab.write("hold.py", HOLD);
+    lab.on(
+        3,
+        &format!("cat >/root/hold.py <<'END'\n{HOLD}END\nsystemd-run -q --unit=hold python3 /root/hold.py"),
+    )
+    .ok();
+    let held = Held(lab.ctl_command(&["python3", &script]).spawn().expect("python is there"));
+    named(lab, 7, 3, "NotSeen", &["whether it serves could not be seen", "maxClientCnxns"]);
+    left_alone(lab, 3, &["whether it serves could not be seen", "zkops status"]);
+    drop(held);
+    lab.on(3, "systemctl stop hold").ok();
+    lab.zkops(&["deploy", inventory]).ok();
+    back(lab);
+}
+
+/// Ends with the test.
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// By hand, on files of its own: nothing may go on while it answers as somebody who is elsewhere.
+fn another_members_server(lab: &Lab) {
+    let start = "set -e; systemctl stop zkops-orders; mkdir -p /root/two; echo 2 >/root/two/myid; \
+                 sed '/^zkops\\./d; s,^dataDir=.*,dataDir=/root/two,; /^server\\./d; s/^db.autocreate=.*/db.autocreate=true/' \
+                 /export/server/zkops/current/zoo.cfg >/root/two/zoo.cfg; echo standaloneEnabled=false >>/root/two/zoo.cfg; \
+                 echo server.2=10.77.0.13:2888:3888 >>/root/two/zoo.cfg; \
+                 systemd-run -q --unit=two /export/server/zkops/current/zkops server /root/two/zoo.cfg";
+    lab.on(3, start).ok();
+    named(lab, 9, 3, "Double", &["the server at 10.77.0.13 is node-2, not node-3"]);
+    for verb in [&["stop", "node-1"][..], &["restart"]] {
+        lab.zkops(verb).expect(4);
+    }
+    left_alone(lab, 3, &["node-3"]);
+    lab.on(3, "systemctl stop two").ok();
+    mended(lab, 3);
+}
+
+fn no_quorum(lab: &Lab) {
+    for node in [1, 2] {
+        lab.on(node, "systemctl stop zkops-orders").ok();
+    }
+    named(lab, 9, 3, "NoQuorum", &["1 of 3 voters run, 2 are needed", "zkops start"]);
+    left_alone(lab, 3, &["node-3 waits for a quorum", "zkops start"]);
+    lab.zkops(&["start"]).ok();
+    back(lab);
 }
 
 #[test]
@@ -207,3 +303,20 @@ fn an_unfit_binary(lab: &Lab, inventory: &str) {
     assert_eq!(data(lab, 3), before, "data was moved");
     back(lab);
 }
+
+/// Connections that ask for nothing are closed after a while: another takes the place.
+const HOLD: &str = "import socket, threading, time
+def hold():
+    while True:
+        try:
+            held = socket.create_connection(('10.77.0.13', 2181), 5)
+            held.settimeout(None)
+            while held.recv(99):
+                pass
+        except OSError:
+            pass
+        time.sleep(0.01)
+for _ in range(3):
+    threading.Thread(target=hold, daemon=True).start()
+time.sleep(600)
+";

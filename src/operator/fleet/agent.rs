@@ -43,15 +43,37 @@ impl Agent {
 }
 
 /// What a host without an agent is to a verb that installs none.
-pub(super) fn missing(connection: &Connection, why: CallError) -> Unreachable {
-    match why {
-        CallError::Gone(Gone::NoAgent { noise }) if noise.contains(ABSENT) => Unreachable {
-            kind: NoWayIn::NotInstalled,
-            text: format!("zkops is not installed on {}", connection.label()),
-        },
-        other => Unreachable { kind: NoWayIn::Binary, text: format!("{}: {other}", connection.label()) },
-    }
+pub(super) fn missing(label: &str, why: CallError) -> Unreachable {
+    let (kind, text) = match why {
+        CallError::Gone(Gone::NoAgent { noise }) if noise.contains(ABSENT) => {
+            (NoWayIn::NotInstalled, format!("zkops is not installed on {label}"))
+        }
+        // A host that is slow proves nothing against the binary there.
+        CallError::Deadline { .. } => (NoWayIn::Connection, format!("{label}: {why}")),
+        other => (NoWayIn::Binary, format!("{label}: {other}")),
+    };
+    Unreachable { kind, text }
 }
 
 /// Said by the shell on the host instead of the binary's hello.
 const ABSENT: &str = "zkops-is-not-there";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ABSENT, missing};
+    use crate::operator::host::CallError;
+    use crate::operator::host::agent::Gone;
+    use crate::operator::plan::facts::NoWayIn;
+
+    #[test]
+    fn an_answer_that_is_late_says_nothing_about_the_binary() {
+        let kind = |why: CallError| missing("node-1", why).kind;
+        let late = CallError::Deadline { what: "Binary".into(), limit: Duration::from_secs(3) };
+        assert_eq!(kind(late), NoWayIn::Connection);
+        let no_agent = |noise: &str| CallError::Gone(Gone::NoAgent { noise: noise.into() });
+        assert_eq!(kind(no_agent(ABSENT)), NoWayIn::NotInstalled);
+        assert_eq!(kind(no_agent("Exec format error")), NoWayIn::Binary);
+    }
+}

@@ -96,6 +96,6 @@ async fn reach(
     match (ours, installed) {
         (Some(ours), installed) => binary::bring(member, connection, installed, ours, watch, deadline).await,
         (None, Ok(agent)) => Ok(Host::new(connection, agent)),
-        (None, Err(why)) => Err(agent::missing(&connection, why)),
+        (None, Err(why)) => Err(agent::missing(connection.label(), why)),
     }
 }

@@ -183,7 +183,7 @@ struct Dialled {
 
 impl Dialled {
     fn unchanged(self) -> Result<Host, Unreachable> {
-        let agent = self.installed.map_err(|why| agent::missing(&self.connection, why))?;
+        let agent = self.installed.map_err(|why| agent::missing(self.connection.label(), why))?;
         Ok(Host::new(self.connection, agent))
     }
 }
