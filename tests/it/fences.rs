@@ -11,8 +11,9 @@ use zkops::operator::host::net::{Connect, Outcome, Target};
 use zkops::operator::host::runs::{Holder, LockToken, TakeLock, Taken};
 use zkops::operator::host::{Kind, Link};
 
+use crate::ensemble::SOON;
 use crate::lab::{Lab, Make};
-use crate::run::{ZKOPS, block_on};
+use crate::run::{ZKOPS, block_on, eventually};
 
 /// The host that nobody can stop.
 const OLD: usize = 5;
@@ -44,6 +45,11 @@ fn a_fence_holds_both_ways_in_both_families_and_over_a_power_cut() {
     for node in 1..OLD {
         lab.lab(&["kill", &format!("node-{node}")]).ok();
         lab.lab(&["start", &format!("node-{node}")]).ok();
+        // Its network comes from outside, at once: no unit of the host waits for it.
+        eventually("the fence is up again", SOON, || match passes(&lab, node, false) {
+            false => Ok(()),
+            true => Err(format!("node-{node} is reached")),
+        });
         blocked(&lab, node);
         block_on(async {
             let link = agent(&lab, node);

@@ -8,7 +8,7 @@ fn said(lab: &Lab, command: &str) -> String {
 }
 
 /// The user of the one server, and who owns its data.
-const WHO: &str = "ps -o user:20= -C zkops | sort -u; stat -c %U /export/data/zkdata; \
+const WHO: &str = "ps -o user:20=,args= -C zkops | grep ' server ' | cut -d' ' -f1 | sort -u; stat -c %U /export/data/zkdata; \
                    find /export/data/zkdata -mindepth 1 -printf '%u\\n' | sort -u";
 
 #[test]
