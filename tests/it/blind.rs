@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::ensemble::{SOON, Writer, kazoo_script};
 use crate::lab::{Lab, Make};
-use crate::run::{Ended, eventually};
+use crate::run::{Ended, eventually, figure, time};
 
 const UNIT: &str = "zkops-orders";
 
@@ -105,7 +105,7 @@ fn an_operator_that_does_not_see_takes_no_second_voter_down() {
     blind(&lab, "drop", "2181", &all);
     let status = lab.zkops(&["status"]).ok();
     status.says(healthy).says("node-1 is seen by its own host alone");
-    println!("status, blind to all client ports: {:?}", status.took);
+    time("status, blind to all client ports", status.took);
     let before: Vec<_> = (1..=3).map(|node| last_restart(&lab, node)).collect();
     lab.zkops(&["restart"]).ok();
     one_after_the_other(&lab, &before);
@@ -137,7 +137,7 @@ fn an_operator_that_does_not_see_takes_no_second_voter_down() {
     lab.zkops(&["status"]).ok().says(healthy).says("node-2 is seen by its own host alone");
     lab.zkops(&["restart", "node-2"]).ok();
     see(&lab);
-    println!("writer: {}", writer.finish());
+    figure("a writer while the operator is blind", writer.finish());
 
     used_up(&lab, &inventory);
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::lab::{Lab, Make};
+use crate::run::time;
 
 /// The one port that is for everybody.
 const CLIENT: &str = "2181/tcp";
@@ -21,7 +22,7 @@ fn three_bare_hosts_become_an_ensemble_and_a_second_deploy_changes_nothing() {
     let lab = Lab::up(3);
     let inventory = lab.inventory("");
     let first = lab.zkops(&["deploy", &inventory]).ok();
-    println!("cold deploy: {:?}", first.took);
+    time("cold deploy of three hosts", first.took);
     let modes = lab.modes();
     assert_eq!(modes.iter().filter(|mode| *mode == "leader").count(), 1, "{modes:?}");
     assert_eq!(modes.iter().filter(|mode| *mode == "follower").count(), 2, "{modes:?}");
@@ -33,14 +34,14 @@ fn three_bare_hosts_become_an_ensemble_and_a_second_deploy_changes_nothing() {
 
     let before: Vec<String> = (1..=3).map(|node| fingerprint(&lab, node)).collect();
     let second = lab.zkops(&["deploy", &inventory]).ok();
-    println!("repeated deploy: {:?}", second.took);
+    time("repeated deploy", second.took);
     second.says("nothing to do");
     assert!(!second.all().contains("upload"), "{second}");
     let after: Vec<String> = (1..=3).map(|node| fingerprint(&lab, node)).collect();
     assert_eq!(before, after);
 
     let status = lab.zkops(&["status"]).ok();
-    println!("status: {:?}\n{}", status.took, status.stdout);
+    time("status", status.took);
     // And after all hosts lost power, the ensemble comes back by itself.
     lab.on(1, "sync");
     for node in 1..=3 {

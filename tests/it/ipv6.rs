@@ -1,6 +1,7 @@
 //! Hosts with IPv6 addresses alone: ssh, probes, firewalls, zoo.cfg, clients and status know no other.
 
 use crate::lab::{Lab, Make};
+use crate::run::time;
 
 #[test]
 fn hosts_with_ipv6_alone_are_deployed_watched_and_repaired() {
@@ -8,7 +9,7 @@ fn hosts_with_ipv6_alone_are_deployed_watched_and_repaired() {
     let lab = Lab::made(3, &make);
     let inventory = lab.inventory("");
     let first = lab.zkops(&["deploy", &inventory]).ok();
-    println!("cold deploy over IPv6: {:?}", first.took);
+    time("cold deploy over IPv6", first.took);
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
     let config = lab.on(1, "cat /export/server/zkops/current/zoo.cfg").ok().stdout;
     assert!(config.contains("server.2=[fd77::12]:2888:3888"), "{config}");

@@ -2,6 +2,7 @@
 //! to their client ports.
 
 use crate::lab::Lab;
+use crate::run::time;
 
 /// Three members; node-4 is the jump host, the only one that the operator reaches.
 fn behind_a_jump_host() -> (Lab, String) {
@@ -31,11 +32,11 @@ fn members_behind_a_jump_host_are_deployed_watched_and_repaired() {
     assert_ne!(direct.code, 0, "the operator has a route: {direct}");
 
     let first = lab.zkops_from_far(&["deploy", &inventory]).ok();
-    println!("cold deploy through a jump host: {:?}", first.took);
+    time("cold deploy through a jump host", first.took);
     first.says("canary read back everywhere");
     lab.zkops_from_far(&["deploy", &inventory]).ok().says("nothing to do");
     let status = lab.zkops_from_far(&["status"]).ok();
-    println!("status through a jump host: {:?}", status.took);
+    time("status through a jump host", status.took);
     status.says("1 leader + 2 followers in sync");
 
     // Gates: one at a time, each proven in sync by its client port.

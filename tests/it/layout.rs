@@ -2,7 +2,7 @@
 
 use crate::ensemble::{SOON, Writer, kazoo_script};
 use crate::lab::Lab;
-use crate::run::eventually;
+use crate::run::{eventually, figure, time};
 
 /// The unit as an older zkops wrote it.
 const OLD_UNIT: &str = "# managed by zkops: node-N of cluster orders
@@ -65,7 +65,8 @@ fn a_deployment_of_an_older_zkops_is_rolled_over_under_a_writer() {
     let mut writer = Writer::start(lab.ctl_command(&[&python, &script, &hosts.join(","), "/written"]));
     let deployed = lab.zkops(&["deploy", &inventory]).ok();
     writer.await_acks(20);
-    println!("rolled over in {:?}: {}", deployed.took, writer.finish());
+    time("an old deployment rolled over", deployed.took);
+    figure("a writer meanwhile", writer.finish());
     for node in 1..=3 {
         let seen = lab.on(
             node,

@@ -1,7 +1,9 @@
 //! Running programs and waiting for conditions, with a deadline each.
 
 use std::ffi::OsStr;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,7 +45,7 @@ impl Ended {
     }
 }
 
-impl std::fmt::Display for Ended {
+impl Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -51,6 +53,21 @@ impl std::fmt::Display for Ended {
             self.command, self.code, self.took, self.stdout, self.stderr
         )
     }
+}
+
+/// A measured figure, for people: in the test's own output, and at the end of `tests/run`. No test passes or fails by one.
+#[expect(clippy::print_stdout, reason = "that is what it is for")]
+pub(crate) fn figure(what: &str, value: impl Display) {
+    println!("{what}: {value}");
+    let Some(path) = std::env::var_os("ZKOPS_TEST_FIGURES") else { return };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let told = file.and_then(|mut file| file.write_all(format!("{what}: {value}\n").as_bytes()));
+    told.expect("the file is there to be written");
+}
+
+/// As [`figure`], a time.
+pub(crate) fn time(what: &str, took: Duration) {
+    figure(what, format!("{:.2} s", took.as_secs_f64()));
 }
 
 /// Runs a program to its end. The caller bounds it: programs under test have deadlines of their own, and
@@ -81,7 +98,7 @@ pub(crate) fn run_with_stdin(
     let input = stdin.to_owned();
     // A program that does not read must not block the test.
     let feeder = std::thread::spawn(move || {
-        let _ = std::io::Write::write_all(&mut pipe, input.as_bytes());
+        let _ = pipe.write_all(input.as_bytes());
     });
     let output = child.wait_with_output().expect("a child can be waited for");
     feeder.join().expect("the feeder does not panic");
