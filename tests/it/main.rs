@@ -23,6 +23,7 @@ mod identity;
 mod ipv6;
 mod jump;
 mod lab;
+mod large;
 mod layout;
 mod local;
 mod mistakes;

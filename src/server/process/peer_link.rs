@@ -57,6 +57,8 @@ pub(super) struct Acceptor {
     /// Descriptors that those who come may have, by port.
     pub(super) places: [Arc<Semaphore>; 2],
     pub(super) nameless: Nameless,
+    /// The longest transaction (`jute.maxbuffer` and its extra).
+    pub(super) txn_len_max: usize,
 }
 
 /// Callers at the election port that have not said who they are: the oldest makes room for the newest, so that nobody
@@ -266,8 +268,8 @@ impl Acceptor {
         (read, write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
         outlet: &Outlet,
     ) {
-        let inbox = Inbox::new(Packets::default(), 0, u64::MAX);
-        let quorum = Quorum { conn, inputs: self.inputs.clone() };
+        let inbox = Inbox::new(Packets::new(self.txn_len_max), 0, u64::MAX);
+        let quorum = Quorum { conn, inputs: self.inputs.clone(), txn_len_max: self.txn_len_max };
         self.run(conn, first, driver::converse(read, write, inbox, outlet, &quorum, self.stop.clone())).await;
     }
 
@@ -310,6 +312,7 @@ struct Election {
 struct Quorum {
     conn: ConnId,
     inputs: mpsc::Sender<Vec<zab::Input>>,
+    txn_len_max: usize,
 }
 
 impl driver::Port for Election {
@@ -345,7 +348,7 @@ impl driver::Port for Quorum {
                 Frame::Snapshot(body) => {
                     // What came before it is not held up by the proof.
                     self.hand_on(std::mem::take(&mut inputs)).await?;
-                    let config = prove(body.clone()).await?;
+                    let config = prove(body.clone(), self.txn_len_max).await?;
                     zab::Input::SnapshotReceived { conn, body, config }
                 }
             };
@@ -369,8 +372,9 @@ impl Quorum {
 }
 
 /// A snapshot's body is proved to be a tree before anybody acts on it. What it says of who belongs to the ensemble.
-async fn prove(body: Bytes) -> Result<Option<Bytes>, Closed> {
-    let config = |body| snapshot::decode(body, tree::Settings::default()).map(|tree| tree.config());
+async fn prove(body: Bytes, txn_len_max: usize) -> Result<Option<Bytes>, Closed> {
+    let settings = tree::Settings { txn_len_max, ..tree::Settings::default() };
+    let config = |body| snapshot::decode(body, settings).map(|tree| tree.config());
     let proof = tokio::task::spawn_blocking(move || config(body));
     proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
 }
