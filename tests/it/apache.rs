@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    fn start(self, ensemble: &mut Ensemble, n: usize) {
+    pub(crate) fn start(self, ensemble: &mut Ensemble, n: usize) {
         match self {
             Ours => ensemble.start(n),
             Apache => {
@@ -47,9 +47,14 @@ fn apache(config: &Path) -> Command {
         Path::new("/usr/share/java/zookeeper.jar").exists(),
         "Apache ZooKeeper is missing: run the tests with tests/run, which installs libzookeeper-java"
     );
+    // What it takes from its command line alone.
+    let text = std::fs::read_to_string(config).expect("the directory is ours");
+    let value = |key| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let mut command = Command::new("java");
+    command.args(value("jute.maxbuffer").map(|len| format!("-Djute.maxbuffer={len}")));
     command
-        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
+        .arg(format!("-Xmx{}", value("heap.of.the.reference").unwrap_or("256m")))
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
         // Digests cover path bytes in the platform's charset (disk-format D13).
         .args(["-Dfile.encoding=UTF-8", "-Dzookeeper.admin.enableServer=false"])
         .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", JARS])

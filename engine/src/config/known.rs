@@ -33,7 +33,7 @@ const PREFIXES: [&str; 18] = [
     "leader.",
 ];
 
-pub(super) const KEYS: [&str; 49] = [
+pub(super) const KEYS: [&str; 48] = [
     "allowSaslFailedClients",
     "autopurge.purgeInterval",
     "bitHashCacheSize",
@@ -50,7 +50,6 @@ pub(super) const KEYS: [&str; 49] = [
     "forward_learner_requests_to_commit_processor_disabled",
     "intBufferStartingSizeBytes",
     "java.security.auth.login.config",
-    "jute.maxbuffer.extrasize",
     "largeRequestMaxBytes",
     "largeRequestThreshold",
     "learner.asyncSending",

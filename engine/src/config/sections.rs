@@ -162,8 +162,12 @@ fn compression(keys: &mut Keys) -> Compression {
 }
 
 pub(super) fn pipeline(keys: &mut Keys) -> Pipeline {
+    let frame = keys.number("jute.maxbuffer", 0xf_ffff, 1024, i32::MAX as i64);
+    // As much again, unless it is said; never less than 1024 (`BinaryInputArchive`).
+    let extra = keys.number("jute.maxbuffer.extrasize", frame, 0, i32::MAX as i64).max(1024);
     Pipeline {
-        frame_bytes_max: keys.number("jute.maxbuffer", 0xf_ffff, 1024, i32::MAX as i64) as usize,
+        frame_bytes_max: frame as usize,
+        txn_bytes_max: (frame + extra).min(i32::MAX as i64) as usize,
         committed_log_txns: keys.number("commitLogCount", 500, i32::MIN as i64, i32::MAX as i64).max(500)
             as usize,
         extended_types: keys.flag("extendedTypesEnabled", false),

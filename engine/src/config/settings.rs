@@ -91,6 +91,8 @@ pub struct Storage {
 pub struct Pipeline {
     /// Longest frame that a client may send.
     pub frame_bytes_max: usize,
+    /// Longest txn, in the log and between servers.
+    pub txn_bytes_max: usize,
     /// Txns kept in memory for followers that come back.
     pub committed_log_txns: usize,
     /// TTL nodes.

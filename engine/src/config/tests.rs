@@ -118,7 +118,8 @@ fn defaults_are_the_references() {
     assert!(storage.force_sync && storage.db_autocreate && storage.dir_autocreate && !storage.trust_empty);
     assert_eq!(storage.fsync_warning_ms, 1000);
     let pipeline = &config.pipeline;
-    assert_eq!((pipeline.frame_bytes_max, pipeline.committed_log_txns), (1_048_575, 500));
+    assert_eq!((pipeline.frame_bytes_max, pipeline.txn_bytes_max), (1_048_575, 2_097_150));
+    assert_eq!(pipeline.committed_log_txns, 500);
     assert!(pipeline.digest && pipeline.close_session_txn && !pipeline.skip_acl && !pipeline.extended_types);
     assert_eq!(config.four_letter_words, ["srvr"]);
     let election = &config.election;
@@ -143,7 +144,7 @@ fn keys_are_taken_short_long_and_from_the_command_line() {
     assert_eq!(storage.snapshot_compression, Compression::Gzip);
     assert_eq!(config.owner.to_string(), "member 2 of cluster orders (7b0c)");
     assert!(problems("dataDir=/d\nzkops.member=two").contains("zoo.cfg:2: zkops.member is \"two\""));
-    assert_eq!(config.pipeline.frame_bytes_max, 4 << 20);
+    assert_eq!((config.pipeline.frame_bytes_max, config.pipeline.txn_bytes_max), (4 << 20, 8 << 20));
     assert_eq!(config.four_letter_words, ["ruok", "mntr", "*"]);
     assert_eq!(config.max_client_cnxns, None);
     let overrides = [("zookeeper.snapCount", "9"), ("tickTime", "500"), ("dataDir", "/other")];
@@ -376,6 +377,14 @@ fn protection_that_is_not_built_is_refused_not_ignored() {
     {
         assert!(parse_with(&format!("{THREE}{line}"), &[]).is_ok(), "{line}");
     }
+}
+
+#[test]
+fn the_longest_txn_is_a_frame_and_its_extra() {
+    let txn = |lines: &str| parse(&format!("dataDir=/d\n{lines}")).0.pipeline.txn_bytes_max;
+    assert_eq!(txn("jute.maxbuffer=5000\njute.maxbuffer.extrasize=3000"), 8000);
+    assert_eq!(txn("jute.maxbuffer=5000\njute.maxbuffer.extrasize=3"), 6024, "no less than 1024");
+    assert_eq!(txn("jute.maxbuffer=2147483647"), i32::MAX as usize, "as long as a length can say");
 }
 
 /// The file of the walkthrough, as an operator has it after editing zoo_sample.cfg; no newline at

@@ -83,9 +83,21 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Looks at `ahead`, the bytes from `offset` of a file on, where an entry should begin; with `to_the_end` the file ends
-/// behind them. `after` is the last txn read before.
-pub fn entry(ahead: &[u8], to_the_end: bool, offset: u64, after: Zxid) -> Step<'_> {
+/// What is known where an entry should begin.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot {
+    /// Its place in the file.
+    pub offset: u64,
+    /// The last txn read before.
+    pub after: Zxid,
+    /// The longest txn that is believed: whoever wrote a longer one had another `jute.maxbuffer`.
+    pub txn_len_max: usize,
+}
+
+/// Looks at `ahead`, the bytes from a spot of a file on; with `to_the_end` the file ends behind them.
+pub fn entry(ahead: &[u8], to_the_end: bool, spot: Spot) -> Step<'_> {
+    // What may lie between an entry that cannot be read and the end of the next one.
+    let look_ahead = 2 * (ENTRY_HEAD + spot.txn_len_max + 1);
     let is_short = |want: usize| ahead.len() < want && !to_the_end;
     if is_short(ENTRY_HEAD) {
         return Step::Need(ENTRY_HEAD);
@@ -98,8 +110,9 @@ pub fn entry(ahead: &[u8], to_the_end: bool, offset: u64, after: Zxid) -> Step<'
         return Step::End(Tail::Clean);
     }
     let len = len.cast_signed();
-    let Some(txn_len) = usize::try_from(len).ok().filter(|&len| len <= TXN_BYTES_MAX) else {
-        return Step::Damaged(format!("length {len} is not between 1 and {TXN_BYTES_MAX}"));
+    let Some(txn_len) = usize::try_from(len).ok().filter(|&len| len <= spot.txn_len_max) else {
+        let most = spot.txn_len_max;
+        return Step::Damaged(format!("length {len} is not between 1 and {most}, which jute.maxbuffer sets"));
     };
     let size = ENTRY_HEAD + txn_len + 1;
     if txn_len > 0 && is_short(size) {
@@ -108,17 +121,17 @@ pub fn entry(ahead: &[u8], to_the_end: bool, offset: u64, after: Zxid) -> Step<'
     if txn_len > 0 && ahead.get(size - 1) == Some(&ENTRY_END) {
         return Step::Entry(Entry { bytes: &ahead[..size] });
     }
-    if is_short(LOOK_AHEAD) {
-        return Step::Need(LOOK_AHEAD);
+    if is_short(look_ahead) {
+        return Step::Need(look_ahead);
     }
-    cut_short(&ahead[..ahead.len().min(LOOK_AHEAD)], offset, after)
+    cut_short(&ahead[..ahead.len().min(look_ahead)], spot)
 }
 
 /// Appends one entry: Adler-32 of the txn alone (TRAP D3), length, txn, 'B'.
 pub fn put_entry(out: &mut BytesMut, txn: &[u8]) {
     out.reserve(ENTRY_HEAD + txn.len() + 1);
     out.put_u64(simd_adler32::adler32(&txn).into());
-    out.put_u32(u32::try_from(txn.len()).expect("append refuses txns above TXN_BYTES_MAX"));
+    out.put_u32(u32::try_from(txn.len()).expect("append refuses longer txns"));
     out.put_slice(txn);
     out.put_u8(ENTRY_END);
 }
@@ -137,9 +150,9 @@ pub fn kind_of(txn: &[u8]) -> Option<i32> {
 /// The entry here does not end as it should. It is the end of what was written, unless whole entries follow and
 /// no sector is missing before them, or its checksum says that it is whole: then a byte of it is not what was
 /// written.
-fn cut_short(ahead: &[u8], offset: u64, after: Zxid) -> Step<'_> {
-    match next_entry(ahead, after) {
-        Some(next) if !has_unwritten_sector(offset, &ahead[..next]) => {
+fn cut_short(ahead: &[u8], spot: Spot) -> Step<'_> {
+    match next_entry(ahead, spot) {
+        Some(next) if !has_unwritten_sector(spot.offset, &ahead[..next]) => {
             Step::Damaged(format!("it does not end where it says, and the log goes on {next} bytes further"))
         }
         None if is_whole_but_for_its_frame(ahead) => {
@@ -165,19 +178,19 @@ fn is_whole_but_for_its_frame(ahead: &[u8]) -> bool {
 }
 
 /// Where in `ahead`, which begins with an entry that cannot be read, the next whole one of a later txn begins.
-fn next_entry(ahead: &[u8], after: Zxid) -> Option<usize> {
+fn next_entry(ahead: &[u8], spot: Spot) -> Option<usize> {
     let is_entry = |bytes: &[u8]| {
         let (Some(crc), Some(len)) = (checksum(bytes), length(bytes)) else { return false };
         let len = len as usize;
-        if crc == 0 || crc > u64::from(u32::MAX) || len > TXN_BYTES_MAX {
+        if crc == 0 || crc > u64::from(u32::MAX) || len > spot.txn_len_max {
             return false;
         }
         let Some(txn) = bytes.get(ENTRY_HEAD..ENTRY_HEAD + len) else { return false };
         bytes.get(ENTRY_HEAD + len) == Some(&ENTRY_END)
-            && zxid_of(txn).is_some_and(|zxid| zxid > after)
+            && zxid_of(txn).is_some_and(|zxid| zxid > spot.after)
             && u64::from(simd_adler32::adler32(&txn)) == crc
     };
-    let farthest = ahead.len().min(ENTRY_HEAD + TXN_BYTES_MAX + 2);
+    let farthest = ahead.len().min(ENTRY_HEAD + spot.txn_len_max + 2);
     (1..farthest).find(|&at| is_entry(&ahead[at..]))
 }
 
@@ -199,16 +212,12 @@ fn has_unwritten_sector(offset: u64, entry: &[u8]) -> bool {
     (first.len() > CHECKSUM_ZEROS && zero(first)) || rest.chunks(SECTOR as usize).any(zero)
 }
 
-/// Largest txn in bytes that any reference server reads back ("Unreasonable length" beyond).
-pub const TXN_BYTES_MAX: usize = 2_097_150;
 /// Magic, version 2, dbid 0.
 pub const HEADER: [u8; 16] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
 const MAGIC: &[u8] = b"ZKLG";
 /// Checksum and length in front of the txn.
 pub const ENTRY_HEAD: usize = 12;
 const ENTRY_END: u8 = b'B';
-/// What may lie between an entry that cannot be read and the end of the next one.
-const LOOK_AHEAD: usize = 2 * (ENTRY_HEAD + TXN_BYTES_MAX + 1);
 /// The unit in which a disk persists or does not.
 const SECTOR: u64 = 512;
 /// The checksum has 32 bits and takes 64.

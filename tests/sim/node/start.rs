@@ -162,6 +162,7 @@ impl World {
             notification_ms_max: 10_000,
             committed_log_max: knobs.committed_log_max,
             committed_log_bytes_max: 1 << 20,
+            txn_len_max: tree::Settings::default().txn_len_max,
             counter_max: knobs.counter_max,
             unlisted_learners: 0,
         };

@@ -9,7 +9,7 @@ use zkops::server::tree::{self, snapshot};
 use zkops::server::zab::wire::Kind;
 use zkops::server::zab::{self, ConnId};
 use zkops::wire::ids::Zxid;
-use zkops::wire::jute::Reader;
+use zkops::wire::jute::{FIELD_LEN_MAX, Reader};
 
 use super::{Inbound, Served};
 use crate::net::{Host, Item, LinkId, Port};
@@ -125,7 +125,8 @@ impl World {
         let end = &mut self.net.links[link].ends[side];
         let conn = ConnId(end.conn);
         if port == Port::Quorum {
-            let packet = zab::wire::take_packet(&mut end.buffer).expect("our servers frame well")?;
+            let packet =
+                zab::wire::take_packet(&mut end.buffer, FIELD_LEN_MAX).expect("our servers frame well")?;
             end.snapshot = packet.kind == Kind::SNAP;
             return Some(zab::Input::Packet { conn, packet });
         }

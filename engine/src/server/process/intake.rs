@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub(super) struct Intake {
     units: Arc<Semaphore>,
+    own_units: usize,
 }
 
 /// One connection's part.
@@ -19,6 +20,7 @@ pub(super) struct Intake {
 pub(super) struct Share {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
+    own_units: usize,
     /// Messages that the state thread has not taken.
     messages: Arc<Semaphore>,
 }
@@ -39,17 +41,18 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-impl Default for Intake {
-    fn default() -> Intake {
-        Intake { units: Arc::new(Semaphore::new(ALL_UNITS)) }
-    }
-}
-
 impl Intake {
+    /// For frames of up to `frame_len_max` bytes (`jute.maxbuffer`), of which two have room in any share.
+    pub(super) fn new(frame_len_max: usize) -> Intake {
+        let own_units = OWN_UNITS.max(2 * frame_len_max.div_ceil(UNIT_LEN));
+        Intake { units: Arc::new(Semaphore::new(ALL_UNITS.max(2 * own_units))), own_units }
+    }
+
     pub(super) fn share(&self) -> Share {
         Share {
             all: self.units.clone(),
-            own: Arc::new(Semaphore::new(OWN_UNITS)),
+            own: Arc::new(Semaphore::new(self.own_units)),
+            own_units: self.own_units,
             messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
         }
     }
@@ -61,7 +64,7 @@ impl Share {
         if frame.len() < COUNTED_LEN_MIN {
             return Ok(frame);
         }
-        let wanted = wanted(&frame);
+        let wanted = self.wanted(&frame);
         let is_first = self.is_first(&frame);
         let Ok(own) = self.own.clone().try_acquire_many_owned(wanted) else { return Err(frame) };
         if is_first {
@@ -75,10 +78,10 @@ impl Share {
 
     /// Counts a frame once there is room for it. What was counted before must be on its way: it makes the room.
     pub(super) async fn count(&self, frame: Bytes) -> Bytes {
-        let wanted = wanted(&frame);
+        let wanted = self.wanted(&frame);
         let closed = "nobody closes the budgets";
         let own = self.own.clone().acquire_many_owned(wanted).await.expect(closed);
-        if self.own.available_permits() + wanted as usize == OWN_UNITS && frame.len() <= FIRST_LEN_MAX {
+        if self.own.available_permits() + wanted as usize == self.own_units && frame.len() <= FIRST_LEN_MAX {
             return counted(frame, own, None);
         }
         let all = self.all.clone().acquire_many_owned(wanted).await.expect(closed);
@@ -90,9 +93,14 @@ impl Share {
         self.messages.clone().acquire_owned().await.ok()
     }
 
+    /// A frame that is longer than the budget takes all of it.
+    fn wanted(&self, frame: &Bytes) -> u32 {
+        u32::try_from(frame.len().div_ceil(UNIT_LEN).min(self.own_units)).expect("a small number")
+    }
+
     /// Whoever has nothing under way may always send a little: those who fill everybody's budget keep nobody out.
     fn is_first(&self, frame: &Bytes) -> bool {
-        self.own.available_permits() == OWN_UNITS && frame.len() <= FIRST_LEN_MAX
+        self.own.available_permits() == self.own_units && frame.len() <= FIRST_LEN_MAX
     }
 }
 
@@ -100,15 +108,11 @@ fn counted(frame: Bytes, own: OwnedSemaphorePermit, all: Option<OwnedSemaphorePe
     Bytes::from_owner(Counted { frame, _own: own, _all: all })
 }
 
-/// A frame that is longer than the budget takes all of it.
-fn wanted(frame: &Bytes) -> u32 {
-    u32::try_from(frame.len().div_ceil(UNIT_LEN).min(OWN_UNITS)).expect("a small number")
-}
-
 const UNIT_LEN: usize = 1024;
 /// Shorter frames are bounded by the number of requests that may be under way.
 const COUNTED_LEN_MIN: usize = 16 * 1024;
-/// 2 MiB: one write of the largest usual size is under way while the next is read.
+/// 2 MiB: one write of the largest usual size is under way while the next is read. Where larger ones are allowed it is
+/// two of those.
 const OWN_UNITS: usize = 2048;
 /// 32 MiB: more than a second's worth of the fastest disk's commits at that size, and less than anybody notices. Every
 /// write is in memory some three times, here, in the log and on its way to each learner.
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_connection_holds_no_more_than_its_share_and_all_no_more_than_theirs() {
-        let intake = Intake::default();
+        let intake = Intake::new(1 << 20);
         let shares: Vec<Share> = (0..40).map(|_| intake.share()).collect();
         let mut held: Vec<Vec<Bytes>> = Vec::new();
         for share in &shares {
@@ -149,9 +153,21 @@ mod tests {
         assert!(shares.iter().all(|share| share.try_count(frame(8 << 20)).is_ok()), "longer than a share");
     }
 
+    #[test]
+    fn long_frames_widen_the_shares_and_are_counted_in_full() {
+        let intake = Intake::new(32 << 20);
+        let shares: Vec<Share> = (0..3).map(|_| intake.share()).collect();
+        let held: Vec<_> =
+            shares.iter().flat_map(|share| [0; 3].map(|_| share.try_count(frame(32 << 20)))).collect();
+        assert_eq!(
+            held.iter().map(Result::is_ok).collect::<Vec<_>>(),
+            [true, true, false, true, true, false, false, false, false]
+        );
+    }
+
     #[tokio::test]
     async fn who_waits_goes_on_when_there_is_room() {
-        let intake = Intake::default();
+        let intake = Intake::new(1 << 20);
         let share = intake.share();
         let first = share.try_count(frame(2 << 20)).unwrap();
         assert!(share.try_count(frame(20_000)).is_err());

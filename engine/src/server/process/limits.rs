@@ -54,7 +54,7 @@ impl Limits {
             clients_per_ip_max,
             clients_max,
             silence_max,
-            intake: Intake::default(),
+            intake: Intake::new(frame_len_max),
             places,
             next_client: AtomicU64::new(1),
             seats: Seats::default(),

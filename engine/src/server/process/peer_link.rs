@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::link_intake::LinkIntake;
 use super::stream::accept::{self, Arrival};
 use super::stream::driver;
 use super::stream::machine::closed::Closed;
@@ -25,6 +26,7 @@ use super::stream::outlet::Outlet;
 use super::stream::plain;
 use super::told::Told;
 use crate::server::tree::{self, snapshot};
+use crate::server::zab::wire::Kind;
 use crate::server::zab::{self, ConnId};
 
 /// The two ports between servers.
@@ -57,6 +59,8 @@ pub(super) struct Acceptor {
     /// Descriptors that those who come may have, by port.
     pub(super) places: [Arc<Semaphore>; 2],
     pub(super) nameless: Nameless,
+    /// The longest transaction (`jute.maxbuffer` and its extra).
+    pub(super) txn_len_max: usize,
 }
 
 /// Callers at the election port that have not said who they are: the oldest makes room for the newest, so that nobody
@@ -266,8 +270,13 @@ impl Acceptor {
         (read, write): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
         outlet: &Outlet,
     ) {
-        let inbox = Inbox::new(Packets::default(), 0, u64::MAX);
-        let quorum = Quorum { conn, inputs: self.inputs.clone() };
+        let inbox = Inbox::new(Packets::new(self.txn_len_max), 0, u64::MAX);
+        let quorum = Quorum {
+            conn,
+            inputs: self.inputs.clone(),
+            txn_len_max: self.txn_len_max,
+            intake: LinkIntake::new(self.txn_len_max),
+        };
         self.run(conn, first, driver::converse(read, write, inbox, outlet, &quorum, self.stop.clone())).await;
     }
 
@@ -310,6 +319,9 @@ struct Election {
 struct Quorum {
     conn: ConnId,
     inputs: mpsc::Sender<Vec<zab::Input>>,
+    txn_len_max: usize,
+    /// What it forwards.
+    intake: LinkIntake,
 }
 
 impl driver::Port for Election {
@@ -340,12 +352,18 @@ impl driver::Port for Quorum {
         let mut inputs = Vec::with_capacity(frames.len());
         for frame in frames {
             let input = match frame {
-                Frame::Packet(packet) => zab::Input::Packet { conn, packet },
+                Frame::Packet(packet) => {
+                    if packet.kind == Kind::REQUEST && self.intake.is_full() {
+                        // What it waits for may be among what came before it.
+                        self.hand_on(std::mem::take(&mut inputs)).await?;
+                    }
+                    zab::Input::Packet { conn, packet: self.intake.admit(packet).await }
+                }
                 Frame::Moved => zab::Input::Progress { conn },
                 Frame::Snapshot(body) => {
                     // What came before it is not held up by the proof.
                     self.hand_on(std::mem::take(&mut inputs)).await?;
-                    let config = prove(body.clone()).await?;
+                    let config = prove(body.clone(), self.txn_len_max).await?;
                     zab::Input::SnapshotReceived { conn, body, config }
                 }
             };
@@ -369,8 +387,9 @@ impl Quorum {
 }
 
 /// A snapshot's body is proved to be a tree before anybody acts on it. What it says of who belongs to the ensemble.
-async fn prove(body: Bytes) -> Result<Option<Bytes>, Closed> {
-    let config = |body| snapshot::decode(body, tree::Settings::default()).map(|tree| tree.config());
+async fn prove(body: Bytes, txn_len_max: usize) -> Result<Option<Bytes>, Closed> {
+    let settings = tree::Settings { txn_len_max, ..tree::Settings::default() };
+    let config = |body| snapshot::decode(body, settings).map(|tree| tree.config());
     let proof = tokio::task::spawn_blocking(move || config(body));
     proof.await.map_err(|_| Closed::Stopping)?.map_err(Closed::Snapshot)
 }

@@ -41,6 +41,7 @@ impl Peers {
         inputs: mpsc::Sender<Vec<zab::Input>>,
         stop: watch::Receiver<bool>,
         (tasks, places): (Handle, [Arc<Semaphore>; 2]),
+        txn_len_max: usize,
     ) -> Peers {
         let (sender, accepted) = mpsc::unbounded_channel();
         // Ids of accepted connections are even.
@@ -54,6 +55,7 @@ impl Peers {
             silent: Silent::default(),
             places,
             nameless: Nameless::default(),
+            txn_len_max,
         };
         tasks.spawn(open(election, Port::Election, acceptor.clone()));
         Peers {
@@ -188,6 +190,7 @@ mod tests {
             inputs,
             stop,
             (Handle::current(), [9, 9].map(|count| Arc::new(Semaphore::new(count)))),
+            1 << 20,
         );
         peers.act(zab::Output::DialLeader { conn: CONN, host: "127.0.0.1".to_owned(), port });
         let (mut stream, _) = leader.accept().await.expect("it is dialled");

@@ -218,7 +218,7 @@ fn open_peers(
     let door = |what, port| Door { what, host: host.clone(), port, backlog: None };
     let doors = [door("election", own.election_port), door("quorum", own.quorum_port)];
     let timeout = Duration::from_millis(config.election.cnx_timeout_ms);
-    Ok(Peers::start(doors, timeout, inputs, stop.clone(), tasks))
+    Ok(Peers::start(doors, timeout, inputs, stop.clone(), tasks, config.pipeline.txn_bytes_max))
 }
 
 fn client_door(at: &Listen, config: &ServerConfig) -> Door {

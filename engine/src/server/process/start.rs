@@ -118,6 +118,7 @@ fn zab_config(config: &ServerConfig, quorum: &Quorum, identity: &Identity) -> za
         notification_ms_max: config.election.notification_ms_max,
         committed_log_max: config.pipeline.committed_log_txns,
         committed_log_bytes_max: COMMITTED_LOG_BYTES_MAX,
+        txn_len_max: config.pipeline.txn_bytes_max,
         counter_max: zab::COUNTER_MAX,
         unlisted_learners: quorum.unlisted_learners,
     }
@@ -154,6 +155,7 @@ fn tree_settings(config: &ServerConfig) -> tree::Settings {
         digest_enabled: config.pipeline.digest,
         close_session_paths: config.pipeline.close_session_txn,
         enforce_quota: config.pipeline.enforce_quota,
+        txn_len_max: config.pipeline.txn_bytes_max,
         ..tree::Settings::default()
     }
 }

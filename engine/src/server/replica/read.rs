@@ -108,8 +108,9 @@ fn reply_header(xid: i32, zxid: Zxid, error: Option<&ErrorCode>) -> ReplyHeader 
 fn read_all(tree: &Tree, who: &[Id], reads: &[Request]) -> Result<Vec<MultiResult>, ErrorCode> {
     let mut results = Vec::new();
     let mut len = 0;
+    let len_max = MULTI_READ_TXNS_MAX * tree.settings().txn_len_max;
     for read in reads {
-        if len > MULTI_READ_LEN_MAX {
+        if len > len_max {
             return Err(ErrorCode::MarshallingError);
         }
         let result = read_one(tree, who, read);
@@ -149,6 +150,6 @@ fn user(id: &Id) -> Str {
     }
 }
 
-/// Bytes of a multiRead's results behind which no further one is read: four times what a client takes that has set
-/// nothing.
-const MULTI_READ_LEN_MAX: usize = 4 * 1024 * 1024;
+/// Longest transactions that a multiRead's results may be before no further one is read: four times what a client takes
+/// (`jute.maxbuffer`), as a rule.
+const MULTI_READ_TXNS_MAX: usize = 2;

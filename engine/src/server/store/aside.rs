@@ -12,7 +12,8 @@ use crate::wire::ids::Zxid;
 /// Cuts a log file at `at`, durably, and keeps the bytes behind it in a file that no server reads;
 /// that file's name, if there was anything to keep and room to keep it.
 pub(crate) fn cut<D: Disk>(disk: &D, dir: &Path, file: &Path, at: u64, why: &str) -> Result<Option<String>> {
-    let mut reader = LogReader::open(disk, file, Zxid::ZERO)?;
+    // Its bytes are copied as they are: no entry is read.
+    let mut reader = LogReader::open(disk, file, Zxid::ZERO, 0)?;
     let leftover = reader.leftover(at)?;
     let mut kept = None;
     if leftover.end > leftover.start {

@@ -52,7 +52,7 @@ pub(crate) fn recover<D: Disk>(disk: &D, dirs: &Dirs, settings: &Settings) -> Re
     let (mut state, markers) = load(disk, dirs, settings, &mut notes)?;
     tidy(disk, dirs, &mut notes)?;
     mend(disk, dirs, &state.replayed, &mut notes)?;
-    make_durable(disk, dirs, state.replayed.end.as_ref())?;
+    make_durable(disk, dirs, settings, state.replayed.end.as_ref())?;
     // Consumed by the first start, once what it stands for is durable (disk-format §8).
     for marker in markers {
         disk.remove(&marker)?;
@@ -126,7 +126,7 @@ fn load<D: Disk>(
             return Err(Refusal::LostData { dir: snap_dir, epoch });
         }
         if markers.is_empty() {
-            newest::check(disk, &log_dir, &[], &[])?;
+            newest::check(disk, &log_dir, &[], &[], settings.tree.txn_len_max)?;
         }
         let intended = settings.db_autocreate || !markers.is_empty();
         let mut tree = Tree::with_settings(settings.tree.clone());
@@ -156,7 +156,8 @@ fn load<D: Disk>(
         }
     };
     let mut state = replay(disk, dirs, base, None, settings, notes)?;
-    newest::check(disk, &log_dir, &txnlog::files(disk, &log_dir)?, &state.replayed.without_header)?;
+    let (logs, empty) = (txnlog::files(disk, &log_dir)?, &state.replayed.without_header);
+    newest::check(disk, &log_dir, &logs, empty, settings.tree.txn_len_max)?;
     state.snapshot_wanted = !has_snapshots;
     Ok((state, markers))
 }
@@ -240,6 +241,7 @@ fn replay<D: Disk>(
         snapshots: &snapshots,
         tail_txns_max: settings.tail_txns_max,
         tail_bytes_max: settings.tail_bytes_max,
+        txn_len_max: settings.tree.txn_len_max,
     };
     let mut differing: Option<(Zxid, u64)> = None;
     let mut replayed = txnlog::replay(disk, &dirs.logs(), &span, &mut |zxid, bytes, place| {
@@ -331,9 +333,14 @@ fn mend<D: Disk>(disk: &D, dirs: &Dirs, replayed: &Replayed, notes: &mut Vec<Str
 /// and acks are about to build on them. Written once more, because after a failed fsync the kernel may take pages
 /// for clean that never reached the disk. Only the newest log can be meant: an older one was synced before the
 /// next was begun.
-fn make_durable<D: Disk>(disk: &D, dirs: &Dirs, end: Option<&(PathBuf, u64)>) -> Result<()> {
+fn make_durable<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    settings: &Settings,
+    end: Option<&(PathBuf, u64)>,
+) -> Result<()> {
     if let Some((path, end)) = end {
-        txnlog::rewrite(disk, path, *end)?;
+        txnlog::rewrite(disk, path, *end, settings.tree.txn_len_max)?;
     }
     disk.sync_dir(&dirs.logs())?;
     Ok(disk.sync_dir(&dirs.snaps())?)

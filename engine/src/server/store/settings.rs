@@ -60,6 +60,7 @@ impl Settings {
             prealloc_bytes: self.prealloc_bytes,
             force_sync: self.force_sync,
             file_bytes_max: self.log_file_bytes_max,
+            txn_len_max: self.tree.txn_len_max,
         }
     }
 }

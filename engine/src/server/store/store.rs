@@ -204,7 +204,7 @@ impl<D: Disk> Store<D> {
             if written > to && !state.replayed.beyond && !store.has_snapshot_after(to)? {
                 store.check_reached(written, state.tree.last_zxid())?;
             }
-            drop_all_after(&store.disk, &store.dirs, to)?;
+            drop_all_after(&store.disk, &store.dirs, to, store.settings.tree.txn_len_max)?;
             store.cadence.restart();
             Ok(store.reloaded(state, notes))
         })
@@ -375,7 +375,7 @@ fn check_misplaced<D: Disk>(disk: &D, dirs: &Dirs) -> Result<()> {
 
 /// Sets snapshots and logs beyond `to` aside. At every point in between the directory loads to a
 /// prefix of what it held: snapshots go first, then logs from the newest.
-fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
+fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid, txn_len_max: usize) -> Result<()> {
     const WHY: &str = "truncated";
     let (snap_dir, log_dir) = (dirs.snaps(), dirs.logs());
     for candidate in snap::find(disk, &snap_dir)?.into_iter().filter(|found| found.zxid > to) {
@@ -395,7 +395,7 @@ fn drop_all_after<D: Disk>(disk: &D, dirs: &Dirs, to: Zxid) -> Result<()> {
     // The newest file left may hold txns beyond; so may older ones, when a reference server left
     // a diverged history behind. Cut from the newest.
     for (_, path) in logs.iter().rev().filter(|(first, _)| *first <= to) {
-        match LogReader::end_upto(disk, path, to)? {
+        match LogReader::end_upto(disk, path, to, txn_len_max)? {
             Some(at) => drop(aside::cut(disk, &log_dir, path, at, WHY)?),
             None => break,
         }

@@ -1,5 +1,7 @@
 //! What an operator may choose about the tree. Where the choice comes from is the process's business.
 
+use crate::wire::jute::FIELD_LEN_MAX;
+
 /// What an operator may choose about the tree. All servers of an ensemble must agree on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -36,7 +38,7 @@ impl Default for Settings {
             digest_acl: true,
             sasl_acl: false,
             x509_acl: false,
-            txn_len_max: 2_097_150,
+            txn_len_max: FIELD_LEN_MAX,
         }
     }
 }

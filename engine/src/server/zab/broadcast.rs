@@ -12,7 +12,7 @@ use crate::wire::ids::{ServerId, Zxid};
 impl Leader {
     pub(super) fn next_zxid(&self, core: &Core) -> Option<Zxid> {
         let waiting = self.outstanding_bytes + core.ledger.unflushed_bytes();
-        (self.stage == Stage::Serving && waiting < OUTSTANDING_BYTES_MAX)
+        (self.stage == Stage::Serving && waiting < core.config.room(OUTSTANDING_BYTES_MAX))
             .then(|| core.config.zxid_after(self.last_proposed))
             .flatten()
     }
@@ -108,7 +108,9 @@ impl Leader {
             let pin = slowest.map_or(Zxid(i64::MAX), |(_, committed)| committed);
             let kept = t.core.ledger.trim(pin);
             match slowest {
-                Some((conn, _)) if !kept && t.core.ledger.entry_bytes() > HELD_BYTES_MAX => {
+                Some((conn, _))
+                    if !kept && t.core.ledger.entry_bytes() > t.core.config.room(HELD_BYTES_MAX) =>
+                {
                     self.cut(t, conn, "takes too long to sync");
                 }
                 _ => return,

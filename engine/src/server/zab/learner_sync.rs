@@ -17,7 +17,7 @@ impl Learner {
     /// A packet after ACKEPOCH.
     pub(super) fn stream(&mut self, t: &mut Turn, packet: Packet) -> Next {
         if let Stage::Cutting { .. } = self.stage {
-            return self.keep(packet);
+            return self.keep(t, packet);
         }
         match (self.stage, packet.kind) {
             (Stage::Receiving { .. }, _) => misplaced(&packet),
@@ -160,10 +160,10 @@ impl Learner {
         Next::Stay
     }
 
-    fn keep(&mut self, packet: Packet) -> Next {
+    fn keep(&mut self, t: &Turn, packet: Packet) -> Next {
         self.inbox_bytes += PACKET_OVERHEAD + packet.data.as_ref().map_or(0, Bytes::len);
         self.inbox.push_back(packet);
-        if self.inbox_bytes > INBOX_BYTES_MAX {
+        if self.inbox_bytes > t.core.config.room(INBOX_BYTES_MAX) {
             return Next::Leave("the leader sends faster than the log can be cut".to_owned());
         }
         Next::Stay
@@ -256,7 +256,7 @@ impl Learner {
             return Err(Next::Leave(format!("{zxid} does not follow {} in the log", ledger.logged())));
         }
         ledger.append(zxid, txn, t.out);
-        if ledger.unflushed_bytes() > UNFLUSHED_BYTES_MAX {
+        if ledger.unflushed_bytes() > t.core.config.room(UNFLUSHED_BYTES_MAX) {
             return Err(Next::Leave("the disk is too slow for this leader".to_owned()));
         }
         Ok(())

@@ -92,6 +92,8 @@ pub struct Config {
     /// the reference), and how many bytes of them.
     pub committed_log_max: usize,
     pub committed_log_bytes_max: usize,
+    /// The longest transaction: what every learner accepts (TRAP Q1).
+    pub txn_len_max: usize,
     /// The last counter of an epoch that is used: [`COUNTER_MAX`], or less where a test wants the
     /// counter to run out often (§2.12).
     pub counter_max: u32,
@@ -115,6 +117,11 @@ impl Config {
     fn connect_ms(&self) -> u64 {
         let limit = if self.connect_limit == 0 { self.init_limit } else { self.connect_limit };
         self.tick_ms * u64::from(limit)
+    }
+
+    /// A bound in bytes for transactions that wait: `len`, or more where single ones are very long.
+    fn room(&self, len: usize) -> usize {
+        len.max(4 * self.txn_len_max)
     }
 
     /// The next zxid of the same epoch; `None` once the epoch's counter is used up.
@@ -319,10 +326,13 @@ impl Zab {
         }
     }
 
-    /// Proposes a transaction of at most [`wire::DATA_MAX`] bytes under [`Zab::next_zxid`].
+    /// Proposes a transaction of at most [`Config::txn_len_max`] bytes under [`Zab::next_zxid`].
     pub fn propose(&mut self, now_ms: u64, zxid: Zxid, txn: Bytes, out: &mut Vec<Output>) {
         assert_eq!(self.next_zxid(), Some(zxid), "every proposal takes the next zxid, once (I9)");
-        assert!(txn.len() <= wire::DATA_MAX, "{zxid} is larger than any learner accepts (TRAP Q1)");
+        assert!(
+            txn.len() <= self.core.config.txn_len_max,
+            "{zxid} is larger than any learner accepts (TRAP Q1)"
+        );
         self.now_ms = self.now_ms.max(now_ms);
         if let Phase::Leading(leader) = &mut self.phase {
             let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };

@@ -8,9 +8,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 use crate::wire::jute::{self, Reader, Writer};
 
-/// The longest `data` of a packet, in bytes: `jute.maxbuffer` + `…extrasize` of the reference (§0).
-/// A transaction longer than this must never be proposed (TRAP Q1).
-pub(super) const DATA_MAX: usize = 2_097_150;
 /// The only learner protocol version spoken since 3.4 (§2.1).
 pub(super) const PROTOCOL_VERSION: i32 = 0x10000;
 /// The string (as jute ustring) that closes the snapshot stream after SNAP (§2.5).
@@ -121,8 +118,10 @@ pub enum FrameError {
 
 /// Takes the first packet out of `buffer`, or `None` when it is not complete yet.
 /// After a packet of [`Kind::SNAP`] the buffer holds the snapshot stream, not packets.
-pub fn take_packet(buffer: &mut BytesMut) -> Result<Option<Packet>, FrameError> {
-    let Some(len) = packet_len(buffer)? else {
+///
+/// `data_len_max` bounds a packet's data: `jute.maxbuffer` + `…extrasize` (§0).
+pub fn take_packet(buffer: &mut BytesMut, data_len_max: usize) -> Result<Option<Packet>, FrameError> {
+    let Some(len) = packet_len(buffer, data_len_max)? else {
         return Ok(None);
     };
     let bytes = buffer.split_to(len).freeze();
@@ -131,10 +130,10 @@ pub fn take_packet(buffer: &mut BytesMut) -> Result<Option<Packet>, FrameError> 
 
 /// The length of the first packet in `bytes`; `None` while too few bytes are there to tell or to
 /// hold it. An error as soon as a length field is out of bounds, before anything is allocated.
-pub(super) fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
+pub(super) fn packet_len(bytes: &[u8], data_len_max: usize) -> Result<Option<usize>, FrameError> {
     const FIXED: usize = 4 + 8;
     let mut at = FIXED;
-    match skip_buffer(bytes, &mut at, "packet data")? {
+    match skip_buffer(bytes, &mut at, "packet data", data_len_max)? {
         Skip::Short => return Ok(None),
         Skip::Done => {}
     }
@@ -146,11 +145,11 @@ pub(super) fn packet_len(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         return Err(FrameError::Length { what: "packet's id list", len: count.into() });
     }
     for _ in 0..2 * count.max(0) {
-        match skip_buffer(bytes, &mut at, "packet's id")? {
+        match skip_buffer(bytes, &mut at, "packet's id", data_len_max)? {
             Skip::Short => return Ok(None),
             Skip::Done => {}
         }
-        if at > PACKET_MAX {
+        if at > PACKETS_OF_DATA_MAX * data_len_max {
             return Err(FrameError::Length { what: "packet", len: at as i64 });
         }
     }
@@ -164,11 +163,11 @@ enum Skip {
 
 /// Moves `at` behind the buffer that starts there. The buffer's own bytes need not be there yet:
 /// only what follows them must be.
-fn skip_buffer(bytes: &[u8], at: &mut usize, what: &'static str) -> Result<Skip, FrameError> {
+fn skip_buffer(bytes: &[u8], at: &mut usize, what: &'static str, len_max: usize) -> Result<Skip, FrameError> {
     let Some(len) = peek_int(bytes, *at) else {
         return Ok(Skip::Short);
     };
-    if len < -1 || len > DATA_MAX as i32 {
+    if len < -1 || i64::from(len) > len_max as i64 {
         return Err(FrameError::Length { what, len: len.into() });
     }
     *at += 4 + len.max(0) as usize;
@@ -226,8 +225,9 @@ fn int_packet(kind: Kind, zxid: Zxid, value: i32) -> Packet {
     Packet::with_data(kind, zxid, Bytes::copy_from_slice(&value.to_be_bytes()))
 }
 
-/// The longest whole packet: the data, and several times as much for the ids of a forwarded request. A learner of the
-/// reference bounds what a client of its proves neither in number nor in bytes, and its link is not to end by that.
-const PACKET_MAX: usize = 8 * DATA_MAX;
+/// The longest whole packet, in longest data: one, and several times as much for the ids of a forwarded request. A
+/// learner of the reference bounds what a client of its proves neither in number nor in bytes, and its link is not to
+/// end by that.
+const PACKETS_OF_DATA_MAX: usize = 8;
 /// The most ids on one packet. A client has one per authentication scheme it used, a handful.
 const AUTH_IDS_MAX: usize = 65_536;

@@ -14,6 +14,9 @@ pub use read::Reader;
 pub use text::Str;
 pub use write::Writer;
 
+/// The longest field that a server reads whose `jute.maxbuffer` nobody has set: that and as much again, its extra.
+pub const FIELD_LEN_MAX: usize = 2 * 0xf_ffff;
+
 /// Why bytes are not the record they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

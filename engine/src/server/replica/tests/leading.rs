@@ -9,7 +9,7 @@ use crate::server::tree::{Tree, Txn, TxnBody};
 use crate::server::zab::wire::Kind;
 use crate::server::zab::{self, ConnId, Packet, Zab};
 use crate::wire::ids::{Epoch, ServerId, SessionId, Zxid};
-use crate::wire::jute::{Reader, Writer};
+use crate::wire::jute::{self, Reader, Writer};
 use crate::wire::proto::{Acl, CreateMode, CreateRequest, ErrorCode, OpCode, Perms, Request};
 
 struct Leader {
@@ -31,6 +31,7 @@ impl Leader {
             notification_ms_max: 10_000,
             committed_log_max: 500,
             committed_log_bytes_max: 1 << 20,
+            txn_len_max: jute::FIELD_LEN_MAX,
             counter_max: zab::COUNTER_MAX,
             unlisted_learners: 0,
         };

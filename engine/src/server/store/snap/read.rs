@@ -88,7 +88,8 @@ pub(crate) fn load<D: Disk>(
 
 /// Reads a snapshot through without building anything: what a purge wants to know.
 pub(crate) fn verify<D: Disk>(disk: &D, dir: &Path, candidate: &Candidate) -> Result<Trailer, SnapError> {
-    let mut scanner = Scanner::new();
+    // A file has an end: nothing is waited for.
+    let mut scanner = Scanner::new(usize::MAX);
     read(disk, dir, candidate, &mut |piece| scanner.feed(piece))
 }
 

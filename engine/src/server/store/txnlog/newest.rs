@@ -42,6 +42,7 @@ pub(crate) fn check<D: Disk>(
     dir: &Path,
     files: &[(Zxid, PathBuf)],
     empty: &[PathBuf],
+    txn_len_max: usize,
 ) -> Result<()> {
     let record = dir.join(records::NEWEST);
     // A record that cannot be read, or is not what was written, says nothing: its loss costs no data.
@@ -49,7 +50,7 @@ pub(crate) fn check<D: Disk>(
     let Some(newest) = records::parse_newest(&read) else { return Ok(()) };
     for (first, path) in files.iter().filter(|(first, _)| *first >= newest) {
         if (*first == newest && !empty.contains(path))
-            || LogReader::end_upto(disk, path, Zxid::NONE)?.is_some()
+            || LogReader::end_upto(disk, path, Zxid::NONE, txn_len_max)?.is_some()
         {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::formats::log::{self, Beginning, ENTRY_HEAD, HEADER, Step, Tail};
+use crate::formats::log::{self, Beginning, ENTRY_HEAD, HEADER, Spot, Step, Tail};
 use crate::server::store::bent;
 use crate::server::store::disk::{self, Disk, File};
 use crate::server::store::refusal::{Refusal, Result};
@@ -22,6 +22,7 @@ pub(crate) struct LogReader<F> {
     at: u64,
     /// For messages: the last txn read, of this file or the one before.
     after: Zxid,
+    txn_len_max: usize,
 }
 
 #[derive(Debug)]
@@ -43,9 +44,15 @@ pub(crate) struct End {
 }
 
 impl<F: File> LogReader<F> {
-    pub(crate) fn open<D: Disk<File = F>>(disk: &D, path: &Path, after: Zxid) -> Result<LogReader<F>> {
-        let file = disk.open_read(path)?;
-        Ok(LogReader { file, path: path.to_owned(), buffer: Vec::new(), buffer_at: 0, at: 0, after })
+    /// A longer txn than `txn_len_max` is not believed.
+    pub(crate) fn open<D: Disk<File = F>>(
+        disk: &D,
+        path: &Path,
+        after: Zxid,
+        txn_len_max: usize,
+    ) -> Result<LogReader<F>> {
+        let (file, path) = (disk.open_read(path)?, path.to_owned());
+        Ok(LogReader { file, path, buffer: Vec::new(), buffer_at: 0, at: 0, after, txn_len_max })
     }
 
     pub(crate) fn next(&mut self) -> Result<Item> {
@@ -55,11 +62,12 @@ impl<F: File> LogReader<F> {
             return Ok(Item::End(end));
         }
         let (offset, after) = (self.at, self.after);
+        let spot = Spot { offset, after, txn_len_max: self.txn_len_max };
         let end = |tail| Ok(Item::End(End { at: offset, tail }));
         let mut want = ENTRY_HEAD;
         loop {
             let ahead = self.peek(want)?;
-            match log::entry(ahead, ahead.len() < want, offset, after) {
+            match log::entry(ahead, ahead.len() < want, spot) {
                 Step::Need(more) => want = more,
                 Step::End(tail) => return end(tail),
                 Step::Damaged(what) => return Err(self.damaged(what)),
@@ -78,8 +86,13 @@ impl<F: File> LogReader<F> {
 
     /// Offset right behind the last txn at or below `to`, when whole txns beyond it follow in the
     /// file; `None` when there is nothing to cut.
-    pub(crate) fn end_upto<D: Disk<File = F>>(disk: &D, path: &Path, to: Zxid) -> Result<Option<u64>> {
-        let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
+    pub(crate) fn end_upto<D: Disk<File = F>>(
+        disk: &D,
+        path: &Path,
+        to: Zxid,
+        txn_len_max: usize,
+    ) -> Result<Option<u64>> {
+        let mut reader = LogReader::open(disk, path, Zxid::ZERO, txn_len_max)?;
         while let Item::Txn { offset, txn } = reader.next()? {
             let cut_at = |zxid| zxid > to || bent::cuts_last_one(zxid, to);
             if log::zxid_of(&txn).is_some_and(cut_at) {

@@ -33,6 +33,7 @@ pub(crate) struct Span<'a> {
     pub(crate) snapshots: &'a [Zxid],
     pub(crate) tail_txns_max: usize,
     pub(crate) tail_bytes_max: usize,
+    pub(crate) txn_len_max: usize,
 }
 
 /// What the walk found besides the txns that it handed out.
@@ -102,7 +103,7 @@ pub(crate) fn replay<D: Disk>(
     let first = bent::first_file(spanning).unwrap_or(spanning.unwrap_or(0));
     let mut walk = Walk::new(span);
     'files: for (_, path) in &files[first..] {
-        let mut reader = LogReader::open(disk, path, walk.last)?;
+        let mut reader = LogReader::open(disk, path, walk.last, span.txn_len_max)?;
         loop {
             match reader.next()? {
                 Item::Txn { offset, txn } => {

@@ -12,8 +12,8 @@ use crate::wire::ids::Zxid;
 
 /// Writes everything before `end` again, and syncs it. Each entry is read and checked anew on the way: a read that
 /// goes wrong now must not put on disk what was never there.
-pub(crate) fn rewrite<D: Disk>(disk: &D, path: &Path, end: u64) -> Result<()> {
-    let mut reader = LogReader::open(disk, path, Zxid::ZERO)?;
+pub(crate) fn rewrite<D: Disk>(disk: &D, path: &Path, end: u64, txn_len_max: usize) -> Result<()> {
+    let mut reader = LogReader::open(disk, path, Zxid::ZERO, txn_len_max)?;
     let mut file = disk.open(path)?;
     let mut header = HEADER;
     read_full(&mut file, 0, &mut header)?;

@@ -6,10 +6,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::replay::{Span, replay};
 use super::*;
-use crate::formats::log::{HEADER, TXN_BYTES_MAX, Tail, put_entry, zxid_of};
+use crate::formats::log::{HEADER, Tail, put_entry, zxid_of};
 use crate::server::store::disk::Disk;
 use crate::server::store::mem::MemDisk;
 use crate::server::store::refusal::Refusal;
+use crate::wire::jute::FIELD_LEN_MAX as TXN_LEN_MAX;
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -26,7 +27,7 @@ fn txn(zxid: i64, len: usize) -> Bytes {
 }
 
 fn settings(prealloc_bytes: u64) -> LogSettings {
-    LogSettings { prealloc_bytes, force_sync: true, file_bytes_max: None }
+    LogSettings { prealloc_bytes, force_sync: true, file_bytes_max: None, txn_len_max: TXN_LEN_MAX }
 }
 
 fn disk() -> MemDisk {
@@ -58,6 +59,7 @@ fn replayed(disk: &MemDisk, base: i64) -> String {
         snapshots: &[Zxid(base)],
         tail_txns_max: 500,
         tail_bytes_max: 1 << 20,
+        txn_len_max: TXN_LEN_MAX,
     };
     let mut seen = Vec::new();
     let result = replay(disk, Path::new(DIR), &span, &mut |zxid, _, _| {
@@ -109,7 +111,7 @@ fn the_annotated_file_reads_back() {
         bytes.resize(0x10010, 0);
         bytes
     });
-    let mut reader = LogReader::open(&disk, &path("log.1"), Zxid::ZERO).unwrap();
+    let mut reader = LogReader::open(&disk, &path("log.1"), Zxid::ZERO, TXN_LEN_MAX).unwrap();
     let mut offsets = Vec::new();
     let end = loop {
         match reader.next().unwrap() {
@@ -161,7 +163,7 @@ fn every_row_of_the_tail_table() {
     let damaged =
         format!("1 refused: damaged@{second} the checksum does not match, although the entry is complete");
     check("terminator there, checksum wrong", mismatch, &damaged);
-    let limits = format!("length -2 is not between 1 and {TXN_BYTES_MAX}");
+    let limits = format!("length -2 is not between 1 and {TXN_LEN_MAX}, which jute.maxbuffer sets");
     let negative = with(&|bytes| bytes[second + 8..second + 12].copy_from_slice(&(-2i32).to_be_bytes()));
     check("negative length", negative, &format!("1 refused: damaged@{second} {limits}"));
     let huge = with(&|bytes| bytes[second + 8..second + 12].copy_from_slice(&2_097_151i32.to_be_bytes()));
@@ -281,8 +283,14 @@ fn repeated_zxids_are_skipped_and_lower_ones_applied_with_a_note() {
 fn the_tail_is_contiguous_and_bounded() {
     let disk = disk();
     let tail = |base: i64, snapshots: &[Zxid], txns: usize, bytes: usize| {
-        let span =
-            Span { base: Zxid(base), upto: None, snapshots, tail_txns_max: txns, tail_bytes_max: bytes };
+        let span = Span {
+            base: Zxid(base),
+            upto: None,
+            snapshots,
+            tail_txns_max: txns,
+            tail_bytes_max: bytes,
+            txn_len_max: TXN_LEN_MAX,
+        };
         let done = replay(&disk, Path::new(DIR), &span, &mut |_, _, _| Ok(())).unwrap();
         done.tail.iter().map(|(zxid, _)| format!("{:x}", zxid.0)).collect::<Vec<_>>().join(" ")
     };
@@ -338,7 +346,12 @@ fn files_grow_by_whole_steps_before_they_are_full() {
 #[test]
 fn a_log_beyond_its_size_limit_is_followed_by_a_new_one() {
     let disk = disk();
-    let settings = LogSettings { prealloc_bytes: 0, force_sync: true, file_bytes_max: Some(100) };
+    let settings = LogSettings {
+        prealloc_bytes: 0,
+        force_sync: true,
+        file_bytes_max: Some(100),
+        txn_len_max: TXN_LEN_MAX,
+    };
     let mut writer = LogWriter::new(disk.clone(), Path::new(DIR), settings, None);
     for zxid in 1..=5 {
         writer.append(Zxid(zxid), &txn(zxid, 40)).unwrap();
@@ -358,12 +371,12 @@ fn what_does_not_follow_never_reaches_the_log() {
         (3, txn(3, 40)),
         (0x1_0000_0002, txn(0x1_0000_0002, 40)),
         (2, txn(7, 40)),
-        (2, txn(2, TXN_BYTES_MAX + 1)),
+        (2, txn(2, TXN_LEN_MAX + 1)),
         (2, Bytes::from_static(b"short")),
     ] {
         assert!(matches!(writer.append(Zxid(zxid), &bytes), Err(Refusal::Misuse(_))), "{zxid:x}");
     }
-    writer.append(Zxid(2), &txn(2, TXN_BYTES_MAX)).unwrap();
+    writer.append(Zxid(2), &txn(2, TXN_LEN_MAX)).unwrap();
     writer.append(Zxid(0x1_0000_0001), &txn(0x1_0000_0001, 40)).unwrap();
     writer.flush().unwrap();
     assert_eq!(replayed(&disk, 0), "1 2 100000001");
@@ -391,11 +404,44 @@ fn refusals_say_file_offset_meaning_and_what_to_do() {
     let mut bytes = file(&[txn(1, 40), txn(2, 40)]);
     bytes[100] ^= 1;
     disk.put(&path("log.1"), &bytes);
-    let span = Span { base: Zxid(0), upto: None, snapshots: &[], tail_txns_max: 1, tail_bytes_max: 1 };
+    let span = Span {
+        base: Zxid(0),
+        upto: None,
+        snapshots: &[],
+        tail_txns_max: 1,
+        tail_bytes_max: 1,
+        txn_len_max: TXN_LEN_MAX,
+    };
     let text = replay(&disk, Path::new(DIR), &span, &mut |_, _, _| Ok(())).unwrap_err().to_string();
     for part in ["/data/version-2/log.1", "byte 69", "after 0x1", "checksum", "zkops repair"] {
         assert!(text.contains(part), "{part:?} missing in: {text}");
     }
+}
+
+#[test]
+fn a_long_txn_is_read_where_the_settings_allow_it_and_the_setting_is_named_where_not() {
+    let disk = disk();
+    let wide = LogSettings { txn_len_max: 4 << 20, ..settings(0) };
+    let mut writer = LogWriter::new(disk.clone(), Path::new(DIR), wide, None);
+    let (long, other) = (txn(1, 3 << 20), txn(2, 40));
+    writer.append(Zxid(1), &long).unwrap();
+    writer.append(Zxid(2), &other).unwrap();
+    writer.flush().unwrap();
+    let read = |txn_len_max| {
+        let mut reader = LogReader::open(&disk, &path("log.1"), Zxid::ZERO, txn_len_max).unwrap();
+        let mut txns = Vec::new();
+        while let Item::Txn { txn, .. } = reader.next().map_err(|refusal| short(&refusal))? {
+            txns.push(txn);
+        }
+        Ok::<_, String>(txns)
+    };
+    assert_eq!(read(4 << 20).unwrap(), [long, other]);
+    let what = format!("length {} is not between 1 and {TXN_LEN_MAX}, which jute.maxbuffer sets", 3 << 20);
+    assert_eq!(read(TXN_LEN_MAX), Err(format!("damaged@16 {what}")));
+    // A long one that was cut short is an end like any other.
+    let whole = disk.bytes(&path("log.1")).unwrap();
+    disk.put(&path("log.1"), &whole[..2 << 20]);
+    assert_eq!(read(4 << 20), Ok(Vec::new()));
 }
 
 const DIR: &str = "/data/version-2";

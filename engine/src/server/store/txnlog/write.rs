@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::follows;
 use super::newest;
-use crate::formats::log::{self, HEADER, TXN_BYTES_MAX};
+use crate::formats::log::{self, HEADER};
 use crate::formats::names;
 use crate::server::store::bent;
 use crate::server::store::disk::{Disk, File, Kind};
@@ -26,6 +26,8 @@ pub(crate) struct LogSettings {
     pub(crate) force_sync: bool,
     /// A file beyond this many bytes is followed by a new one (`txnLogSizeLimitInKb`).
     pub(crate) file_bytes_max: Option<u64>,
+    /// The longest txn: the reader's bound (`jute.maxbuffer` and its extra).
+    pub(crate) txn_len_max: usize,
 }
 
 /// The newest log file, created by the first flush after a start, a roll or a truncation.
@@ -56,8 +58,9 @@ impl<D: Disk> LogWriter<D> {
 
     /// Buffers one txn. Nothing is on disk before [`LogWriter::flush`].
     pub(crate) fn append(&mut self, zxid: Zxid, txn: &[u8]) -> Result<()> {
-        if txn.len() > TXN_BYTES_MAX {
-            let what = format!("txn {zxid} has {} bytes, more than {TXN_BYTES_MAX}", txn.len());
+        let most = self.settings.txn_len_max;
+        if txn.len() > most {
+            let what = format!("txn {zxid} has {} bytes, more than {most}", txn.len());
             return Err(Refusal::Misuse(what));
         }
         if log::zxid_of(txn) != Some(zxid) {

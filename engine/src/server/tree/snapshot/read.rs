@@ -44,7 +44,7 @@ pub struct Loader {
 impl Loader {
     pub fn new(settings: Settings) -> Loader {
         Loader {
-            parser: Parser::default(),
+            parser: Parser::new(settings.txn_len_max),
             tree: Tree::bare(settings),
             has_root: false,
             parent: (String::new(), NodeId::ROOT),
@@ -117,14 +117,15 @@ fn add(tree: &mut Tree, known: &mut (String, NodeId), node: &RawNode) -> Result<
 }
 
 /// Finds a body's end in a stream without building anything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
     parser: Parser,
 }
 
 impl Scanner {
-    pub fn new() -> Scanner {
-        Scanner::default()
+    /// `txn_len_max`: see [`Settings`].
+    pub fn new(txn_len_max: usize) -> Scanner {
+        Scanner { parser: Parser::new(txn_len_max) }
     }
 
     /// Takes the next piece. `Some(n)`: the body ends after `n` bytes of this piece.
@@ -167,15 +168,16 @@ struct Parser {
     rest: Vec<u8>,
     /// Bytes of the body before `rest`.
     position: usize,
-}
-
-impl Default for Parser {
-    fn default() -> Parser {
-        Parser { section: Section::SessionCount, rest: Vec::new(), position: 0 }
-    }
+    /// Longer fields are not waited for.
+    field_len_max: usize,
 }
 
 impl Parser {
+    fn new(txn_len_max: usize) -> Parser {
+        let field_len_max = FIELD_LEN_MAX.max(txn_len_max);
+        Parser { section: Section::SessionCount, rest: Vec::new(), position: 0, field_len_max }
+    }
+
     fn feed(&mut self, piece: &[u8], mut take: impl FnMut(Item) -> Result<()>) -> Result<Option<usize>> {
         let kept = self.rest.len();
         let mut rest = std::mem::take(&mut self.rest);
@@ -187,7 +189,8 @@ impl Parser {
         };
         let mut done = 0;
         while self.section != Section::End {
-            let mut cut = Cut { bytes: &bytes[done..], at: 0, base: self.position };
+            let (base, field_len_max) = (self.position, self.field_len_max);
+            let mut cut = Cut { bytes: &bytes[done..], at: 0, base, field_len_max };
             match self.section.item(&mut cut) {
                 Ok((next, item)) => {
                     item.map_or(Ok(()), &mut take)?;
@@ -203,7 +206,7 @@ impl Parser {
             // What was kept from before is all of the body: an item ends with its last byte.
             return Ok(Some(done.saturating_sub(kept)));
         }
-        if bytes.len() - done > ITEM_LEN_MAX {
+        if bytes.len() - done > self.field_len_max.saturating_mul(ITEM_FIELDS_MAX) {
             return Err(Error::Length { at: self.position, len: (bytes.len() - done) as i64 });
         }
         self.rest = if rest.is_empty() {
@@ -259,6 +262,7 @@ struct Cut<'a> {
     at: usize,
     /// Bytes of the body before these, for messages.
     base: usize,
+    field_len_max: usize,
 }
 
 impl<'a> Cut<'a> {
@@ -292,7 +296,7 @@ impl<'a> Cut<'a> {
         let at = self.base + self.at;
         let len = self.int()?;
         match usize::try_from(len) {
-            Ok(len) if len <= FIELD_LEN_MAX => self.take(len).map(Some),
+            Ok(len) if len <= self.field_len_max => self.take(len).map(Some),
             Err(_) if len == -1 => Ok(None),
             _ => Err(Stop::Bad(Error::Length { at, len: len.into() })),
         }
@@ -314,7 +318,7 @@ impl<'a> Cut<'a> {
     fn acl_list(&mut self) -> Cutting<Arc<[Acl]>> {
         let at = self.base + self.at;
         let count = self.count()?;
-        if count > FIELD_LEN_MAX / Acl::LEN_MIN {
+        if count > self.field_len_max / Acl::LEN_MIN {
             return Err(Stop::Bad(Error::Length { at, len: count as i64 }));
         }
         let mut list = Vec::new();
@@ -341,7 +345,7 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// Longer fields are not waited for: far above any `jute.maxbuffer` in use (1 MiB by default).
+/// The longest field, or what `jute.maxbuffer` allows if that is more: it may have been larger in earlier days.
 const FIELD_LEN_MAX: usize = 64 << 20;
 /// A path and data of such length, and a piece behind them.
-const ITEM_LEN_MAX: usize = 4 * FIELD_LEN_MAX;
+const ITEM_FIELDS_MAX: usize = 4;

@@ -132,7 +132,7 @@ fn the_end_of_a_stream_is_found_in_pieces_of_any_size() {
     let mut stream = body.to_vec();
     stream.extend_from_slice(b"\0\0\0\x0aBenWasHere");
     for size in [1, 7, 100, 4096, stream.len()] {
-        let mut scanner = Scanner::new();
+        let mut scanner = Scanner::new(0);
         let mut loader = Loader::new(Settings { extended_types: true, ..Settings::default() });
         let mut seen = 0;
         for piece in stream.chunks(size) {
@@ -180,7 +180,7 @@ fn bodies_that_are_no_tree_are_refused() {
     // Lengths and counts that nobody should wait for.
     for bytes in ["ffffffff", "00000000 80000000", "00000000 00000000 7fffffff", "00000000 00000000 fffffffe"]
     {
-        assert!(Scanner::new().feed(&unhex(bytes)).is_err(), "{bytes}");
+        assert!(Scanner::new(0).feed(&unhex(bytes)).is_err(), "{bytes}");
     }
 }
 
@@ -248,4 +248,14 @@ proptest! {
             let _ = snapshot::encode_body(&tree);
         }
     }
+}
+
+#[test]
+fn a_field_is_waited_for_as_long_as_the_settings_allow_it() {
+    // No sessions, no access lists, the root's path, and the length of its data.
+    let head = unhex("00000000 00000000 00000000 06000000");
+    assert!(Scanner::new(0).feed(&head).is_err());
+    assert_eq!(Scanner::new(128 << 20).feed(&head), Ok(None));
+    let wide = Settings { txn_len_max: 128 << 20, ..Settings::default() };
+    assert_eq!(Loader::new(wide).feed(&head), Ok(None));
 }

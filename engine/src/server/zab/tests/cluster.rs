@@ -110,6 +110,7 @@ pub(super) fn test_config(me: ServerId, membership: &Membership) -> Config {
         notification_ms_max: 640,
         committed_log_max: 500,
         committed_log_bytes_max: 1 << 20,
+        txn_len_max: crate::wire::jute::FIELD_LEN_MAX,
         counter_max: COUNTER_MAX,
         unlisted_learners: 0,
     }

@@ -7,6 +7,7 @@ use super::cluster::member_list;
 use crate::server::zab::ballot::State;
 use crate::server::zab::wire::{self, AuthId, FrameError, Kind, LearnerInfo, take_packet};
 use crate::server::zab::*;
+use crate::wire::jute::FIELD_LEN_MAX;
 
 pub(super) fn hex(text: &str) -> Bytes {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -25,7 +26,7 @@ fn check(packet: &Packet, example: &str) {
     let mut buffer = BytesMut::new();
     for (index, byte) in bytes.iter().enumerate() {
         buffer.extend_from_slice(&[*byte]);
-        let taken = take_packet(&mut buffer).unwrap();
+        let taken = take_packet(&mut buffer, FIELD_LEN_MAX).unwrap();
         assert_eq!(taken.as_ref(), (index + 1 == bytes.len()).then_some(packet));
     }
 }
@@ -179,7 +180,10 @@ fn lengths_beyond_the_limits_end_the_stream_at_once() {
         "00000002 0000000000000001 ffffffff 00010001",
         "00000002 0000000000000001 ffffffff 00000001 7fffffff",
     ] {
-        assert!(matches!(wire::packet_len(&hex(bad)), Err(FrameError::Length { .. })), "{bad}");
+        assert!(
+            matches!(wire::packet_len(&hex(bad), FIELD_LEN_MAX), Err(FrameError::Length { .. })),
+            "{bad}"
+        );
     }
     let mut frame = BytesMut::from(&hex("00080001")[..]);
     assert!(matches!(Notification::take_payload(&mut frame), Err(FrameError::Length { .. })));
@@ -197,11 +201,19 @@ fn a_quorum_is_more_than_half_of_the_voters() {
     }
 }
 
+#[test]
+fn a_packet_is_as_long_as_the_settings_allow_it() {
+    let packet = Packet::with_data(Kind::PROPOSAL, Zxid(1), vec![0; 3 << 20].into()).encode();
+    let take = |data_len_max| take_packet(&mut BytesMut::from(&packet[..]), data_len_max);
+    assert!(matches!(take(FIELD_LEN_MAX), Err(FrameError::Length { .. })));
+    assert_eq!(take(3 << 20).unwrap().and_then(|packet| packet.data).map(|data| data.len()), Some(3 << 20));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(bytes: Vec<u8>) {
         let buffer = BytesMut::from(&bytes[..]);
-        let _ = take_packet(&mut buffer.clone());
+        let _ = take_packet(&mut buffer.clone(), FIELD_LEN_MAX);
         let _ = Hello::take(&mut buffer.clone());
         let _ = Notification::take_payload(&mut buffer.clone());
         let _ = LearnerInfo::decode(&Bytes::from(bytes.clone()));
@@ -218,7 +230,7 @@ proptest! {
         let auth = auth.map(|ids| ids.into_iter().map(|(scheme, id)| AuthId { scheme, id }).collect());
         let packet = Packet { kind: Kind(kind), zxid: Zxid(zxid), data: data.map(Bytes::from), auth };
         let mut buffer = BytesMut::from(&packet.encode()[..]);
-        prop_assert_eq!(take_packet(&mut buffer), Ok(Some(packet)));
+        prop_assert_eq!(take_packet(&mut buffer, FIELD_LEN_MAX), Ok(Some(packet)));
         prop_assert!(buffer.is_empty());
     }
 }

@@ -10,6 +10,7 @@ use crate::server::zab::ledger::Ledger;
 use crate::server::zab::sync::{Plan, plan};
 use crate::server::zab::wire::{Kind, LearnerInfo};
 use crate::server::zab::*;
+use crate::wire::jute::FIELD_LEN_MAX;
 
 #[test]
 fn the_epoch_is_above_all_that_were_heard_and_durable_before_it_is_announced() {
@@ -353,7 +354,7 @@ fn a_single_voter_leads_alone() {
 #[test]
 fn proposals_stop_while_too_much_is_outstanding() {
     let (mut solo, _) = serving_leader(3, 0, disk(4, 4, &[]));
-    let big = Bytes::from(vec![0; 2 << 20]).slice(..wire::DATA_MAX);
+    let big = Bytes::from(vec![0; 2 << 20]).slice(..FIELD_LEN_MAX);
     let mut proposed = 0;
     while let Some(zxid) = solo.zab.next_zxid() {
         let mut out = Vec::new();

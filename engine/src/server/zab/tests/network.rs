@@ -8,6 +8,7 @@ use super::disk::trace;
 use crate::server::zab::ballot::State;
 use crate::server::zab::wire::{Kind, take_packet};
 use crate::server::zab::*;
+use crate::wire::jute::FIELD_LEN_MAX;
 
 /// The zxid of votes that a liar spreads.
 pub(super) const RUMOUR: Zxid = Zxid(1 << 60);
@@ -221,7 +222,7 @@ impl Cluster {
                 assert!(end.buffer.is_empty(), "packets inside a snapshot stream");
                 return None;
             }
-            let packet = take_packet(&mut end.buffer).unwrap()?;
+            let packet = take_packet(&mut end.buffer, FIELD_LEN_MAX).unwrap()?;
             end.snapshot = packet.kind == Kind::SNAP;
             Some(Input::Packet { conn, packet })
         } else if end.hello {

@@ -11,6 +11,7 @@ use super::network::RUMOUR;
 use crate::server::zab::ballot::State;
 use crate::server::zab::wire::{Kind, take_packet};
 use crate::server::zab::*;
+use crate::wire::jute::FIELD_LEN_MAX;
 
 pub(super) struct Oracle {
     /// All that is committed, in order: the longest prefix that any serving server has shown.
@@ -166,7 +167,7 @@ impl Oracle {
         let leading = matches!(self.roles[&i], Role::Leading { .. });
         let stream = self.streams.entry((i, conn)).or_default();
         stream.bytes.extend_from_slice(bytes);
-        while let Some(packet) = take_packet(&mut stream.bytes).unwrap() {
+        while let Some(packet) = take_packet(&mut stream.bytes, FIELD_LEN_MAX).unwrap() {
             if packet.kind != Kind::PING {
                 trace(|| format!("{now_ms:6} n{} {conn:?} {:?} {}", i + 1, packet.kind, packet.zxid));
             }

@@ -6,6 +6,7 @@ use super::cluster::{member_list, test_config};
 use crate::server::zab::ballot::State;
 use crate::server::zab::wire::{Kind, LearnerInfo, PROTOCOL_VERSION, take_packet};
 use crate::server::zab::*;
+use crate::wire::jute::FIELD_LEN_MAX;
 
 pub(super) struct Solo {
     pub(super) zab: Zab,
@@ -39,7 +40,7 @@ pub(super) fn packets(out: &[Output]) -> Vec<(u64, Packet)> {
     for output in out {
         if let Output::Send { conn, bytes } = output {
             let mut buffer = BytesMut::from(&bytes[..]);
-            while let Some(packet) = take_packet(&mut buffer).unwrap() {
+            while let Some(packet) = take_packet(&mut buffer, FIELD_LEN_MAX).unwrap() {
                 found.push((conn.0, packet));
             }
         }

@@ -20,20 +20,32 @@ pub enum Frame {
 }
 
 /// Takes packets and snapshots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Packets {
+    /// The longest data of a packet.
+    data_len_max: usize,
     at: Place,
 }
 
+impl Packets {
+    pub fn new(data_len_max: usize) -> Packets {
+        Packets { data_len_max, at: Place::Packet }
+    }
+}
+
 /// Where in the stream the next byte stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Place {
-    #[default]
     Packet,
     /// In a snapshot's body, of which this many bytes were walked.
-    Body { scanner: Box<Scanner>, scanned: usize },
+    Body {
+        scanner: Box<Scanner>,
+        scanned: usize,
+    },
     /// Behind it: its closing words are to come.
-    Signature { body: Bytes },
+    Signature {
+        body: Bytes,
+    },
 }
 
 impl Framing for Packets {
@@ -46,9 +58,10 @@ impl Framing for Packets {
         loop {
             match &mut self.at {
                 Place::Packet => {
-                    let Some(packet) = wire::take_packet(buffer)? else { return Ok(None) };
+                    let Some(packet) = wire::take_packet(buffer, self.data_len_max)? else { return Ok(None) };
                     if packet.kind == Kind::SNAP {
-                        self.at = Place::Body { scanner: Box::default(), scanned: 0 };
+                        self.at =
+                            Place::Body { scanner: Box::new(Scanner::new(self.data_len_max)), scanned: 0 };
                     }
                     return Ok(Some(Frame::Packet(packet)));
                 }

@@ -14,7 +14,7 @@ use crate::server::tree::{Tree, snapshot};
 use crate::server::zab::Hello;
 use crate::server::zab::wire::{FrameError, Kind, Packet, SNAPSHOT_SIGNATURE};
 use crate::wire::ids::{ServerId, Zxid};
-use crate::wire::jute::Writer;
+use crate::wire::jute::{FIELD_LEN_MAX, Writer};
 
 /// All frames of a stream that arrives in pieces of these lengths, in turn; and how it ended, if it did.
 fn cut<F: Framing>(framing: F, stream: &[u8], lens: &[usize]) -> (Vec<F::Frame>, Option<Closed>) {
@@ -81,7 +81,7 @@ proptest! {
     #[test]
     fn packets_and_a_snapshot_are_the_same_however_they_are_cut(lens in vec(1_usize..400, 1..10)) {
         let (stream, expected) = sync_by_snapshot();
-        let (frames, closed) = cut(Packets::default(), &stream, &lens);
+        let (frames, closed) = cut(Packets::new(FIELD_LEN_MAX), &stream, &lens);
         prop_assert_eq!(closed, None);
         prop_assert_eq!(without_moves(frames), expected);
     }
@@ -94,8 +94,8 @@ proptest! {
         let whole = [stream.len().max(1)];
         prop_assert_eq!(cut(Requests { len_max: 99 }, &stream, &lens), cut(Requests { len_max: 99 }, &stream, &whole));
         prop_assert_eq!(cut(Notifications, &stream, &lens), cut(Notifications, &stream, &whole));
-        let (pieces, end) = cut(Packets::default(), &stream, &lens);
-        let (once, end_of_whole) = cut(Packets::default(), &stream, &whole);
+        let (pieces, end) = cut(Packets::new(FIELD_LEN_MAX), &stream, &lens);
+        let (once, end_of_whole) = cut(Packets::new(FIELD_LEN_MAX), &stream, &whole);
         prop_assert_eq!(without_moves(pieces), without_moves(once));
         prop_assert_eq!(end.is_some(), end_of_whole.is_some());
     }
@@ -214,11 +214,11 @@ fn a_length_outside_its_limits_ends_the_connection_before_memory_is_spent() {
 #[test]
 fn a_snapshot_stream_moves_piece_by_piece_and_ends_with_its_closing_words() {
     let (mut stream, expected) = sync_by_snapshot();
-    let (frames, _) = cut(Packets::default(), &stream, &[10]);
+    let (frames, _) = cut(Packets::new(FIELD_LEN_MAX), &stream, &[10]);
     assert!(frames.contains(&Frame::Moved));
     let words = stream.windows(10).position(|at| at == SNAPSHOT_SIGNATURE.as_bytes()).expect("it is signed");
     stream[words] = b'b';
-    let (frames, closed) = cut(Packets::default(), &stream, &[1 << 20]);
+    let (frames, closed) = cut(Packets::new(FIELD_LEN_MAX), &stream, &[1 << 20]);
     assert_eq!((frames, closed), (vec![expected[0].clone()], Some(Closed::Signature)));
 }
 
