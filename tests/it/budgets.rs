@@ -11,7 +11,7 @@ use crate::ensemble::{Ensemble, SOON};
 use crate::run::{ZKOPS, eventually};
 
 /// A client that writes what it is given again and again for a while, and reads all answers.
-pub(crate) fn pump(addr: &str, frames: Vec<u8>, lasts: Duration) -> std::thread::JoinHandle<()> {
+fn pump(addr: &str, frames: Vec<u8>, lasts: Duration) -> std::thread::JoinHandle<()> {
     let addr = addr.to_owned();
     std::thread::spawn(move || {
         let raw = Raw::session(&addr, 30_000);

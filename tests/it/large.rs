@@ -1,11 +1,10 @@
 //! `jute.maxbuffer` above its default, with the reference beside us: frames, log, snapshots and links take what it says.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::apache::Kind::{self, Apache, Ours};
 use crate::apache::formed;
-use crate::edges::{Raw, framed, peak_mib, request};
+use crate::edges::{Raw, framed, request};
 use crate::ensemble::{Ensemble, SOON};
 use crate::run::eventually;
 
@@ -20,6 +19,7 @@ fn three_megabytes_are_written_logged_and_read_back() {
     ensemble.await_serving();
     create(&ensemble, 1, "/a");
     ensemble.kill(2);
+    ensemble.await_serving();
     // More than the log in memory has, and enough for a snapshot.
     for i in 0..30 {
         create(&ensemble, 3, &format!("/b{i}"));
@@ -45,6 +45,7 @@ fn holds_what_is_long(kinds: [Kind; 3]) {
     let mut ensemble = formed(&kinds, None, LARGE);
     create(&ensemble, 1, "/a");
     ensemble.kill(1);
+    ensemble.await_serving();
     create(&ensemble, 2, "/b");
     kinds[0].start(&mut ensemble, 1);
     ensemble.await_serving();
@@ -70,30 +71,6 @@ fn ours_follows_a_leader_of_the_reference_that_commits_three_megabytes() {
 #[test]
 fn the_reference_follows_our_leader_that_commits_three_megabytes() {
     holds_what_is_long([Apache, Ours, Ours]);
-}
-
-#[test]
-fn what_a_learner_of_the_reference_forwards_is_bounded_in_our_leader() {
-    let ensemble = formed(&[Apache, Ours, Ours], None, "heap.of.the.reference=2g\nmaxSessionTimeout=600000");
-    assert_eq!(ensemble.leader(), 3);
-    create_of(&ensemble, 1, "/big", 1_000);
-    let before = peak_mib(&ensemble, 3);
-    let write =
-        framed(&request(5, &[&framed(b"/big")[..], &framed(&[b'z'; 1_000_000]), &[0xff; 4]].concat()));
-    let lasts = Duration::from_secs(6);
-    let pumps: Vec<_> =
-        (0..8).map(|_| crate::budgets::pump(&ensemble.address(1), write.clone(), lasts)).collect();
-    pumps.into_iter().for_each(|pump| pump.join().expect("no panic"));
-    let after = peak_mib(&ensemble, 3);
-    assert!(after < before + 300, "from {before} to {after} MiB");
-    eventually("it is still the follower of the same leader", SOON, || {
-        match (ensemble.mode(1).as_deref(), ensemble.mode(3).as_deref()) {
-            (Some("follower"), Some("leader")) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
-    let log = std::fs::read_to_string(ensemble.log(3)).expect("the log is ours");
-    assert!(!log.contains("its connection is closed") && !log.contains("is cut off"), "{log}");
 }
 
 fn create(ensemble: &Ensemble, n: usize, path: &str) {

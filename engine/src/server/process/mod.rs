@@ -8,7 +8,7 @@
 //! | `state` | the state thread: the loop around the replica |
 //! | `log`, `batch` | the log thread, and the thread that writes snapshots; what is done with a batch |
 //! | `clients`, `limits`, `intake` | the client port, and how much of what comes there is held |
-//! | `peers`, `peer_link`, `link_intake` | the election and quorum ports, and how much of what is forwarded there is held |
+//! | `peers`, `peer_link` | the election and quorum ports |
 //! | [`stream`] | one connection of any port: the machine, its driver, how it comes in |
 //! | `descriptors` | how many connections fit beside files and members |
 //! | `sockets`, `told` | how a port is opened, and what is said when it cannot be |
@@ -23,7 +23,6 @@ mod environment;
 mod four_letter;
 mod intake;
 mod limits;
-mod link_intake;
 mod log;
 mod peer_link;
 mod peers;

@@ -14,7 +14,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::link_intake::LinkIntake;
 use super::stream::accept::{self, Arrival};
 use super::stream::driver;
 use super::stream::machine::closed::Closed;
@@ -26,7 +25,6 @@ use super::stream::outlet::Outlet;
 use super::stream::plain;
 use super::told::Told;
 use crate::server::tree::{self, snapshot};
-use crate::server::zab::wire::Kind;
 use crate::server::zab::{self, ConnId};
 
 /// The two ports between servers.
@@ -271,12 +269,7 @@ impl Acceptor {
         outlet: &Outlet,
     ) {
         let inbox = Inbox::new(Packets::new(self.txn_len_max), 0, u64::MAX);
-        let quorum = Quorum {
-            conn,
-            inputs: self.inputs.clone(),
-            txn_len_max: self.txn_len_max,
-            intake: LinkIntake::new(self.txn_len_max),
-        };
+        let quorum = Quorum { conn, inputs: self.inputs.clone(), txn_len_max: self.txn_len_max };
         self.run(conn, first, driver::converse(read, write, inbox, outlet, &quorum, self.stop.clone())).await;
     }
 
@@ -320,8 +313,6 @@ struct Quorum {
     conn: ConnId,
     inputs: mpsc::Sender<Vec<zab::Input>>,
     txn_len_max: usize,
-    /// What it forwards.
-    intake: LinkIntake,
 }
 
 impl driver::Port for Election {
@@ -352,13 +343,7 @@ impl driver::Port for Quorum {
         let mut inputs = Vec::with_capacity(frames.len());
         for frame in frames {
             let input = match frame {
-                Frame::Packet(packet) => {
-                    if packet.kind == Kind::REQUEST && self.intake.is_full() {
-                        // What it waits for may be among what came before it.
-                        self.hand_on(std::mem::take(&mut inputs)).await?;
-                    }
-                    zab::Input::Packet { conn, packet: self.intake.admit(packet).await }
-                }
+                Frame::Packet(packet) => zab::Input::Packet { conn, packet },
                 Frame::Moved => zab::Input::Progress { conn },
                 Frame::Snapshot(body) => {
                     // What came before it is not held up by the proof.
