@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::install::{self, Data, step};
-use super::layout::Current;
+use super::layout::{self, Current};
 use super::preflight::{self, Level};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
@@ -18,6 +18,7 @@ use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
+    layout::data_apart(desired, facts)?;
     changes::check(desired, facts)?;
     let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);
