@@ -120,7 +120,7 @@ fn destroy_wants_the_clusters_name() {
     assert!(screen.contains("trial is gone; its data stays"), "{screen}");
     assert!(std::path::Path::new(&data).join("version-2").exists(), "the data is gone");
     // With the last deployment gone there is nothing to find by itself.
-    local.zkops(&["status"]).expect(2).says("nothing was deployed from this machine yet");
+    local.zkops(&["status"]).expect(2).says("nothing is deployed from this machine");
     // The data is ours still: deployed again it is served again, and goes when asked for.
     local.zkops(&["deploy", &local.inventory()]).ok();
     let all = local.terminal(&["destroy", "--data"]);

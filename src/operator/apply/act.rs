@@ -92,10 +92,10 @@ pub(super) async fn act(
         }
         Action::Service(service) => serve(member, host, service, deadline).await,
         Action::RemovePath { path, .. } => {
-            let request = Remove { path: path.into(), roots: roots() };
+            let request = Remove { path: path.into(), roots: roots(), keep: Vec::new() };
             Ok(Done::changed(link.remove(request).await?.changed))
         }
-        Action::Uninstall { dir } => Ok(Done::changed(files::uninstall(&link, dir).await?)),
+        Action::Uninstall { dir } => Ok(Done::changed(files::uninstall(member, &link, dir).await?)),
         Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
         Action::Fence { addresses } => {
             retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)

@@ -10,7 +10,7 @@ use crate::operator::host::files::{Expect, Own, PutFile, Reader, Remove, SwitchL
 use crate::operator::host::service::FindServer;
 use crate::operator::host::{Kind, Link};
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::layout::Slot;
+use crate::operator::plan::layout::{OWN_NAMES, Slot};
 use crate::operator::plan::owners::Account;
 
 /// Files of ours are overwritten, others are not: except `myid`, which carries no header and
@@ -53,7 +53,10 @@ pub(super) fn empty_mark(path: &str, owner: Option<&Account>) -> PutFile {
 pub(super) async fn remove_legacy(member: &DesiredMember, link: &Link, dir: &str) -> Result<bool> {
     let mut changed = false;
     for path in member.legacy_files() {
-        changed |= link.remove(Remove { path: path.into(), roots: vec![dir.into()] }).await?.changed;
+        changed |= link
+            .remove(Remove { path: path.into(), roots: vec![dir.into()], keep: Vec::new() })
+            .await?
+            .changed;
     }
     for name in ["bin", "conf"] {
         changed |= remove_empty(link, &format!("{dir}/{name}"), dir).await?;
@@ -62,10 +65,13 @@ pub(super) async fn remove_legacy(member: &DesiredMember, link: &Link, dir: &str
 }
 
 /// Takes away what zkops keeps under its install directory, then the directory if it is empty.
-pub(super) async fn uninstall(link: &Link, dir: &str) -> Result<bool> {
+/// Never a tree that holds the member's data, by whatever links.
+pub(super) async fn uninstall(member: &DesiredMember, link: &Link, dir: &str) -> Result<bool> {
     let mut changed = false;
-    for name in ["conf", "var", "bin", "current", "slots", "dynamic"] {
-        let request = Remove { path: format!("{dir}/{name}").into(), roots: vec![dir.into()] };
+    let keep: Vec<PathBuf> = vec![(&member.dirs.data).into(), (&member.dirs.data_log).into()];
+    for name in OWN_NAMES {
+        let path = format!("{dir}/{name}").into();
+        let request = Remove { path, roots: vec![dir.into()], keep: keep.clone() };
         changed |= link.remove(request).await?.changed;
     }
     changed |= remove_empty(link, dir, dir).await?;
@@ -76,7 +82,8 @@ pub(super) async fn uninstall(link: &Link, dir: &str) -> Result<bool> {
 async fn remove_empty(link: &Link, dir: &str, root: &str) -> Result<bool> {
     match link.list_dir(dir.into()).await {
         Ok(listing) if listing.entries.is_empty() => {
-            Ok(link.remove(Remove { path: dir.into(), roots: vec![root.into()] }).await?.changed)
+            let request = Remove { path: dir.into(), roots: vec![root.into()], keep: Vec::new() };
+            Ok(link.remove(request).await?.changed)
         }
         Ok(_) => Ok(false),
         Err(error) if error.kind() == Some(Kind::NotFound) => Ok(false),

@@ -38,7 +38,7 @@ impl Host {
         self.link = agent.link;
         self.binary.staged_sha256 = None;
         let roots = vec![parent(staged).into()];
-        self.link.within(deadline).remove(Remove { path: staged.into(), roots }).await?;
+        self.link.within(deadline).remove(Remove { path: staged.into(), roots, keep: Vec::new() }).await?;
         self.uploaded = false;
         Ok(changed)
     }

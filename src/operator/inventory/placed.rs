@@ -19,6 +19,7 @@ pub(super) struct Places {
     pub(super) host: Span,
     pub(super) ports: [Span; 3],
     pub(super) data_dir: Span,
+    pub(super) data_log_dir: Span,
     pub(super) install_dir: Span,
     pub(super) zoo: BTreeMap<String, Setting>,
 }

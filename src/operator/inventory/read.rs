@@ -252,6 +252,7 @@ fn finish_node(
         host: host.span,
         ports: [port_span(&layer.client), port_span(&layer.quorum), port_span(&layer.election)],
         data_dir: dirs[1].2,
+        data_log_dir: span(log.map(|(_, at)| at)),
         install_dir: dirs[0].2,
         zoo: std::mem::take(&mut layer.zoo),
     };

@@ -1,6 +1,8 @@
 //! What members must not do to each other, and what is unwise: ids, addresses, ports, directories, the
 //! number of voters.
 
+use std::path::Path;
+
 use super::address;
 use super::finding::{Findings, Span};
 use super::model::Role;
@@ -33,6 +35,7 @@ pub(super) fn check(placed: &[Placed], nodes: Span, findings: &mut Findings<'_>)
             check_pair(earlier, later, findings);
         }
         check_own_ports(later, findings);
+        check_own_dirs(later, findings);
     }
     if findings.has_errors() {
         // A node that could not be read would make any count wrong.
@@ -128,6 +131,46 @@ fn check_pair(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
             .error("duplicate-dir", later.at.install_dir, message, "")
             .help("each keeps its zoo.cfg there: write {name} into the path, or give each its own");
     }
+    check_data_apart(earlier, later, findings);
+    check_data_apart(later, earlier, findings);
+}
+
+/// What `destroy` takes away holds no data, and neither do the server's own files hold its log directory.
+fn check_own_dirs(placed: &Placed, findings: &mut Findings<'_>) {
+    check_data_apart(placed, placed, findings);
+    let member = &placed.member;
+    let snapshots = format!("{}/version-2", member.data_dir);
+    if let Some(log) = member.data_log_dir.as_ref().filter(|log| Path::new(log).starts_with(&snapshots)) {
+        let message = format!("`data_log_dir` of `{}` is {log}, inside {snapshots}", member.name);
+        findings
+            .error("dir", placed.at.data_log_dir, message, "among the server's own files")
+            .help("give the logs a directory of their own, or leave the key out");
+    }
+}
+
+/// The data directories of one member are not where the other one's, or its own, program files are.
+fn check_data_apart(program: &Placed, data: &Placed, findings: &mut Findings<'_>) {
+    let (install, member) = (Path::new(&program.member.install_dir), &data.member);
+    let dirs = [
+        ("data_dir", Some(&member.data_dir), data.at.data_dir),
+        ("data_log_dir", member.data_log_dir.as_ref(), data.at.data_log_dir),
+    ];
+    for (key, dir, at) in dirs {
+        let Some(dir) = dir else { continue };
+        let path = Path::new(dir);
+        let inside = INSTALLED.iter().map(|name| install.join(name)).find(|own| path.starts_with(own));
+        let message = match inside {
+            _ if path == install => format!("`{key}` of `{}` is the install_dir {dir}", member.name),
+            Some(own) => {
+                format!("`{key}` of `{}` is {dir}, inside {}", member.name, own.display())
+            }
+            None => continue,
+        };
+        findings
+            .error("dir", at, message, "data would go with the program")
+            .and(program.at.install_dir, "zkops keeps its own files here")
+            .help("give the data a directory of its own, like /export/data/zkdata");
+    }
 }
 
 fn check_own_ports(placed: &Placed, findings: &mut Findings<'_>) {
@@ -151,5 +194,7 @@ fn ports(placed: &Placed) -> [(u16, Span); 3] {
     [(ports.client, client), (ports.quorum, quorum), (ports.election, election)]
 }
 
+/// What zkops itself puts into an install_dir, and takes away with all that is in it: docs/layout.md.
+const INSTALLED: [&str; 6] = ["slots", "current", "dynamic", "var", "bin", "conf"];
 /// Voters beyond this make every write slower and no failure easier to bear.
 const VOTERS_MAX_WISE: usize = 7;

@@ -172,6 +172,32 @@ fn every_mistake_is_found_where_it_was_made() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Whatever an uninstall takes away holds no data, and a log directory is not among the server's own files.
+#[test]
+fn data_is_never_among_what_goes_with_the_program() {
+    let dirs = |more: &str| findings(&format!("defaults: {{ install_dir: /export/a/, {more} }}\n{THREE}"));
+    for name in ["slots", "current", "dynamic", "var", "bin", "conf"] {
+        for below in ["", "/", "/deep/er"] {
+            let dir = format!("/export/a/{name}{below}");
+            assert_eq!(dirs(&format!("data_dir: {dir}")), [format!("1:47 dir {dir}")]);
+            assert_eq!(dirs(&format!("data_log_dir: {dir}")), [format!("1:51 dir {dir}")]);
+        }
+    }
+    assert_eq!(dirs("data_dir: /export/a"), ["1:47 dir /export/a"]);
+    assert_eq!(dirs("data_log_dir: /export/a"), ["1:51 dir /export/a"]);
+    for log in ["/export/d/version-2", "/export/d/version-2/log/"] {
+        assert_eq!(dirs(&format!("data_dir: /export/d, data_log_dir: {log}")), [format!("1:72 dir {log}")]);
+    }
+    for fine in
+        ["data_dir: /export/a/data", "data_dir: /export/a/slots2", "data_log_dir: /export/data/zkdata/log"]
+    {
+        assert_eq!(dirs(fine), Vec::<String>::new(), "{fine}");
+    }
+    let two = "nodes:\n  a: { id: 1, ip: 10.0.0.1, install_dir: /export/a }\n  b: { id: 2, ip: 10.0.0.1, install_dir: /export/b, \
+               data_dir: /export/a/var/b, ports: { client: 1, quorum: 2, election: 3 } }\n  c: { id: 3, ip: 10.0.0.2 }\n";
+    assert_eq!(findings(two), ["3:62 dir /export/a/var/b"]);
+}
+
 #[test]
 fn what_is_clear_is_accepted_however_it_is_written() {
     let hosts = |text: &str| -> Vec<(String, i64, String)> {

@@ -16,7 +16,7 @@ use crate::operator::observe;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::facts::{Facts, Former, HostView, Old};
 use crate::operator::plan::step::{Action, Plan};
-use crate::operator::plan::{Goal, ensemble};
+use crate::operator::plan::{Goal, deploy, ensemble};
 use crate::report::{Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         }
         let applied = carry_out(session, fleet, &plan, &mut facts, request).await?;
         all_arrived(session, &facts)?;
+        see_behind(session, fleet, &mut facts).await?;
         Ok(Deployed::Applied(facts, (!plan.is_empty()).then_some(applied)))
     });
     let (session, deployed) = looked.await?;
@@ -142,6 +143,20 @@ fn all_arrived(session: &Session<'_>, facts: &Facts) -> Result<(), Failure> {
     let away = |old: &Former| matches!(old.view, Old::Host(HostView::Unasked | HostView::Unreachable(_)));
     let unsettled = !session.left_out.is_empty() || facts.elsewhere.former.iter().any(away);
     if unsettled { Ok(()) } else { session.all_arrived() }
+}
+
+/// What is told at the end was seen behind the last step, with a leader among the servers.
+async fn see_behind(session: &Session<'_>, fleet: &Fleet, facts: &mut Facts) -> Result<(), Failure> {
+    let tells = |facts: &Facts| deploy::tells_ready(&session.desired, facts, fleet.stamp());
+    if tells(facts) {
+        return Ok(());
+    }
+    *facts = session.facts(fleet, Depth::State).await;
+    if tells(facts) {
+        return Ok(());
+    }
+    let what = format!("everything was done, and nobody is seen to lead {}", session.desired.cluster);
+    Err(Failure::new(Exit::Halfway, what).next("zkops status"))
 }
 
 fn ready(session: &Session<'_>, facts: &Facts, applied: Option<Applied>) -> Ready {

@@ -289,7 +289,7 @@ fn last(caller: &Caller) -> Result<(String, PathBuf, String), Failure> {
     };
     let record = Record::load(&caller.state_dir).map_err(|why| usage(format!("{why:#}")))?;
     let Some(record) = record else {
-        return Err(usage("no inventory named, and nothing was deployed from this machine yet".to_owned()));
+        return Err(usage("no inventory named, and nothing is deployed from this machine".to_owned()));
     };
     if std::fs::read_to_string(&record.path).is_ok_and(|text| text != record.text) {
         caller.events.note(format!(

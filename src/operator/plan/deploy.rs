@@ -8,16 +8,18 @@ use std::collections::BTreeSet;
 
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
+use super::fresh::Fresh;
 use super::install::{self, Data, step};
-use super::layout::Current;
+use super::layout::{self, Current};
 use super::preflight::{self, Level};
-use super::seen::Seen;
+use super::seen::{Seen, Stamp};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
 use super::{Refused, Stop, account, changes, ensemble, identity, moves, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
+    layout::data_apart(desired, facts)?;
     changes::check(desired, facts)?;
     let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);
@@ -44,15 +46,15 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         plan.push(wave);
     }
     if plan.waves.iter().any(|wave| wave.steps.iter().any(touches_server)) || !ready(desired, facts) {
-        plan.push(Wave {
-            title: "wait until ready".to_owned(),
-            steps: Vec::new(),
-            gates: vec![Gate::of(Condition::Ready)],
-            ..Wave::default()
-        });
+        plan.push(until_ready());
     }
     for wave in ports::close_needless(desired, facts) {
         plan.push(wave);
+    }
+    // Firewalls are proven by connections alone: whether it serves behind them is seen by its servers.
+    let asks = |gate: &Gate| gate.condition == Condition::Ready;
+    if plan.waves.last().is_some_and(|wave| !wave.gates.iter().any(asks)) {
+        plan.push(until_ready());
     }
     plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     plan.push(tidy_wave(&hosts));
@@ -62,6 +64,16 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
         plan.warnings.push(preflight::warning(desired, finding));
     }
     Ok(plan)
+}
+
+fn until_ready() -> Wave {
+    let gates = vec![Gate::of(Condition::Ready)];
+    Wave { title: "wait until ready".to_owned(), gates, ..Wave::default() }
+}
+
+/// Facts that a deployment may end with: seen behind its last step, and somebody leads.
+pub fn tells_ready(desired: &Desired, facts: &Facts, last_step: Stamp) -> bool {
+    Fresh::of(facts, last_step).is_ok() && ensemble::leader(desired, facts).is_some()
 }
 
 /// True when law 4 holds in the facts: everyone in sync, a canary committed through each.

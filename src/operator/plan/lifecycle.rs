@@ -45,12 +45,8 @@ pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Pla
     } else {
         awaited.iter().map(|id| Gate::of(condition(id))).collect()
     };
-    if !down.is_empty() && voters_after < desired.majority() {
-        plan.warnings.push(format!(
-            "{voters_after} of {} voters will run; {} are needed before anything is served",
-            desired.voters().count(),
-            desired.majority()
-        ));
+    if !down.is_empty() || !named.is_empty() {
+        plan.warnings.extend(too_few(desired, voters_after));
     }
     skipped(facts, &ids, &mut plan);
     let title = if steps.is_empty() { "wait until ready" } else { "start" };
@@ -150,6 +146,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         }
         false => together.iter().map(|step| Gate::of(Condition::Alive { member: step.member })).collect(),
     };
+    plan.warnings.extend(too_few(desired, voters_after));
     plan.push(Wave { title: "start together".to_owned(), steps: together, gates, ..Wave::default() });
     if serving {
         if !named.is_empty() {
@@ -176,6 +173,16 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         });
     }
     Ok(plan)
+}
+
+/// So many voters serve nobody, and the verb ends well all the same: it is said, with what starts the others.
+fn too_few(desired: &Desired, voters: usize) -> Option<String> {
+    let (all, needed) = (desired.voters().count(), desired.majority());
+    (voters < needed).then(|| {
+        format!(
+            "{voters} of {all} voters will run; {needed} are needed before anything is served (zkops start starts all)"
+        )
+    })
 }
 
 /// The hosts among `ids` where zkops is installed. With `tolerant` those that cannot be reached

@@ -179,6 +179,9 @@ pub struct Remove {
     pub path: PathBuf,
     /// Only these directories and what is below them may be removed.
     pub roots: Vec<PathBuf>,
+    /// A tree that holds one of these, by whatever name, is not removed.
+    #[serde(default)]
+    pub keep: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

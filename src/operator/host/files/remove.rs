@@ -21,12 +21,32 @@ pub(crate) fn remove(request: &Remove) -> Result<Removed, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
         Err(error) => return Err(Failure::io("remove", path.display(), &error)),
     };
+    spares(&real, &metadata, request)?;
     let mut removed = Removed { changed: true, ..Removed::default() };
     weigh(&real, &metadata, &mut removed);
     let result = if metadata.is_dir() { fs::remove_dir_all(&real) } else { fs::remove_file(&real) };
     result.at("remove", path)?;
     durable::sync_dir(paths::parent(&real)?)?;
     Ok(removed)
+}
+
+/// What is to stay is not in there, wherever its links lead.
+fn spares(real: &Path, metadata: &fs::Metadata, request: &Remove) -> Result<(), Failure> {
+    if !metadata.is_dir() {
+        return Ok(());
+    }
+    for keep in &request.keep {
+        let held = match fs::canonicalize(keep) {
+            Ok(kept) => kept.starts_with(real),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Failure::io("remove", keep.display(), &error)),
+        };
+        if held {
+            let why = format!("it holds {}, which stays", keep.display());
+            return Err(Failure::new("remove", request.path.display(), Kind::Refused, why));
+        }
+    }
+    Ok(())
 }
 
 /// Renames and makes both directories durable; false when it was done already (only `to` exists).

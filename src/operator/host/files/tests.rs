@@ -216,7 +216,8 @@ async fn removal_stays_inside_its_roots() {
         fs::write(path.join("file"), "1234").unwrap();
     }
     symlink(&outside, root.join("escape")).unwrap();
-    let remove = |path: PathBuf| link.remove(Remove { path, roots: vec![root.clone()] });
+    let request = |path: PathBuf| Remove { path, roots: vec![root.clone()], keep: Vec::new() };
+    let remove = |path: PathBuf| link.remove(request(path));
     assert_eq!(remove(outside.clone()).await.unwrap_err().kind(), Some(Kind::Refused));
     assert_eq!(
         remove(root.join("escape/file")).await.unwrap_err().kind(),
@@ -225,9 +226,16 @@ async fn removal_stays_inside_its_roots() {
     );
     assert_eq!(remove(root.join("../outside")).await.unwrap_err().kind(), Some(Kind::Invalid));
     assert_eq!(remove("/".into()).await.unwrap_err().kind(), Some(Kind::Refused));
-    let top = link.remove(Remove { path: "/etc".into(), roots: vec!["/".into()] }).await.unwrap_err();
+    let top = link.remove(Remove { roots: vec!["/".into()], ..request("/etc".into()) }).await.unwrap_err();
     assert_eq!(top.kind(), Some(Kind::Refused), "top level");
-    let tree = remove(root.join("tree")).await.unwrap();
+    symlink(root.join("tree/deep"), dir.path().join("data")).unwrap();
+    for kept in [root.join("tree"), root.join("tree/deep"), dir.path().join("data")] {
+        let holds = Remove { keep: vec![kept.clone()], ..request(root.join("tree")) };
+        assert_eq!(link.remove(holds).await.unwrap_err().kind(), Some(Kind::Refused), "{}", kept.display());
+        assert!(root.join("tree/deep/file").exists());
+    }
+    let tree =
+        link.remove(Remove { keep: vec![outside.clone()], ..request(root.join("tree")) }).await.unwrap();
     assert_eq!((tree.changed, tree.files, tree.bytes), (true, 1, 4));
     assert!(!remove(root.join("tree")).await.unwrap().changed, "gone already");
     assert!(!remove(root.join("never/was")).await.unwrap().changed);

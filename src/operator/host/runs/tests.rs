@@ -137,7 +137,11 @@ async fn the_removal_of_the_locks_own_directory_goes_on_unless_somebody_made_a_n
     let path = dir.path().join("zk/var/lock");
     let (link, other) = (host(dir.path()), host(dir.path()));
     link.hold(Some(taken(&link, take(&path, "a", 60_000)).await));
-    let remove = |what: &str| Remove { path: dir.path().join(what), roots: vec![dir.path().join("zk")] };
+    let remove = |what: &str| Remove {
+        path: dir.path().join(what),
+        roots: vec![dir.path().join("zk")],
+        keep: Vec::new(),
+    };
     link.remove(remove("zk/var")).await.unwrap();
     fs::create_dir(dir.path().join("zk/bin")).unwrap();
     link.remove(remove("zk/bin")).await.unwrap();

@@ -118,7 +118,7 @@ async fn without_an_inventory_nothing_is_asked_of_any_host() {
     assert_eq!(failure.next, [whole]);
     Record::forget(&caller.state_dir, "trial").unwrap();
     let failure = Session::load(&caller, &Source::LastDeployed).err().unwrap();
-    assert_eq!(failure.what, "no inventory named, and nothing was deployed from this machine yet");
+    assert_eq!(failure.what, "no inventory named, and nothing is deployed from this machine");
     assert_eq!(*told.lock().unwrap(), []);
 }
 

@@ -2,6 +2,7 @@
 //! one that lived then and is dead now.
 
 use super::world::World;
+use crate::operator::plan::deploy;
 use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
@@ -32,6 +33,19 @@ fn dead() -> World {
     let mut world = World::deployed(3, 0);
     world.dies(3);
     world
+}
+
+#[test]
+fn a_deployment_ends_with_a_leader_seen_behind_its_last_step() {
+    let mut world = World::deployed(3, 0);
+    let now = world.facts.stamp;
+    let tells = |world: &World, last| deploy::tells_ready(&world.desired, &world.facts, last);
+    assert!(tells(&world, now));
+    assert!(!tells(&world, now.next()), "older than the last step");
+    for id in 1..=3 {
+        world.server(id, ServerView::default());
+    }
+    assert!(!tells(&world, now), "a look at firewalls alone");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 
 use super::world::{World, as_older_layout};
 use super::{check, show};
+use crate::operator::inventory;
 use crate::operator::plan::desired::RunAs;
 use crate::operator::plan::facts::{FileFacts, Installed, UnitState};
-use crate::operator::plan::layout::{Current, Slot};
+use crate::operator::plan::layout::{Current, OWN_NAMES, Slot};
 use crate::operator::plan::owners::{Account, Known, OwnerFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Plan, Risk, Service};
@@ -239,6 +240,31 @@ fn destroy_says_what_becomes_of_a_link_and_of_the_user() {
     ] {
         assert!(text.contains(line), "{line}\n--- is not in ---\n{text}");
     }
+}
+
+/// The inventory is refused before; this is for two spellings of one place, and for links.
+#[test]
+fn nothing_that_holds_data_goes_with_the_program() {
+    for name in OWN_NAMES {
+        let text = format!(
+            "defaults: {{ install_dir: /export/a, data_dir: /export/a/{name}/b }}\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n"
+        );
+        assert!(inventory::parse("", &text, &|_| Vec::new()).is_err(), "{name}");
+        for data in [false, true] {
+            let mut world = World::deployed(3, 0);
+            world.desired.members.get_mut(&ServerId(2)).unwrap().dirs.data_log =
+                format!("/export/server/zkops/{name}/b");
+            for goal in [Goal::Destroy { data }, Goal::Deploy] {
+                let stop = plan(&world.desired, &world.facts, &goal);
+                assert!(matches!(stop, Err(Stop::Refused(_))), "{name} {goal:?}");
+            }
+        }
+    }
+    let mut world = World::deployed(3, 0);
+    let dirs = &mut world.host(1).owners.is_mut().unwrap().dirs;
+    dirs.get_mut("/export/data/zkdata").unwrap().target = Some("/export/server/zkops/slots/b".into());
+    let stop = plan(&world.desired, &world.facts, &Goal::Destroy { data: false });
+    assert!(matches!(stop, Err(Stop::Refused(_))));
 }
 
 #[test]

@@ -167,3 +167,16 @@ fn destroy_removes_what_deploy_made_and_keeps_data() {
     assert!(text.contains("remove /export/data/zkdata and all in it"), "{text}");
     check(&World::bare(3, 0), &Goal::Destroy { data: true }, "destroy orders: nothing to do");
 }
+
+/// One alone serves nobody, whether it is started, restarted, or runs already.
+#[test]
+fn a_member_that_is_alone_is_not_taken_for_an_ensemble() {
+    let members = || vec![ServerId(1)];
+    for goal in [Goal::Restart { members: members() }, Goal::Start { members: members() }] {
+        let text = show(&all_dead(), &goal);
+        assert!(text.contains("1 of 3 voters will run; 2 are needed before anything is served"), "{text}");
+        assert!(text.contains("zkops start"), "{text}");
+        let text = show(&World::deployed(3, 0), &goal);
+        assert!(!text.contains("are needed"), "{text}");
+    }
+}

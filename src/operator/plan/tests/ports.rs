@@ -105,6 +105,9 @@ fn a_port_that_an_earlier_deployment_opened_to_all_is_narrowed_one_host_at_a_tim
         assert_eq!(lines[close + 1], "then all hosts reach the ports of server 1, 2, 3 (within 15 s)");
         assert_eq!(lines[close + 2], format!("else node-{n}: open tcp 2888 3888 [it was open before]"));
     }
+    // No server was touched: that it serves is seen by its servers all the same, behind all of it.
+    let ready = at("then one leader, all others in sync, canary read back everywhere (within 60 s)");
+    assert!(closes[2] < ready && ready == lines.len() - 1, "{text}");
     let plan = crate::operator::plan::plan(&world.desired, &world.facts, &Goal::Deploy).expect("a plan");
     assert!(world.apply(&plan), "{plan}");
     check(&world, &Goal::Deploy, "deploy orders: nothing to do");
@@ -137,6 +140,7 @@ fn an_opening_of_an_older_client_port_is_closed_when_all_is_done() {
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}\nin\n{text}"));
     assert!(at("node-1: open tcp 2190") < at("replace the server of"), "{text}");
     assert!(at("one leader, all others in sync") < at("node-1: close tcp 2181 ["), "{text}");
+    assert!(at("node-1: close tcp 2181 [") < text.rfind("one leader, all others in sync").unwrap(), "{text}");
 }
 
 #[test]
