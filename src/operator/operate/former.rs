@@ -14,7 +14,7 @@ use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::{self, former, identity};
 use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{Elsewhere, Facts, Former, HostView, Old};
-use crate::operator::plan::{changes, lists, moves};
+use crate::operator::plan::{self, changes, lists};
 use crate::operator::transport::{SshTarget, Target};
 use crate::report::Failure;
 use crate::wire::ids::ServerId;
@@ -109,7 +109,14 @@ fn named(desired: &Desired, mut old: Former) -> Former {
 fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerId, Target>)]) -> Vec<Former> {
     let lists = facts.lists();
     let mut found: BTreeMap<(ServerId, String), bool> = BTreeMap::new();
-    for (id, addresses) in moves::moved(desired, lists.values()) {
+    let fenced = fenced(desired, facts);
+    let remembers = |id: ServerId, address: &str| {
+        let was = |(before, _): &(Desired, _)| {
+            before.members.get(&id).is_some_and(|was| lists::same_address(&was.address, address))
+        };
+        earlier.iter().any(was) || fenced.iter().any(|ip| lists::same_address(&ip.to_string(), address))
+    };
+    for (id, addresses) in plan::former::moved(desired, facts, remembers) {
         found.extend(addresses.into_iter().map(|address| ((id, address), true)));
     }
     for (before, _) in earlier {
@@ -129,7 +136,7 @@ fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerI
         .into_iter()
         .map(|((member, address), listed)| Former { listed, ..Former::at(member, address) })
         .collect();
-    for ip in fenced(desired, facts) {
+    for ip in fenced {
         if !found.iter().any(|old| lists::same_address(&old.address, &ip.to_string())) {
             // Whose it was, nobody remembers: the zoo.cfg there will say.
             found.extend(desired.members.keys().next().map(|id| Former::at(*id, ip.to_string())));

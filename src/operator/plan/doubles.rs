@@ -75,6 +75,10 @@ fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
 /// An old place still answers as a member that is somewhere else too.
 fn elsewhere(desired: &Desired, facts: &Facts, answer: &Answer, says: ServerId) -> Option<Double> {
     let member = desired.members.get(&says)?;
+    // Where another one is said to have been, this one is at home.
+    if lists::same_address(&member.address, &answer.address) {
+        return None;
+    }
     let same_machine =
         facts.elsewhere.former_of(says).any(|old| old.address == answer.address && !old.elsewhere());
     let at_home = match facts.sight(says) {

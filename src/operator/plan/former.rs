@@ -1,9 +1,88 @@
 //! Where members were before: a place that a list on a host, the last deployment or a fence names and the inventory does
 //! not. What was seen there, as far as it could be asked; what follows from it is `moves`' business.
 
-use super::facts::{Elsewhere, Former, HostFacts, HostView, Old};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desired::{Desired, DesiredMember};
+use super::facts::{Elsewhere, Facts, Former, HostFacts, HostView, Old};
+use super::lists::{self, List};
 use super::server::Server;
+use crate::formats::marker::MEMBER_KEY;
 use crate::wire::ids::ServerId;
+
+/// The addresses at which each moved member was, by the lists on the hosts: empty where all say what the inventory
+/// says. An address that nobody `remembers` beside a file or two is no former place where the member is proven to run
+/// at the inventory's and more lists have it there: those files were changed by hand.
+pub fn moved(
+    desired: &Desired,
+    facts: &Facts,
+    remembers: impl Fn(ServerId, &str) -> bool,
+) -> BTreeMap<ServerId, BTreeSet<String>> {
+    let on_disk = facts.lists();
+    let mut moved: BTreeMap<ServerId, BTreeSet<String>> = BTreeMap::new();
+    for (id, place) in on_disk.values().flatten() {
+        let Some(member) = desired.members.get(id) else { continue };
+        let (home, there) = (&member.address, &place.host);
+        if there.is_empty() || lists::same_address(there, home) {
+            continue;
+        }
+        let lists: Vec<&List> = on_disk.values().chain(running_lists(desired, facts)).collect();
+        let with = |address: &str| {
+            let at =
+                |list: &&&List| list.get(id).is_some_and(|place| lists::same_address(&place.host, address));
+            lists.iter().filter(at).count()
+        };
+        if remembers(*id, there) || !runs_at_home(facts, member) || with(home) <= with(there) {
+            moved.entry(*id).or_default().insert(there.clone());
+        }
+    }
+    moved
+}
+
+/// The lists that the members at the inventory's places run with, where they say them.
+fn running_lists<'a>(desired: &'a Desired, facts: &'a Facts) -> impl Iterator<Item = &'a List> {
+    let at_home = |answer: &&super::facts::Answer| {
+        let home = desired.members.get(&answer.member);
+        answer.says == Some(answer.member)
+            && home.is_some_and(|home| lists::same_address(&home.address, &answer.address))
+    };
+    facts.elsewhere.answers.iter().filter(at_home).filter_map(|answer| answer.list.as_ref())
+}
+
+/// Proven: the server at the inventory's address of this member is this member's.
+fn runs_at_home(facts: &Facts, member: &DesiredMember) -> bool {
+    let serves = facts.server(member.id).is_some();
+    let says = facts.elsewhere.answers.iter().any(|answer| {
+        answer.member == member.id
+            && answer.says == Some(member.id)
+            && lists::same_address(&answer.address, &member.address)
+    });
+    let host = facts.host(member.id);
+    let by_config = host.is_some_and(|host| lists_itself(member, host) && (serves || host.unit.runs()));
+    by_config || (says && serves)
+}
+
+/// The zoo.cfg there is this member's, and has it at the inventory's address.
+pub(super) fn lists_itself(member: &DesiredMember, host: &HostFacts) -> bool {
+    let Some(config) = host.installed_config.is() else { return false };
+    let own = lists::setting(config, MEMBER_KEY).is_none_or(|id| id == member.id.to_string());
+    let place = lists::read(config).remove(&member.id);
+    own && place.is_some_and(|place| lists::same_address(&place.host, &member.address))
+}
+
+/// Whose place of today that is, other than `of`'s, in the same directories: stopping the server there stops that member.
+pub(super) fn taken_by<'a>(
+    desired: &'a Desired,
+    of: &DesiredMember,
+    address: &str,
+) -> Option<&'a DesiredMember> {
+    let there = |other: &&DesiredMember| {
+        other.id != of.id
+            && lists::same_address(&other.address, address)
+            && other.dirs.install == of.dirs.install
+    };
+    desired.members.values().find(there)
+}
 
 impl Elsewhere {
     /// The old places of `id`.

@@ -10,27 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Answer, Facts, Former, HostFacts, HostView, Old};
+use super::facts::{Answer, Facts, Former, HostView, Old};
 use super::install::step;
-use super::lists::{self, List};
 use super::step::{Action, Condition, Gate, Risk, Shut, Step, Wave};
-use super::{Refused, Stop, diagnosis, ensemble};
+use super::{Refused, Stop, diagnosis, ensemble, former};
 use crate::wire::ids::ServerId;
-
-/// The addresses at which each moved member was, by these lists: empty where all say what the inventory says.
-pub fn moved<'a>(
-    desired: &Desired,
-    lists: impl IntoIterator<Item = &'a List>,
-) -> BTreeMap<ServerId, BTreeSet<String>> {
-    let mut moved: BTreeMap<ServerId, BTreeSet<String>> = BTreeMap::new();
-    for (id, place) in lists.into_iter().flatten() {
-        let Some(member) = desired.members.get(id) else { continue };
-        if !place.host.is_empty() && !lists::same_address(&place.host, &member.address) {
-            moved.entry(*id).or_default().insert(place.host.clone());
-        }
-    }
-    moved
-}
 
 /// Which addresses are blocked, where, why, and what ends it.
 pub(super) fn fences(desired: &Desired, facts: &Facts) -> Vec<String> {
@@ -147,7 +131,7 @@ fn empty_there(facts: &Facts, moving: &Moving<'_>) -> Result<(), Stop> {
     let member = moving.member;
     let Some(host) = facts.host(member.id) else { return Ok(()) };
     // A move that stopped half-way: what is there was put there by it.
-    if lists_itself_here(member, host) || host.data.is_and(|data| data.empty) {
+    if former::lists_itself(member, host) || host.data.is_and(|data| data.empty) {
         return Ok(());
     }
     let (dir, address) = (&member.dirs.data, &member.address);
@@ -156,11 +140,6 @@ fn empty_there(facts: &Facts, moving: &Moving<'_>) -> Result<(), Stop> {
         evidence: vec!["a member starts empty at its new address and syncs from the others".to_owned()],
         next: vec![format!("on {address}: mv {dir} {dir}.old   (then run this again)")],
     }))
-}
-
-fn lists_itself_here(member: &DesiredMember, host: &HostFacts) -> bool {
-    let own = host.installed_config.is().and_then(|config| lists::read(config).remove(&member.id));
-    own.is_some_and(|place| lists::same_address(&place.host, &member.address))
 }
 
 /// What proves it while the plan is carried out; `None`: nothing was ever acknowledged, so there is nothing to hold.
@@ -229,12 +208,28 @@ fn never_formed(desired: &Desired, facts: &Facts, moved: ServerId) -> bool {
 /// The steps behind which the old server cannot run, or reaches nobody.
 fn end(desired: &Desired, facts: &Facts, moving: &Moving<'_>, old: &Former) -> Result<Vec<Step>, Stop> {
     let member = moving.member;
+    if let Some(other) = former::taken_by(desired, member, &old.address) {
+        return Err(taken(desired, moving, old, other));
+    }
     match &old.view {
         Old::Host(HostView::Seen(_)) => Ok(vec![retire(member, old)]),
         Old::SameMachine => Ok(Vec::new()),
         Old::Host(HostView::Unreachable(why)) => away(desired, facts, moving, old, &why.text),
         Old::Host(HostView::Unasked) => away(desired, facts, moving, old, "it was not asked"),
     }
+}
+
+/// What runs there is another member's server: it is neither stopped nor blocked.
+fn taken(desired: &Desired, moving: &Moving<'_>, old: &Former, other: &DesiredMember) -> Stop {
+    let name = &moving.member.name;
+    Stop::Refused(Refused {
+        what: format!("{name} cannot move from {}: that is the address of {}", old.address, other.name),
+        evidence: vec![sentence(moving)],
+        next: vec![format!(
+            "give {name} and {} their own addresses in {} and in the zoo.cfg of every host, then deploy",
+            other.name, desired.inventory
+        )],
+    })
 }
 
 fn retire(member: &DesiredMember, old: &Former) -> Step {
@@ -303,6 +298,9 @@ fn lift(desired: &Desired, facts: &Facts) -> Vec<Wave> {
     let mut waves = Vec::new();
     for old in facts.elsewhere.former.iter().filter(|old| matches!(old.view, Old::Host(HostView::Seen(_)))) {
         let Some(member) = desired.members.get(&old.member) else { continue };
+        if former::taken_by(desired, member, &old.address).is_some() {
+            continue;
+        }
         let fenced = desired
             .members
             .values()

@@ -1,16 +1,17 @@
 //! A member whose address changes: what is planned, what is refused, and the laws that hold whatever is seen.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::world::World;
 use super::{check, show};
-use crate::operator::plan::facts::{Former, HostView, NoWayIn, Old, Unreachable};
+use crate::operator::plan::facts::{Answer, Former, HostView, NoWayIn, Old, Unreachable};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
 use crate::operator::plan::step::{Action, Condition, Plan, Service, Shut};
-use crate::operator::plan::{Goal, Stop, plan};
+use crate::operator::plan::{Goal, Stop, former, lists, plan};
 use crate::wire::ids::ServerId;
 
 /// The inventory has `id` at an address that nobody lists, on a bare host; its old place is as `view` says.
@@ -192,6 +193,67 @@ fn a_fence_is_lifted_once_the_old_server_was_seen_disabled() {
             node-2: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
             node-3: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]",
     );
+}
+
+/// The zoo.cfg of `on` has server 3 at `address`, changed by hand.
+fn edited(world: &mut World, on: i64, address: &str) {
+    let config = world.host(on).installed_config.is_mut().expect("a zoo.cfg");
+    *config = config.replace("server.3=10.0.0.3:", &format!("server.3={address}:"));
+}
+
+#[test]
+fn one_file_changed_by_hand_is_no_move() {
+    for address in ["10.0.0.99", "10.0.0.2"] {
+        let mut world = World::deployed(3, 0);
+        edited(&mut world, 1, address);
+        assert_eq!(former::moved(&world.desired, &world.facts, |_, _| false), BTreeMap::new(), "{address}");
+        // What a deployment or a fence remembers is looked at, and so is what most have.
+        let there = BTreeMap::from([(ServerId(3), BTreeSet::from([address.to_owned()]))]);
+        assert_eq!(former::moved(&world.desired, &world.facts, |_, _| true), there);
+        let mut stopped = world.clone();
+        stopped.dies(3);
+        assert_eq!(
+            former::moved(&stopped.desired, &stopped.facts, |_, _| false),
+            there,
+            "nothing runs at home"
+        );
+        edited(&mut world, 2, address);
+        assert_eq!(
+            former::moved(&world.desired, &world.facts, |_, _| false),
+            there,
+            "two of three have it there"
+        );
+    }
+    // Nor where it is the file of the member itself, whose server says where it is.
+    let mut world = World::deployed(3, 0);
+    edited(&mut world, 3, "10.0.0.99");
+    let list = lists::wanted(&world.desired);
+    for id in 1..=3 {
+        let (member, says) = (ServerId(id), Some(ServerId(id)));
+        let answer = Answer { member, address: format!("10.0.0.{id}"), says, list: Some(list.clone()) };
+        world.facts.elsewhere.answers.push(answer);
+    }
+    assert_eq!(former::moved(&world.desired, &world.facts, |_, _| false), BTreeMap::new());
+}
+
+/// Whatever names it as a former place: it would be the server of a healthy member that is stopped, or blocked.
+#[test]
+fn the_address_of_another_member_is_neither_stopped_nor_blocked() {
+    let mut world = World::deployed(3, 0);
+    edited(&mut world, 1, "10.0.0.2");
+    for view in [alive(&world, 2), away()] {
+        for listed in [true, false] {
+            let mut world = world.clone();
+            let old = Former::at(ServerId(3), "10.0.0.2");
+            let ips = vec!["10.0.0.2".parse::<IpAddr>().expect("an address")];
+            world.facts.elsewhere.former =
+                vec![Former { listed, said_gone: true, view: view.clone(), ips, ..old }];
+            let text = show(&world, &Goal::Deploy);
+            assert!(!text.contains("stopped and disabled") && !text.contains("node-1: block"), "{text}");
+            let refused = "REFUSED node-3 cannot move from 10.0.0.2: that is the address of node-2";
+            assert_eq!(text.starts_with(refused), listed, "{text}");
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
