@@ -33,7 +33,7 @@ fn password_alone(lab: &Lab, node: usize) {
         node,
         &format!(
             "set -e; rm -r /root/.ssh; echo 'root:{PASSWORD}' | chpasswd; \
-             printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' >{SSHD}; systemctl reload ssh"
+             printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' >{SSHD}; systemctl restart ssh"
         ),
     )
     .ok();
@@ -41,7 +41,7 @@ fn password_alone(lab: &Lab, node: usize) {
 
 #[track_caller]
 fn key_alone(lab: &Lab, node: usize) {
-    lab.on(node, &format!("rm {SSHD}; systemctl reload ssh")).ok();
+    lab.on(node, &format!("rm {SSHD}; systemctl restart ssh")).ok();
 }
 
 /// Name, inode, time and content of what lets a key in.
