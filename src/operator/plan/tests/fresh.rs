@@ -7,6 +7,7 @@ use crate::operator::plan::facts::*;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::gate::{self, Gatekeeper};
 use crate::operator::plan::seen::{Seen, Stamp};
+use crate::operator::plan::server::ServerView;
 use crate::operator::plan::step::Condition;
 use crate::wire::ids::ServerId;
 
