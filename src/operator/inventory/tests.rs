@@ -179,14 +179,14 @@ fn data_is_never_among_what_goes_with_the_program() {
     for name in ["slots", "current", "dynamic", "var", "bin", "conf"] {
         for below in ["", "/", "/deep/er"] {
             let dir = format!("/export/a/{name}{below}");
-            assert_eq!(dirs(&format!("data_dir: {dir}")), [format!("1:47 dir {dir}")]);
-            assert_eq!(dirs(&format!("data_log_dir: {dir}")), [format!("1:51 dir {dir}")]);
+            assert_eq!(dirs(&format!("data_dir: {dir}")), [format!("1:48 dir {dir}")]);
+            assert_eq!(dirs(&format!("data_log_dir: {dir}")), [format!("1:52 dir {dir}")]);
         }
     }
-    assert_eq!(dirs("data_dir: /export/a"), ["1:47 dir /export/a"]);
-    assert_eq!(dirs("data_log_dir: /export/a"), ["1:51 dir /export/a"]);
+    assert_eq!(dirs("data_dir: /export/a"), ["1:48 dir /export/a"]);
+    assert_eq!(dirs("data_log_dir: /export/a"), ["1:52 dir /export/a"]);
     for log in ["/export/d/version-2", "/export/d/version-2/log/"] {
-        assert_eq!(dirs(&format!("data_dir: /export/d, data_log_dir: {log}")), [format!("1:72 dir {log}")]);
+        assert_eq!(dirs(&format!("data_dir: /export/d, data_log_dir: {log}")), [format!("1:73 dir {log}")]);
     }
     for fine in
         ["data_dir: /export/a/data", "data_dir: /export/a/slots2", "data_log_dir: /export/data/zkdata/log"]
@@ -195,7 +195,7 @@ fn data_is_never_among_what_goes_with_the_program() {
     }
     let two = "nodes:\n  a: { id: 1, ip: 10.0.0.1, install_dir: /export/a }\n  b: { id: 2, ip: 10.0.0.1, install_dir: /export/b, \
                data_dir: /export/a/var/b, ports: { client: 1, quorum: 2, election: 3 } }\n  c: { id: 3, ip: 10.0.0.2 }\n";
-    assert_eq!(findings(two), ["3:62 dir /export/a/var/b"]);
+    assert_eq!(findings(two), ["3:63 dir /export/a/var/b"]);
 }
 
 #[test]

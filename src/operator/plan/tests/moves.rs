@@ -191,7 +191,9 @@ fn a_fence_is_lifted_once_the_old_server_was_seen_disabled() {
          2. lift the fence around 10.0.0.3
             node-1: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
             node-2: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
-            node-3: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]",
+            node-3: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
+         3. wait until ready
+         then one leader, all others in sync, canary read back everywhere (within 60 s)",
     );
 }
 
