@@ -173,7 +173,11 @@ fn who_comes_to_the_quorum_port_and_goes_leaves_nothing_behind() {
         let end = Instant::now() + Duration::from_secs(10);
         while open_files(&ensemble, leader) < before + strangers.len() {
             if Instant::now() > end {
-                return Err(format!("{} files are open", open_files(&ensemble, leader)));
+                let open = open_files(&ensemble, leader);
+                // Else the next attempt would count these among those that were there before.
+                drop(strangers);
+                await_open_files(&ensemble, leader, before + 5);
+                return Err(format!("{open} files are open, {before} were before"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
