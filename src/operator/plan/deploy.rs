@@ -10,16 +10,16 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, Unreachable};
 use super::fresh::Fresh;
 use super::install::{self, Data, step};
-use super::layout::{self, Current};
+use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::{Seen, Stamp};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, changes, ensemble, identity, moves, ports};
+use super::{Refused, Stop, account, changes, ensemble, identity, moves, ownership, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
-    layout::data_apart(desired, facts)?;
+    ownership::data_apart(desired, facts)?;
     changes::check(desired, facts)?;
     let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);

@@ -4,7 +4,7 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, account, layout};
+use super::{Refused, Stop, account, ownership};
 
 pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> {
     let away: Vec<Refused> = desired
@@ -21,7 +21,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
     if !away.is_empty() {
         return Err(Stop::Unreachable(away));
     }
-    layout::data_apart(desired, facts)?;
+    ownership::data_apart(desired, facts)?;
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     for (member, host) in &hosts {

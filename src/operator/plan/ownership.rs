@@ -3,10 +3,12 @@
 //! naming the wrong inventory.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
-use super::{Refused, Stop};
+use super::layout::OWN_NAMES;
+use super::{Refused, Stop, account};
 use crate::ensemble::{Member, grammar};
 use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
 use crate::wire::ids::ServerId;
@@ -32,6 +34,42 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         what,
         evidence: others.iter().map(|other| other.says.clone()).collect(),
         next: vec![format!("name the inventory of cluster {:?}", first.cluster)],
+    }))
+}
+
+/// No data directory is, or is in, what is removed with the program, of any member on the same host. Inventories are
+/// refused for that; two spellings of one place come to light here.
+///
+/// # Errors
+/// With every such directory.
+pub(crate) fn data_apart(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let mut evidence = Vec::new();
+    for member in desired.members.values() {
+        let owners = facts.host(member.id).and_then(|host| host.owners.is());
+        let links = |dir: &str| owners.and_then(|owners| owners.dirs.get(dir)?.target.clone());
+        let named = account::data_dirs(member).into_iter().map(str::to_owned);
+        let dirs: Vec<String> = named.flat_map(|dir| [links(&dir), Some(dir)]).flatten().collect();
+        for other in desired.members.values().filter(|other| other.address == member.address) {
+            let own: Vec<String> = OWN_NAMES.iter().map(|name| other.installed(name)).collect();
+            let within = |dir: &String| {
+                Path::new(dir) == Path::new(&other.dirs.install)
+                    || own.iter().any(|own| Path::new(dir).starts_with(own))
+            };
+            let held = dirs.iter().filter(|dir| within(dir));
+            evidence.extend(
+                held.map(|dir| {
+                    format!("{}: {dir} is among the files in {}", member.name, other.dirs.install)
+                }),
+            );
+        }
+    }
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::Refused(Refused {
+        what: "data stands where zkops keeps its own files, and would go with them".to_owned(),
+        evidence,
+        next: vec!["give the data a directory of its own (`data_dir`, `data_log_dir`)".to_owned()],
     }))
 }
 
