@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use zkops::operator::operate::session::HOST_PATIENCE;
+
 use crate::ensemble::SOON;
 use crate::lab::{Lab, Make};
 use crate::run::eventually;
@@ -263,7 +265,7 @@ fn a_wrong_password_installs_nothing_and_says_where() {
 
 /// For longer than any host is waited for.
 fn somebody_looks_the_password_up() {
-    std::thread::sleep(Duration::from_secs(17));
+    std::thread::sleep(HOST_PATIENCE + Duration::from_secs(2));
 }
 
 /// More tries than any server allows for one login, and than the tool should make.

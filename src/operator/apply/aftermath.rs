@@ -224,6 +224,7 @@ mod tests {
         assert_eq!(failure.undo, ["zkops destroy orders.yml"]);
         assert_eq!(failure.state, ["zkops destroy takes everything back; data stays"]);
     }
+
     #[test]
     fn an_old_server_that_is_neither_ended_nor_blocked_is_a_refusal_whatever_was_done_before() {
         let failed = |action: Action| vec![(Step { action, ..step(None) }, "it cannot".to_owned())];

@@ -1,17 +1,16 @@
 //! What to type is about the ensemble that was meant. A command that names no inventory goes to the last deployment of this
 //! machine: where another inventory was named, every command that is advised names it, too.
 
-use std::path::Path;
-
 use super::caller::Caller;
 use super::record::Record;
 use super::session::Source;
+use crate::operator::plan::diagnosis;
 use crate::report::Failure;
 
 /// How commands are advised in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// To be named behind `-i`; `None`: the last deployment is meant.
+    /// The path to be named behind `-i`, as it was typed; `None`: the last deployment is meant.
     inventory: Option<String>,
 }
 
@@ -23,7 +22,7 @@ impl Advice {
         // A record that cannot be read is nobody's last deployment.
         let last = Record::load(&caller.state_dir).ok().flatten();
         let is_last = last.is_some_and(|record| record.path == absolute);
-        Advice { inventory: (!is_last).then(|| typed(path)) }
+        Advice { inventory: (!is_last).then(|| path.display().to_string()) }
     }
 
     /// The line as it is to be typed; words that are no command of ours stay as they are.
@@ -36,11 +35,11 @@ impl Advice {
         // What is said beside a command stands behind three blanks.
         let end = at + rest.find("   ").unwrap_or(rest.trim_end().len());
         let command = &line[at..end];
-        let is_named = command.contains(" -i ") || command.contains(inventory.as_str());
+        let is_named = command.contains(" -i ") || command.ends_with(&format!(" {inventory}"));
         if is_named || !VERBS.contains(&verb) {
             return as_it_is();
         }
-        format!("{} -i {inventory}{}", &line[..end], &line[end..])
+        format!("{} -i {}{}", &line[..end], diagnosis::typed(inventory), &line[end..])
     }
 
     /// The closing lines of a failure.
@@ -50,12 +49,6 @@ impl Advice {
         failure.undo = failure.undo.iter().map(|line| self.line(line)).collect();
         failure
     }
-}
-
-fn typed(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
-    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// What a command of ours begins with.
@@ -93,11 +86,11 @@ mod tests {
             assert_eq!(advice.line(line), said);
             assert_eq!(Advice { inventory: None }.line(line), line, "the last deployment needs no name");
         }
-    }
-
-    #[test]
-    fn a_path_is_typed_as_a_shell_reads_it() {
-        assert_eq!(typed(Path::new("/a/b.yml")), "/a/b.yml");
-        assert_eq!(typed(Path::new("my own.yml")), "'my own.yml'");
+        // Letters of another word are no name.
+        let short = Advice { inventory: Some("o".to_owned()) };
+        assert_eq!(short.line("zkops stop node-3"), "zkops stop node-3 -i o");
+        let blank = Advice { inventory: Some("my own.yml".to_owned()) };
+        assert_eq!(blank.line("zkops stop node-3"), "zkops stop node-3 -i 'my own.yml'");
+        assert_eq!(blank.line("zkops status my own.yml"), "zkops status my own.yml");
     }
 }

@@ -66,7 +66,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     Ok(plan)
 }
 
-fn until_ready() -> Wave {
+pub(super) fn until_ready() -> Wave {
     let gates = vec![Gate::of(Condition::Ready)];
     Wave { title: "wait until ready".to_owned(), gates, ..Wave::default() }
 }

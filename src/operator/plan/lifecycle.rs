@@ -165,12 +165,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         }
     }
     if after.len() == desired.members.len() {
-        plan.push(Wave {
-            title: "wait until ready".to_owned(),
-            steps: Vec::new(),
-            gates: vec![Gate::of(Condition::Ready)],
-            ..Wave::default()
-        });
+        plan.push(deploy::until_ready());
     }
     Ok(plan)
 }

@@ -99,8 +99,8 @@ pub(super) fn way_back(desired: &Desired, facts: &Facts, ids: &[ServerId]) -> Ve
 }
 
 /// A word of a command as one would type it.
-pub(super) fn typed(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+pub(crate) fn typed(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
