@@ -225,7 +225,7 @@ fn every_combination(truths: &[[Truth; 3]]) {
             judged(&truth, *ways);
             let facts = seen(&truth.facts, *ways);
             for (at, goal) in goals.iter().enumerate() {
-                if (beginning + number * goals.len() + at) % STRIDE != 0 {
+                if !(beginning + number * goals.len() + at).is_multiple_of(STRIDE) {
                     continue;
                 }
                 if let Ok(plan) = plan(&truth.desired, &facts, goal) {
