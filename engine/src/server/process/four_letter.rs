@@ -145,6 +145,8 @@ fn measure(word: Word, context: &Context) -> Measured {
             open_files: environment::open_files(),
             open_files_max: environment::open_files_max(),
             free_bytes: environment::free_bytes(&context.conf.data_dir, &context.conf.data_log_dir),
+            config_changed: context.origins.config_changed(),
+            data_moved: context.origins.data_moved(),
             ..Measured::default()
         },
         Word::Envi => Measured { environment: environment::facts(&context.version), ..Measured::default() },
@@ -157,11 +159,13 @@ const MEASURING_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
     use crate::server::process::ask;
+    use crate::server::process::origins::Origins;
     use crate::server::process::word_text::Conf;
     use crate::server::replica::{self, Now, Replica};
     use crate::server::tree::{self, Tree};
@@ -182,7 +186,8 @@ mod tests {
             server_id: 0,
             quorum: None,
         };
-        Context { version: "1".into(), conf, membership: None, origin_wall_ms: 0 }
+        let origins = Origins::new(Path::new("zoo.cfg"), Vec::new(), &[]);
+        Context { version: "1".into(), conf, origins, membership: None, origin_wall_ms: 0 }
     }
 
     fn replica() -> Replica {
@@ -222,6 +227,7 @@ mod tests {
             data_log_len: 88,
             open_files: 9,
             free_bytes: Some(5),
+            data_moved: true,
             ..Measured::default()
         };
         let status = replica().status(NOW, Wanted::default());
@@ -229,7 +235,7 @@ mod tests {
         assert!(conf.contains("dataDirSize=77\ndataLogDir=/log/version-2\ndataLogSize=88\n"), "{conf}");
         let mntr = text(Word::Mntr, &status, &context(), &measured);
         assert!(mntr.contains("zk_open_file_descriptor_count\t9\n"), "{mntr}");
-        assert!(mntr.contains("zk_disk_free_bytes\t5\n"), "{mntr}");
+        assert!(mntr.contains("zk_disk_free_bytes\t5\nzk_config_changed\t0\nzk_data_moved\t1\n"), "{mntr}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod four_letter;
 mod intake;
 mod limits;
 mod log;
+mod origins;
 mod peer_link;
 mod peers;
 mod run;

@@ -13,6 +13,7 @@ use super::descriptors::Places;
 use super::four_letter::{Whitelist, Words};
 use super::limits::Limits;
 use super::log::LogThread;
+use super::origins::Origins;
 use super::peers::Peers;
 use super::sockets::Door;
 use super::start::{self, Settings, Started};
@@ -21,6 +22,7 @@ use super::word_text::{Conf, Context, QuorumConf};
 use super::{ask, clients};
 use crate::config::{Identity, Invalid, Quorum, Role, ServerConfig};
 use crate::ensemble::{Listen, Member, MemberRole};
+use crate::server::replica::Replica;
 use crate::server::store::{self, RealDisk, Refusal};
 use crate::server::zab;
 
@@ -76,7 +78,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
-    let result = serve(&runtime, &config, &identity);
+    let result = serve(&runtime, &config, &identity, (&file, text));
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
 }
@@ -101,22 +103,20 @@ fn arguments(args: &[String]) -> Result<(PathBuf, Vec<(String, String)>), Failur
     }
 }
 
-fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Result<(), Failure> {
+/// `zoo_cfg` is the file that all of it was read from, with its content.
+fn serve(
+    runtime: &Runtime,
+    config: &ServerConfig,
+    identity: &Identity,
+    zoo_cfg: (&Path, Vec<u8>),
+) -> Result<(), Failure> {
     let settings = Settings::new(config, identity);
     let clock = Clock::start();
     let now = clock.now();
     let seed = (now.wall_ms as u64) ^ u64::from(std::process::id()).rotate_left(32);
     let Started { store, replica, notes, wound } = start::open(RealDisk, &settings, seed, now)?;
     notes.iter().for_each(|note| tracing::info!("{note}"));
-    match &wound {
-        Some(damage) => tracing::warn!("{damage}\n{}", start::healing_words(&settings)),
-        None => tracing::info!(
-            zxid = %replica.last_zxid(),
-            znodes = replica.tree().node_count(),
-            epoch = %replica.epoch(),
-            "data loaded"
-        ),
-    }
+    say_loaded(&settings, &replica, wound.as_ref());
     let _context = runtime.enter();
     let (stop_sender, stop) = watch::channel(false);
     let (to_state, from_clients) = mpsc::channel(CHANNEL_LEN);
@@ -127,7 +127,7 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
     let members = settings.zab.as_ref().map_or(0, |zab| zab.membership.members().count());
     let places = Places::of_this_process(members);
     let whitelist = Whitelist::new(&config.four_letter_words.join(","));
-    let words = Words::new(asker, whitelist, words(config, identity, clock));
+    let words = Words::new(asker, whitelist, words(config, identity, clock, zoo_cfg));
     let peers = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
@@ -169,6 +169,18 @@ fn serve(runtime: &Runtime, config: &ServerConfig, identity: &Identity) -> Resul
         }
         (failure, _) => failure,
     })
+}
+
+fn say_loaded(settings: &Settings, replica: &Replica, wound: Option<&Refusal>) {
+    match wound {
+        Some(damage) => tracing::warn!("{damage}\n{}", start::healing_words(settings)),
+        None => tracing::info!(
+            zxid = %replica.last_zxid(),
+            znodes = replica.tree().node_count(),
+            epoch = %replica.epoch(),
+            "data loaded"
+        ),
+    }
 }
 
 /// The state thread is this thread: its loop has a timer and channels, and its sockets live elsewhere.
@@ -226,8 +238,14 @@ fn client_door(at: &Listen, config: &ServerConfig) -> Door {
     Door { what: "client", host: at.host.clone(), port: at.port, backlog }
 }
 
-fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
+fn words(
+    config: &ServerConfig,
+    identity: &Identity,
+    clock: Clock,
+    (file, text): (&Path, Vec<u8>),
+) -> Context {
     let now = clock.now();
+    let (data_dir, data_log_dir) = (config.data_dir.join("version-2"), config.data_log_dir.join("version-2"));
     let quorum = match &config.role {
         Role::Standalone => None,
         Role::Quorum(quorum) => {
@@ -250,10 +268,11 @@ fn words(config: &ServerConfig, identity: &Identity, clock: Clock) -> Context {
             Role::Quorum(quorum) => Some(quorum.membership.clone()),
         },
         version: crate::VERSION.to_owned(),
+        origins: Origins::new(file, text, &[&data_dir, &data_log_dir]),
         conf: Conf {
             client_port: identity.client.as_ref().map_or(-1, |at| at.port.into()),
-            data_dir: config.data_dir.join("version-2"),
-            data_log_dir: config.data_log_dir.join("version-2"),
+            data_dir,
+            data_log_dir,
             tick_ms: config.tick_ms,
             clients_per_ip_max: config.max_client_cnxns.unwrap_or(0) as usize,
             session_timeout_ms_min: i32::try_from(config.min_session_timeout_ms).unwrap_or(i32::MAX),

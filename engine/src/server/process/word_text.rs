@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::origins::Origins;
 use crate::ensemble::Membership;
 use crate::server::replica::{ClientLine, ModeWord, Sessions, Status, Watched};
 use crate::server::zab;
@@ -20,6 +21,7 @@ pub(super) struct Context {
     pub(super) version: String,
     /// The lines of `conf`, sizes excepted.
     pub(super) conf: Conf,
+    pub(super) origins: Origins,
     /// Who belongs to the ensemble; `None` when standalone.
     pub(super) membership: Option<Membership>,
     /// The wall clock at the origin of the monotonic one, for dates of expiry.
@@ -62,6 +64,9 @@ pub(super) struct Measured {
     pub(super) data_log_len: u64,
     /// Free on their file systems, on the fuller of the two.
     pub(super) free_bytes: Option<u64>,
+    /// What it was started on is another thing now.
+    pub(super) config_changed: bool,
+    pub(super) data_moved: bool,
     /// The lines of `envi`.
     pub(super) environment: Vec<(&'static str, String)>,
 }
@@ -194,6 +199,9 @@ pub(super) fn mntr(status: &Status, mode: ModeWord, context: &Context, measured:
     if let Some(free) = measured.free_bytes {
         line("disk_free_bytes", &free);
     }
+    // Ours alone, too: a start would find these.
+    line("config_changed", &u8::from(measured.config_changed));
+    line("data_moved", &u8::from(measured.data_moved));
     line("auth_failed_count", &stats.traffic.auth_failed);
     line("digest_mismatches_count", &stats.digest_mismatches);
     if let Some(membership) = &context.membership {
