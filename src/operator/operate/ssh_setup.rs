@@ -29,6 +29,9 @@ pub struct Outcome {
 pub struct Row {
     pub member: String,
     pub key: Key,
+    /// Nobody said that the host is the one meant: its host key is unknown.
+    #[serde(skip)]
+    pub unknown: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +58,13 @@ impl Outcome {
         }
         let mut failure = Failure::new(Exit::Unreachable, "not every host has the key");
         failure.evidence = evidence;
-        Some(failure.next("run it again: hosts that have the key are not asked twice"))
+        let next = match self.hosts.iter().any(|row| row.unknown) {
+            true => {
+                "run it again on a terminal, or with --accept-new-host-keys once the host keys are compared"
+            }
+            false => "run it again: hosts that have the key are not asked twice",
+        };
+        Some(failure.next(next))
     }
 }
 
@@ -76,7 +85,8 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         // One after the other: a question to a person is about one host.
         for (id, target) in &session.targets {
             let Target::Ssh(ssh) = target else {
-                hosts.push(Row { member: session.desired.name(*id), key: Key::NotNeeded });
+                let member = session.desired.name(*id);
+                hosts.push(Row { member, key: Key::NotNeeded, unknown: false });
                 continue;
             };
             // The way to a host goes first: with the key there, nobody is asked for its password again.
@@ -84,12 +94,10 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
                 let way =
                     format!("{}@{}:{:?}", jump.user.as_deref().unwrap_or_default(), jump.host, jump.port);
                 if jumps_seen.insert(way) {
-                    let key = install(&dialer, &jump, &local, caller).await;
-                    hosts.push(Row { member: jump.name.clone(), key });
+                    hosts.push(install(&dialer, jump.name.clone(), &jump, &local, caller).await);
                 }
             }
-            let key = install(&dialer, ssh, &local, caller).await;
-            hosts.push(Row { member: session.desired.name(*id), key });
+            hosts.push(install(&dialer, session.desired.name(*id), ssh, &local, caller).await);
         }
         Ok(hosts)
     };
@@ -97,11 +105,31 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     Ok(Outcome { hosts, path: local.path.clone() })
 }
 
-async fn install(dialer: &Dialer, ssh: &SshTarget, local: &LocalKey, caller: &Caller) -> Key {
+async fn install(dialer: &Dialer, member: String, ssh: &SshTarget, local: &LocalKey, caller: &Caller) -> Row {
     let patience = caller.at_most(HOST_PATIENCE);
-    match dialer.install_key(ssh, local, Instant::now() + patience).await {
+    let installed = dialer.install_key(ssh, local, Instant::now() + patience).await;
+    let unknown = matches!(installed, Err(Error::HostKeyUnknown { .. }));
+    let key = match installed {
         Ok(KeyInstalled::Added) => Key::Installed,
         Ok(KeyInstalled::Already) => Key::WasThere,
         Err(why) => Key::Failed(why.to_string()),
+    };
+    Row { member, key, unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_host_key_has_a_way_on_without_a_terminal() {
+        let row =
+            |unknown| Row { member: "node-1".into(), key: Key::Failed("node-1: unknown".into()), unknown };
+        let next = |unknown| {
+            let outcome = Outcome { hosts: vec![row(unknown)], path: PathBuf::from("/k") };
+            outcome.failure().expect("failed").next.clone()
+        };
+        assert!(next(true).iter().any(|line| line.contains("--accept-new-host-keys")));
+        assert!(!next(false).iter().any(|line| line.contains("--accept-new-host-keys")));
     }
 }

@@ -110,11 +110,12 @@ impl Dialer {
     /// # Errors
     /// Everything up to login, each with its own variant of [`Error`].
     pub async fn open(&self, target: &Target, deadline: Instant) -> Result<Connection, Error> {
-        let connection = match target {
-            Target::Local(local) => Connection::local(local),
+        let (connection, deadline) = match target {
+            Target::Local(local) => (Connection::local(local), deadline),
             Target::Ssh(ssh) => {
+                let patience = self.patience(ssh, deadline)?;
                 let session = self.session(ssh, &Ways::Keys, deadline).await?;
-                Connection::ssh(ssh, session.0, session.1)
+                (Connection::ssh(ssh, session.0, session.1), patience.moved())
             }
         };
         connection.escalate(&self.keyring, deadline).await
@@ -129,6 +130,11 @@ impl Dialer {
             Target::Local(_) => Ok(false),
             Target::Ssh(ssh) => Ok(self.config.resolve(ssh)?.jump.is_some()),
         }
+    }
+
+    /// A deadline for all that is done with a host: it moves by the time that people take for their answers.
+    pub(super) fn patience(&self, target: &SshTarget, deadline: Instant) -> Result<Patience, Error> {
+        Ok(self.keyring.patience(&self.config.resolve(target)?.label, deadline))
     }
 
     /// A logged-in session, and the user it is for.
@@ -257,6 +263,8 @@ impl Dialer {
             JumpState::Failed(at, e) if *at >= asked => return Err(e.clone()),
             _ => {}
         }
+        // Whoever held the lock may have asked somebody meanwhile.
+        let deadline = patience.moved();
         let patience = self.keyring.patience(&resolved.label, deadline);
         match Box::pin(self.dial_jump(&resolved, &patience, deadline, &chain)).await {
             Ok(session) => {
@@ -285,6 +293,7 @@ impl Dialer {
             Err(Error::AuthFailed { host, user, tried }) => (host, user, tried),
             other => return other,
         };
+        let deadline = patience.moved();
         match Box::pin(self.dial(to, &Ways::Password, patience, deadline, chain)).await {
             Err(Error::AuthFailed { tried, .. }) => {
                 by_key.2.extend(tried);

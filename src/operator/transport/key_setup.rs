@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::dialer::Dialer;
 use super::error::Error;
 use super::keyring::KeyFile;
+use super::patience::Patience;
 use super::ssh_config::DEFAULT_KEYS;
 use super::target::{Escalation, SshTarget};
 
@@ -73,8 +74,25 @@ impl Dialer {
         key: &LocalKey,
         deadline: Instant,
     ) -> Result<KeyInstalled, Error> {
+        let begun = Instant::now();
+        let patience = self.patience(target, deadline)?;
+        self.put_key(target, key, &patience).await.map_err(|error| match error {
+            // What a step had left of the bound says nothing to whoever gave it.
+            Error::Timeout { host, doing, .. } => {
+                Error::Timeout { host, doing, after: deadline.saturating_duration_since(begun) }
+            }
+            other => other,
+        })
+    }
+
+    async fn put_key(
+        &self,
+        target: &SshTarget,
+        key: &LocalKey,
+        patience: &Patience,
+    ) -> Result<KeyInstalled, Error> {
         let only_key = Ways::OnlyKey(key.path.clone());
-        match self.session(target, &only_key, deadline).await {
+        match self.session(target, &only_key, patience.moved()).await {
             Ok((session, _)) => {
                 session.close().await;
                 return Ok(KeyInstalled::Already);
@@ -82,16 +100,16 @@ impl Dialer {
             Err(Error::AuthFailed { .. }) => {}
             Err(e) => return Err(e),
         }
-        let (session, user) = self.session(target, &Ways::Password, deadline).await?;
+        let (session, user) = self.session(target, &Ways::Password, patience.moved()).await?;
         // authorized_keys is the login user's own file.
         let as_user = SshTarget { escalation: Escalation::None, ..target.clone() };
         let connection = Connection::ssh(&as_user, session, user);
         let arguments = [key.public.as_str(), blob(&key.public)];
-        let output =
-            connection.script("zkops-add-key", ADD_KEY, &arguments, Bytes::new().into(), deadline).await?;
-        output.checked(connection.label(), "adding the key to ~/.ssh/authorized_keys")?;
+        let adding =
+            connection.script("zkops-add-key", ADD_KEY, &arguments, Bytes::new().into(), patience.moved());
+        adding.await?.checked(connection.label(), "adding the key to ~/.ssh/authorized_keys")?;
         connection.close().await;
-        let (session, _) = self.session(target, &only_key, deadline).await?;
+        let (session, _) = self.session(target, &only_key, patience.moved()).await?;
         session.close().await;
         Ok(KeyInstalled::Added)
     }

@@ -79,7 +79,12 @@ impl Patience {
 
     /// Time left now; humans who answer later may add to it.
     pub(super) fn left(&self) -> Duration {
-        self.due(*self.asked.borrow()).saturating_duration_since(Instant::now())
+        self.moved().saturating_duration_since(Instant::now())
+    }
+
+    /// The deadline as it stands by now: of the same wait, for whoever takes an instant.
+    pub(super) fn moved(&self) -> Instant {
+        self.due(*self.asked.borrow())
     }
 
     fn due(&self, asked: Asked) -> Instant {
@@ -118,4 +123,42 @@ pub(super) async fn bound<T>(
         doing: doing.to_string(),
         after: deadline.saturating_duration_since(start),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody who takes that long for an answer.
+    async fn thought(long: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < long {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What comes behind an answer has what it had before, also as another wait with the deadline as it stands then.
+    #[tokio::test]
+    async fn a_deadline_moves_by_the_time_that_answers_took() {
+        let human = HumanTime::new();
+        let (bound, thinking) = (Duration::from_secs(3_600), Duration::from_millis(20));
+        let deadline = Instant::now() + bound;
+        let patience = human.patience("node-1", deadline);
+        for _ in 0..2 {
+            let question = human.asking(thought(thinking));
+            assert!(patience.bound("waiting for it", question).await.is_ok());
+        }
+        assert!(patience.moved() >= deadline + 2 * thinking);
+        let later = human.patience("node-1", patience.moved());
+        assert_eq!(later.moved(), patience.moved(), "no answer counts twice");
+        human.asking(thought(thinking)).await;
+        assert_eq!(later.moved(), patience.moved());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_is_over_says_no_nothing() {
+        let never = std::future::pending::<()>();
+        let late = bound("node-1", "looking up its name", Instant::now(), never).await.unwrap_err();
+        assert!(late.to_string().starts_with("node-1: no answer in time while looking up"), "{late}");
+    }
 }
