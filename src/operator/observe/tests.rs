@@ -92,3 +92,13 @@ fn how_a_server_ended_is_said_with_its_restarts() {
     (state.exit_signal, state.exit_status, state.restarts) = (None, Some(3), 2);
     assert_eq!(words::ended(&state), "exit status 3, 2 restarts");
 }
+
+#[test]
+fn a_listener_of_another_run_is_no_stranger_to_stop() {
+    let of = |comm: &str, line: &str| {
+        words::program(comm, &line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert!(of("zkops.next", "/opt/zkops/slots/zkops.next agent").starts_with("another zkops"));
+    assert_eq!(of("zkops", "/opt/zkops/current/zkops server /opt/other/zoo.cfg"), "zkops");
+    assert_eq!(of("nc", "nc -l 2181"), "nc");
+}

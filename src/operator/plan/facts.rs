@@ -233,6 +233,12 @@ impl HostFacts {
         self.files.get(path).unwrap_or(&UNASKED)
     }
 
+    /// Its host shows its own server listening there.
+    pub fn listens(&self, port: u16) -> bool {
+        let ours = |user: &PortUser| user.ours && user.pid.is_some();
+        self.unit.runs() && self.ports.is_and(|users| users.get(&port).is_some_and(ours))
+    }
+
     /// What deployments of ours opened, as far as the journal there was seen.
     pub fn opened(&self) -> &[Opening] {
         self.journal.is().map_or(&[], |journal| &journal.opened)

@@ -330,6 +330,9 @@ fn ports(member: &DesiredMember, host: &HostFacts) -> Cell {
             && !user.ours
         {
             let pid = user.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            if user.program == ANOTHER_LOOK {
+                return fail(format!("{port} is taken by {ANOTHER_LOOK}{pid}"), "try again when it is done");
+            }
             return fail(
                 format!("{port} is taken by {}{pid}", user.program),
                 format!("stop {}, or name another port for {}", user.program, member.name),
@@ -464,3 +467,5 @@ const DATA_COMFORT_BYTES: u64 = 256 << 20;
 /// people, half a minute means that nobody keeps this clock.
 const CLOCK_WARN_MS: f64 = 1_000.0;
 pub(crate) const CLOCK_FAIL_MS: f64 = 30_000.0;
+/// The program behind a port that another run of ours tries ways by.
+pub(crate) const ANOTHER_LOOK: &str = "another zkops that looks at this host";

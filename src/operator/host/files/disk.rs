@@ -1,6 +1,7 @@
 //! Room on the disks, mount flags, and the proof that a directory can be written: a file that is
 //! really written, synced and removed. It leaves nothing behind.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<Writable, Failure> {
     paths::absolute(path)?;
     let at = existing(path)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let probe = at.join(format!(".zkops-probe.{}.{number}", std::process::id()));
+    let probe = at.join(format!("{PROBE_PREFIX}{}.{number}", std::process::id()));
     let result = write_probe(&probe);
     match fs::remove_file(&probe) {
         Ok(()) => {}
@@ -39,6 +40,11 @@ pub(crate) fn check_writable(path: &Path) -> Result<Writable, Failure> {
     }
     let fsync_us = result.at("write a file in", &at)?;
     Ok(Writable { probed_at: at, fsync_us })
+}
+
+/// Whether a file is such a proof on its way, of this process or of another: it says nothing of whose the directory is.
+pub(crate) fn is_probe(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PROBE_PREFIX.as_bytes())
 }
 
 fn write_probe(probe: &Path) -> std::io::Result<Vec<u64>> {
@@ -143,5 +149,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Writes of a transaction log are small; a few are enough to see a slow disk.
+/// A proof's name begins with it; other versions of ours name it so, too.
+const PROBE_PREFIX: &str = ".zkops-probe.";
 const PROBE_WRITES: usize = 5;
 const PROBE_BYTES: usize = 4096;

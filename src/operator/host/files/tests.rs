@@ -377,6 +377,25 @@ async fn a_tree_changes_hands_once_and_a_torn_change_is_finished() {
     assert_eq!(after.dirs[0].found.as_ref().unwrap().stranger, None);
 }
 
+/// A look of ours at the same time, this run's or another's, leaves a file of whoever looks in the directory for a
+/// moment.
+#[tokio::test]
+async fn a_proof_on_its_way_is_no_stranger() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, path, (id, owner)) = (host(dir.path()), data(dir.path()), somebody());
+    link.own(Own { paths: vec![path.clone()], owner }).await.unwrap();
+    fs::write(path.join(".zkops-probe.1588.1"), "z").unwrap();
+    fs::write(path.join("version-2/.zkops-probe.1588.2"), "z").unwrap();
+    let asked = LookOwners { user: None, dirs: vec![path.clone()], ways: vec![], deep: true };
+    let stranger =
+        async || link.look_owners(asked.clone()).await.unwrap().dirs[0].found.clone().unwrap().stranger;
+    assert_eq!(stranger().await, None, "uid {id}");
+    fs::write(path.join("notes"), "z").unwrap();
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(stranger().await, Some(path.join("notes")));
+    }
+}
+
 #[tokio::test]
 async fn no_link_in_a_tree_is_followed_and_what_is_elsewhere_too_is_not_given_away() {
     let dir = tempfile::tempdir().unwrap();
