@@ -56,8 +56,10 @@ enum Verb {
 pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure> {
     let session = Session::load(caller, &request.inventory)?;
     is_meant(&session.desired.cluster, request)?;
-    let taken_away = session
-        .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| take_away(&session, fleet, request).await);
+    // Data is looked at also where nothing else is left that could look.
+    let push = if request.data { Push::Beside(caller.binary().await?) } else { Push::Never };
+    let taken_away =
+        session.with_fleet(&push, HOST_PATIENCE, async |fleet| take_away(&session, fleet, request).await);
     let plan = taken_away.await?;
     let cluster = session.desired.cluster.clone();
     if request.dry_run {
@@ -77,7 +79,7 @@ fn is_meant(cluster: &str, request: &Request) -> Result<(), Failure> {
 
 async fn take_away(session: &Session<'_>, fleet: &mut Fleet, request: &Request) -> Result<Plan, Failure> {
     let (cluster, data) = (&session.desired.cluster, request.data);
-    let mut facts = session.facts(fleet, Depth::State).await;
+    let mut facts = session.facts(fleet, Depth::Diagnosis).await;
     let plan = session.plan(&facts, &Goal::Destroy { data })?;
     if request.dry_run {
         return Ok(plan);

@@ -3,6 +3,7 @@
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::step;
+use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
 use super::{Refused, Stop, account, ownership};
 
@@ -28,12 +29,22 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         foreign(desired, member, host)?;
         if data {
             unread(member, host)?;
+            in_use(desired, member, host)?;
         }
     }
     let mut plan = Plan { title: format!("destroy {}", desired.cluster), ..Plan::default() };
     plan.push(stop_wave(&hosts));
-    plan.push(remove_wave(&hosts, data));
-    if !data {
+    plan.push(remove_wave(desired, &hosts, data));
+    if data {
+        let left = |host: &HostFacts| host.data.is().is_some_and(|data| data.has_database);
+        let unknown = hosts.iter().filter(|(_, host)| left(host) && !is_ours(desired, host));
+        plan.warnings.extend(unknown.map(|(member, _)| {
+            format!(
+                "{}: {} is not known to be of {}, and stays",
+                member.name, member.dirs.data, desired.cluster
+            )
+        }));
+    } else {
         plan.warnings.push("data directories stay; --data removes them too".to_owned());
         plan.warnings.extend(hosts.iter().flat_map(|(member, host)| staying(member, host)));
     }
@@ -55,6 +66,13 @@ fn foreign(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Resul
     }
 }
 
+/// Data is this cluster's where its program stands beside it, and by its marker where that is gone already.
+fn is_ours(desired: &Desired, host: &HostFacts) -> bool {
+    let marker = host.data.is().and_then(|data| data.marker.as_ref());
+    !host.binary.installed_sha256.is_absent()
+        || marker.is_some_and(|marker| marker.cluster == desired.cluster)
+}
+
 /// Whose data it is could not be read: it is not removed unseen.
 fn unread(member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
     match host.data.why_unseen() {
@@ -65,6 +83,29 @@ fn unread(member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
             next: vec!["let the ssh user read it (ssh.user root or sudo), then run this again".to_owned()],
         })),
     }
+}
+
+/// Where nothing of ours is installed any more, no service of ours keeps a server on the data that could be stopped.
+fn in_use(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Result<(), Stop> {
+    if !host.binary.installed_sha256.is_absent() || !is_ours(desired, host) {
+        return Ok(());
+    }
+    let (evidence, next) = match &host.processes {
+        Seen::Absent => return Ok(()),
+        Seen::Unseen(why) => (why.to_string(), format!("zkops status {}", desired.inventory)),
+        Seen::Is(all) => {
+            let Some(process) = all.first() else { return Ok(()) };
+            (
+                format!("pid {}", process.pid),
+                format!("stop that process on {} (kill {}), then run this again", member.name, process.pid),
+            )
+        }
+    };
+    Err(Stop::Refused(Refused {
+        what: format!("the data of {} is not proven to be out of use", member.name),
+        evidence: vec![evidence],
+        next: vec![next],
+    }))
 }
 
 /// What stays with the data, and would surprise.
@@ -98,8 +139,9 @@ fn stop_wave(hosts: &[(&DesiredMember, &HostFacts)]) -> Wave {
     }
 }
 
-fn remove_wave(hosts: &[(&DesiredMember, &HostFacts)], data: bool) -> Wave {
-    let steps = hosts.iter().flat_map(|(member, host)| removals(member, host, data)).collect();
+fn remove_wave(desired: &Desired, hosts: &[(&DesiredMember, &HostFacts)], data: bool) -> Wave {
+    let removed = |host: &HostFacts| data && is_ours(desired, host);
+    let steps = hosts.iter().flat_map(|(member, host)| removals(member, host, removed(host))).collect();
     Wave { title: "remove".to_owned(), steps, gates: Vec::new(), ..Wave::default() }
 }
 
@@ -133,12 +175,19 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
         let action = Action::ClosePorts { openings: host.opened().to_vec() };
         service.push(step(member, action, "deploy opened them"));
     }
+    // With the ensemble goes whom it had to be kept apart from.
+    if let Some(addresses) = host.fences.is().filter(|fences| !fences.is_empty()) {
+        let action = Action::Unfence { addresses: addresses.clone() };
+        service.push(step(member, action, "deploy blocked it"));
+    }
     service.extend(steps);
     if data {
         let users = account::made_users(host).iter().cloned();
         service.extend(users.map(|user| step(member, Action::RemoveUser { user }, "deploy made it")));
     }
-    if !host.binary.installed_sha256.is_absent() {
+    // The journal of the removal itself is written there, too.
+    let leaves = data && !service.is_empty();
+    if leaves || !host.binary.installed_sha256.is_absent() {
         // The last one: it takes the binary, its state and, when empty, the directory.
         service.push(step(
             member,
