@@ -103,6 +103,8 @@ fn what_hands_do_to_a_server_is_named_and_mended_with_the_data_in_place() {
     a_server_that_says_nothing(&lab);
     another_client_port(&lab);
     a_limit_that_is_used_up(&lab, &inventory);
+    a_list_that_its_next_start_would_read(&lab, &inventory);
+    data_that_moves_away(&lab, &inventory);
     another_members_server(&lab);
     no_quorum(&lab);
 }
@@ -143,6 +145,42 @@ fn a_limit_that_is_used_up(lab: &Lab, inventory: &str) {
     drop(held);
     lab.on(3, "systemctl stop hold").ok();
     lab.zkops(&["deploy", inventory]).ok();
+    back(lab);
+}
+
+/// Every server is well: only its disk would make one of them look for the others elsewhere.
+fn a_list_that_its_next_start_would_read(lab: &Lab, inventory: &str) {
+    let file = "/export/server/zkops/current/zoo.cfg";
+    lab.on(
+        2,
+        &format!("sed -i 's/^server.3=10.77.0.13:/server.3=10.77.0.33:/' {file}; grep 10.77.0.33: {file}"),
+    )
+    .ok();
+    named(lab, 9, 1, "Double", &["not listed alike everywhere", "node-3: 10.77.0.13", "zkops deploy"]);
+    for verb in [&["restart"][..], &["restart", "node-1"]] {
+        lab.zkops(verb).expect(4).says("not listed alike everywhere").says("zkops deploy");
+    }
+    lab.zkops(&["deploy", inventory]).ok();
+    back(lab);
+}
+
+/// It writes on, and its next start would find nothing: nothing is put there and nothing restarted.
+fn data_that_moves_away(lab: &Lab, inventory: &str) {
+    lab.on(3, "mv /export/data/zkdata /export/data/elsewhere").ok();
+    named(
+        lab,
+        9,
+        3,
+        "DataMoved",
+        &["moved away under its server", "move its directory back to /export/data/zkdata"],
+    );
+    for verb in
+        [&["deploy", inventory][..], &["restart"], &["repair", "node-3", "--yes", "--move-data-aside"]]
+    {
+        lab.zkops(verb).expect(4).says("moved away under its server").says("move its directory back");
+    }
+    lab.on(3, "test ! -e /export/data/zkdata").ok();
+    lab.on(3, "mv /export/data/elsewhere /export/data/zkdata").ok();
     back(lab);
 }
 

@@ -54,6 +54,8 @@ enum Behind {
     /// inventory gives it anew none does yet. A listener of ours could be in its way; that the host
     /// itself says that nobody listens proves the way, too.
     Server,
+    /// Our own server, which its host shows to listen there: a refusal is somebody's on the way.
+    ListeningServer,
 }
 
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are.
@@ -110,7 +112,12 @@ async fn probed(
         let held = earlier.unwrap_or(member.ports).all();
         let (servers, free): (Vec<u16>, Vec<u16>) =
             member.ports.all().into_iter().partition(|port| held.contains(port));
-        let mut probed: Vec<_> = servers.into_iter().map(|port| (port, Behind::Server)).collect();
+        // Where a plan may act on it, a server that has just let go of its port must not stand for a block.
+        let shown = |port| {
+            probe == Probe::ServersOnly && facts.host(member.id).is_some_and(|host| host.listens(port))
+        };
+        let behind = |port| if shown(port) { Behind::ListeningServer } else { Behind::Server };
+        let mut probed: Vec<_> = servers.into_iter().map(|port| (port, behind(port))).collect();
         if probe == Probe::Listeners && !free.is_empty() {
             probed.extend(listening(free, link, token, timeout).await);
         }
@@ -182,7 +189,8 @@ async fn from_host(
 fn result(outcome: &Outcome, behind: Behind) -> ReachResult {
     match outcome {
         Outcome::Token => ReachResult::Ok,
-        Outcome::Open if behind == Behind::Server => ReachResult::Ok,
+        Outcome::Open if behind != Behind::Listener => ReachResult::Ok,
+        Outcome::Reset if behind == Behind::ListeningServer => ReachResult::Ok,
         Outcome::Refused | Outcome::Reset if behind == Behind::Server => ReachResult::Ok,
         Outcome::Open => ReachResult::WrongAnswer,
         Outcome::Refused => ReachResult::Refused,
@@ -195,7 +203,7 @@ fn result(outcome: &Outcome, behind: Behind) -> ReachResult {
 async fn from_here(to: &DesiredMember, port: u16, behind: Behind, token: &str, timeout: Duration) -> Reach {
     let tried = async {
         let mut stream = TcpStream::connect((to.address.as_str(), port)).await?;
-        if behind == Behind::Server {
+        if behind != Behind::Listener {
             return std::io::Result::Ok(true);
         }
         // The listener leaves hanging up to us, so the end of the answer is its length.
@@ -207,7 +215,7 @@ async fn from_here(to: &DesiredMember, port: u16, behind: Behind, token: &str, t
         Err(_) => ReachResult::Timeout,
         Ok(Ok(true)) => ReachResult::Ok,
         Ok(Ok(false)) => ReachResult::WrongAnswer,
-        Ok(Err(error)) if behind == Behind::Server && error.kind() == ErrorKind::ConnectionRefused => {
+        Ok(Err(error)) if behind != Behind::Listener && error.kind() == ErrorKind::ConnectionRefused => {
             ReachResult::Ok
         }
         Ok(Err(error)) => refused(&error),
@@ -230,3 +238,17 @@ fn refused(error: &std::io::Error) -> ReachResult {
 
 /// Listeners end by themselves should we be killed.
 const LISTEN_MARGIN_S: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_for_nobody_who_listens_unless_somebody_does() {
+        let refused = |behind| result(&Outcome::Refused, behind);
+        assert_eq!(refused(Behind::Server), ReachResult::Ok, "it need not listen there");
+        assert_eq!(refused(Behind::ListeningServer), ReachResult::Refused);
+        assert_eq!(refused(Behind::Listener), ReachResult::Refused);
+        assert_eq!(result(&Outcome::Open, Behind::ListeningServer), ReachResult::Ok);
+    }
+}

@@ -175,6 +175,8 @@ pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> Serv
         connections: srvr.connections,
         disk_free_bytes: mntr.as_ref().ok().and_then(|mntr| mntr.values.get("disk_free_bytes")?.parse().ok()),
         uptime_ms: uptime.map(|uptime| millis(uptime.as_millis())),
+        config_changed: switch(&mntr, "config_changed"),
+        data_moved: switch(&mntr, "data_moved"),
         synced_followers: count(&mntr, |mntr| mntr.synced_followers),
         synced_observers: count(&mntr, |mntr| mntr.synced_observers),
         canary: None,
@@ -184,6 +186,14 @@ pub(super) fn facts(srvr: &Srvr, mntr: Result<Mntr, four_letter::Error>) -> Serv
 fn count(mntr: &Result<Mntr, four_letter::Error>, of: impl Fn(&Mntr) -> Option<u64>) -> Seen<u32> {
     match mntr {
         Ok(mntr) => Seen::answered(of(mntr).and_then(|count| u32::try_from(count).ok())),
+        Err(why) => Seen::unseen(why.to_string(), wall_ms()),
+    }
+}
+
+/// A line of `mntr` that is 0 or 1, and that servers of others do not have.
+fn switch(mntr: &Result<Mntr, four_letter::Error>, key: &str) -> Seen<bool> {
+    match mntr {
+        Ok(mntr) => Seen::answered(mntr.values.get(key).map(|value| value != "0")),
         Err(why) => Seen::unseen(why.to_string(), wall_ms()),
     }
 }

@@ -90,7 +90,8 @@ fn outcome(session: &Session<'_>, mut health: Health) -> Outcome {
     Outcome { health }
 }
 
-/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere.
+/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere, and nothing was
+/// changed under a server that runs.
 async fn servers_alone(
     session: &Session<'_>,
     ways: &Ways,
@@ -111,7 +112,7 @@ async fn servers_alone(
         ..MemberFacts::default()
     };
     facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let settled = facts.elsewhere.former.is_empty();
+    let settled = facts.elsewhere.former.is_empty() && !status::changed_under_one(&facts);
     (seen, status::judge(&session.desired, &facts), settled)
 }
 

@@ -17,14 +17,18 @@ pub enum Cause {
     DiskFull,
     /// Another process listens on one of the member's ports: the kernel's table of sockets, with its pid.
     PortTaken,
+    /// Its server runs, and says that its directory is no longer where it opened it.
+    DataMoved,
     /// The marker in the data names another cluster, another uuid or another member.
     ForeignData,
     /// `myid` names another member, and no marker says that the data is this one's.
     MyidWrong,
     /// The installed zoo.cfg is gone, or the server's own parser refuses it.
     ConfigBroken,
-    /// The firewall of its host closes one of its ports by a rule, or connections to it are lost.
+    /// The firewall of its host closes one of its ports by a rule.
     PortBlocked,
+    /// Connections of other members to its ports are lost, and no rule on its host says why: a person opens the way.
+    PathBlocked,
     /// A firewall of another member's host closes what this member needs there, by a rule, or connections are lost.
     OthersBlocked,
     /// `myid` is missing or wrong beside a marker (or beside nothing) that says whose data it is.
@@ -35,6 +39,8 @@ pub enum Cause {
     DamagedData,
     /// A voter that took part has no database any more, and nobody meant it to be empty.
     LostData,
+    /// Connections to its client port are lost on the way from here, and no rule on its host says why.
+    ClientsBlocked,
     /// The wall clock is far from the median of all clocks, beyond the error of the measurement.
     ClockOff,
     /// Its manager gave up starting it, in its own words.
@@ -74,7 +80,8 @@ pub enum Cure {
 impl Cause {
     pub fn cure(self) -> Cure {
         match self {
-            Cause::ClockOff => Cure::Said,
+            // Where nothing else keeps a member out, PathBlocked is refused: nothing here would open the way.
+            Cause::PathBlocked | Cause::ClientsBlocked | Cause::ClockOff => Cure::Said,
             Cause::PortBlocked
             | Cause::MyidMissing
             | Cause::UnitMissing
@@ -91,6 +98,7 @@ impl Cause {
             | Cause::Unreadable
             | Cause::DiskFull
             | Cause::PortTaken
+            | Cause::DataMoved
             | Cause::MyidWrong => Cure::Person,
         }
     }
@@ -102,6 +110,7 @@ impl Cause {
             Cause::Unreadable
                 | Cause::DiskFull
                 | Cause::PortTaken
+                | Cause::DataMoved
                 | Cause::ForeignData
                 | Cause::MyidWrong
                 | Cause::MyidMissing

@@ -14,13 +14,14 @@ use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::{Seen, Stamp};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, changes, ensemble, identity, moves, ownership, ports};
+use super::{Refused, Stop, account, changes, ensemble, fit, identity, moves, ownership, ports};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     reachable(desired, facts)?;
     ownership::data_apart(desired, facts)?;
     changes::check(desired, facts)?;
+    fit::in_place(desired, facts)?;
     let before = moves::before(desired, facts)?;
     let findings = preflight::check(desired, facts);
     if preflight::worst(&findings) == Level::Fail {

@@ -99,12 +99,18 @@ fn elsewhere(desired: &Desired, facts: &Facts, answer: &Answer, says: ServerId) 
 
 fn impostor(desired: &Desired, answer: &Answer, says: ServerId) -> Double {
     let name = desired.name(answer.member);
+    // By the list it runs with it is at home there: then the inventory is what was changed.
+    let place = answer.list.as_ref().and_then(|list| list.get(&says));
+    let at_home = place.is_some_and(|place| lists::same_address(&place.host, &answer.address));
     Double {
         kind: Kind::Impostor,
         members: vec![answer.member],
         what: format!("the server at {} is {}, not {name}", answer.address, desired.name(says)),
         evidence: vec![format!("{} answers that it is server {says}", answer.address)],
-        next: format!("zkops repair {name} -i {}", desired.inventory),
+        next: match at_home {
+            true => format!("put the ids and addresses back as they were in {}", desired.inventory),
+            false => format!("zkops repair {name} -i {}", desired.inventory),
+        },
     }
 }
 

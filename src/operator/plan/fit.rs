@@ -23,6 +23,17 @@ pub(super) fn to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result
     Err(Stop::Refused(Refused { what: found.what, evidence: found.evidence, next }))
 }
 
+/// # Errors
+/// Refused where a server runs on a directory that is elsewhere by now: what would be put in its old place is not its data.
+pub(super) fn in_place(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let moved = |id: &ServerId| {
+        let found = diagnosis::diagnose(desired, facts, *id);
+        found.into_iter().find(|found| found.cause == Cause::DataMoved)
+    };
+    let Some(found) = desired.members.keys().find_map(moved) else { return Ok(()) };
+    Err(Stop::Refused(Refused { what: found.what, evidence: found.evidence, next: found.next }))
+}
+
 /// The damage is of a kind that a leader's data makes good, and enough others may have it.
 pub(super) fn heals(desired: &Desired, facts: &Facts, id: ServerId) -> bool {
     let Some(data) = facts.host(id).and_then(|host| host.data.is()) else { return false };

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::desired::{Desired, membership};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
+use super::lists::{self, List};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Wave};
-use super::{Refused, Stop, deploy, ensemble, fit};
+use super::{Refused, Stop, deploy, doubles, ensemble, fit};
 use crate::wire::ids::ServerId;
 
 pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan, Stop> {
@@ -111,6 +112,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
     for (id, _) in &hosts {
         fit::to_start(desired, facts, *id)?;
     }
+    listed_alike(desired, facts)?;
     let service = ensemble::service(desired, facts);
     let serving = service == ensemble::Service::Proven;
     let (up, down): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|(_, host)| host.unit.runs());
@@ -242,9 +244,18 @@ fn startable(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop>
     }
     let deploy = format!("zkops deploy {}", desired.inventory);
     match &host.installed_config {
-        Seen::Is(config) if membership(config, id) == membership(&member.config, id) => Ok(()),
         // A dynamic configuration is the server's own.
         Seen::Is(config) if config.lines().any(|line| line.trim().starts_with("dynamicConfigFile")) => Ok(()),
+        Seen::Is(config) if membership(config, id) == membership(&member.config, id) => {
+            match alone_with(desired, facts, id, &lists::read(config)) {
+                None => Ok(()),
+                Some(differences) => {
+                    let what =
+                        format!("{} would look for the others where nobody else has them", member.name);
+                    refuse(what, differences, &deploy)
+                }
+            }
+        }
         Seen::Is(_) => refuse(
             format!("{} would start with other members than the inventory's", member.name),
             vec![format!("{} lists other servers", member.config_path)],
@@ -257,6 +268,23 @@ fn startable(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop>
             "zkops status",
         ),
     }
+}
+
+/// How the list that `id` would start with differs from the inventory's, where no other host and no server has it so: it
+/// was changed by hand.
+fn alone_with(desired: &Desired, facts: &Facts, id: ServerId, list: &List) -> Option<Vec<String>> {
+    let wanted = lists::wanted(desired);
+    let on_disk = facts.lists();
+    let mut others = on_disk.iter().filter(|(other, _)| **other != id).map(|(_, list)| list);
+    let mut answers = facts.elsewhere.answers.iter().filter_map(|answer| answer.list.as_ref());
+    let known = *list == wanted || others.any(|other| other == list) || answers.any(|other| other == list);
+    (!known && on_disk.len() > 1).then(|| lists::differences(desired, list, &wanted))
+}
+
+/// A server in a new process goes by the list on its disk: where those differ, its quorum may be none of the others'.
+fn listed_alike(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let Some(apart) = doubles::lists_apart(desired, facts) else { return Ok(()) };
+    Err(Stop::Refused(Refused { what: apart.what, evidence: apart.evidence, next: vec![apart.next] }))
 }
 
 /// Data that could not be looked at is the server's own business to judge when it starts; it is said.

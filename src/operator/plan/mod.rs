@@ -109,9 +109,10 @@ pub struct Refused {
 /// The plan that turns `facts` into `goal`, or why there is none. Planned again on the facts
 /// after it was applied, it is empty.
 pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan, Stop> {
-    // Deploy tells the findings of all hosts at once first.
-    if *goal != Goal::Deploy {
-        ownership::check(desired, facts)?;
+    match goal {
+        // Deploy tells the findings of all hosts at once first.
+        Goal::Deploy => ownership::same_ids(desired, facts)?,
+        _ => ownership::check(desired, facts)?,
     }
     match goal {
         Goal::Deploy => {

@@ -18,12 +18,29 @@ use crate::wire::ids::ServerId;
 
 /// Which addresses are blocked, where, why, and what ends it.
 pub(super) fn fences(desired: &Desired, facts: &Facts) -> Vec<String> {
+    told(desired, facts, |_| true)
+}
+
+/// Fences that stay behind this deployment, other than those of members that it moves.
+fn staying(desired: &Desired, facts: &Facts) -> Vec<String> {
+    told(desired, facts, |ip| {
+        let of = |old: &&Former| old.ips.contains(ip);
+        !facts
+            .elsewhere
+            .former
+            .iter()
+            .filter(of)
+            .any(|old| old.listed || matches!(old.view, Old::Host(HostView::Seen(_))))
+    })
+}
+
+fn told(desired: &Desired, facts: &Facts, is_told: impl Fn(&IpAddr) -> bool) -> Vec<String> {
     let mut blocked: BTreeMap<IpAddr, Vec<ServerId>> = BTreeMap::new();
     for id in desired.members.keys() {
         let fences = facts.host(*id).and_then(|host| host.fences.is());
         fences.into_iter().flatten().for_each(|ip| blocked.entry(*ip).or_default().push(*id));
     }
-    let told = blocked.into_iter().map(|(ip, on)| {
+    let told = blocked.into_iter().filter(|(ip, _)| is_told(ip)).map(|(ip, on)| {
         let whose = facts.elsewhere.former.iter().find(|old| old.ips.contains(&ip));
         let whose = whose.map_or_else(|| "an old server".to_owned(), |old| format!("the old server of {}", desired.name(old.member)));
         format!(
@@ -89,6 +106,7 @@ pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
         before.waves.push(wave);
     }
     before.waves.extend(lift(desired, facts));
+    before.notes.extend(staying(desired, facts));
     Ok(before)
 }
 
@@ -130,8 +148,10 @@ fn one_voter_at_most(desired: &Desired, moving: &[Moving<'_>]) -> Result<(), Sto
 fn empty_there(facts: &Facts, moving: &Moving<'_>) -> Result<(), Stop> {
     let member = moving.member;
     let Some(host) = facts.host(member.id) else { return Ok(()) };
-    // A move that stopped half-way: what is there was put there by it.
-    if former::lists_itself(member, host) || host.data.is_and(|data| data.empty) {
+    // A move that stopped half-way: what is there was put there by it, and is to run. Where the member was before, its
+    // service was disabled when it moved away, and what it promised since is not in the data that stayed.
+    let is_to_run = host.unit.runs() || (host.systemd && host.unit.enabled.is().is_some());
+    if host.data.is_and(|data| data.empty) || (former::lists_itself(member, host) && is_to_run) {
         return Ok(());
     }
     let (dir, address) = (&member.dirs.data, &member.address);

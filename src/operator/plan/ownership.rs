@@ -8,9 +8,10 @@ use std::path::Path;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
 use super::layout::OWN_NAMES;
+use super::lists;
 use super::{Refused, Stop, account};
 use crate::ensemble::{Member, grammar};
-use crate::formats::marker::{CLUSTER_KEY, UUID_KEY};
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, UUID_KEY};
 use crate::wire::ids::ServerId;
 
 /// # Errors
@@ -22,7 +23,7 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         .values()
         .filter_map(|member| other(desired, member, facts.host(member.id)?, &uuid))
         .collect();
-    let Some(first) = others.first() else { return Ok(()) };
+    let Some(first) = others.first() else { return same_ids(desired, facts) };
     let what = match first.cluster == desired.cluster {
         false => format!(
             "{} belongs to cluster {:?}, and {} describes {:?}",
@@ -34,6 +35,38 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         what,
         evidence: others.iter().map(|other| other.says.clone()).collect(),
         next: vec![format!("name the inventory of cluster {:?}", first.cluster)],
+    }))
+}
+
+/// The inventory has an id where the host, by its own files, is another member of the same cluster: ids or addresses
+/// were exchanged there. Nothing on that host is wrong, and no verb may make it so.
+///
+/// # Errors
+/// With every such host.
+pub(super) fn same_ids(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let exchanged = |member: &DesiredMember| {
+        let host = facts.host(member.id)?;
+        let config = host.installed_config.is()?;
+        let id = ServerId(lists::setting(config, MEMBER_KEY)?.parse().ok()?);
+        let place = lists::read(config).remove(&id)?;
+        let at_home = id != member.id && lists::same_address(&place.host, &member.address);
+        // Where a member moved away, its files may have stayed: they say nothing of who is there now.
+        let data_agrees = host.data.is_and(|data| data.marker.as_ref().is_some_and(|marker| marker.id == id));
+        (at_home && (data_agrees || host.unit.runs())).then(|| {
+            format!(
+                "{} is server {id} by its {}, and {} has server {} there",
+                member.address, member.config_path, desired.inventory, member.id
+            )
+        })
+    };
+    let evidence: Vec<String> = desired.members.values().filter_map(exchanged).collect();
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::Refused(Refused {
+        what: "the inventory has ids at hosts that are other members of this cluster".to_owned(),
+        evidence,
+        next: vec![format!("put the ids and addresses back as they were in {}", desired.inventory)],
     }))
 }
 

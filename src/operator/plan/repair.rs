@@ -118,7 +118,9 @@ fn stops(wipe: &Wipe, causes: &[Diagnosis], cure: Cure) -> bool {
         // Where the others are no quorum, the proof says it with what would be lost.
         (Cure::Elsewhere, Wipe::Asked) => decides == Some(Cause::OthersBlocked),
         (Cure::Elsewhere, _) => true,
-        (Cure::Named | Cure::Said | Cure::InOrder | Cure::Restart, _) => false,
+        // Nothing else is wrong with it, and no new process or data opens the way.
+        (Cure::Said, _) => decides == Some(Cause::PathBlocked),
+        (Cure::Named | Cure::InOrder | Cure::Restart, _) => false,
     }
 }
 

@@ -77,6 +77,10 @@ pub struct ServerFacts {
     pub uptime_ms: Option<u64>,
     /// Free where its data is; `None`: it does not say.
     pub disk_free_bytes: Option<u64>,
+    /// What it was started with is no more what its next start would find: another zoo.cfg; absent: it does not say.
+    pub config_changed: Seen<bool>,
+    /// The same of its data: its directory was moved or removed under it.
+    pub data_moved: Seen<bool>,
     /// A leader's own count of voters that follow in sync; absent for those who do not lead.
     pub synced_followers: Seen<u32>,
     /// A leader's own count of observers in sync; absent for those who do not lead.

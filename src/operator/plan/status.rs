@@ -77,6 +77,7 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let reasons = of_doubles(desired, facts).into_iter().chain(of_members).collect();
     let mut notes = ensemble::seen_from_hosts_alone(desired, facts);
     notes.extend(moves::fences(desired, facts));
+    notes.extend(changed_configs(desired, facts));
     notes.extend(disk::warnings(desired, facts));
     Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
 }
@@ -186,6 +187,9 @@ fn proven_wrong(desired: &Desired, facts: &Facts, in_sync: &BTreeSet<ServerId>) 
                 Some(Canary::Failed { why }) => {
                     Some(format!("{name}: no write is committed through it: {why}"))
                 }
+                _ if server.data_moved.is_and(|moved| *moved) => {
+                    Some(format!("{name}: its data was moved away under its server"))
+                }
                 Some(Canary::Committed { .. }) if led && !in_sync.contains(id) => {
                     Some(format!("{name} is behind the leader"))
                 }
@@ -201,6 +205,27 @@ fn proven_wrong(desired: &Desired, facts: &Facts, in_sync: &BTreeSet<ServerId>) 
     };
     let members = desired.members.keys().filter_map(wrong);
     members.chain(ensemble::missed_by_leader(desired, facts)).collect()
+}
+
+/// Members whose next start would read another zoo.cfg than they run with; lists that differ are told as such.
+fn changed_configs(desired: &Desired, facts: &Facts) -> Vec<String> {
+    let changed =
+        |id: &ServerId| facts.server(*id).is_some_and(|server| server.config_changed == Seen::Is(true));
+    let ids: Vec<ServerId> = desired.members.keys().copied().filter(changed).collect();
+    let told = |id: &ServerId| {
+        let name = desired.name(*id);
+        format!(
+            "{name}: its zoo.cfg was changed since its server started, which reads it at its next start: zkops deploy {}",
+            desired.inventory
+        )
+    };
+    ids.iter().map(told).collect()
+}
+
+/// Something was changed under a server that runs: its host says what.
+pub fn changed_under_one(servers: &Facts) -> bool {
+    let mut servers = servers.members.values().filter_map(|member| member.server.serving());
+    servers.any(|server| server.config_changed == Seen::Is(true) || server.data_moved == Seen::Is(true))
 }
 
 /// The rule of a member's own host that keeps clients out, where it is not seen from here.

@@ -12,6 +12,9 @@ pub(super) fn causes(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Vec<Diagnosis> {
+    if let Some(moved) = moved_away(facts, member, host) {
+        return vec![moved];
+    }
     // What was not seen explains nothing.
     let Some(data) = host.data.is() else { return Vec::new() };
     let dir = &member.dirs.data;
@@ -44,6 +47,25 @@ pub(super) fn causes(
         );
     }
     found
+}
+
+/// Whatever stands there now is not what its server writes to.
+fn moved_away(facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
+    let server = facts.server(member.id).filter(|_| host.unit.runs())?;
+    if !server.data_moved.is_and(|moved| *moved) {
+        return None;
+    }
+    let (dir, name) = (&member.dirs.data, &member.name);
+    let what = format!("the data of {name} was moved away under its server: {dir} is not what it writes to");
+    let found = host.data.is().map(|data| match data.exists {
+        true => listing(&data.entries),
+        false => vec![format!("{dir} does not exist")],
+    });
+    let next = format!(
+        "on the host of {name}, move its directory back to {dir}   (if it was removed: zkops stop {name}, then zkops repair {name})"
+    );
+    let found = found.unwrap_or_default();
+    Some(Diagnosis::new(member, Cause::DataMoved, what).shown(found).then(vec![next]))
 }
 
 fn is_ours(desired: &Desired, member: &DesiredMember, marker: &Marker, uuid: &str) -> bool {

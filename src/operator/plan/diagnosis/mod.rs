@@ -52,18 +52,29 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
             return vec![unseen_host(desired, facts, member, unseen)];
         }
     };
-    let mut found = unread(member, host);
-    found.extend(data::causes(desired, facts, member, host));
-    found.extend(machine::causes(desired, facts, member, host));
-    found.extend(ports::own(desired, facts, member, host));
+    let mut found = shown_by(desired, facts, member, host);
     if !ensemble::in_sync(desired, facts).contains(&id) {
         found.extend(ports::others(desired, facts, member));
-        let alone = found.iter().all(|cause| cause.cause.cure() == Cure::Said);
+        let alone = !found.iter().any(explains);
         found.extend(process::cause(desired, facts, member, host, alone));
     }
     found.sort_by_key(|diagnosis| diagnosis.cause);
     one_advice(&mut found);
     found
+}
+
+/// What its own host shows, whatever the others do.
+fn shown_by(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Diagnosis> {
+    let mut found = unread(member, host);
+    found.extend(data::causes(desired, facts, member, host));
+    found.extend(machine::causes(desired, facts, member, host));
+    found.extend(ports::own(desired, facts, member, host));
+    found
+}
+
+/// It keeps a member from taking part.
+fn explains(cause: &Diagnosis) -> bool {
+    cause.cause.cure() != Cure::Said || cause.cause == Cause::PathBlocked
 }
 
 /// The cause that decides what repair does, if any keeps the member from taking part.

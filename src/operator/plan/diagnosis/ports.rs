@@ -1,12 +1,16 @@
 //! What keeps a member from the others: ports that another process has, and firewalls, its own host's and the others'.
 
+use std::collections::BTreeSet;
+
 use super::Diagnosis;
 use crate::formats::opening::Opening;
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::ensemble;
 use crate::operator::plan::facts::{Facts, HostFacts};
+use crate::operator::plan::preflight::ANOTHER_LOOK;
 use crate::operator::plan::ways::{Reach, ReachResult};
+use crate::wire::ids::ServerId;
 
 /// Of the member's own host.
 pub(super) fn own(
@@ -15,7 +19,9 @@ pub(super) fn own(
     member: &DesiredMember,
     host: &HostFacts,
 ) -> Vec<Diagnosis> {
-    taken(member, host).into_iter().chain(blocked(desired, facts, member, host)).collect()
+    let mut found: Vec<Diagnosis> = taken(member, host).into_iter().collect();
+    found.extend(blocked(desired, facts, member, host));
+    found
 }
 
 /// Of the other hosts: what this member must reach there and cannot.
@@ -44,11 +50,14 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
         let lost: Vec<(u16, String)> = facts
             .reach
             .iter()
-            .filter(|reach| reach.from == Some(member.id) && reach.to == other.id && is_lost(reach))
+            .filter(|reach| reach.from == Some(member.id) && reach.to == other.id && is_lost(facts, reach))
             .filter(|reach| needed.iter().any(|(port, _)| *port == reach.port))
             .map(|reach| (reach.port, tried(desired, reach)))
             .collect();
-        let (port, _) = rules.first().or(lost.first())?;
+        let port = match rules.first() {
+            Some((port, _)) => port.to_string(),
+            None => listed(lost.iter().map(|(port, _)| *port))?,
+        };
         let by = host.firewall.is().map(|firewall| &firewall.kind).filter(|_| !rules.is_empty());
         let (what, next) = match by {
             Some(kind) => (
@@ -81,40 +90,77 @@ fn taken(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
         None => user.program.clone(),
     };
     let what = format!("tcp {port} on {} is taken by {who}", member.name);
-    let next = format!("stop {who} on {0}, then: zkops start {0}", member.name);
+    let next = match user.program == ANOTHER_LOOK {
+        true => "try again when it is done".to_owned(),
+        false => format!("stop {who} on {0}, then: zkops start {0}", member.name),
+    };
     Some(Diagnosis::new(member, Cause::PortTaken, what).then(vec![next]))
 }
 
-/// Ports that a firewall keeps closed: its own rules, or connections that were tried and failed.
-fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
-    let ports = member.ports.all();
-    let rules: Vec<String> = ports
+/// Ports that are closed: by its host's own firewall, which repair opens; or by what stands between the hosts, which is
+/// a person's to open: then connections that were tried are lost and no rule there says why.
+fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Diagnosis> {
+    let rules: Vec<String> = member
+        .ports
+        .all()
         .into_iter()
         .filter_map(|port| {
             let rule = host.firewall.is()?.ports.get(&port).filter(|rule| !rule.open)?;
             Some(format!("tcp {port}: {}", rule.rule))
         })
         .collect();
-    let lost = facts.reach.iter().filter(|reach| reach.to == member.id && is_lost(reach));
-    let lost: Vec<String> = lost.map(|reach| tried(desired, reach)).collect();
-    if rules.is_empty() && lost.is_empty() {
-        return None;
+    let lost: Vec<&Reach> =
+        facts.reach.iter().filter(|reach| reach.to == member.id && is_lost(facts, reach)).collect();
+    if let Some(firewall) = host.firewall.is().filter(|_| !rules.is_empty()) {
+        let what = format!("{} on {} blocks its ports", firewall.kind, member.name);
+        let evidence = rules.into_iter().chain(lost.iter().map(|reach| tried(desired, reach))).collect();
+        let next = vec![format!("zkops repair {}", member.name)];
+        return vec![Diagnosis::new(member, Cause::PortBlocked, what).shown(evidence).then(next)];
     }
-    let (what, next) = match host.firewall.is().map(|firewall| &firewall.kind).filter(|_| !rules.is_empty()) {
-        Some(kind) => {
-            (format!("{kind} on {} blocks its ports", member.name), format!("zkops repair {}", member.name))
-        }
-        None => (
-            format!("something between the hosts blocks the ports of {}", member.name),
-            format!("open tcp {ports:?} to {} in the network between", member.address),
-        ),
-    };
-    let evidence = rules.into_iter().chain(lost).collect();
-    Some(Diagnosis::new(member, Cause::PortBlocked, what).shown(evidence).then(vec![next]))
+    let (clients, members): (Vec<&Reach>, Vec<&Reach>) =
+        lost.into_iter().partition(|reach| reach.port == member.ports.client);
+    let of_members = between(desired, member, Cause::PathBlocked, &members);
+    let of_clients = between(desired, member, Cause::ClientsBlocked, &clients);
+    of_members.into_iter().chain(of_clients).collect()
 }
 
-fn is_lost(reach: &Reach) -> bool {
-    matches!(reach.result, ReachResult::Timeout | ReachResult::NoRoute)
+/// What is lost on the way to the member, and from whom.
+fn between(desired: &Desired, member: &DesiredMember, cause: Cause, lost: &[&Reach]) -> Option<Diagnosis> {
+    let ports = listed(lost.iter().map(|reach| reach.port))?;
+    let whence = |from: Option<ServerId>| match from {
+        Some(id) => desired.members.get(&id).map_or_else(|| desired.name(id), |from| from.address.clone()),
+        None => "this machine".to_owned(),
+    };
+    let from: BTreeSet<String> = lost.iter().map(|reach| whence(reach.from)).collect();
+    let from: Vec<String> = from.into_iter().collect();
+    let what = match cause {
+        Cause::ClientsBlocked => {
+            format!("something on the way blocks tcp {ports} of {} for clients", member.name)
+        }
+        _ => format!("something between the hosts blocks tcp {ports} of {}", member.name),
+    };
+    let next =
+        format!("open tcp {ports} from {} to {} in the network between", from.join(", "), member.address);
+    let evidence = lost.iter().map(|reach| tried(desired, reach)).collect();
+    Some(Diagnosis::new(member, cause, what).shown(evidence).then(vec![next]))
+}
+
+/// Ports as a person reads them, each once.
+fn listed(ports: impl Iterator<Item = u16>) -> Option<String> {
+    let ports: BTreeSet<u16> = ports.collect();
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let (last, others) = ports.split_last()?;
+    Some(if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) })
+}
+
+/// Nothing came back; or a refusal, where the host itself shows our server listening: something on the way refuses in
+/// its name.
+fn is_lost(facts: &Facts, reach: &Reach) -> bool {
+    match reach.result {
+        ReachResult::Timeout | ReachResult::NoRoute => true,
+        ReachResult::Refused => facts.host(reach.to).is_some_and(|host| host.listens(reach.port)),
+        ReachResult::Ok | ReachResult::Reset | ReachResult::WrongAnswer => false,
+    }
 }
 
 fn tried(desired: &Desired, reach: &Reach) -> String {

@@ -1,6 +1,6 @@
 //! What the service and the process of a member that does not take part show.
 
-use super::{Diagnosis, silent_words};
+use super::{Diagnosis, explains, shown_by, silent_words};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
@@ -19,8 +19,13 @@ pub(super) fn cause(
 ) -> Option<Diagnosis> {
     let name = &member.name;
     let log: Vec<String> = host.unit.log.iter().rev().take(LOG_LINES).rev().cloned().collect();
-    let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(log.clone());
-    let start = vec![format!("zkops start {name}")];
+    let hand_edited = other_settings(member, host);
+    let mut shown = log.clone();
+    shown.extend(hand_edited.clone());
+    let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(shown.clone());
+    // Started with what somebody wrote there, it would not be the server that the inventory describes.
+    let verb = if hand_edited.is_some() { "repair" } else { "start" };
+    let start = vec![format!("zkops {verb} {name}")];
     match &host.unit.state {
         Seen::Absent => {
             let next = vec![format!("zkops repair {name}")];
@@ -50,6 +55,27 @@ pub(super) fn cause(
         Seen::Is(UnitState::Running(_)) if !alone => None,
         Seen::Is(UnitState::Running(_)) => Some(runs(desired, facts, member, host, log)),
     }
+}
+
+/// What the installed zoo.cfg has otherwise than the inventory, of what decides where a server is and what it holds.
+fn other_settings(member: &DesiredMember, host: &HostFacts) -> Option<String> {
+    // An older layout has its zoo.cfg elsewhere: deploy takes it over.
+    let found = host.installed_config.is().filter(|_| !host.layout.is_older())?;
+    let own = format!("server.{}", member.id);
+    let value = |config: &str, key: &str| {
+        let of = |line: &str| {
+            line.trim().strip_prefix(key)?.trim_start().strip_prefix('=').map(str::trim).map(str::to_owned)
+        };
+        config.lines().filter_map(of).next_back()
+    };
+    ["dataDir", "dataLogDir", "clientPort", &own].into_iter().find_map(|key| {
+        let (found, wanted) = (value(found, key), value(&member.config, key));
+        let word = |value: Option<String>| {
+            value.map_or_else(|| format!("no {key}"), |value| format!("{key}={value}"))
+        };
+        (found != wanted)
+            .then(|| format!("{} has {}, the inventory {}", member.config_path, word(found), word(wanted)))
+    })
 }
 
 /// Nothing was started since a start was refused.
@@ -87,16 +113,60 @@ fn runs(
     let running = ensemble::running(desired, facts);
     let up = desired.voters().filter(|voter| running.contains(&voter.id)).count();
     let (all, needed) = (desired.voters().count(), desired.majority());
+    if up >= needed && is_frozen(facts, member.id) {
+        let what = format!("{name} runs, but its server answers nobody, not even on its own host");
+        return Diagnosis::new(member, Cause::Stuck, what).shown(log).then(repair);
+    }
     // A host that was not seen may well run one.
     let looked = desired.voters().all(|voter| running.contains(&voter.id) || facts.host(voter.id).is_some());
     let run = if looked { "run" } else { "are seen to run" };
-    let what = format!("{name} waits for a quorum: {up} of {all} voters {run}, {needed} are needed");
-    if up >= needed {
-        evidence.extend(log);
+    let waits = format!("{name} waits for a quorum: {up} of {all} voters {run}");
+    if up < needed {
+        let what = format!("{waits}, {needed} are needed");
+        let next = vec!["zkops start".to_owned()];
+        return Diagnosis::new(member, Cause::NoQuorum, what).shown(evidence).then(next);
     }
-    // When enough run, the reasons of the others say what to do.
-    let next = if up < needed { vec!["zkops start".to_owned()] } else { Vec::new() };
-    Diagnosis::new(member, Cause::NoQuorum, what).shown(evidence).then(next)
+    let (said, next) = kept_out(desired, facts, member).unzip();
+    let evidence = said.into_iter().chain(evidence).chain(log).collect();
+    let what = format!("{waits}, but no quorum answers");
+    Diagnosis::new(member, Cause::NoQuorum, what).shown(evidence).then(next.into_iter().collect())
+}
+
+/// Another voter that does not do its part, though enough of them run: what is said of it, and the one thing to do.
+fn kept_out(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Option<(String, String)> {
+    let others: Vec<(&DesiredMember, &HostFacts, Vec<Diagnosis>)> = desired
+        .voters()
+        .filter(|other| other.id != member.id)
+        .filter_map(|other| {
+            let host = facts.host(other.id)?;
+            let mut found = shown_by(desired, facts, other, host);
+            found.retain(explains);
+            found.sort_by_key(|found| found.cause);
+            Some((other, host, found))
+        })
+        .collect();
+    let frozen = others
+        .iter()
+        .find(|(other, host, found)| found.is_empty() && host.unit.runs() && is_frozen(facts, other.id));
+    if let Some((DesiredMember { name, .. }, ..)) = frozen {
+        let said = format!("{name} runs, but its server answers nobody, not even on its own host");
+        return Some((said, format!("zkops repair {name}")));
+    }
+    // Whoever only has to be started makes a quorum that damaged data can be taken from.
+    let down = others.iter().find(|(_, host, found)| found.is_empty() && host.no_process().is_some());
+    if let Some((other, host, _)) = down {
+        let said = format!("{} does not run: {}", other.name, host.no_process().unwrap_or_default());
+        let verb = if other_settings(other, host).is_some() { "repair" } else { "start" };
+        return Some((said, format!("zkops {verb} {}", other.name)));
+    }
+    others.iter().flat_map(|(other, _, found)| found.iter().map(move |found| (other, found))).find_map(
+        |(other, found)| Some((format!("{}: {}", other.name, found.what), found.next.first()?.clone())),
+    )
+}
+
+/// It runs, and its own host waits in vain for a word of it.
+fn is_frozen(facts: &Facts, id: ServerId) -> bool {
+    matches!(&facts.member(id).server.on_host, ServerView::Blind(blind) if blind.cause == BlindCause::Timeout)
 }
 
 /// Not even its own host gets a word out of it.

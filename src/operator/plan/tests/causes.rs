@@ -2,17 +2,17 @@
 //! and its cure; none of them moves data by itself.
 
 use super::repair::{closed, repair};
-use super::show;
 use super::world::{World, serving};
+use super::{check, show};
 use crate::operator::plan::cures::{Cause, Cure};
 use crate::operator::plan::damage::Damage;
 use crate::operator::plan::facts::{DataFacts, Myid, PortUser, UnitState};
 use crate::operator::plan::install::sha256_hex;
-use crate::operator::plan::repair::wipes;
+use crate::operator::plan::repair::{Wipe, wipes};
 use crate::operator::plan::seen::Seen;
-use crate::operator::plan::server::{Mode, ServerView};
+use crate::operator::plan::server::{BlindCause, Mode, ServerView};
 use crate::operator::plan::ways::{Reach, ReachResult};
-use crate::operator::plan::{Goal, Stop, diagnosis, plan};
+use crate::operator::plan::{Goal, Stop, diagnosis, plan, status};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 /// What stands in the third member's way: how it is put there, its cause, the one thing to do, and whether repair acts.
@@ -129,15 +129,18 @@ fn nth(at: usize) -> Option<Cause> {
         Unreadable,
         DiskFull,
         PortTaken,
+        DataMoved,
         ForeignData,
         MyidWrong,
         ConfigBroken,
         PortBlocked,
+        PathBlocked,
         OthersBlocked,
         MyidMissing,
         UnitMissing,
         DamagedData,
         LostData,
+        ClientsBlocked,
         ClockOff,
         StartLimit,
         ProcessDead,
@@ -150,8 +153,109 @@ fn nth(at: usize) -> Option<Cause> {
     all.get(at).copied()
 }
 
-const TABLE: [Row; 20] = [
+/// Its server goes on with what it has open.
+fn data_moves_away(world: &mut World) {
+    let mut view = serving(Mode::Leader, Zxid::new(Epoch(1), 7));
+    if let ServerView::Serving(server) = &mut view {
+        server.data_moved = Seen::Is(true);
+        server.synced_followers = Seen::Is(2);
+    }
+    world.server(3, view);
+    world.host(3).data = Seen::Is(DataFacts { empty: true, ..DataFacts::default() });
+}
+
+/// What would be put in its place is not its data; a new process would have none.
+#[test]
+fn nothing_is_put_where_the_data_of_a_running_server_was() {
+    let mut world = World::deployed(3, 0);
+    data_moves_away(&mut world);
+    let what =
+        "the data of node-3 was moved away under its server: /export/data/zkdata is not what it writes to";
+    let wiped = Goal::Repair { member: ServerId(3), wipe: Wipe::Asked, purge_old: false };
+    for goal in [Goal::Deploy, Goal::Restart { members: vec![] }, repair(3), wiped] {
+        let text = show(&world, &goal);
+        assert!(text.starts_with("REFUSED ") && text.contains(what), "{goal:?}: {text}");
+        assert!(text.contains("next: on the host of node-3, move its directory back"), "{text}");
+    }
+    let stop = show(&world, &Goal::Stop { members: vec![ServerId(3)] });
+    assert!(stop.contains("node-3: server stopped"), "{stop}");
+    let health = status::judge(&world.desired, &world.facts);
+    assert_eq!(health.reasons.len(), 1, "{:?}", health.reasons);
+    assert!(health.verdict.to_string().starts_with("unhealthy: serving with 3 of 3 voters"), "{health:?}");
+}
+
+/// Connections from `from` to a port of the third member come to that.
+fn lost(world: &mut World, from: Option<i64>, port: u16, result: ReachResult) {
+    world.facts.reach.push(Reach { from: from.map(ServerId), to: ServerId(3), port, result });
+}
+
+/// Our server of the third member is seen listening on its own host.
+fn listens(world: &mut World, port: u16) {
+    let user = PortUser { pid: Some(100), program: "zkops".into(), ours: true };
+    world.host(3).ports = Seen::Is([(port, user)].into());
+}
+
+/// Nothing that repair could do opens a way between hosts: it says which, at once.
+#[test]
+fn what_stands_between_the_hosts_is_named_and_left_to_people() {
+    let mut world = World::deployed(3, 0);
+    out_of_sync(&mut world);
+    lost(&mut world, Some(1), 2888, ReachResult::Timeout);
+    lost(&mut world, Some(1), 3888, ReachResult::NoRoute);
+    lost(&mut world, Some(2), 3888, ReachResult::Timeout);
+    check(
+        &world,
+        &repair(3),
+        "REFUSED repair of node-3 would not help: something between the hosts blocks tcp 2888 and 3888 of node-3
+         node-1 → node-3:2888 timeout
+         node-1 → node-3:3888 no route
+         node-2 → node-3:3888 timeout
+         next: open tcp 2888 and 3888 from 10.0.0.1, 10.0.0.2 to 10.0.0.3 in the network between",
+    );
+    // A server that does not run is started all the same: the others may be enough for it.
+    world.dies(3);
+    assert!(show(&world, &repair(3)).contains("server started [not running]"));
+}
+
+/// From here alone it is not reached: its own host sees it in sync, and nothing is to be repaired.
+#[test]
+fn a_client_port_that_is_cut_off_from_here_is_nothing_to_repair() {
+    let mut world = World::deployed(3, 0);
+    let zxid = Zxid::new(Epoch(1), 7);
+    let late = ServerView::blind(BlindCause::Timeout, "timed out");
+    let seen = world.facts.members.get_mut(&ServerId(2)).expect("member");
+    seen.server.from_here = late;
+    seen.server.on_host = serving(Mode::Follower, zxid);
+    let (to, port) = (ServerId(2), 2181);
+    world.facts.reach.push(Reach { from: None, to, port, result: ReachResult::Timeout });
+    let causes = diagnosis::diagnose(&world.desired, &world.facts, to);
+    assert_eq!(causes.iter().map(|found| found.cause).collect::<Vec<_>>(), [Cause::ClientsBlocked]);
+    let plan = plan(&world.desired, &world.facts, &repair(2)).expect("nothing is wrong with it");
+    assert!(plan.is_empty(), "{plan}");
+}
+
+/// A firewall on the way that answers in the host's name.
+#[test]
+fn a_refusal_in_the_name_of_a_server_that_listens_is_a_block() {
+    let mut world = World::deployed(3, 0);
+    out_of_sync(&mut world);
+    lost(&mut world, Some(1), 3888, ReachResult::Refused);
+    let causes = |world: &World| diagnosis::diagnose(&world.desired, &world.facts, ServerId(3));
+    assert_eq!(causes(&world)[0].cause, Cause::Stuck, "it may listen no more");
+    listens(&mut world, 3888);
+    let found = causes(&world);
+    assert_eq!(found[0].cause, Cause::PathBlocked, "{found:?}");
+    assert_eq!(found[0].evidence, ["node-1 → node-3:3888 refused"]);
+}
+
+const TABLE: [Row; 23] = [
     (|world| world.dies(3), Cause::ProcessDead, "zkops start node-3", true),
+    (
+        data_moves_away,
+        Cause::DataMoved,
+        "on the host of node-3, move its directory back to /export/data/zkdata   (if it was removed: zkops stop node-3, then zkops repair node-3)",
+        false,
+    ),
     (
         |world| {
             world.dies(3);
@@ -211,6 +315,21 @@ const TABLE: [Row; 20] = [
         },
         Cause::OthersBlocked,
         "open tcp 3888 from 10.0.0.3 to 10.0.0.1 in the network between",
+        false,
+    ),
+    (
+        |world| {
+            out_of_sync(world);
+            lost(world, Some(2), 3888, ReachResult::Timeout);
+        },
+        Cause::PathBlocked,
+        "open tcp 3888 from 10.0.0.2 to 10.0.0.3 in the network between",
+        false,
+    ),
+    (
+        |world| lost(world, None, 2181, ReachResult::Timeout),
+        Cause::ClientsBlocked,
+        "open tcp 2181 from this machine to 10.0.0.3 in the network between",
         false,
     ),
     (

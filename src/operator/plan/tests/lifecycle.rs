@@ -3,7 +3,9 @@
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::Goal;
-use crate::operator::plan::facts::Marker;
+use crate::operator::plan::facts::{Marker, Process};
+use crate::operator::plan::repair::Wipe;
+use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::ServerView;
 use crate::wire::ids::ServerId;
 
@@ -168,6 +170,36 @@ fn destroy_removes_what_deploy_made_and_keeps_data() {
     check(&World::bare(3, 0), &Goal::Destroy { data: true }, "destroy orders: nothing to do");
 }
 
+/// The program went first, and the data is asked for later.
+#[test]
+fn destroy_removes_data_that_was_left_by_a_destroy_before() {
+    let mut world = World::deployed(3, 0);
+    let first = crate::operator::plan::plan(&world.desired, &world.facts, &Goal::Destroy { data: false });
+    assert!(world.apply(&first.expect("a plan")));
+    check(
+        &world,
+        &Goal::Destroy { data: false },
+        "destroy orders: nothing to do
+         note: data directories stay; --data removes them too",
+    );
+    let text = show(&world, &Goal::Destroy { data: true });
+    for n in 1..=3 {
+        assert!(text.contains(&format!("node-{n}: remove /export/data/zkdata and all in it")), "{text}");
+        assert!(text.contains(&format!("node-{n}: remove zkops from /export/server/zkops")), "{text}");
+    }
+    let mut used = world.clone();
+    used.host(1).processes = Seen::Is(vec![Process { pid: 7, ..Process::default() }]);
+    let text = show(&used, &Goal::Destroy { data: true });
+    assert!(text.starts_with("REFUSED the data of node-1 is not proven to be out of use"), "{text}");
+    world.data(1).marker = None;
+    let text = show(&world, &Goal::Destroy { data: true });
+    assert!(!text.contains("node-1: remove"), "{text}");
+    assert!(text.contains("node-1: /export/data/zkdata is not known to be of orders, and stays"), "{text}");
+    let whole = crate::operator::plan::plan(&world.desired, &world.facts, &Goal::Destroy { data: true });
+    assert!(world.apply(&whole.expect("a plan")));
+    assert!(!show(&world, &Goal::Destroy { data: true }).contains("node-2: remove"));
+}
+
 /// One alone serves nobody, whether it is started, restarted, or runs already.
 #[test]
 fn a_member_that_is_alone_is_not_taken_for_an_ensemble() {
@@ -179,4 +211,62 @@ fn a_member_that_is_alone_is_not_taken_for_an_ensemble() {
         let text = show(&World::deployed(3, 0), &goal);
         assert!(!text.contains("are needed"), "{text}");
     }
+}
+
+/// In the inventory two ids change places: every host is right, and no verb may make it wrong.
+#[test]
+fn exchanged_ids_are_refused_by_every_verb() {
+    let mut world = World::deployed(3, 0);
+    for (id, other) in [(1, 2), (2, 1)] {
+        let member = world.desired.members.get_mut(&ServerId(id)).expect("member");
+        member.address = format!("10.0.0.{other}");
+    }
+    let (one, two) = (ServerId(1), ServerId(2));
+    let seen = world.facts.members.clone();
+    world.facts.members.insert(one, seen[&two].clone());
+    world.facts.members.insert(two, seen[&one].clone());
+    let all = Vec::new;
+    let goals = [
+        Goal::Deploy,
+        Goal::Start { members: all() },
+        Goal::Stop { members: vec![one] },
+        Goal::Restart { members: all() },
+        Goal::Destroy { data: true },
+        Goal::Repair { member: two, wipe: Wipe::No, purge_old: false },
+    ];
+    for goal in goals {
+        check(
+            &world,
+            &goal,
+            "REFUSED the inventory has ids at hosts that are other members of this cluster
+             10.0.0.2 is server 2 by its /export/server/zkops/current/zoo.cfg, and orders.yml has server 1 there
+             10.0.0.1 is server 1 by its /export/server/zkops/current/zoo.cfg, and orders.yml has server 2 there
+             next: put the ids and addresses back as they were in orders.yml",
+        );
+    }
+}
+
+#[test]
+fn nobody_is_restarted_with_a_list_that_the_others_do_not_have() {
+    let mut world = World::deployed(3, 0);
+    let config = world.host(2).installed_config.is_mut().expect("deployed");
+    *config = config.replace("server.3=10.0.0.3:", "server.3=10.0.0.33:");
+    for members in [vec![], vec![ServerId(1)], vec![ServerId(2)]] {
+        let text = show(&world, &Goal::Restart { members });
+        assert!(text.starts_with("REFUSED the members are not listed alike everywhere\n"), "{text}");
+        assert!(text.contains("next: zkops deploy orders.yml"), "{text}");
+    }
+    world.dies(2);
+    check(
+        &world,
+        &Goal::Start { members: vec![ServerId(2)] },
+        "REFUSED node-2 would look for the others where nobody else has them
+         node-3: 10.0.0.33:2888:3888 or 10.0.0.3:2888:3888
+         next: zkops deploy orders.yml",
+    );
+    // What others have, too, is a roll that was not finished: everybody may start as it is.
+    let config = world.host(1).installed_config.is_mut().expect("deployed");
+    *config = config.replace("server.3=10.0.0.3:", "server.3=10.0.0.33:");
+    let text = show(&world, &Goal::Start { members: vec![ServerId(2)] });
+    assert!(text.contains("node-2: server started"), "{text}");
 }

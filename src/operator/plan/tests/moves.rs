@@ -162,6 +162,27 @@ fn data_at_the_new_place_are_not_overwritten() {
     );
 }
 
+/// Back where it was: the data that stayed there know nothing of what the member promised since.
+#[test]
+fn a_place_it_moved_away_from_does_not_count_as_this_move_begun() {
+    let mut world = World::deployed(3, 0);
+    let mut there = world.clone();
+    let host = there.host(3);
+    let config = host.installed_config.is_mut().expect("a zoo.cfg");
+    *config = config.replace("=10.0.0.3:", "=10.0.0.103:");
+    host.unit.enabled = Seen::Absent;
+    there.dies(3);
+    let old = alive(&world, 3);
+    moves(&mut world, 3, old, false);
+    world.facts.members.insert(ServerId(3), there.facts.member(ServerId(3)).clone());
+    let text = show(&world, &Goal::Deploy);
+    assert!(text.starts_with("REFUSED node-3 cannot move to 10.0.0.103: /export/data/zkdata"), "{text}");
+    assert!(text.contains("next: on 10.0.0.103: mv /export/data/zkdata /export/data/zkdata.old"), "{text}");
+    // What this move has put there is to start at boot, even where it does not run.
+    world.host(3).unit.enabled = Seen::Is(());
+    assert!(!show(&world, &Goal::Deploy).contains("cannot move to"));
+}
+
 #[test]
 fn another_name_of_the_same_machine_is_no_move() {
     let mut world = World::deployed(3, 0);
@@ -180,7 +201,13 @@ fn a_fence_is_lifted_once_the_old_server_was_seen_disabled() {
     // The lists name it no more; the fence does.
     world.facts.elsewhere.former[0].listed = false;
     world.facts.elsewhere.former[0].said_gone = false;
-    check(&world, &Goal::Deploy, "deploy orders: nothing to do");
+    check(
+        &world,
+        &Goal::Deploy,
+        "deploy orders: nothing to do
+         note: 10.0.0.3 is blocked on node-1, node-2 and node-3: the old server of node-3 there was not seen disabled; \
+         when that host is back: zkops deploy orders.yml",
+    );
     world.facts.elsewhere.former[0].view = old;
     check(
         &world,
@@ -256,6 +283,35 @@ fn the_address_of_another_member_is_neither_stopped_nor_blocked() {
             assert_eq!(text.starts_with(refused), listed, "{text}");
         }
     }
+}
+
+/// Nobody remembers whose it was, and its host is away: it stays, and that is said.
+#[test]
+fn a_fence_of_nobody_knows_whom_is_told_by_deploy() {
+    let mut world = World::deployed(3, 0);
+    for id in [1, 2] {
+        world.host(id).fences = Seen::Is(vec!["10.0.0.99".parse().expect("an address")]);
+    }
+    let told = "note: 10.0.0.99 is blocked on node-1 and node-2: an old server there was not seen disabled";
+    let text = show(&world, &Goal::Deploy);
+    assert!(text.contains(told), "{text}");
+    // Its place was found, and reached: what is done about it is in the plan.
+    let seen = alive(&world, 3);
+    let ips = vec!["10.0.0.99".parse().expect("an address")];
+    world.facts.elsewhere.former.push(Former { ips, view: seen, ..Former::at(ServerId(3), "10.0.0.99") });
+    let text = show(&world, &Goal::Deploy);
+    assert!(!text.contains("is blocked on"), "{text}");
+    assert!(text.contains("lift the fence around 10.0.0.99"), "{text}");
+}
+
+/// Whose they were, nobody needs to know for that.
+#[test]
+fn destroy_leaves_no_fence() {
+    let mut world = World::deployed(3, 0);
+    world.host(2).fences = Seen::Is(vec!["10.0.0.99".parse().expect("an address")]);
+    let text = show(&world, &Goal::Destroy { data: false });
+    assert!(text.contains("node-2: block 10.0.0.99 no longer [deploy blocked it]"), "{text}");
+    assert!(!text.contains("node-1: block"), "{text}");
 }
 
 #[derive(Clone, Copy, Debug)]

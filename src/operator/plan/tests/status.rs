@@ -1,10 +1,15 @@
 //! Status: when an ensemble is healthy and what is said when it is not.
 
+use super::show;
 use super::world::{World, serving};
-use crate::operator::plan::facts::{HostView, Myid};
+use crate::operator::plan::cures::Cause;
+use crate::operator::plan::damage::Damage;
+use crate::operator::plan::facts::{HostView, Myid, UnitState};
 use crate::operator::plan::network::PortRule;
-use crate::operator::plan::server::{Canary, Mode, ServerView};
-use crate::operator::plan::status;
+use crate::operator::plan::repair::Wipe;
+use crate::operator::plan::seen::Seen;
+use crate::operator::plan::server::{BlindCause, Canary, Mode, ServerView};
+use crate::operator::plan::{Goal, diagnosis, status};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
 
 fn reasons(world: &World) -> Vec<String> {
@@ -108,6 +113,81 @@ fn a_lonely_server_waits_for_a_quorum() {
     assert!(
         reasons(&world).contains(&"node-3 waits for a quorum: 1 of 3 voters run, 2 are needed".to_owned())
     );
+}
+
+/// Enough run, and still nobody serves: whoever does not do its part is named, with the one thing to do.
+#[test]
+fn enough_voters_that_are_no_quorum_say_who_keeps_them() {
+    let mut world = World::deployed(3, 0);
+    let waits = || ServerView::NotServing { words: "not currently serving requests".into() };
+    for id in [1, 2, 3] {
+        world.server(id, waits());
+    }
+    let of = |world: &World, id| diagnosis::diagnose(&world.desired, &world.facts, ServerId(id)).remove(0);
+    assert_eq!(of(&world, 2).what, "node-2 waits for a quorum: 3 of 3 voters run, but no quorum answers");
+
+    // One answers nobody: another process is what it needs.
+    let mut frozen = world.clone();
+    let seen = &mut frozen.facts.members.get_mut(&ServerId(3)).expect("member").server;
+    seen.from_here = ServerView::blind(BlindCause::Timeout, "timed out");
+    seen.on_host = ServerView::blind(BlindCause::Timeout, "timed out");
+    let (waiting, itself) = (of(&frozen, 2), of(&frozen, 3));
+    assert_eq!(waiting.next, ["zkops repair node-3"], "{waiting:?}");
+    assert_eq!((itself.cause, &*itself.next), (Cause::Stuck, &["zkops repair node-3".to_owned()][..]));
+    let goal = Goal::Repair { member: ServerId(3), wipe: Wipe::No, purge_old: false };
+    let text = show(&frozen, &goal);
+    assert!(text.contains("node-3: server restarted"), "what is advised works: {text}");
+
+    // One has no vote before its data is whole again, and a third would make a quorum: it is started.
+    world.data(3).damage = vec![Damage::LogsWithoutSnapshot];
+    assert_eq!(of(&world, 2).next, ["zkops repair node-3"]);
+    world.host(1).unit.state = Seen::Is(UnitState::Stopped);
+    world.host(1).processes = Seen::Is(Vec::new());
+    world.server(1, ServerView::blind(BlindCause::Refused, "connection refused"));
+    let waiting = of(&world, 2);
+    assert_eq!(waiting.what, "node-2 waits for a quorum: 2 of 3 voters run, but no quorum answers");
+    assert_eq!(waiting.next, ["zkops start node-1"]);
+}
+
+/// A server that would be started on data of somebody's choice is put in order, not started.
+#[test]
+fn a_stopped_server_with_a_hand_edited_zoo_cfg_is_for_repair() {
+    let mut world = World::deployed(3, 0);
+    world.dies(3);
+    let advice = |world: &World| {
+        diagnosis::advice(&diagnosis::diagnose(&world.desired, &world.facts, ServerId(3))).expect("advice")
+    };
+    assert_eq!(advice(&world), "zkops start node-3");
+    let written = world.host(3).installed_config.is().expect("deployed").clone();
+    let ticks = written.replace("tickTime=2000", "tickTime=3000");
+    world.host(3).installed_config = Seen::Is(ticks);
+    assert_eq!(advice(&world), "zkops start node-3", "it takes part with it");
+    let elsewhere = written.replace("dataDir=/export/data/zkdata", "dataDir=/tmp/elsewhere");
+    world.host(3).installed_config = Seen::Is(elsewhere);
+    assert_eq!(advice(&world), "zkops repair node-3");
+    let found = diagnosis::diagnose(&world.desired, &world.facts, ServerId(3));
+    assert!(found[0].evidence.iter().any(|line| line.contains("dataDir=/tmp/elsewhere")), "{found:?}");
+}
+
+/// All is well until its next start: the servers tell, and only then hosts are asked.
+#[test]
+fn a_zoo_cfg_changed_under_a_server_is_told() {
+    let mut world = World::deployed(3, 0);
+    assert!(!status::changed_under_one(&world.facts));
+    let seen = world.facts.members.get_mut(&ServerId(2)).expect("member");
+    let ServerView::Serving(server) = &mut seen.server.from_here else { panic!("it serves") };
+    server.config_changed = Seen::Is(true);
+    assert!(status::changed_under_one(&world.facts));
+    let health = status::judge(&world.desired, &world.facts);
+    assert!(health.healthy(), "{health:?}");
+    let [note] = &health.notes[..] else { panic!("{health:?}") };
+    assert!(note.starts_with("node-2: its zoo.cfg was changed since its server started"), "{note}");
+    assert!(note.ends_with("zkops deploy orders.yml"), "{note}");
+    // Where it lists others, its next start is not the ensemble's.
+    let config = world.host(2).installed_config.is_mut().expect("deployed");
+    *config = config.replace("server.3=10.0.0.3:", "server.3=10.0.0.33:");
+    let health = status::judge(&world.desired, &world.facts);
+    assert!(health.verdict.to_string().starts_with("unhealthy: not one ensemble"), "{health:?}");
 }
 
 #[test]

@@ -244,6 +244,8 @@ pub(super) fn serving(mode: Mode, zxid: Zxid) -> ServerView {
         connections: 2,
         uptime_ms: Some(61_000),
         disk_free_bytes: Some(9 << 30),
+        config_changed: Seen::Is(false),
+        data_moved: Seen::Is(false),
         synced_followers: Seen::Absent,
         synced_observers: Seen::Absent,
         canary: Some(Canary::Committed { zxid, latency_us: 1_800 }),
