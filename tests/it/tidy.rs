@@ -45,7 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Operator core.
     ("inventory", &["formats"]),
     ("render", &["ensemble", "formats", "inventory"]),
-    ("plan", &["config", "ensemble", "formats"]),
+    ("plan", &["config", "ensemble", "formats", "inventory"]),
     // Operator shell.
     ("transport", &[]),
     ("host", &["config", "formats"]),

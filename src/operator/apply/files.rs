@@ -10,7 +10,7 @@ use crate::operator::host::files::{Expect, Own, PutFile, Reader, Remove, SwitchL
 use crate::operator::host::service::FindServer;
 use crate::operator::host::{Kind, Link};
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::layout::{OWN_NAMES, Slot};
+use crate::operator::plan::layout::{self, Slot};
 use crate::operator::plan::owners::Account;
 
 /// Files of ours are overwritten, others are not: except `myid`, which carries no header and
@@ -69,9 +69,8 @@ pub(super) async fn remove_legacy(member: &DesiredMember, link: &Link, dir: &str
 pub(super) async fn uninstall(member: &DesiredMember, link: &Link, dir: &str) -> Result<bool> {
     let mut changed = false;
     let keep: Vec<PathBuf> = vec![(&member.dirs.data).into(), (&member.dirs.data_log).into()];
-    for name in OWN_NAMES {
-        let path = format!("{dir}/{name}").into();
-        let request = Remove { path, roots: vec![dir.into()], keep: keep.clone() };
+    for path in layout::own_paths(dir) {
+        let request = Remove { path: path.into(), roots: vec![dir.into()], keep: keep.clone() };
         changed |= link.remove(request).await?.changed;
     }
     changed |= remove_empty(link, dir, dir).await?;

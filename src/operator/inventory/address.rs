@@ -60,8 +60,11 @@ pub(super) fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-fn is_user(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@:/[]".contains(c))
+/// A user to log in as. One that begins with `-` would be an option to a program that gets it as a word.
+pub(super) fn is_user(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@:/[]".contains(c))
 }
 
 /// Letters, digits, `-` and, as many networks have it, `_`.
@@ -128,6 +131,7 @@ mod tests {
     fn users_and_ports_stand_around_an_address() {
         assert_eq!(with_user("root@[fd00::1]"), Ok((Some("root".into()), "fd00::1".into())));
         assert_eq!(with_user("a b@10.0.0.1"), Err(NONE));
+        assert_eq!(with_user("-oX@10.0.0.1"), Err(NONE));
         for (typed, expected) in [
             ("ops@[fd00::1]:2222", Some((Some("ops"), "fd00::1", Some(2222)))),
             ("[fd00::1]", Some((None, "fd00::1", None))),
@@ -136,6 +140,8 @@ mod tests {
             ("gate:0", None),
             ("gate:", None),
             ("@gate", None),
+            ("-oX@gate", None),
+            ("-oX", None),
         ] {
             let found = with_port(typed);
             let found = found.as_ref().map(|(user, host, port)| (user.as_deref(), host.as_str(), *port));

@@ -99,7 +99,7 @@ impl Layer {
 
     fn take_ssh(&mut self, value: &Value, findings: &mut Findings<'_>) {
         let Some(mut fields) = Fields::of(value, "`ssh`", findings) else { return };
-        self.user = fields.word("user", findings).map(|user| user.value);
+        self.user = fields.word("user", findings).and_then(|user| login_user(user, findings));
         let port = fields.number("port", 1..=65535, findings);
         self.ssh_port = port.and_then(|port| u16::try_from(port.value).ok());
         self.key = fields.word("key", findings).map(|key| key.value);
@@ -136,18 +136,34 @@ impl Layer {
 
 /// The server takes every key with `zookeeper.` before it, too.
 pub(super) fn short(key: &str) -> &str {
-    key.strip_prefix("zookeeper.").unwrap_or(key)
+    key.strip_prefix(PREFIX).unwrap_or(key)
+}
+
+/// What to set in an inventory instead of a zoo.cfg key that deploy itself writes; `None`: it writes no such key.
+pub fn instead_of(key: &str) -> Option<&'static str> {
+    let key = short(key);
+    let owned = OWNED.iter().find(|(owned, _)| *owned == key).map(|(_, instead)| *instead);
+    owned.or_else(|| key.starts_with("server.").then_some("a member under `nodes:`"))
 }
 
 /// What the values mean is the server's to say; here only what deploy itself writes is refused.
 fn zoo_entry(entry: &Entry, findings: &mut Findings<'_>) -> Option<Spanned<String>> {
     let key = entry.key.value.as_str();
-    let owned = OWNED.iter().find(|(owned, _)| *owned == short(key));
-    if owned.is_some() || short(key).starts_with("server.") {
-        let instead = owned.map_or("a member under `nodes:`", |(_, instead)| instead);
+    if let Some(instead) = instead_of(key) {
         findings
             .error("owned-key", entry.key.span, format!("`{key}` is written by deploy itself"), "not here")
             .help(format!("set {instead}"));
+        return None;
+    }
+    if short(key).starts_with(PREFIX) {
+        // What a server would take for a key of that name, which nothing reads.
+        let meant = key.trim_start_matches(PREFIX);
+        let help = match instead_of(meant) {
+            Some(instead) => format!("`{meant}` is written by deploy itself: set {instead}"),
+            None => format!("write `{meant}`"),
+        };
+        let message = format!("`{}` has `{PREFIX}` twice", shorten(key));
+        findings.error("zoo-key", entry.key.span, message, "no key of zoo.cfg").help(help);
         return None;
     }
     if key.chars().any(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
@@ -182,6 +198,18 @@ fn parse_connection(text: &Spanned<String>, findings: &mut Findings<'_>) -> Opti
             None
         }
     }
+}
+
+/// Any name that is no option: whose it is, the host says.
+fn login_user(user: Spanned<String>, findings: &mut Findings<'_>) -> Option<String> {
+    if address::is_user(&user.value) {
+        return Some(user.value);
+    }
+    let message = format!("`user` is `{}`", shorten(&user.value));
+    findings
+        .error("user", user.span, message, "no name of a user")
+        .help("no blank, no `@:/[]`, and no `-` before it");
+    None
 }
 
 /// A user's name becomes a word in a unit and an argument on the host.
@@ -238,6 +266,8 @@ fn parse_sudo(text: Spanned<String>, findings: &mut Findings<'_>) -> Option<Span
     Some(Spanned { value, span: text.span })
 }
 
+/// What the reference puts before the name of a key that becomes a property of its Java machine.
+const PREFIX: &str = "zookeeper.";
 /// zoo.cfg keys that the operator writes itself, and what to set instead.
 const OWNED: [(&str, &str); 12] = [
     ("dataDir", "data_dir"),

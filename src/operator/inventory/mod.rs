@@ -32,7 +32,10 @@ mod yaml;
 
 pub use complaint::{About, Complaint};
 pub use finding::{Finding, Place, Severity};
+pub use layer::instead_of;
 pub use model::{Cluster, Connection, Jump, Member, Ports, Role, SshSettings};
+pub use read::{NAME_RULE, is_name};
+pub use rules::INSTALLED;
 pub use suggest::nearest;
 
 use finding::Findings;

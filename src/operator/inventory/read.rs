@@ -86,13 +86,17 @@ fn read_clients(entry: &Entry, findings: &mut Findings<'_>) -> Option<Vec<Networ
 
 /// Names become parts of unit names and paths.
 fn check_name(what: &str, name: &Spanned<String>, findings: &mut Findings<'_>) {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let ok = name.value.chars().all(good) && name.value.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if !ok || name.value.len() > 63 {
+    if !is_name(&name.value) {
         findings
             .error("name", name.span, format!("{what} name `{}`", shorten(&name.value)), "not a plain name")
-            .help("letters, digits, `-`, `_` and `.`, a letter or digit first, at most 63");
+            .help(NAME_RULE);
     }
+}
+
+/// A cluster or a member may be called so.
+pub fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(good)
 }
 
 fn read_nodes(cluster: &str, value: &Value, defaults: &Layer, findings: &mut Findings<'_>) -> Vec<Placed> {
@@ -228,13 +232,17 @@ fn finish_node(
     let host = address_of(host, &mut layer, findings)?;
     let local = layer.local.as_ref().is_some_and(|local| local.value);
     let home = format!("~/.zkops/{cluster}/{}", name.value);
+    let given = [&layer.install_dir, &layer.data_dir, &layer.data_log_dir];
+    for dir in given.into_iter().flatten() {
+        rules::check_placeholders(dir, findings);
+    }
     let dir = |given: &Option<Spanned<String>>, default: String| {
         let text = given.as_ref().map_or(default, |dir| dir.value.clone());
-        text.replace("{name}", &name.value)
+        text.replace(rules::NAME, &name.value)
     };
     let install_dir = dir(&layer.install_dir, if local { home.clone() } else { INSTALL_DIR.to_owned() });
     let data_dir = dir(&layer.data_dir, if local { format!("{home}/data") } else { DATA_DIR.to_owned() });
-    let data_log_dir = layer.data_log_dir.as_ref().map(|log| log.value.replace("{name}", &name.value));
+    let data_log_dir = layer.data_log_dir.as_ref().map(|log| log.value.replace(rules::NAME, &name.value));
     let span = |given: Option<Span>| given.unwrap_or(name.span);
     let dirs = [
         ("install_dir", &install_dir, span(layer.install_dir.as_ref().map(|dir| dir.span))),
@@ -312,6 +320,8 @@ fn ssh(layer: Layer) -> SshSettings {
     }
 }
 
+/// What [`is_name`] asks for.
+pub const NAME_RULE: &str = "letters, digits, `-`, `_` and `.`, a letter or digit first, at most 63";
 /// The name of a cluster whose file gives none.
 const CLUSTER_DEFAULT: &str = "zookeeper";
 const CLIENT_PORT: u16 = 2181;

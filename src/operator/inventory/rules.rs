@@ -4,9 +4,15 @@
 use std::path::Path;
 
 use super::address;
-use super::finding::{Findings, Span};
+use super::finding::{Findings, Span, shorten};
 use super::model::Role;
 use super::placed::Placed;
+use super::suggest;
+use super::yaml::Spanned;
+
+/// All that zkops itself keeps in an install_dir, in either layout, and takes away with all that is in it, in
+/// this order: docs/layout.md.
+pub const INSTALLED: [&str; 6] = ["conf", "var", "bin", "current", "slots", "dynamic"];
 
 /// A directory must be absolute and not one that a server may not have to itself.
 pub(super) fn check_dir(key: &str, dir: &str, at: Span, local: bool, findings: &mut Findings<'_>) {
@@ -28,12 +34,27 @@ pub(super) fn check_dir(key: &str, dir: &str, at: Span, local: bool, findings: &
     }
 }
 
+/// What stands in braces is the member's name, or a mistake: taken as it is written, it would be a directory that all share.
+pub(super) fn check_placeholders(dir: &Spanned<String>, findings: &mut Findings<'_>) {
+    let words = dir.value.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
+    for word in words.filter(|word| format!("{{{word}}}") != NAME) {
+        let message = format!("there is no placeholder `{{{}}}`", shorten(word));
+        let near = suggest::nearest(word, ["name"]);
+        let help = near.map_or_else(
+            || format!("{NAME} stands for the member's name; nothing else stands in braces"),
+            |near| format!("did you mean `{{{near}}}`?"),
+        );
+        findings.error("placeholder", dir.span, message, "unknown").help(help);
+    }
+}
+
 /// Everything that takes more than one member to be wrong.
 pub(super) fn check(placed: &[Placed], nodes: Span, findings: &mut Findings<'_>) {
     for (at, later) in placed.iter().enumerate() {
         for earlier in &placed[..at] {
             check_pair(earlier, later, findings);
         }
+        check_own_name(later, findings);
         check_own_ports(later, findings);
         check_own_dirs(later, findings);
     }
@@ -135,6 +156,18 @@ fn check_pair(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
     check_data_apart(later, earlier, findings);
 }
 
+/// Verbs take members by name or id: a number means one member.
+fn check_own_name(placed: &Placed, findings: &mut Findings<'_>) {
+    let member = &placed.member;
+    if member.name.parse::<i64>().is_ok_and(|number| number != member.id.0) {
+        let message = format!("member `{}` has the id {}", member.name, member.id);
+        findings
+            .error("name", placed.at.node, message, "a name that is another id")
+            .and(placed.at.id, "its id")
+            .help("verbs take members by name or id: call it by a word, like node-1");
+    }
+}
+
 /// What `destroy` takes away holds no data, and neither do the server's own files hold its log directory.
 fn check_own_dirs(placed: &Placed, findings: &mut Findings<'_>) {
     check_data_apart(placed, placed, findings);
@@ -151,6 +184,7 @@ fn check_own_dirs(placed: &Placed, findings: &mut Findings<'_>) {
 /// The data directories of one member are not where the other one's, or its own, program files are.
 fn check_data_apart(program: &Placed, data: &Placed, findings: &mut Findings<'_>) {
     let (install, member) = (Path::new(&program.member.install_dir), &data.member);
+    let holds = |dir: &str| install != Path::new(dir) && install.starts_with(dir);
     let dirs = [
         ("data_dir", Some(&member.data_dir), data.at.data_dir),
         ("data_log_dir", member.data_log_dir.as_ref(), data.at.data_log_dir),
@@ -158,6 +192,16 @@ fn check_data_apart(program: &Placed, data: &Placed, findings: &mut Findings<'_>
     for (key, dir, at) in dirs {
         let Some(dir) = dir else { continue };
         let path = Path::new(dir);
+        if holds(dir) {
+            let name = &program.member.name;
+            let message =
+                format!("`install_dir` of `{name}` is {}, inside the {key} {dir}", install.display());
+            findings
+                .error("dir", program.at.install_dir, message, "the program would go with the data")
+                .and(at, "a server owns all of this")
+                .help("give zkops a directory of its own, like /export/server/zkops");
+            continue;
+        }
         let inside = INSTALLED.iter().map(|name| install.join(name)).find(|own| path.starts_with(own));
         let message = match inside {
             _ if path == install => format!("`{key}` of `{}` is the install_dir {dir}", member.name),
@@ -194,7 +238,7 @@ fn ports(placed: &Placed) -> [(u16, Span); 3] {
     [(ports.client, client), (ports.quorum, quorum), (ports.election, election)]
 }
 
-/// What zkops itself puts into an install_dir, and takes away with all that is in it: docs/layout.md.
-const INSTALLED: [&str; 6] = ["slots", "current", "dynamic", "var", "bin", "conf"];
+/// Stands for the member's name in a directory.
+pub(super) const NAME: &str = "{name}";
 /// Voters beyond this make every write slower and no failure easier to bear.
 const VOTERS_MAX_WISE: usize = 7;

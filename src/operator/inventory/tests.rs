@@ -129,6 +129,22 @@ fn every_mistake_is_found_where_it_was_made() {
             &["4:61 duplicate-port 2888"],
         ),
         (&format!("ssh: {{ usr: root }}\n{THREE}"), &["1:8 unknown-key usr"]),
+        (&format!("ssh: {{ user: -oProxyCommand=x }}\n{THREE}"), &["1:14 user -oProxyCommand=x"]),
+        ("nodes: [-oX@10.0.0.1, -oX, 10.0.0.3]\n", &["1:9 address -oX@10.0.0.1", "1:23 address -oX"]),
+        (
+            "nodes:\n  2: { id: 1, ip: 10.0.0.1 }\n  1: { id: 2, ip: 10.0.0.2 }\n  03: { id: 3, ip: 10.0.0.3 }\n",
+            &["2:3 name 2", "3:3 name 1"],
+        ),
+        (
+            &format!(
+                "defaults: {{ data_dir: '/data/{{nmae}}', install_dir: '/opt/{{id}}/{{name}}' }}\n{THREE}"
+            ),
+            &["1:23 placeholder '/data/{nmae}'", "1:52 placeholder '/opt/{id}/{name}' "],
+        ),
+        (
+            &format!("zoo: {{ zookeeper.zookeeper.snapCount: 1 }}\n{THREE}"),
+            &["1:8 zoo-key zookeeper.zookeeper.snapCount"],
+        ),
         (&format!("ssh: {{ sudo: true }}\n{THREE}"), &["1:14 sudo true"]),
         (&format!("ssh: {{ sudo: sudo }}\n{THREE}"), &["1:14 sudo sudo"]),
         (&format!("ssh: {{ port: 70000 }}\n{THREE}"), &["1:14 number 70000"]),
@@ -193,6 +209,11 @@ fn data_is_never_among_what_goes_with_the_program() {
     {
         assert_eq!(dirs(fine), Vec::<String>::new(), "{fine}");
     }
+    // And what a `destroy --data` takes away holds no program.
+    for key in ["data_dir", "data_log_dir"] {
+        let text = format!("defaults: {{ install_dir: /export/d/zkops, {key}: /export/d }}\n{THREE}");
+        assert_eq!(findings(&text), ["1:26 dir /export/d/zkops"], "{key}");
+    }
     let two = "nodes:\n  a: { id: 1, ip: 10.0.0.1, install_dir: /export/a }\n  b: { id: 2, ip: 10.0.0.1, install_dir: /export/b, \
                data_dir: /export/a/var/b, ports: { client: 1, quorum: 2, election: 3 } }\n  c: { id: 3, ip: 10.0.0.2 }\n";
     assert_eq!(findings(two), ["3:63 dir /export/a/var/b"]);
@@ -246,7 +267,7 @@ fn one_host_is_found_across_spellings_and_a_mark_moves_no_place() {
 
 #[test]
 fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
-    let text = "clustr: orders\nssh: { prot: 22 }\nnodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  b: { id: 1, ip: 10.0.0.2, rol: observer }\n  c: { id: 3, ip: 10.0.0.3 }\n";
+    let text = "clustr: orders\nssh: { prot: 22 }\ndefaults: { data_dir: '/d/{nmae}' }\nnodes:\n  a: { id: 1, ip: 10.0.0.1 }\n  b: { id: 1, ip: 10.0.0.2, rol: observer }\n  c: { id: 3, ip: 10.0.0.3 }\n";
     let found = parse("orders.yml", text).expect_err("it is wrong");
     let shown: String = found.iter().map(|finding| format!("{}\n", finding.render(text, false))).collect();
     for part in [
@@ -257,13 +278,15 @@ fn all_mistakes_are_shown_at_once_with_a_did_you_mean() {
         "did you mean `port`?",
         "a member has no key `rol`",
         "did you mean `role`?",
+        "there is no placeholder `{nmae}`",
+        "did you mean `{name}`?",
         "`a` and `b` have the same id 1",
         "first here",
         "again here",
     ] {
         assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
     }
-    assert_eq!(found.iter().filter(|finding| finding.severity == Severity::Error).count(), 4);
+    assert_eq!(found.iter().filter(|finding| finding.severity == Severity::Error).count(), 5);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::paths;
 use crate::config::{Examined, Problem, Role, ServerConfig, Warning};
-use crate::operator::inventory::{About, Cluster, Complaint, Member, Severity, nearest};
+use crate::operator::inventory::{About, Cluster, Complaint, Member, Severity, instead_of, nearest};
 use crate::operator::render;
 
 /// What is wrong, or doubtful, with the settings of all members.
@@ -77,8 +77,10 @@ fn warning(member: &Member, file: &str, warning: Warning) -> Vec<Complaint> {
 }
 
 fn unknown(member: &Member, key: String) -> Complaint {
-    let help = match nearest(&key, ServerConfig::known_keys()) {
-        Some(near) => format!("did you mean `{near}`?"),
+    let help = match nearest(&key, ServerConfig::known_keys()).map(|near| (near, instead_of(near))) {
+        Some((near, None)) => format!("did you mean `{near}`?"),
+        // To write that would be the next mistake.
+        Some((near, Some(instead))) => format!("deploy writes `{near}` itself: set {instead}"),
         None => "neither zkops nor Apache ZooKeeper has it: remove it".to_owned(),
     };
     let message = format!("zoo.cfg has no key `{key}`");

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::desired::DesiredMember;
 use super::seen::Seen;
+use crate::operator::inventory::INSTALLED;
 
 /// One of the two places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub struct LayoutFacts {
     pub current: Seen<Current>,
     /// Files of the layout before the slots (`bin/zkops`, `conf/zoo.cfg`) that are still there.
     pub legacy: Seen<Vec<String>>,
+}
+
+/// All that zkops keeps below this install directory, in either layout: what is removed with it.
+pub fn own_paths(install_dir: &str) -> impl Iterator<Item = String> {
+    INSTALLED.iter().map(move |name| format!("{install_dir}/{name}"))
 }
 
 impl Slot {
@@ -118,11 +124,7 @@ impl DesiredMember {
         ["bin/zkops", "bin/zkops.next", "conf/zoo.cfg", "conf/daemon.json"].map(|name| self.installed(name))
     }
 
-    pub(super) fn installed(&self, name: &str) -> String {
+    fn installed(&self, name: &str) -> String {
         format!("{}/{name}", self.dirs.install)
     }
 }
-
-/// All that zkops keeps below an install directory, in either layout: what is removed with it. The inventory's rules
-/// have the same list.
-pub const OWN_NAMES: [&str; 6] = ["conf", "var", "bin", "current", "slots", "dynamic"];

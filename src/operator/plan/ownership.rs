@@ -7,9 +7,7 @@ use std::path::Path;
 
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Facts, HostFacts};
-use super::layout::OWN_NAMES;
-use super::lists;
-use super::{Refused, Stop, account};
+use super::{Refused, Stop, account, layout, lists};
 use crate::ensemble::{Member, grammar};
 use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, UUID_KEY};
 use crate::wire::ids::ServerId;
@@ -83,7 +81,7 @@ pub(crate) fn data_apart(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         let named = account::data_dirs(member).into_iter().map(str::to_owned);
         let dirs: Vec<String> = named.flat_map(|dir| [links(&dir), Some(dir)]).flatten().collect();
         for other in desired.members.values().filter(|other| other.address == member.address) {
-            let own: Vec<String> = OWN_NAMES.iter().map(|name| other.installed(name)).collect();
+            let own: Vec<String> = layout::own_paths(&other.dirs.install).collect();
             let within = |dir: &String| {
                 Path::new(dir) == Path::new(&other.dirs.install)
                     || own.iter().any(|own| Path::new(dir).starts_with(own))

@@ -57,6 +57,10 @@ fn what_the_server_would_refuse_is_refused_at_its_value() {
         ("leaderServes: no", "1:22: error: with `leaderServes: no` no deployment could be seen to be ready"),
         ("ticktime: 1000", "1:8: error: zoo.cfg has no key `ticktime`"),
         ("tickTimee: 1000", "1:8: error: zoo.cfg has no key `tickTimee`"),
+        (
+            "zookeeper.zookeeper.tickTime: 1",
+            "1:8: error: `zookeeper.zookeeper.tickTime` has `zookeeper.` twice",
+        ),
         ("zookeeper.dataDir: /x", "1:8: error: `zookeeper.dataDir` is written by deploy itself"),
     ] {
         assert_eq!(refused(zoo).0, [expected], "{zoo}");
@@ -75,6 +79,23 @@ fn everything_is_shown_at_once_with_the_place_and_the_way() {
         "remove it",
     ] {
         assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
+    }
+}
+
+/// Advice that leads into the next refusal is none.
+#[test]
+fn a_key_that_deploy_writes_is_never_what_was_meant() {
+    for (zoo, way) in [
+        ("datadir: /x", "deploy writes `dataDir` itself: set data_dir"),
+        ("dataLogDirr: /x", "deploy writes `dataLogDir` itself: set data_log_dir"),
+        ("client_port: 2182", "deploy writes `clientPort` itself: set ports: { client: … }"),
+        ("zookeeper.zookeeper.dataDir: /x", "`dataDir` is written by deploy itself: set data_dir"),
+    ] {
+        let (found, shown) = refused(zoo);
+        assert!(
+            found.len() == 1 && shown.contains(way) && !shown.contains("did you mean"),
+            "{zoo}:\n{shown}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use super::{check, show};
 use crate::operator::inventory;
 use crate::operator::plan::desired::RunAs;
 use crate::operator::plan::facts::{FileFacts, Installed, UnitState};
-use crate::operator::plan::layout::{Current, OWN_NAMES, Slot};
+use crate::operator::plan::layout::{Current, Slot};
 use crate::operator::plan::owners::{Account, Known, OwnerFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::step::{Action, Plan, Risk, Service};
@@ -245,7 +245,7 @@ fn destroy_says_what_becomes_of_a_link_and_of_the_user() {
 /// The inventory is refused before; this is for two spellings of one place, and for links.
 #[test]
 fn nothing_that_holds_data_goes_with_the_program() {
-    for name in OWN_NAMES {
+    for name in inventory::INSTALLED {
         let text = format!(
             "defaults: {{ install_dir: /export/a, data_dir: /export/a/{name}/b }}\nnodes: [10.0.0.1, 10.0.0.2, 10.0.0.3]\n"
         );
