@@ -11,6 +11,9 @@ use crate::operator::operate::init::{self, Drafted, HostWord, Ports, Wanted};
 use crate::report::{Exit, Failure};
 
 pub(super) fn run(opts: &Init, env: &Env) -> Result<Exit, Failure> {
+    if let Some(name) = &opts.name {
+        init::check_cluster(name)?;
+    }
     let asked = opts.hosts.is_empty();
     if asked && (!someone_is_there() || env.report.style().json) {
         return Err(Failure::new(Exit::Usage, "which hosts?")
@@ -62,7 +65,7 @@ fn questions(opts: &Init) -> Result<(Wanted, Option<PathBuf>), Failure> {
         .collect::<Result<_, _>>()?;
     let cluster = match &opts.name {
         Some(name) => name.clone(),
-        None => ask("name of the cluster", Some(&name_after(opts.out.as_deref())))?,
+        None => cluster_name(opts.out.as_deref())?,
     };
     let local = hosts.first().is_some_and(HostWord::is_local);
     let user = match local || hosts.iter().all(|host| host.user.is_some()) {
@@ -71,6 +74,7 @@ fn questions(opts: &Init) -> Result<(Wanted, Option<PathBuf>), Failure> {
     };
     let Ports { client, quorum, election } = Ports::default();
     let ports = ask("client, quorum and election port", Some(&format!("{client} {quorum} {election}")))?;
+    let ports = read_ports(&ports)?;
     let data_dir = match local {
         true => None,
         false => Some(ask("data directory", Some(init::DATA_DIR))?).filter(|dir| dir != init::DATA_DIR),
@@ -79,9 +83,16 @@ fn questions(opts: &Init) -> Result<(Wanted, Option<PathBuf>), Failure> {
         Some(path) => path.clone(),
         None => ask("write it to", Some(&format!("{cluster}.yml")))?.into(),
     };
-    let wanted =
-        Wanted { cluster, hosts, user, ports: read_ports(&ports)?, data_dir, file: shown(Some(&out)) };
+    let wanted = Wanted { cluster, hosts, user, ports, data_dir, file: shown(Some(&out)) };
     Ok((wanted, Some(out)))
+}
+
+/// Asked again until it is one.
+fn cluster_name(out: Option<&Path>) -> Result<String, Failure> {
+    let input = Input::<String>::new().with_prompt("name of the cluster").default(name_after(out));
+    let input =
+        input.validate_with(|name: &String| init::check_cluster(name.trim()).map_err(|why| why.what.clone()));
+    answered(input.interact_text())
 }
 
 fn ask(question: &str, default: Option<&str>) -> Result<String, Failure> {
@@ -89,10 +100,12 @@ fn ask(question: &str, default: Option<&str>) -> Result<String, Failure> {
     if let Some(default) = default {
         input = input.default(default.to_owned());
     }
-    input
-        .interact_text()
-        .map(|text| text.trim().to_owned())
-        .map_err(|why| Failure::new(Exit::Failed, format!("no answer: {why}")).state("nothing was written"))
+    answered(input.interact_text())
+}
+
+fn answered(typed: dialoguer::Result<String>) -> Result<String, Failure> {
+    let typed = typed.map(|text| text.trim().to_owned());
+    typed.map_err(|why| Failure::new(Exit::Failed, format!("no answer: {why}")).state("nothing was written"))
 }
 
 fn agreed(path: &Path) -> Result<bool, Failure> {

@@ -138,6 +138,9 @@ fn an_inventory_is_made_of_words_and_of_answers() {
     init(&["-o", &out, "--name", "other", "--force"]).ok();
     zkops(&["init"]).expect(2).says("which hosts?");
     zkops(&["init", "root@"]).expect(2).says("[user@]host[:port]");
+    // A name that cannot be is refused before anything else is looked at, or asked.
+    zkops(&["init", "--name", "a b"]).expect(2).says("letters, digits");
+    init(&["-o", &out, "--name", ".x"]).expect(2).says("letters, digits");
     // A verb that reads it gets as far as the hosts, which nobody has.
     zkops(&["plan", &out, "--timeout", "1s"]).expect(7);
 
@@ -146,6 +149,8 @@ fn an_inventory_is_made_of_words_and_of_answers() {
     asked.await_text("hosts, each as");
     asked.line("192.0.2.1 192.0.2.2, 192.0.2.3");
     asked.await_text("name of the cluster [orders]");
+    asked.line("my orders");
+    asked.await_text("letters, digits");
     asked.keys(&["Enter"]);
     asked.await_text("ssh user [root]");
     asked.line("ops");

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::settings;
-use crate::operator::inventory::{self, Cluster};
+use crate::operator::inventory::{self, Cluster, NAME_RULE};
 use crate::report::{Exit, Failure};
 
 /// What the inventory is to say.
@@ -84,7 +84,7 @@ impl HostWord {
             Some((user, rest)) => (Some(user.to_owned()), rest),
             None => (None, text),
         };
-        if user.as_deref().is_some_and(|user| !is_plain(user, "._-$\\")) {
+        if user.as_deref().is_some_and(|user| user.starts_with('-') || !is_plain(user, "._-$\\")) {
             return wrong("this is no user's name");
         }
         let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -96,7 +96,7 @@ impl HostWord {
                 _ => (rest, None),
             },
         };
-        if !is_plain(host, "._-:") {
+        if host.starts_with('-') || !is_plain(host, "._-:") {
             return wrong("this is no address and no host name");
         }
         let port = match port.map(str::parse::<u16>) {
@@ -113,9 +113,21 @@ impl HostWord {
     }
 }
 
+/// Whether a cluster may be called so: asked for before anything else, so that nothing is answered in vain.
+///
+/// # Errors
+/// Exit code 2, with what a name is.
+pub fn check_cluster(name: &str) -> Result<(), Failure> {
+    match inventory::is_name(name) {
+        true => Ok(()),
+        false => Err(usage(format!("cluster name {name:?}: {NAME_RULE}")).next("name it with --name NAME")),
+    }
+}
+
 /// # Errors
 /// Exit code 2 where no valid inventory can be made of the words.
 pub fn draft(wanted: &Wanted) -> Result<Drafted, Failure> {
+    check_cluster(&wanted.cluster)?;
     let Some(first) = wanted.hosts.first() else { return Err(usage("an ensemble has at least one host")) };
     let local = first.is_local();
     if wanted.hosts.iter().any(|host| host.is_local() != local) {
@@ -190,9 +202,6 @@ fn text(wanted: &Wanted, local: bool) -> Result<String, Failure> {
     }
     text += &format!("#   zkops check {file}       # looks at everything, changes nothing\n");
     text += &format!("#   zkops deploy {file}\n\n");
-    if !is_plain(cluster, "._-") {
-        return Err(usage(format!("cluster name {cluster:?}: letters, digits, `-`, `_` and `.`")));
-    }
     text += &format!("cluster: {cluster}   # it marks the data, so that nobody mixes clusters up\n");
     let user = shared_user(wanted);
     text += &if local {
@@ -210,9 +219,7 @@ fn text(wanted: &Wanted, local: bool) -> Result<String, Failure> {
 
 /// What may be left out: as comments, but for what was asked for.
 fn defaults(wanted: &Wanted, local: bool) -> String {
-    let mut text =
-        "\n# What may be left out, with its defaults; a member may say otherwise, with the same keys.\n"
-            .to_owned();
+    let mut text = "\n# What may be left out; a member may say otherwise, with the same keys.\n".to_owned();
     if !local {
         let Ports { client, quorum, election } = wanted.ports;
         let own_ports = wanted.ports != Ports::default();
@@ -223,8 +230,12 @@ fn defaults(wanted: &Wanted, local: bool) -> String {
             mark(own_ports)
         );
         let data_dir = quoted(wanted.data_dir.as_deref().unwrap_or(DATA_DIR));
-        text += &format!("{}  data_dir: {data_dir}   # snapshots, myid\n", mark(wanted.data_dir.is_some()));
-        text += "#   data_log_dir: /export/log/zklog   # the transaction log, if it has a disk of its own\n";
+        text += &format!(
+            "{}  data_dir: {data_dir}   # snapshots, myid, and the transaction log\n",
+            mark(wanted.data_dir.is_some())
+        );
+        text +=
+            "#   data_log_dir: /export/log/zklog   # only where the transaction log has a disk of its own\n";
         text += "# user: zkops           # whom the servers run as; made where it is missing\n";
         text += "# clients: 10.0.0.0/8   # who may reach the client ports, as a list of networks; else everybody\n";
     }

@@ -2,7 +2,7 @@
 
 use crate::operator::inventory;
 use crate::operator::inventory::{Connection, Member};
-use crate::operator::operate::init::{HostWord, Ports, Wanted, draft, write};
+use crate::operator::operate::init::{HostWord, Ports, Wanted, check_cluster, draft, write};
 use crate::operator::operate::settings;
 
 fn wanted(hosts: &[&str]) -> Wanted {
@@ -106,6 +106,8 @@ fn words_that_make_no_inventory_are_refused_with_their_reason() {
         ("10.0.0.1:0", "1 to 65535"),
         ("[fd00::1]2222", "1 to 65535"),
         ("a b", "no address"),
+        ("-oX@10.0.0.1", "no user"),
+        ("root@-oX", "no address"),
         ("{y", "no address"),
     ] {
         let failure = HostWord::parse(word).unwrap_err();
@@ -118,11 +120,15 @@ fn words_that_make_no_inventory_are_refused_with_their_reason() {
     ] {
         assert!(draft(&wanted(hosts)).unwrap_err().what.contains(why), "{hosts:?}");
     }
-    for name in ["a: b", "", "123", "true", "null", "-x"] {
+    for (name, good) in
+        [("a: b", false), ("", false), ("-x", false), ("123", true), ("true", true), ("null", true)]
+    {
+        assert_eq!(check_cluster(name).is_ok(), good, "{name}");
         let named = Wanted { cluster: name.into(), ..wanted(&["10.0.0.1"]) };
         // Either refused, or what it says is what was meant.
-        if let Ok(drafted) = draft(&named) {
-            assert_eq!(drafted.cluster, name);
+        match draft(&named) {
+            Ok(drafted) => assert_eq!((drafted.cluster.as_str(), good), (name, true)),
+            Err(failure) => assert!(good || failure.what.contains("letters, digits"), "{failure}"),
         }
     }
     assert!(draft(&Wanted { data_dir: Some("relative".into()), ..wanted(&["10.0.0.1"]) }).is_err());
