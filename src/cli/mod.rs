@@ -52,9 +52,9 @@ use opts::{Opts, Verb};
 /// Runs one command line to its exit code. It is not generic, so that all of it is built here and not with `main.rs`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let args = apache_style(args);
-    let opts = match Opts::try_parse_from(&args) {
+    let opts = match Opts::try_parse_from(help_style(&args)) {
         Ok(opts) => opts,
-        Err(error) => return ExitCode::from(untyped(&args, &error) as u8),
+        Err(error) => return ExitCode::from(untyped(&args, &error)),
     };
     let report = Report::new(Style { json: opts.global.json, verbose: opts.global.verbose > 0 });
     let code = match opts.verb {
@@ -76,10 +76,11 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         }
     };
     report.pause();
-    code.map(ExitCode::from).unwrap_or_else(|failure| {
+    let code = code.unwrap_or_else(|failure| {
         report.failure(&failure);
-        ExitCode::from(failure.exit as u8)
-    })
+        failure.exit as u8
+    });
+    ExitCode::from(report.ending(code))
 }
 
 /// `server` and `cli` take their arguments in Apache's style (`-server`, `-Dkey=value`): what
@@ -95,23 +96,31 @@ fn apache_style(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// `help` takes the names of verbs and no option, the one for machines no more than others: who wants it is asked of the
+/// words as they were typed.
+fn help_style(args: &[OsString]) -> Vec<OsString> {
+    let helps = args.iter().skip(1).find(|word| *word != JSON).is_some_and(|verb| verb == "help");
+    args.iter().filter(|word| !helps || *word != JSON).cloned().collect()
+}
+
 /// What is no command line: help and version, which were asked for, or a mistake, which machines hear of in their own
-/// way, too.
-fn untyped(args: &[OsString], error: &clap::Error) -> Exit {
+/// way, too. The exit code.
+fn untyped(args: &[OsString], error: &clap::Error) -> u8 {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
     let ours = args.iter().skip(1).take_while(|word| *word != "--");
-    if !ours.into_iter().any(|word| word == "--json") {
-        // Help and version go to stdout.
-        let _gone = error.print();
-        return exit;
-    }
-    let report = Report::new(Style { json: true, verbose: false });
+    let report = Report::new(Style { json: ours.into_iter().any(|word| word == JSON), verbose: false });
     let text = error.render().to_string();
-    match exit {
-        Exit::Usage => report.failure(&usage(&text)),
-        _ => report.value(&Help { text }),
+    match (exit, report.style().json) {
+        (Exit::Usage, true) => report.failure(&usage(&text)),
+        (_, true) => report.value(&Help { text }),
+        (Exit::Usage, false) => {
+            // There is no other place to say it.
+            let _gone = error.print();
+        }
+        // Help and version go to stdout.
+        (_, false) => report.printed(error.print()),
     }
-    exit
+    report.ending(exit as u8)
 }
 
 /// What clap says of a mistake, in our four parts: what it is, how it is written, where the rest stands.
@@ -179,4 +188,5 @@ struct Version {
     version: &'static str,
 }
 
+const JSON: &str = "--json";
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -20,8 +20,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -46,9 +45,20 @@ pub struct Report {
     colour: bool,
     /// Stdout is a terminal: what was shown can be erased.
     redraws: bool,
-    /// Whoever read stdout has gone away.
-    unread: Arc<AtomicBool>,
+    /// What became of stdout.
+    stdout: Arc<Mutex<Stdout>>,
     voice: Arc<Mutex<Voice>>,
+}
+
+/// Where results go.
+#[derive(Debug, Default)]
+enum Stdout {
+    #[default]
+    Good,
+    /// Whoever read it has gone away, which is theirs to do.
+    Unread,
+    /// What was to be said there is lost; why.
+    Lost(String),
 }
 
 /// Chosen once, when the program starts.
@@ -73,7 +83,7 @@ impl Report {
         };
         let redraws = std::io::stdout().is_terminal();
         let colour = redraws && std::env::var_os("NO_COLOR").is_none();
-        Report { style, colour, redraws, unread: Arc::default(), voice: Arc::new(Mutex::new(voice)) }
+        Report { style, colour, redraws, stdout: Arc::default(), voice: Arc::new(Mutex::new(voice)) }
     }
 
     pub fn style(&self) -> Style {
@@ -93,7 +103,7 @@ impl Report {
                 }
             }
             Voice::Json(out) => {
-                let _gone = writeln!(out, "{}", json::line(&event));
+                self.printed(writeln!(out, "{}", json::line(&event)));
             }
         }
     }
@@ -113,12 +123,12 @@ impl Report {
         let mut out = std::io::stdout().lock();
         let written =
             write!(out, "{text}").and_then(|()| if text.ends_with('\n') { Ok(()) } else { writeln!(out) });
-        self.noted(written.and_then(|()| out.flush()));
+        self.printed(written);
     }
 
-    /// Nobody reads stdout any more: what has no end of its own may end.
+    /// Nobody gets to read what is written to stdout any more: what has no end of its own may end.
     pub fn is_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+        !matches!(*self.stdout(), Stdout::Good)
     }
 
     /// Stdout is a terminal, where what was shown can be erased.
@@ -126,10 +136,27 @@ impl Report {
         self.redraws
     }
 
-    fn noted(&self, written: std::io::Result<()>) {
-        if written.is_err() {
-            self.unread.store(true, Ordering::Relaxed);
+    /// What became of a result that was written to stdout.
+    pub fn printed(&self, written: std::io::Result<()>) {
+        let Err(why) = written.and_then(|()| std::io::stdout().flush()) else { return };
+        let mut stdout = self.stdout();
+        if matches!(*stdout, Stdout::Good) {
+            *stdout = match why.kind() {
+                ErrorKind::BrokenPipe => Stdout::Unread,
+                _ => Stdout::Lost(why.to_string()),
+            };
         }
+    }
+
+    /// The exit code of a run that would end with `code`: an answer that was lost is said on stderr, and is no success.
+    pub fn ending(&self, code: u8) -> u8 {
+        self.pause();
+        let lost = match &*self.stdout() {
+            Stdout::Good | Stdout::Unread => return code,
+            Stdout::Lost(why) => format!("the answer could not be written to stdout: {why}"),
+        };
+        self.told(&Failure::new(Exit::Failed, lost).state("what the command did before is done"));
+        if code == Exit::Done as u8 { Exit::Failed as u8 } else { code }
     }
 
     /// The result for machines, one line on stdout, its keys in alphabetical order. Says nothing without `--json`.
@@ -139,7 +166,7 @@ impl Report {
         }
         if let Voice::Json(out) = &mut *self.voice() {
             let written = writeln!(out, "{}", json::value(value));
-            self.noted(written.and_then(|()| out.flush()));
+            self.printed(written);
         }
     }
 
@@ -152,8 +179,15 @@ impl Report {
     pub fn failure(&self, failure: &Failure) {
         if self.style.json {
             self.value(&failure.document());
-            return;
         }
+        // Where that was lost, people get to see it at least.
+        if !self.style.json || matches!(*self.stdout(), Stdout::Lost(_)) {
+            self.told(failure);
+        }
+    }
+
+    /// For people, on stderr.
+    fn told(&self, failure: &Failure) {
         self.pause();
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let _gone = write!(std::io::stderr().lock(), "{}", failure.text(colour));
@@ -174,6 +208,6 @@ impl Report {
     fn to(style: Style, out: Box<dyn Write + Send>) -> Report {
         let voice = if style.json { Voice::Json(out) } else { Voice::Plain(out) };
         let voice = Arc::new(Mutex::new(voice));
-        Report { style, colour: false, redraws: false, unread: Arc::default(), voice }
+        Report { style, colour: false, redraws: false, stdout: Arc::default(), voice }
     }
 }

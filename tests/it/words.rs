@@ -232,6 +232,35 @@ fn a_dead_host_does_not_paralyse_the_rest() {
     assert_eq!(lab.on(1, "ls /etc/systemd/system | grep zkops").stdout, "");
 }
 
+/// An answer that nobody gets is no success; a reader who has enough is no failure.
+#[test]
+fn an_answer_that_cannot_be_written_is_said() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let at = home.path().display().to_string();
+    let env = [("HOME", at.as_str()), ("XDG_STATE_HOME", &at)];
+    let lost = "the answer could not be written to stdout: No space left on device";
+    for words in [
+        "--help",
+        "--version",
+        "help deploy",
+        "version",
+        "man",
+        "completions bash",
+        "init root@192.0.2.1 root@192.0.2.2 root@192.0.2.3",
+        "version --json",
+        "help --json",
+    ] {
+        let full = run("bash", &["-c", &format!("{ZKOPS} {words} >/dev/full")], &env).expect(1);
+        full.says(lost);
+        let enough = format!("{ZKOPS} {words} | head -c 1");
+        let enough = run("bash", &["-o", "pipefail", "-c", &enough], &env).ok();
+        assert_eq!(enough.stderr, "", "{enough}");
+    }
+    // What failed anyway says so, too, and keeps its exit code.
+    let both = run("bash", &["-c", &format!("{ZKOPS} status --json >/dev/full")], &env).expect(2);
+    both.says(lost).says("nothing is deployed from this machine");
+}
+
 /// Completions are words of their own shells, pages are read by the reader of pages.
 #[test]
 fn shells_and_the_reader_of_manuals_take_what_is_made_for_them() {

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser};
 
 use super::opts::{Opts, Verb};
-use super::{apache_style, usage, view};
+use super::{apache_style, help_style, usage, view};
 use crate::operator::operate::session::Source;
 
 fn parse(line: &str) -> Result<Opts, String> {
     let words = line.split_whitespace().map(OsString::from).collect();
-    Opts::try_parse_from(apache_style(words)).map_err(|error| error.to_string())
+    Opts::try_parse_from(help_style(&apache_style(words))).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -117,6 +117,13 @@ fn a_cry_for_help_is_heard_before_apaches_arguments_only() {
         let help = parse(line).unwrap_err();
         assert!(help.contains("Usage: zkops ") && help.contains("Examples:"), "{line}: {help}");
     }
+    for line in
+        ["zkops help --json", "zkops --json help", "zkops help --json deploy", "zkops help deploy --json"]
+    {
+        let help = parse(line).unwrap_err();
+        assert!(help.contains("Usage: zkops ") && help.contains("Examples:"), "{line}: {help}");
+    }
+    assert!(parse("zkops help --jso").is_err_and(|why| why.contains("unrecognized")));
     assert!(parse("zkops server --help").unwrap_err().contains("-Dkey=value"));
     assert!(parse("zkops cli --help").unwrap_err().contains("-waitforconnection"));
 }
