@@ -25,16 +25,11 @@ impl Ask for Terminal {
         if !someone_is_there() {
             return Answer::Nobody;
         }
-        self.report.pause();
         let text = question.to_string();
-        let agreed = match question.word() {
+        let agreed = self.report.asked(|| match question.word() {
             None => Confirm::new().with_prompt(text).default(false).interact().unwrap_or(false),
-            Some(word) => {
-                let typed: Result<String, _> =
-                    Input::new().with_prompt(text).allow_empty(true).interact_text();
-                typed.is_ok_and(|typed| typed.trim() == word)
-            }
-        };
+            Some(word) => typed(text).is_ok_and(|typed| typed.trim() == word),
+        });
         if agreed { Answer::Yes } else { Answer::No }
     }
 
@@ -47,19 +42,21 @@ impl Ask for Terminal {
             transport::Question::Password { user, host, .. } => format!("password of {user} on {host}"),
             transport::Question::Sudo { user, host, .. } => format!("sudo password of {user} on {host}"),
             transport::Question::HostKey { host, algorithm, fingerprint, file } => {
-                self.report.pause();
                 let text = format!(
-                    "nobody knows yet whether this is {host}\n  {algorithm} key {fingerprint}\n  a yes records it in {}\ngo on (yes/no/fingerprint)?",
+                    "nobody knows yet whether this is {host}\n  {algorithm} key {fingerprint}\n  a yes records it in {}\ngo on (yes/no/fingerprint)",
                     file.display()
                 );
-                let typed: Result<String, _> =
-                    Input::new().with_prompt(text).allow_empty(true).interact_text();
-                return typed.ok().map(Secret::new);
+                return self.report.asked(|| typed(text)).ok().map(Secret::new);
             }
         };
-        self.report.pause();
-        Password::new().with_prompt(text).allow_empty_password(true).interact().ok().map(Secret::new)
+        let password = Password::new().with_prompt(text).allow_empty_password(true);
+        self.report.asked(|| password.interact()).ok().map(Secret::new)
     }
+}
+
+/// Behind the prompt stands a colon: it has no other mark at its end.
+fn typed(prompt: String) -> dialoguer::Result<String> {
+    Input::new().with_prompt(prompt).allow_empty(true).interact_text()
 }
 
 /// Questions are asked on a terminal alone.

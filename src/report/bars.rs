@@ -1,4 +1,5 @@
-//! A line per host on a terminal, redrawn in place; what is finished scrolls away above.
+//! A line per host on a terminal, redrawn in place; what is finished scrolls away above. While a person is asked nothing
+//! is drawn, and nothing is lost.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,14 +15,42 @@ pub(super) struct Bars {
     hosts: BTreeMap<String, ProgressBar>,
     /// The gate that is waited for, below the hosts.
     gate: Option<ProgressBar>,
+    /// What happened since a person is asked; `None`: nobody is.
+    held: Option<Vec<Event>>,
 }
 
 impl Bars {
     pub(super) fn new() -> Bars {
-        Bars { all: MultiProgress::new(), hosts: BTreeMap::new(), gate: None }
+        Bars { all: MultiProgress::new(), hosts: BTreeMap::new(), gate: None, held: None }
     }
 
     pub(super) fn event(&mut self, event: &Event) {
+        match &mut self.held {
+            Some(held) => hold(held, event),
+            None => self.draw(event),
+        }
+    }
+
+    /// From now on the terminal is the question's.
+    pub(super) fn ask(&mut self) {
+        self.clear();
+        self.held.get_or_insert_default();
+    }
+
+    /// The answer is there: what happened meanwhile is shown.
+    pub(super) fn answered(&mut self) {
+        for event in self.held.take().unwrap_or_default() {
+            self.draw(&event);
+        }
+    }
+
+    /// Before a result, or the end: no bar is left, and no line is lost.
+    pub(super) fn pause(&mut self) {
+        self.answered();
+        self.clear();
+    }
+
+    fn draw(&mut self, event: &Event) {
         match event {
             Event::Phase { .. } => {
                 self.clear();
@@ -64,7 +93,7 @@ impl Bars {
     }
 
     /// Leaves the terminal as if no bar had been there.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         for bar in std::mem::take(&mut self.hosts).into_values().chain(self.gate.take()) {
             bar.finish_and_clear();
         }
@@ -90,6 +119,20 @@ impl Bars {
     }
 }
 
+/// Of what is redrawn in place the last is enough: however long the answer takes, this stays small.
+fn hold(held: &mut Vec<Event>, event: &Event) {
+    let place = |event: &Event| match event {
+        Event::Host { member, .. } => Some((0, member.clone())),
+        Event::Upload { member, .. } => Some((1, member.clone())),
+        Event::Waiting { gate, .. } => Some((2, gate.clone())),
+        _ => None,
+    };
+    if let Some(same) = place(event) {
+        held.retain(|other| place(other).as_ref() != Some(&same));
+    }
+    held.push(event.clone());
+}
+
 fn spinner(bar: ProgressBar) -> ProgressBar {
     bar.set_style(style());
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -106,4 +149,36 @@ fn upload_style() -> ProgressStyle {
 
 fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bar that is drawn stands in the line that a person types in.
+    #[test]
+    fn nothing_is_drawn_while_somebody_is_asked() {
+        let doing = |member: &str, doing: &str| Event::Host { member: member.into(), doing: doing.into() };
+        let mut bars = Bars::new();
+        bars.event(&doing("node-1", "connecting"));
+        assert_eq!(bars.hosts.len(), 1);
+        bars.ask();
+        for _ in 0..1_000 {
+            bars.event(&doing("node-1", "looking"));
+            bars.event(&doing("node-2", "looking"));
+            bars.event(&Event::Waiting { gate: "ready".into(), missing: "node-2".into() });
+        }
+        bars.event(&Event::Note { text: "worth knowing".into() });
+        assert!(bars.hosts.is_empty() && bars.gate.is_none(), "it is drawn over the question");
+        assert_eq!(bars.held.as_ref().map(Vec::len), Some(4), "nothing is lost, and progress is kept once");
+        bars.answered();
+        assert!(bars.hosts.len() == 2 && bars.gate.is_some(), "it goes on where it was");
+        bars.ask();
+        bars.event(&doing("node-1", "looking"));
+        bars.pause();
+        assert!(
+            bars.hosts.is_empty() && bars.held.is_none(),
+            "an end that comes first leaves nothing behind"
+        );
+    }
 }

@@ -193,11 +193,27 @@ impl Report {
         let _gone = write!(std::io::stderr().lock(), "{}", failure.text(colour));
     }
 
-    /// Takes the bars off the terminal: before a result, a question, or the end.
+    /// Takes the bars off the terminal: before a result, or the end.
     pub fn pause(&self) {
         if let Voice::Bars(bars) = &mut *self.voice() {
-            bars.clear();
+            bars.pause();
         }
+    }
+
+    /// What a person says to `question`, who has the terminal alone meanwhile: what happens is shown behind it.
+    pub fn asked<T>(&self, question: impl FnOnce() -> T) -> T {
+        if let Voice::Bars(bars) = &mut *self.voice() {
+            bars.ask();
+        }
+        let answer = question();
+        if let Voice::Bars(bars) = &mut *self.voice() {
+            bars.answered();
+        }
+        answer
+    }
+
+    fn stdout(&self) -> std::sync::MutexGuard<'_, Stdout> {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn voice(&self) -> std::sync::MutexGuard<'_, Voice> {

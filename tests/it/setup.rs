@@ -67,7 +67,7 @@ fn one_password_puts_the_key_on_every_host() {
     for (node, fingerprint) in (1..).zip(&fingerprints) {
         terminal.await_text(&format!("whether this is node-{node} "));
         let screen = terminal.await_text(fingerprint);
-        assert!(screen.contains("yes/no/fingerprint"), "{screen}");
+        assert!(screen.contains("go on (yes/no/fingerprint): ") && !screen.contains("?:"), "{screen}");
         terminal.line(if node == 2 { fingerprint } else { "yes" });
         if node == 1 {
             terminal.await_text("password of root");
