@@ -42,6 +42,11 @@ impl Agent {
     }
 }
 
+/// Neither an agent nor the word that there is none: perhaps no command runs there at all.
+pub(super) fn is_strange(why: &CallError) -> bool {
+    matches!(why, CallError::Gone(Gone::NoAgent { noise }) if !noise.contains(ABSENT))
+}
+
 /// What a host without an agent is to a verb that installs none.
 pub(super) fn missing(label: &str, why: CallError) -> Unreachable {
     let (kind, text) = match why {
@@ -62,7 +67,7 @@ const ABSENT: &str = "zkops-is-not-there";
 mod tests {
     use std::time::Duration;
 
-    use super::{ABSENT, missing};
+    use super::{ABSENT, is_strange, missing};
     use crate::operator::host::CallError;
     use crate::operator::host::agent::Gone;
     use crate::operator::plan::facts::NoWayIn;
@@ -75,5 +80,9 @@ mod tests {
         let no_agent = |noise: &str| CallError::Gone(Gone::NoAgent { noise: noise.into() });
         assert_eq!(kind(no_agent(ABSENT)), NoWayIn::NotInstalled);
         assert_eq!(kind(no_agent("Exec format error")), NoWayIn::Binary);
+        assert!(
+            is_strange(&no_agent("This account is currently not available.")) && is_strange(&no_agent(""))
+        );
+        assert!(!is_strange(&no_agent(ABSENT)));
     }
 }

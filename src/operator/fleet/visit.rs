@@ -140,6 +140,11 @@ impl Visit<'_> {
         let paths = member.binaries();
         let paths = paths.each_ref().map(String::as_str);
         let installed = Agent::start(&connection, &paths, left).await;
+        if installed.as_ref().is_err_and(agent::is_strange)
+            && let Some(error) = connection.no_shell(Instant::now() + left).await
+        {
+            return Err(Unreachable { kind: NoWayIn::Connection, text: error.to_string() });
+        }
         Ok(Dialled { connection, installed })
     }
 }

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use super::error::Error;
+use super::error::{Error, printable};
 use super::exec::{ExecOutput, Stdin, Stream, brief, escalated, quote, shell, sudo_refusal};
 use super::keyring::{Keyring, PASSPHRASE_ATTEMPTS};
 use super::local;
 use super::question::Secret;
 use super::session::Session;
+use super::status::Status;
 use super::target::{Escalation, LocalTarget, SshTarget};
 use super::tunnel::Tunnel;
 
@@ -133,7 +134,7 @@ impl Connection {
         let Err(refused) = self.prove_escalation(deadline).await else { return Ok(self) };
         let wants_password = matches!(&refused, Error::Sudo { why, .. } if why.contains(PASSWORD_REQUIRED));
         if !wants_password {
-            return Err(refused);
+            return Err(self.no_shell(deadline).await.unwrap_or(refused));
         }
         // All hosts find out at once that they want one: they wait for the first to have it.
         let mut known = keyring.sudo.lock().await;
@@ -155,6 +156,23 @@ impl Connection {
         Err(refused)
     }
 
+    /// Why commands come to nothing here whatever they are, asked where one failed: a login shell like nologin says a line
+    /// and ends.
+    pub async fn no_shell(&self, deadline: Instant) -> Option<Error> {
+        let Route::Ssh(session) = &self.route else { return None };
+        let line = self.line(&shell(ASK_SHELL)).ok()?;
+        let output =
+            session.exec("asking its shell for a word", &line, Bytes::new().into(), deadline).await.ok()?;
+        let said = output.stdout_text() + &output.stderr_text();
+        let first = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let no_shell = Error::NoShell {
+            host: self.label.clone(),
+            user: self.user.clone(),
+            said: printable(&brief(first)),
+        };
+        (!said.contains(SHELL_ANSWER)).then_some(no_shell)
+    }
+
     /// Sudo takes this password; it is kept then.
     async fn takes(&mut self, secret: Secret, deadline: Instant) -> Result<bool, Error> {
         self.sudo = Some(secret);
@@ -174,8 +192,12 @@ impl Connection {
         if output.status.success() {
             return Ok(());
         }
-        let why = format!("{}; {}", output.status, output.stderr_text().trim());
-        Err(self.no_sudo(why))
+        let said = output.stderr_text();
+        if let (Escalation::Sudo { path }, Status::Code(NOT_FOUND)) = (&self.escalation, &output.status) {
+            let why = printable(&brief(&said));
+            return Err(Error::SudoMissing { host: self.label.clone(), path: path.clone(), why });
+        }
+        Err(self.no_sudo(format!("{}; {}", output.status, said.trim())))
     }
 
     fn words(&self, words: Vec<String>) -> Vec<String> {
@@ -232,6 +254,10 @@ impl Connection {
         if TTY_REQUIRED.iter().any(|words| why.contains(words)) {
             return Error::SudoTty { host, user, why };
         }
+        let forbids = |line: &&str| NOT_ALLOWED.iter().any(|words| line.contains(words));
+        if let Some(line) = why.lines().find(forbids) {
+            return Error::SudoNotAllowed { host, user, why: printable(&brief(line)) };
+        }
         Error::Sudo { host, user, why }
     }
 }
@@ -239,6 +265,14 @@ impl Connection {
 /// sudo's words (in the C locale) where only the password is missing.
 const PASSWORD_REQUIRED: &str = "password is required";
 /// And where it runs on terminals alone, which no password changes.
-const TTY_REQUIRED: [&str; 2] = ["must have a tty", "you must have a tty"];
+const TTY_REQUIRED: [&str; 1] = ["must have a tty"];
+/// And where its rules know better, before a password was asked for or after it.
+const NOT_ALLOWED: [&str; 3] =
+    ["is not in the sudoers file", "may not run sudo", "is not allowed to execute"];
+/// The status of a shell or of env that finds no such program.
+const NOT_FOUND: i32 = 127;
+/// Said by a shell that runs it, and by nothing that only shows it.
+const ASK_SHELL: &str = "echo zkops-$((3 + 4))-shell";
+const SHELL_ANSWER: &str = "zkops-7-shell";
 /// For trying a password, however long it took to type.
 const SUDO_PATIENCE: Duration = Duration::from_secs(10);

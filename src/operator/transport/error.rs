@@ -49,11 +49,27 @@ pub enum Error {
         "{host}: sudo does not work: {why}. Run this on a terminal and give the password of {user} when asked, give {user} a NOPASSWD rule (visudo), or log in as root"
     )]
     Sudo { host: String, user: String, why: String },
+    /// There is no such program on the host.
+    #[error(
+        "{host}: there is no sudo at {path}: {why}. Install it there as root, or name where it is: `ssh: {{ sudo: … }}`"
+    )]
+    SudoMissing { host: String, path: String, why: String },
+    /// Its rules do not let this user become root, whatever password is given.
+    #[error(
+        "{host}: sudo does not let {user} become root there: {why}. As root there: visudo -f /etc/sudoers.d/zkops, with the line `{user} ALL=(ALL) ALL`"
+    )]
+    SudoNotAllowed { host: String, user: String, why: String },
     /// sudo runs on terminals alone there.
     #[error(
         "{host}: sudo wants a terminal there: {why}. Put `Defaults:{user} !requiretty` into its sudoers (visudo), or log in as root"
     )]
     SudoTty { host: String, user: String, why: String },
+
+    /// The login is good, and no command runs behind it: a shell like nologin.
+    #[error(
+        "{host}: the login shell of {user} runs no commands there{}. As root there: usermod -s /bin/sh {user}; or log in as somebody else (`ssh: {{ user: … }}`)", Said(.said)
+    )]
+    NoShell { host: String, user: String, said: String },
 
     /// The connection, or one channel of it, went away in the middle of something.
     #[error(
@@ -177,6 +193,18 @@ impl fmt::Display for Evidence<'_> {
             write!(f, "\n    {}", printable(line))?;
         }
         Ok(())
+    }
+}
+
+/// A line of the host's, if it said one.
+struct Said<'a>(&'a str);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            said => write!(f, ": {said:?}"),
+        }
     }
 }
 

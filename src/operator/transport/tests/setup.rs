@@ -83,6 +83,59 @@ async fn a_sudo_password_is_asked_for_once_and_goes_by_stdin() {
     assert!(matches!(&error, Error::SudoTty { .. }) && error.to_string().contains("requiretty"), "{error}");
 }
 
+/// Each says what is wrong, where, and the one thing to do; no password is asked for in vain.
+#[tokio::test]
+async fn rights_that_nobody_can_give_by_a_password_are_told_apart() {
+    let lab = Lab::new();
+    let sshd = lab.sshd("node-1");
+    let answers = Answers::with("sesame");
+    let refused = async |path: String| {
+        let target = ssh(SshTarget { escalation: Escalation::Sudo { path }, ..lab.ssh(&sshd) });
+        lab.dialer_asking(&answers).open(&target, soon()).await.err().unwrap().to_string()
+    };
+    let told = refused("/nowhere/sudo".to_owned()).await;
+    assert!(told.starts_with("node-1 ") && told.contains("there is no sudo at /nowhere/sudo"), "{told}");
+    assert!(told.contains("Install it there"), "{told}");
+    for says in [
+        "root is not in the sudoers file.",
+        "Sorry, user root may not run sudo on node-1.",
+        "Sorry, user root is not allowed to execute '/bin/sh' as root on node-1.",
+    ] {
+        let path = lab.script("sudo-no", &format!("#!/bin/sh\necho \"{says}\" >&2; exit 1\n"));
+        let told = refused(path).await;
+        assert!(told.contains("does not let root become root") && told.contains(says), "{told}");
+        assert!(told.contains("visudo"), "{told}");
+    }
+    assert_eq!(answers.count(), 0, "no password helps there");
+    // It says so only once it has a password: which is no wrong one.
+    let late = "#!/bin/sh\ncase $1 in -n) echo 'sudo: a password is required' >&2; exit 1 ;; esac\necho 'root is not in the sudoers file.' >&2; exit 1\n";
+    let told = refused(lab.script("sudo-late", late)).await;
+    assert!(told.contains("is not in the sudoers file"), "{told}");
+    assert_eq!(answers.count(), 1, "asked again for what no password changes");
+}
+
+#[tokio::test]
+async fn a_login_shell_that_runs_nothing_is_named() {
+    let lab = Lab::new();
+    let nologin = "echo This account is currently not available.; exit 1";
+    for (shell, said) in [(nologin, ": \"This account is currently not available.\""), ("/bin/false", "")] {
+        let sshd = lab.sshd_with(&format!("node-{}", said.len()), &format!("ForceCommand {shell}"));
+        let told = format!(
+            "the login shell of root runs no commands there{said}. As root there: usermod -s /bin/sh root"
+        );
+        let connection = lab.dialer().open(&lab.target(&sshd), soon()).await.unwrap();
+        let error = connection.no_shell(soon()).await.unwrap();
+        assert!(error.to_string().contains(&told), "{error}");
+        // Where sudo is to be used nothing gets that far.
+        let target = ssh(SshTarget { escalation: sudo(&lab, false), ..lab.ssh(&sshd) });
+        let error = lab.dialer().open(&target, soon()).await.err().unwrap();
+        assert!(error.to_string().contains(&told), "{error}");
+    }
+    let well = lab.sshd("node-9");
+    let good = lab.dialer().open(&lab.target(&well), soon()).await.unwrap();
+    assert!(good.no_shell(soon()).await.is_none());
+}
+
 #[tokio::test]
 async fn a_jump_host_gets_the_key_too_and_its_password_is_asked_for() {
     let lab = Lab::new();
