@@ -7,7 +7,7 @@
 //! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
 //! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
-//! - [`signals`]: what ^C and TERM do to a run
+//! - [`signals`]: what ^C, TERM and HUP do to a run
 
 mod check;
 mod completions;

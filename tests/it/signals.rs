@@ -157,6 +157,7 @@ fn a_second_signal_ends_a_run_at_once_and_the_same_command_goes_on() {
     for (args, word, signal, code) in [
         (&["deploy", inventory.as_str()][..], "enable", "INT", 130),
         (&["restart", "node-3"], "restart", "TERM", 143),
+        (&["restart", "node-2"], "restart", "HUP", 129),
     ] {
         on_systemctl(&lab, word, held);
         let working = Working::start(&lab, signal, args);

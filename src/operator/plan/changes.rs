@@ -65,7 +65,7 @@ fn several_ports(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         ),
         evidence: changed.into_values().collect(),
         next: vec![format!(
-            "change the ports of one member at a time (`ports:` of that member in {}), or: zkops stop --all, then deploy",
+            "change the ports of one member at a time (`ports:` of that member in {0}), or, with an interruption: zkops stop --all, then: zkops deploy {0}",
             desired.inventory
         )],
     }))
