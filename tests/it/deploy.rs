@@ -139,9 +139,22 @@ fn hosts_without_systemd_get_a_supervised_daemon() {
 fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
     let lab = Lab::up(3);
     let inventory = lab.inventory("");
+    // What only looks leaves nothing at all, and takes nothing that was there.
+    lab.on(2, "mkdir -p /export/server").ok();
+    lab.zkops(&["check", &inventory]).ok();
+    lab.zkops(&["plan", &inventory]).expect(8);
+    for (node, expected) in [(1, ""), (2, "/export/server\n"), (3, "")] {
+        assert_eq!(
+            lab.on(node, "find /export -mindepth 1 ! -name lost+found").stdout,
+            expected,
+            "node-{node}"
+        );
+    }
     lab.zkops(&["deploy", &inventory]).ok();
     lab.zkops(&["destroy", "--yes"]).ok();
     for node in 1..=3 {
+        let above = if node == 2 { "test -d /export/server" } else { "test ! -e /export/server" };
+        lab.on(node, above).ok();
         lab.on(node, "test ! -e /export/server/zkops && test ! -e /etc/systemd/system/zkops-orders.service")
             .ok();
         lab.on(node, "test -d /export/data/zkdata/version-2").ok();

@@ -190,6 +190,20 @@ fn a_fleet_is_let_go_and_what_was_sent_taken_back_however_the_work_ends() {
     });
 }
 
+/// Directories that were made for the program go with it, and none that were there before.
+#[test]
+fn a_look_takes_away_no_directory_that_it_found() {
+    let trial = Trial::new();
+    let was_there = trial.dir.path().join("node-2");
+    std::fs::create_dir(&was_there).expect("the directory is ours");
+    block_on(async {
+        check::run(&trial.caller, &check::Request { inventory: trial.source() }).await.unwrap();
+    });
+    assert!(std::fs::read_dir(&was_there).is_ok_and(|mut left| left.next().is_none()), "empty, as it was");
+    assert!(!trial.dir.path().join("node-1").exists());
+    std::fs::remove_dir(&was_there).expect("it is empty");
+}
+
 #[test]
 fn an_ensemble_lives_and_ends_by_use_cases_alone() {
     let trial = Trial::new();

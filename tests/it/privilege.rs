@@ -88,6 +88,7 @@ fn without_systemd_and_without_root_servers_are_whose_they_can_be() {
     lab.zkops(&["deploy", &inventory]).ok().says("nothing to do");
     lab.zkops(&["destroy", "--yes", "--cluster", "orders", "--data"]).ok();
     lab.on(1, "! id zkops").ok();
+    assert_eq!(said(&lab, "find /export -mindepth 1 ! -name lost+found"), "", "an empty directory is left");
 
     // A user without sudo keeps what is theirs.
     lab.on(1, "mkdir -p /export/ops && chown ops /export/ops").ok();

@@ -18,6 +18,8 @@ use crate::operator::host::files::{EnsureDir, PutFile, Remove, Rename};
 use crate::operator::host::firewall::{Firewall, FirewallPorts};
 use crate::operator::host::service::{InstallService, ServiceCall, Verb};
 use crate::operator::plan::desired::DesiredMember;
+use crate::operator::plan::facts;
+use crate::operator::plan::owners::Account;
 use crate::operator::plan::step::{Action, Service};
 
 /// What became of a step.
@@ -46,11 +48,7 @@ pub(super) async fn act(
     let roots =
         || [&member.dirs.install, &member.dirs.data, &member.dirs.data_log].map(PathBuf::from).to_vec();
     match action {
-        Action::EnsureDir { path, mode, owner } => {
-            let owner = owner.as_ref().map(unit::owner);
-            let request = EnsureDir { path: path.into(), mode: Some(*mode), owner };
-            Ok(Done::changed(link.ensure_dir(request).await?.changed))
-        }
+        Action::EnsureDir { path, mode, owner } => ensure_dir(&link, path, *mode, owner.as_ref()).await,
         Action::EnsureUser { user } => {
             let mut done = Done::changed(link.ensure_user(user.clone()).await?);
             done.effects.made_user = done.changed.then(|| user.clone());
@@ -58,7 +56,9 @@ pub(super) async fn act(
         }
         Action::RemoveUser { user } => Ok(Done::changed(link.remove_user(user.clone()).await?)),
         Action::InstallBinary { staged, path, sha256 } => {
-            Ok(Done::changed(host.install(staged, path, sha256, deadline).await?))
+            let mut done = Done::changed(host.install(staged, path, sha256, deadline).await?);
+            done.effects.made_dirs = host.made_above(&member.dirs.install);
+            Ok(done)
         }
         Action::PutFile { path, mode, content, owner } => {
             let owner = owner.as_ref().map(unit::owner);
@@ -76,11 +76,7 @@ pub(super) async fn act(
         Action::OpenPorts { openings, .. } => open_ports(member, &link, openings).await,
         Action::ClosePorts { openings } => close_ports(member, &link, openings).await,
         Action::WriteMarker { data_dir, marker, owner } => {
-            let owner = owner.as_ref().map(unit::owner);
-            let marker =
-                Marker { cluster: marker.cluster.clone(), member: marker.id.0, uuid: marker.uuid.clone() };
-            let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false, owner };
-            Ok(Done::changed(link.write_marker(request).await?))
+            write_marker(&link, data_dir, marker, owner.as_ref()).await
         }
         Action::AllowEmptyDatabase { path, owner } => {
             let request = files::empty_mark(path, owner.as_ref());
@@ -95,7 +91,7 @@ pub(super) async fn act(
             let request = Remove { path: path.into(), roots: roots(), keep: Vec::new() };
             Ok(Done::changed(link.remove(request).await?.changed))
         }
-        Action::Uninstall { dir } => Ok(Done::changed(files::uninstall(member, &link, dir).await?)),
+        Action::Uninstall { made, .. } => uninstall(member, host, made, deadline).await.map(Done::changed),
         Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
         Action::Fence { addresses } => {
             retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)
@@ -104,6 +100,34 @@ pub(super) async fn act(
             retire::unfence(&host.link, addresses, deadline).await.map(Done::changed)
         }
     }
+}
+
+async fn ensure_dir(link: &Link, path: &str, mode: u32, owner: Option<&Account>) -> Result<Done> {
+    let owner = owner.map(unit::owner);
+    let ensured = link.ensure_dir(EnsureDir { path: path.into(), mode: Some(mode), owner }).await?;
+    let mut done = Done::changed(ensured.changed);
+    let above = ensured.created.iter().filter(|dir| dir.as_os_str() != path);
+    done.effects.made_dirs = above.map(|dir| dir.display().to_string()).collect();
+    Ok(done)
+}
+
+async fn write_marker(
+    link: &Link,
+    data_dir: &str,
+    marker: &facts::Marker,
+    owner: Option<&Account>,
+) -> Result<Done> {
+    let owner = owner.map(unit::owner);
+    let marker = Marker { cluster: marker.cluster.clone(), member: marker.id.0, uuid: marker.uuid.clone() };
+    let request = WriteMarker { data_dir: data_dir.into(), marker, replace: false, owner };
+    Ok(Done::changed(link.write_marker(request).await?))
+}
+
+/// Then the directories above that were made for it, where nothing is in them.
+async fn uninstall(member: &DesiredMember, host: &Host, made: &[String], deadline: Duration) -> Result<bool> {
+    let changed = files::uninstall(member, &host.link.within(deadline), &member.dirs.install).await?;
+    host.remove_empty(made, deadline).await;
+    Ok(changed)
 }
 
 async fn open_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {

@@ -1,6 +1,7 @@
 //! Our binary on its way onto a host: sent beside what is installed, put in place by a step of a plan, taken back
 //! when nothing came of it. Whether it may go there at all is the caller's business.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,6 +44,23 @@ impl Host {
         Ok(changed)
     }
 
+    /// Directories above `dir` that were made when our binary was sent, the topmost first.
+    pub fn made_above(&self, dir: &str) -> Vec<String> {
+        let Some(top) = &self.made else { return Vec::new() };
+        let above = Path::new(dir).ancestors().skip(1).take_while(|level| level.starts_with(top));
+        let mut above: Vec<String> = above.map(|level| level.display().to_string()).collect();
+        above.reverse();
+        above
+    }
+
+    /// Takes these directories away, the last first, where nothing is in them.
+    pub async fn remove_empty(&self, dirs: &[String], patience: Duration) {
+        let Ok(words) = quote(self.connection.label(), dirs.iter().rev().map(String::as_str)) else { return };
+        // What is in use or a mount point stays, and so does what is above it.
+        let script = format!("rmdir -- {words} 2>/dev/null; true");
+        let _ = self.connection.exec(&script, Bytes::new(), Instant::now() + patience).await;
+    }
+
     /// The program of the slot that was just switched to counts from now on.
     pub fn switched(&mut self, sha256: String) {
         self.binary.installed_sha256 = Seen::Is(sha256);
@@ -72,11 +90,17 @@ pub(super) async fn bring(
     let until = Instant::now() + PUSH_PATIENCE.max(deadline);
     let sent = connection.bootstrap(binary, &Install::at(&member.staged_path), Some(&progress), until).await;
     let sent = sent.map_err(no_binary)?;
-    let agent = Agent::start(&connection, &[&member.staged_path], deadline)
-        .await
-        .map_err(|why| Unreachable { kind: NoWayIn::Binary, text: why.to_string() })?;
+    let agent = match Agent::start(&connection, &[&member.staged_path], deadline).await {
+        Ok(agent) => agent,
+        Err(why) => {
+            if sent.uploaded {
+                remove_staged(&connection, member, sent.made.as_deref(), deadline).await;
+            }
+            return Err(Unreachable { kind: NoWayIn::Binary, text: why.to_string() });
+        }
+    };
     let mut host = Host::new(connection, agent);
-    host.uploaded = sent.uploaded;
+    (host.uploaded, host.made) = (sent.uploaded, sent.made);
     let staged_sha256 = std::mem::replace(&mut host.binary.installed_sha256, there).is().cloned();
     host.binary.staged_sha256 = staged_sha256;
     Ok(host)
@@ -85,19 +109,30 @@ pub(super) async fn bring(
 /// Takes the binary that we sent in this run away again, where it was not put in place: a run that came to nothing
 /// leaves nothing.
 pub(super) async fn take_back(fleet: &Fleet, patience: Duration) {
-    let removals = fleet.all().filter(|(_, host)| host.uploaded).map(|(member, host)| async move {
-        let dir = parent(&member.staged_path);
-        let words = [member.staged_path.as_str(), dir];
-        let Ok(paths) = words.iter().map(|word| quote(&member.name, [*word])).collect::<Result<Vec<_>, _>>()
-        else {
-            return;
-        };
-        // Directories go only as far up as they are empty: whatever else is in them stays.
-        let script = format!("rm -f -- {}; rmdir -p -- {} 2>/dev/null; true", paths[0], paths[1]);
-        // Nothing depends on it: the next run finds the file and uses it.
-        let _ = host.connection.exec(&script, Bytes::new(), Instant::now() + patience).await;
-    });
+    let sent = fleet.all().filter(|(_, host)| host.uploaded);
+    let removals =
+        sent.map(|(member, host)| remove_staged(&host.connection, member, host.made.as_deref(), patience));
     join_all(removals).await;
+}
+
+/// The file, and the directories that were made for it as far as nothing else is in them by now.
+async fn remove_staged(
+    connection: &Connection,
+    member: &DesiredMember,
+    made: Option<&str>,
+    patience: Duration,
+) {
+    let words = [member.staged_path.as_str(), parent(&member.staged_path), made.unwrap_or_default()];
+    let Ok(words) = words.iter().map(|word| quote(&member.name, [*word])).collect::<Result<Vec<_>, _>>()
+    else {
+        return;
+    };
+    let script = format!(
+        "rm -f -- {}; dir={} made={}; while [ -n \"$made\" ] && rmdir -- \"$dir\" 2>/dev/null && [ \"$dir\" != \"$made\" ]; do dir=${{dir%/*}}; done; true",
+        words[0], words[1], words[2]
+    );
+    // Nothing depends on it: the next run finds the file and uses it.
+    let _ = connection.exec(&script, Bytes::new(), Instant::now() + patience).await;
 }
 
 /// Which binary is there, when it does not talk to us.

@@ -44,6 +44,8 @@ pub struct Host {
     machine: Box<Machine>,
     /// Our binary was sent in this run: nobody else misses it if the run comes to nothing.
     pub(super) uploaded: bool,
+    /// The topmost directory that was made for it.
+    pub(super) made: Option<String>,
 }
 
 /// An old place and what became of reaching it.
@@ -94,6 +96,7 @@ impl Host {
             connection,
             machine: agent.machine,
             uploaded: false,
+            made: None,
         }
     }
 

@@ -88,6 +88,9 @@ pub struct Effects {
     /// A user of the system that it made: ours to remove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_user: Option<String>,
+    /// Directories that it made above those of the member: ours to remove when nothing is in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_dirs: Vec<String>,
     /// The commands that opened them, as one would type them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,

@@ -7,6 +7,7 @@ use crate::operator::host::service::{Active, ServiceState};
 use crate::operator::plan::damage;
 use crate::operator::plan::desired::{DesiredMember, Dirs, Ports, Unit};
 use crate::operator::plan::facts::Myid;
+use crate::operator::plan::seen::Seen;
 use crate::wire::ids::{Epoch, ServerId};
 
 fn member() -> DesiredMember {
@@ -83,6 +84,15 @@ fn the_journal_remembers_which_ports_are_ours() {
     assert_eq!(opened, ["2181", "3888"]);
     assert_eq!(words::opened_zone(&journal).as_deref(), Some("public"));
     assert_eq!(words::opened_zone(&[end(r#""zone":"../../etc/passwd""#)]), None);
+}
+
+/// A journal may be somebody's to write: nothing but a path comes out of it, and every directory behind those above it.
+#[test]
+fn the_journal_remembers_which_directories_are_ours() {
+    let line = |dirs: &str| format!(r#"{{"event":"end","outcome":"changed","made_dirs":[{dirs}]}}"#);
+    let lines = vec![line(r#""/export/data","-rf""#), line(""), line(r#""/export","/export/server""#)];
+    let journal = words::journal(Seen::Is(lines));
+    assert_eq!(journal.is().unwrap().made_dirs, ["/export", "/export/data", "/export/server"]);
 }
 
 #[test]

@@ -342,6 +342,7 @@ pub(super) fn journal(lines: Seen<Vec<String>>) -> Seen<JournalFacts> {
         observed: observed(&entries),
         opened_zone: opened_zone(&entries),
         made_users: made_users(&entries),
+        made_dirs: made_dirs(&entries),
     }))
 }
 
@@ -362,6 +363,13 @@ fn made_users(journal: &[Entry]) -> Vec<String> {
     let made: BTreeSet<&String> =
         journal.iter().filter_map(|entry| entry.effects()?.made_user.as_ref()).collect();
     made.into_iter().cloned().collect()
+}
+
+/// Directories that our own steps made, each behind those above it.
+fn made_dirs(journal: &[Entry]) -> Vec<String> {
+    let effects = journal.iter().filter_map(Entry::effects);
+    let made: BTreeSet<&String> = effects.flat_map(|effects| &effects.made_dirs).collect();
+    made.into_iter().filter(|dir| dir.starts_with('/')).cloned().collect()
 }
 
 /// Where members were seen to come from when ports were opened.

@@ -94,6 +94,11 @@ pub(super) fn made_users(host: &HostFacts) -> &[String] {
     host.journal.is().map_or(&[], |journal| &journal.made_users)
 }
 
+/// Directories above the member's that they made, likewise; each behind those above it.
+pub(super) fn made_dirs(host: &HostFacts) -> &[String] {
+    host.journal.is().map_or(&[], |journal| &journal.made_dirs)
+}
+
 fn kept(seen: &OwnerFacts, wanted: &str) -> Option<Account> {
     let user = &seen.owner.user;
     (user != "root" && user != wanted).then(|| seen.owner.clone())

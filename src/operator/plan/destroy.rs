@@ -191,7 +191,7 @@ fn removals(member: &DesiredMember, host: &HostFacts, data: bool) -> Vec<Step> {
         // The last one: it takes the binary, its state and, when empty, the directory.
         service.push(step(
             member,
-            Action::Uninstall { dir: member.dirs.install.clone() },
+            Action::Uninstall { dir: member.dirs.install.clone(), made: account::made_dirs(host).to_vec() },
             "deploy put it there",
         ));
     }

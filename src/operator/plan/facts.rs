@@ -282,8 +282,9 @@ pub struct JournalFacts {
     pub observed: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The firewalld zone in which it did.
     pub opened_zone: Option<String>,
-    /// Users that a deployment of ours made.
+    /// Users, and directories above the member's (each behind those above it), that a deployment of ours made.
     pub made_users: Vec<String>,
+    pub made_dirs: Vec<String>,
 }
 
 /// The pushed binary.
@@ -291,8 +292,7 @@ pub struct JournalFacts {
 pub struct BinaryFacts {
     /// SHA-256 (hex) of the program that counts.
     pub installed_sha256: Seen<String>,
-    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run
-    /// pushed none.
+    /// SHA-256 (hex) of the copy pushed beside it, waiting to be put in place; `None`: this run pushed none.
     pub staged_sha256: Option<String>,
 }
 

@@ -187,9 +187,10 @@ pub enum Action {
         user: String,
     },
     /// Slots, journal and lock are gone from the install directory; the directory too if
-    /// nothing else is in it.
+    /// nothing else is in it, and so are those above that deploy made.
     Uninstall {
         dir: String,
+        made: Vec<String>,
     },
     /// On the member's old host: its server is stopped, its service disabled, and nothing of it is left running.
     Retire {
@@ -357,7 +358,10 @@ impl fmt::Display for Action {
             Action::Service(service) => service.fmt(f),
             Action::RemovePath { path, recursive: false } => write!(f, "remove {path}"),
             Action::RemovePath { path, recursive: true } => write!(f, "remove {path} and all in it"),
-            Action::Uninstall { dir } => write!(f, "remove zkops from {dir}"),
+            Action::Uninstall { dir, made } if made.is_empty() => write!(f, "remove zkops from {dir}"),
+            Action::Uninstall { dir, made } => {
+                write!(f, "remove zkops from {dir}, and {} where nothing is left in them", made.join(" "))
+            }
             Action::Retire { address } => write!(f, "server on {address} stopped and disabled"),
             Action::Fence { addresses } => write!(f, "block {} in both directions", listed(addresses)),
             Action::Unfence { addresses } => write!(f, "block {} no longer", listed(addresses)),

@@ -41,6 +41,8 @@ pub struct Bootstrapped {
     /// Compressed bytes.
     pub bytes_sent: u64,
     pub path: String,
+    /// The topmost of the directories that were made for it.
+    pub made: Option<String>,
 }
 
 impl Connection {
@@ -59,7 +61,12 @@ impl Connection {
         self.same_machine(binary, install, &found.machine)?;
         if found.sha256 == binary.sha256() {
             found.proof(self, binary, install)?;
-            return Ok(Bootstrapped { uploaded: false, bytes_sent: 0, path: install.path.clone() });
+            return Ok(Bootstrapped {
+                uploaded: false,
+                bytes_sent: 0,
+                path: install.path.clone(),
+                made: None,
+            });
         }
         let compressed = binary.compressed().await?;
         let bytes_sent = compressed.len() as u64;
@@ -70,8 +77,8 @@ impl Connection {
             prove: &install.prove,
             machine: binary.machine().name(),
         };
-        self.push(&file, compressed, progress, deadline).await?;
-        Ok(Bootstrapped { uploaded: true, bytes_sent, path: install.path.clone() })
+        let made = self.push(&file, compressed, progress, deadline).await?;
+        Ok(Bootstrapped { uploaded: true, bytes_sent, path: install.path.clone(), made })
     }
 
     /// The push alone, of any content: what tests break on its way.
@@ -85,7 +92,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<(), Error> {
         let file = Push { path, mode, sha256, prove: &[], machine: String::new() };
-        self.push(&file, compressed, None, deadline).await
+        self.push(&file, compressed, None, deadline).await.map(drop)
     }
 
     async fn inspect(
@@ -123,7 +130,7 @@ impl Connection {
         compressed: Bytes,
         progress: Option<Progress<'_>>,
         deadline: Instant,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<String>, Error> {
         self.absolute(file.path)?;
         let total = compressed.len() as u64;
         let report = |sent: u64| {
@@ -138,7 +145,11 @@ impl Connection {
         let output = self.script(PUSH_NAME, &script, &arguments, stdin, deadline).await?;
         let said = output.stdout_text();
         if output.status.success() && value(&said, "done").is_some() {
-            return Ok(());
+            // Only what the path says itself is believed.
+            let above = |dir: &&str| {
+                !dir.is_empty() && file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+            };
+            return Ok(value(&said, "made").filter(above).map(str::to_owned));
         }
         let fault = file.fault(&said, &output);
         Err(self.cannot_install(file.path, fault, last_lines(&output.stderr_text())))
@@ -388,6 +399,7 @@ chmod "$mode" "$tmp" || failed chmod
 sync "$tmp" 2>/dev/null || sync
 if [ $# -gt 0 ]; then prove "$tmp" "$@" || { echo failed=prove; mounts; exit 1; }; fi
 mv -f "$tmp" "$path" || failed rename
+echo "made=$made"
 made=
 sync "${dir:-/}" 2>/dev/null || sync
 echo done=1

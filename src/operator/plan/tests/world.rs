@@ -406,7 +406,7 @@ fn act(
         Action::Retire { .. } => {}
         Action::Fence { addresses } => host.fences = Seen::Is(addresses.clone()),
         Action::Unfence { .. } => host.fences = Seen::Is(Vec::new()),
-        Action::Uninstall { dir } => {
+        Action::Uninstall { dir, .. } => {
             host.binary.installed_sha256 = Seen::Absent;
             host.layout = LayoutFacts { current: Seen::Absent, legacy: Seen::Absent };
             host.files = [(member.config_path.clone(), Seen::Absent)].into();

@@ -150,7 +150,10 @@ async fn bootstrap_uploads_once_and_then_nothing() {
     let progress = |sent: u64, total: u64| seen.lock().unwrap().push((sent, total));
     let first = here().bootstrap(&shelf.binary, &install, Some(&progress), soon()).await.unwrap();
     let bytes_sent = shelf.binary.compressed().await.unwrap().len() as u64;
-    assert_eq!(first, Bootstrapped { uploaded: true, bytes_sent, path: install.path.clone() });
+    assert_eq!(
+        first,
+        Bootstrapped { uploaded: true, bytes_sent, path: install.path.clone(), made: first.made.clone() }
+    );
     assert_eq!(seen.lock().unwrap().last(), Some(&(bytes_sent, bytes_sent)));
     assert_eq!(fs::read(&install.path).unwrap(), fs::read("/bin/true").unwrap());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
