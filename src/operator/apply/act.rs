@@ -93,6 +93,7 @@ pub(super) async fn act(
         }
         Action::Uninstall { made, .. } => uninstall(member, host, made, deadline).await.map(Done::changed),
         Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
+        Action::Vacate { openings, made, .. } => vacate(member, host, openings, made, deadline).await,
         Action::Fence { addresses } => {
             retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)
         }
@@ -128,6 +129,24 @@ async fn uninstall(member: &DesiredMember, host: &Host, made: &[String], deadlin
     let changed = files::uninstall(member, &host.link.within(deadline), &member.dirs.install).await?;
     host.remove_empty(made, deadline).await;
     Ok(changed)
+}
+
+/// The server there is proven to be retired once more: what it runs from goes.
+async fn vacate(
+    member: &DesiredMember,
+    host: &Host,
+    openings: &[Opening],
+    made: &[String],
+    deadline: Duration,
+) -> Result<Done> {
+    let retired = retire::retire(member, host, deadline).await?;
+    let gone = serve(member, host, &Service::Removed, deadline).await?;
+    let closed = match openings {
+        [] => Done::default(),
+        openings => close_ports(member, &host.link.within(deadline), openings).await?,
+    };
+    let removed = uninstall(member, host, made, deadline).await?;
+    Ok(Done::changed(retired || gone.changed || closed.changed || removed))
 }
 
 async fn open_ports(member: &DesiredMember, link: &Link, openings: &[Opening]) -> Result<Done> {

@@ -12,7 +12,7 @@ use crate::operator::fleet::journal::{Effects, Outcome};
 use crate::operator::fleet::stop::Why;
 use crate::operator::host::CallError;
 use crate::operator::plan::desired::DesiredMember;
-use crate::operator::plan::step::{Action, Step};
+use crate::operator::plan::step::Step;
 use crate::report::Event;
 use crate::report::event::StepOutcome;
 use crate::wire::ids::ServerId;
@@ -104,7 +104,7 @@ async fn one_step(member: &DesiredMember, host: &mut Host, step: &Step, run: &Ru
         .map_err(|why| taken_over(&why).unwrap_or_else(|| failed(format!("journal: {why}"))))?;
     let done = act::act(member, host, &step.action, patience).await;
     // Nothing is left to write a journal in.
-    let gone = matches!(step.action, Action::Uninstall { .. });
+    let gone = step.action.takes_everything();
     match done {
         Ok(done) => {
             let outcome = if done.changed { Outcome::Changed } else { Outcome::Noop };

@@ -1,5 +1,7 @@
 //! Destroy: asks for the cluster's name, then takes away what deploy put on the hosts.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::ask::{self, Question};
@@ -8,9 +10,11 @@ use super::planned::Planned;
 use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
+use crate::operator::inventory::INSTALLED;
 use crate::operator::observe::look::Depth;
-use crate::operator::plan::Goal;
+use crate::operator::plan::desired::DesiredMember;
 use crate::operator::plan::step::Plan;
+use crate::operator::plan::{Goal, diagnosis, lists};
 use crate::report::{Exit, Failure};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +69,31 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     if request.dry_run {
         return Ok(Outcome::Planned(Planned { cluster, plan }));
     }
+    // It is forgotten with the rest: nothing else would say so.
+    left_elsewhere(&session).into_iter().for_each(|left| caller.events.note(left));
     session.forget()?;
     session.settle("destroy", &[])?;
     Ok(Outcome::Gone(Gone { cluster, verb: Verb::Destroy, data: request.data }))
+}
+
+/// Where members were and may still be: nobody reached what deploy put there, and nothing here takes it away.
+pub(super) fn left_elsewhere(session: &Session<'_>) -> BTreeSet<String> {
+    let earlier = session.earlier();
+    let were = earlier.iter().flat_map(|(before, _)| before.members.values());
+    let is_there = |was: &DesiredMember| {
+        let now = session.desired.members.get(&was.id);
+        now.is_some_and(|now| lists::same_address(&now.address, &was.address))
+    };
+    let left = were.filter(|was| !is_there(was)).map(|was| {
+        let DesiredMember { name, address, unit, dirs, .. } = was;
+        // Data may stand beside it.
+        let (dir, own) = (diagnosis::typed(&dirs.install), INSTALLED.join(" "));
+        format!(
+            "what deploy put on {address} for {name} stays there; on that host: systemctl disable --now {}; cd {dir} && rm -rf {own}",
+            unit.name
+        )
+    });
+    left.collect()
 }
 
 /// The name that was given is that of the inventory.

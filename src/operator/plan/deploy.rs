@@ -14,7 +14,7 @@ use super::layout::Current;
 use super::preflight::{self, Level};
 use super::seen::{Seen, Stamp};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Shut, Step, Wave};
-use super::{Refused, Stop, account, changes, ensemble, fit, identity, moves, ownership, ports};
+use super::{Refused, Stop, account, changes, ensemble, fit, identity, moves, ownership, ports, vacate};
 use crate::wire::ids::ServerId;
 
 pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
@@ -59,6 +59,7 @@ pub fn plan(desired: &Desired, facts: &Facts) -> Result<Plan, Stop> {
     }
     plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     plan.push(tidy_wave(&hosts));
+    plan.push(vacate::wave(desired, facts));
     plan.warnings.extend(taken_over(desired, &hosts));
     plan.warnings.extend(before.notes);
     for finding in findings.iter().filter(|finding| finding.level == Level::Warn) {

@@ -9,8 +9,8 @@
 //! - [`step`]: the vocabulary of a plan: steps, waves, gates; [`gate`]: whether a gate is open
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
-//!   [`moves`]: a member at another address, [`former`]: where it was; [`lists`]: who takes part, by which file;
-//!   [`doubles`]: two servers of one id, and the like
+//!   [`moves`]: a member at another address, [`former`]: where it was, `vacate`: what it leaves there;
+//!   [`lists`]: who takes part, by which file; [`doubles`]: two servers of one id, and the like
 //! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
@@ -58,6 +58,7 @@ pub mod seen;
 pub mod server;
 pub mod status;
 pub mod step;
+mod vacate;
 pub mod ways;
 pub mod wipe;
 pub mod without;

@@ -196,6 +196,13 @@ pub enum Action {
     Retire {
         address: String,
     },
+    /// On the member's old host: what deploy put there is gone, its data stay.
+    Vacate {
+        address: String,
+        openings: Vec<Opening>,
+        /// As with `Uninstall`.
+        made: Vec<String>,
+    },
     /// Nothing goes to these addresses and nothing comes from them, now and after a reboot.
     Fence {
         addresses: Vec<IpAddr>,
@@ -209,9 +216,14 @@ impl Action {
     /// Where it is done, when that is where the member was and not where it is.
     pub fn old_address(&self) -> Option<&str> {
         match self {
-            Action::Retire { address } => Some(address),
+            Action::Retire { address } | Action::Vacate { address, .. } => Some(address),
             _ => None,
         }
+    }
+
+    /// Nothing of ours is left behind it on that host, the journal neither.
+    pub(crate) fn takes_everything(&self) -> bool {
+        matches!(self, Action::Uninstall { .. } | Action::Vacate { .. })
     }
 
     /// An old server is harmless behind it: only then may its id start elsewhere.
@@ -363,6 +375,12 @@ impl fmt::Display for Action {
                 write!(f, "remove zkops from {dir}, and {} where nothing is left in them", made.join(" "))
             }
             Action::Retire { address } => write!(f, "server on {address} stopped and disabled"),
+            Action::Vacate { address, openings, .. } if openings.is_empty() => {
+                write!(f, "service and zkops removed from {address}")
+            }
+            Action::Vacate { address, openings, .. } => {
+                write!(f, "service and zkops removed from {address}, close {}", list(openings))
+            }
             Action::Fence { addresses } => write!(f, "block {} in both directions", listed(addresses)),
             Action::Unfence { addresses } => write!(f, "block {} no longer", listed(addresses)),
         }

@@ -1,6 +1,9 @@
 //! What is remembered of the last deployment.
 
+use super::{Script, caller};
+use crate::operator::operate::destroy;
 use crate::operator::operate::record::Record;
+use crate::operator::operate::session::{Session, Source};
 
 #[test]
 fn the_last_deployment_is_remembered_until_it_is_destroyed() {
@@ -36,6 +39,25 @@ fn what_was_deployed_before_is_kept_with_it() {
     assert!(texts(&orders("a").behind(Some(other))).is_empty());
     let long = (0..100).fold(orders("0"), |last, n| orders(&n.to_string()).behind(Some(last)));
     assert_eq!((long.earlier.len(), long.earlier.last().map(String::as_str)), (8, Some("98")));
+}
+
+/// With the record goes the last that knows of it.
+#[test]
+fn destroy_says_what_stays_where_a_member_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (caller, _) = caller(dir.path(), Script::of([]));
+    let inventory = |third: &str| format!("cluster: orders\nnodes: [10.0.0.1, 10.0.0.2, {third}]\n");
+    let earlier = vec![inventory("10.0.0.3"), inventory("10.0.0.4")];
+    let record = Record { earlier, ..orders(&inventory("10.0.0.4")) };
+    record.save(&caller.state_dir).unwrap();
+    let session = Session::load(&caller, &Source::LastDeployed).unwrap();
+    let left: Vec<String> = destroy::left_elsewhere(&session).into_iter().collect();
+    assert_eq!(
+        left,
+        [
+            "what deploy put on 10.0.0.3 for node-3 stays there; on that host: systemctl disable --now zkops-orders; cd /export/server/zkops && rm -rf conf var bin current slots dynamic"
+        ]
+    );
 }
 
 fn orders(text: &str) -> Record {

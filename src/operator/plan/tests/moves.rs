@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::world::World;
 use super::{check, show};
-use crate::operator::plan::facts::{Answer, Former, HostView, NoWayIn, Old, Unreachable};
+use crate::operator::plan::facts::{Answer, Former, HostView, NoWayIn, Old, UnitState, Unreachable};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
 use crate::operator::plan::step::{Action, Condition, Plan, Service, Shut};
@@ -162,6 +162,30 @@ fn data_at_the_new_place_are_not_overwritten() {
     );
 }
 
+/// Only what is proven to be this member's: the host may have somebody else's ensemble by now.
+#[test]
+fn what_deploy_put_on_the_old_host_goes_when_all_are_ready() {
+    let removed = "node-3: service and zkops removed from 10.0.0.3";
+    let planned = |config: &str| {
+        let mut world = World::deployed(3, 0);
+        world.host(3).installed_config.is_mut().expect("a zoo.cfg").push_str(config);
+        let old = alive(&world, 3);
+        moves(&mut world, 3, old, false);
+        show(&world, &Goal::Deploy)
+    };
+    let ours = "\nzkops.cluster=orders\nzkops.member=3\n";
+    let text = planned(ours);
+    let (_, behind) = text.split_once("wait until ready").expect("it waits");
+    assert!(
+        behind.contains(removed) && behind.contains("[node-3 is at 10.0.0.103; its data there stay]"),
+        "{text}"
+    );
+    for theirs in ["\nzkops.cluster=billing\nzkops.member=3\n", "\nzkops.cluster=orders\nzkops.member=2\n"] {
+        let text = planned(&format!("{ours}{theirs}"));
+        assert!(text.contains("server on 10.0.0.3 stopped") && !text.contains(removed), "{theirs}{text}");
+    }
+}
+
 /// Back where it was: the data that stayed there know nothing of what the member promised since.
 #[test]
 fn a_place_it_moved_away_from_does_not_count_as_this_move_begun() {
@@ -220,8 +244,23 @@ fn a_fence_is_lifted_once_the_old_server_was_seen_disabled() {
             node-2: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
             node-3: block 10.0.0.3 no longer [the old server of node-3 is stopped and disabled]
          3. wait until ready
-         then one leader, all others in sync, canary read back everywhere (within 60 s)",
+         then one leader, all others in sync, canary read back everywhere (within 60 s)
+         4. leave the old hosts
+            node-3: service and zkops removed from 10.0.0.3, close tcp 2181, tcp 2888 3888 from 10.0.0.1 10.0.0.2 [node-3 is at 10.0.0.103; its data there stay]",
     );
+    // A run that was stopped before its last wave is finished by the next one.
+    for id in 1..=3 {
+        world.host(id).fences = Seen::Is(Vec::new());
+    }
+    let Old::Host(HostView::Seen(host)) = &mut world.facts.elsewhere.former[0].view else { panic!() };
+    host.unit.state = Seen::Is(UnitState::Stopped);
+    (host.unit.enabled, host.processes) = (Seen::Absent, Seen::Is(Vec::new()));
+    let text = show(&world, &Goal::Deploy);
+    assert!(
+        text.starts_with("deploy orders\n1. leave the old hosts\n   node-3: service and zkops removed"),
+        "{text}"
+    );
+    assert!(!text.contains("2. "), "{text}");
 }
 
 /// The zoo.cfg of `on` has server 3 at `address`, changed by hand.

@@ -403,7 +403,7 @@ fn act(
             data(host).quarantined.retain(|old| old != path);
         }
         // On another host, of which a world knows nothing.
-        Action::Retire { .. } => {}
+        Action::Retire { .. } | Action::Vacate { .. } => {}
         Action::Fence { addresses } => host.fences = Seen::Is(addresses.clone()),
         Action::Unfence { .. } => host.fences = Seen::Is(Vec::new()),
         Action::Uninstall { dir, .. } => {

@@ -1,0 +1,39 @@
+//! What a member that has moved leaves on its old host: what deploy put there goes once the ensemble is ready without
+//! it. Its data stay, and with them the user whose they are. A host that is somebody else's by now is left alone.
+
+use super::desired::{Desired, DesiredMember};
+use super::facts::{Facts, Former, HostFacts, HostView, Old};
+use super::install::step;
+use super::lists::setting;
+use super::step::{Action, Wave};
+use super::{account, former};
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, UUID_KEY};
+
+/// The last wave of a deployment that sees old places. Their servers are stopped and disabled by then, by waves before it
+/// or long ago.
+pub(super) fn wave(desired: &Desired, facts: &Facts) -> Wave {
+    let steps = facts.elsewhere.former.iter().filter_map(|old| {
+        let member = desired.members.get(&old.member)?;
+        let Old::Host(HostView::Seen(host)) = &old.view else { return None };
+        if former::taken_by(desired, member, &old.address).is_some() || !is_left(desired, facts, old, host) {
+            return None;
+        }
+        let (openings, made) = (host.opened().to_vec(), account::made_dirs(host).to_vec());
+        let action = Action::Vacate { address: old.address.clone(), openings, made };
+        Some(step(member, action, &why(member)))
+    });
+    Wave { title: "leave the old hosts".to_owned(), steps: steps.collect(), ..Wave::default() }
+}
+
+fn why(member: &DesiredMember) -> String {
+    format!("{} is at {}; its data there stay", member.name, member.address)
+}
+
+/// Proven: the zoo.cfg that is installed there is this member's of this cluster.
+fn is_left(desired: &Desired, facts: &Facts, old: &Former, host: &HostFacts) -> bool {
+    let Some(config) = host.installed_config.is() else { return false };
+    let uuid = facts.uuid_of(&desired.cluster);
+    setting(config, CLUSTER_KEY).is_some_and(|name| name == desired.cluster)
+        && setting(config, MEMBER_KEY).is_some_and(|id| id == old.member.to_string())
+        && setting(config, UUID_KEY).is_none_or(|theirs| theirs == uuid)
+}
