@@ -8,6 +8,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{AtFlags, CWD};
+
 use super::paths::parent;
 use crate::operator::host::failure::{At, Failure};
 
@@ -29,6 +31,22 @@ pub(crate) fn replace(
     }
     written?;
     sync_dir(folder)
+}
+
+/// Gives the file behind `source`, which is on disk, the name `path` as well, in place of what had it; false where a file
+/// system does not allow it.
+pub(crate) fn link(source: &Path, path: &Path) -> Result<bool, Failure> {
+    let temporary = temporary_beside(path)?;
+    if rustix::fs::linkat(CWD, source, CWD, &temporary, AtFlags::SYMLINK_FOLLOW).is_err() {
+        return Ok(false);
+    }
+    let renamed = fs::rename(&temporary, path).at("replace", path);
+    if renamed.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    renamed?;
+    sync_dir(parent(path)?)?;
+    Ok(true)
 }
 
 /// Makes a rename, a creation or a removal inside this directory survive a power-off.

@@ -11,7 +11,7 @@ use super::records::{PlaceProgram, SwitchLink};
 use super::{content, dirs, look, paths};
 use crate::operator::host::failure::{At, Failure, Kind};
 
-/// Copies the program that answers to `path`; false when it was there.
+/// Puts the program that answers at `path`; false when it was there.
 ///
 /// # Errors
 /// `Invalid` when the program that answers is not the one that is meant.
@@ -29,10 +29,23 @@ pub(crate) fn place(request: &PlaceProgram) -> Result<bool, Failure> {
     let there = fs::symlink_metadata(path).ok().filter(|there| there.is_file());
     let same = there.is_some_and(|there| there.mode() & 0o7777 == MODE)
         && look::hash(path).is_ok_and(|(there, _)| there == sha256);
-    if !same {
+    if !same && !moved_in(path)? {
         durable::replace(path, &bytes, MODE, None)?;
     }
     Ok(!same)
+}
+
+/// Whether the program that answers could be given its name in the slot, too: it was sent beside the slots, is on disk by
+/// then, and loses its first name next. What runs in one slot is copied into the other: they share nothing.
+fn moved_in(path: &Path) -> Result<bool, Failure> {
+    let Ok(running) = fs::read_link(RUNNING) else { return Ok(false) };
+    let Ok(there) = fs::metadata(RUNNING) else { return Ok(false) };
+    let beside = running.parent() == paths::parent(path)?.parent();
+    let as_wanted = there.mode() & 0o7777 == MODE && there.uid() == rustix::process::geteuid().as_raw();
+    if !beside || !as_wanted || there.nlink() != 1 {
+        return Ok(false);
+    }
+    durable::link(Path::new(RUNNING), path)
 }
 
 /// Makes the link point to `to`; false when it did.
