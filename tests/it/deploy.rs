@@ -159,9 +159,16 @@ fn destroy_removes_what_deploy_put_there_and_keeps_the_data_unless_told() {
             .ok();
         lab.on(node, "test -d /export/data/zkdata/version-2").ok();
     }
-    lab.zkops(&["deploy", &inventory]).ok();
-    lab.zkops(&["destroy", "--cluster", "orders", "--data"]).ok();
+    // Once more, for the data that was left; and then in one go.
+    let all = ["destroy", &inventory, "--cluster", "orders", "--data"];
+    lab.zkops(&all).ok().says("remove /export/data/zkdata");
+    let gone = "test ! -e /export/data/zkdata && test ! -e /export/server/zkops";
     for node in 1..=3 {
-        lab.on(node, "test ! -e /export/data/zkdata/version-2").ok();
+        lab.on(node, gone).ok();
+    }
+    lab.zkops(&["deploy", &inventory]).ok();
+    lab.zkops(&all).ok();
+    for node in 1..=3 {
+        lab.on(node, gone).ok();
     }
 }

@@ -124,7 +124,7 @@ impl Machine {
 }
 
 /// gzip of `raw`, without a time stamp: the same bytes give the same file.
-/// Level 1: a fraction of the time of the usual 6 for a tenth more bytes, and deploy waits for it.
+/// Level 1: a fraction of the time of the usual 6 for a fifth more bytes, and deploy waits for it.
 pub(super) fn gzip(raw: &[u8]) -> std::io::Result<Bytes> {
     let mut out = GzBuilder::new().mtime(0).write(Vec::with_capacity(raw.len() / 2), Compression::new(1));
     out.write_all(raw)?;

@@ -67,7 +67,7 @@ pub(crate) async fn call(name: &str, verb: Verb, deadline: Instant) -> Result<Se
         Verb::Stop => stop(&before, &unit, deadline, &mut done).await?,
         Verb::Enable => {
             if !before.enabled {
-                systemctl("enable", &unit, deadline).await?;
+                enable(name, &unit, deadline).await?;
                 done.push(format!("enabled {unit}"));
             }
             sync_links()?;
@@ -76,6 +76,16 @@ pub(crate) async fn call(name: &str, verb: Verb, deadline: Instant) -> Result<Se
         Verb::Remove => remove(name, &before, deadline, &mut done).await?,
     }
     report(name, done, deadline).await
+}
+
+/// Its link is for the next boot, and a reload of all units takes longer than the rest of a service: it is asked for only
+/// where systemd goes by what it read before.
+async fn enable(name: &str, unit: &str, deadline: Instant) -> Result<(), Failure> {
+    systemctl_with(&["--no-reload"], "enable", unit, deadline).await?;
+    if !show(name, deadline).await?.state.enabled {
+        command::must("reload the units with", COMMAND, &["daemon-reload"], deadline).await?;
+    }
+    Ok(())
 }
 
 async fn stop(
@@ -133,7 +143,12 @@ async fn remove(
 }
 
 async fn systemctl(verb: &str, unit: &str, deadline: Instant) -> Result<(), Failure> {
-    let output = command::run(COMMAND, &["--no-ask-password", verb, unit], deadline).await?;
+    systemctl_with(&[], verb, unit, deadline).await
+}
+
+async fn systemctl_with(options: &[&str], verb: &str, unit: &str, deadline: Instant) -> Result<(), Failure> {
+    let args: Vec<&str> = ["--no-ask-password"].iter().chain(options).copied().chain([verb, unit]).collect();
+    let output = command::run(COMMAND, &args, deadline).await?;
     if output.ok() {
         return Ok(());
     }
