@@ -36,13 +36,14 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     }))
 }
 
-/// The inventory has an id where the host, by its own files, is another member of the same cluster: ids or addresses
-/// were exchanged there. Nothing on that host is wrong, and no verb may make it so.
+/// The inventory has an id where the host, by its own files, is another member of the same cluster, whose own place it
+/// gives to a third or to the first: ids or addresses were exchanged there. Nothing on those hosts is wrong, and no verb may
+/// make it so.
 ///
 /// # Errors
 /// With every such host.
 pub(super) fn same_ids(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
-    let exchanged = |member: &DesiredMember| {
+    let another = |member: &DesiredMember| {
         let host = facts.host(member.id)?;
         let config = host.installed_config.is()?;
         let id = ServerId(lists::setting(config, MEMBER_KEY)?.parse().ok()?);
@@ -50,12 +51,16 @@ pub(super) fn same_ids(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         let at_home = id != member.id && lists::same_address(&place.host, &member.address);
         // Where a member moved away, its files may have stayed: they say nothing of who is there now.
         let data_agrees = host.data.is_and(|data| data.marker.as_ref().is_some_and(|marker| marker.id == id));
-        (at_home && (data_agrees || host.unit.runs())).then(|| {
-            format!(
-                "{} is server {id} by its {}, and {} has server {} there",
-                member.address, member.config_path, desired.inventory, member.id
-            )
-        })
+        (at_home && (data_agrees || host.unit.runs())).then_some(id)
+    };
+    let exchanged = |member: &DesiredMember| {
+        let id = another(member)?;
+        // One that has a host of its own to go to moves.
+        another(desired.members.get(&id)?)?;
+        Some(format!(
+            "{} is server {id} by its {}, and {} has server {} there",
+            member.address, member.config_path, desired.inventory, member.id
+        ))
     };
     let evidence: Vec<String> = desired.members.values().filter_map(exchanged).collect();
     if evidence.is_empty() {
