@@ -27,7 +27,8 @@ pub(super) struct Steps {
     pub(super) failed: Option<(Step, String)>,
 }
 
-/// Each member's steps in order, members side by side; a member stops at its first failure.
+/// Each member's steps in order, members side by side; a member stops at its first failure. A step whose host is not there
+/// has failed: what nobody did is not done.
 pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<Steps> {
     let work = fleet.all_mut().filter_map(|(old, member, host)| {
         let here = |step: &&Step| {
@@ -37,7 +38,21 @@ pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<S
         let mine: Vec<&Step> = steps.iter().filter(here).collect();
         (!mine.is_empty()).then(|| one_member(member, host, mine, run))
     });
-    let done = join_all(work).await;
+    let mut done = join_all(work).await;
+    let hosts: Vec<(bool, ServerId, String)> =
+        fleet.all_mut().map(|(old, member, _)| (old, member.id, member.address.clone())).collect();
+    let is_there = |step: &&Step| {
+        hosts.iter().any(|(old, id, address)| {
+            *id == step.member && step.action.old_address().map_or(!old, |at| *old && at == address)
+        })
+    };
+    done.extend(steps.iter().filter(|step| !is_there(step)).map(|step| Steps {
+        member: step.member,
+        changed: 0,
+        unchanged: 0,
+        cut_short: false,
+        failed: Some((step.clone(), "its host is not reached".to_owned())),
+    }));
     // Each of them may have changed what was seen before, also one that failed.
     for _ in steps {
         fleet.stepped();

@@ -52,6 +52,14 @@ impl Fleet {
         self.earlier = ports;
     }
 
+    /// Whose old place that is was seen only there.
+    pub fn former_is(&mut self, was: ServerId, member: DesiredMember) {
+        let place = |former: &&mut Former| former.member.id == was && former.member.address == member.address;
+        if let Some(former) = self.former.iter_mut().find(place) {
+            former.member = member;
+        }
+    }
+
     /// The old places, each with its host where that was reached.
     pub fn former(&self) -> impl Iterator<Item = (&DesiredMember, Result<&Host, &Unreachable>)> {
         self.former.iter().map(|former| (&former.member, former.host.as_ref()))

@@ -41,8 +41,12 @@ pub(super) async fn look(
     let (dialer, watch) = (session.caller.dialer()?, session.caller.watcher());
     let patience = session.caller.at_most(REACH_PATIENCE);
     fleet.reach_former(places, &dialer, push, &watch, patience).await;
-    let looked = former::look(fleet, found, session.caller.at_most(LOOK_PATIENCE)).await;
-    facts.elsewhere.former = looked.into_iter().map(|old| named(&session.desired, old)).collect();
+    let mut looked = former::look(fleet, found, session.caller.at_most(LOOK_PATIENCE)).await;
+    if named(&session.desired, fleet, &mut looked) {
+        // With the directories and ports of the member that it is.
+        looked = former::look(fleet, looked, session.caller.at_most(LOOK_PATIENCE)).await;
+    }
+    facts.elsewhere.former = looked;
     facts.elsewhere.last_install = earlier
         .last()
         .map(|(last, _)| {
@@ -95,14 +99,21 @@ pub(super) async fn glance(
     Elsewhere { former: found, answers, ..Elsewhere::default() }
 }
 
-/// Where only a fence names the place, the zoo.cfg there says whose it was.
-fn named(desired: &Desired, mut old: Former) -> Former {
-    if let (false, Old::Host(HostView::Seen(host))) = (old.listed, &old.view) {
-        let id =
+/// Where only a fence names the place, the zoo.cfg there says whose it was; true: it is another's than was thought.
+fn named(desired: &Desired, fleet: &mut Fleet, looked: &mut [Former]) -> bool {
+    let mut renamed = false;
+    for old in looked {
+        let (false, Old::Host(HostView::Seen(host))) = (old.listed, &old.view) else { continue };
+        let says =
             host.installed_config.is().and_then(|config| lists::setting(config, MEMBER_KEY)?.parse().ok());
-        old.member = id.map(ServerId).filter(|id| desired.members.contains_key(id)).unwrap_or(old.member);
+        let Some(member) = says.and_then(|id| desired.members.get(&ServerId(id))) else { continue };
+        if member.id != old.member {
+            fleet.former_is(old.member, DesiredMember { address: old.address.clone(), ..member.clone() });
+            old.member = member.id;
+            renamed = true;
+        }
     }
-    old
+    renamed
 }
 
 /// Every old place that is named somewhere.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Refused;
 use super::desired::{Desired, DesiredMember};
 use super::facts::{Elsewhere, Facts, Former, HostFacts, HostView, Old};
 use super::lists::{self, List};
@@ -82,6 +83,38 @@ pub(super) fn taken_by<'a>(
             && other.dirs.install == of.dirs.install
     };
     desired.members.values().find(there)
+}
+
+impl HostFacts {
+    /// Proven: its server is not to start at boot. zkops disables none but that of a member that moves.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.systemd && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
+    }
+}
+
+/// A server that was disabled with a database: its member moved, or was about to, and may run where nobody here looks.
+pub(super) fn may_run_elsewhere(
+    desired: &Desired,
+    member: &DesiredMember,
+    host: &HostFacts,
+) -> Option<Refused> {
+    let is_empty = host.data.is_and(|data| !data.has_database);
+    if !host.is_disabled() || host.unit.runs() || is_empty {
+        return None;
+    }
+    let (name, address, unit) = (&member.name, &member.address, &member.unit.name);
+    Some(Refused {
+        what: format!(
+            "{name} does not run at {address} and was disabled there: it may run where it moved to"
+        ),
+        evidence: vec![format!(
+            "service {unit} is not to start at boot; zkops disables no server but one that moves"
+        )],
+        next: vec![format!(
+            "deploy the inventory that has {name} where it moved to; if it runs nowhere: systemctl enable {unit} on {address}, then zkops deploy {}",
+            desired.inventory
+        )],
+    })
 }
 
 impl Elsewhere {

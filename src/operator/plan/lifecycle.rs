@@ -9,7 +9,7 @@ use super::install::{step, targets};
 use super::lists::{self, List};
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Wave};
-use super::{Refused, Stop, deploy, doubles, ensemble, fit};
+use super::{Refused, Stop, deploy, doubles, ensemble, fit, former};
 use crate::wire::ids::ServerId;
 
 pub fn start(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan, Stop> {
@@ -243,6 +243,9 @@ fn startable(desired: &Desired, facts: &Facts, id: ServerId) -> Result<(), Stop>
         return refuse(what, vec![format!("pid {}", process.pid)], &next);
     }
     let deploy = format!("zkops deploy {}", desired.inventory);
+    if let Some(refused) = former::may_run_elsewhere(desired, member, host) {
+        return Err(Stop::Refused(refused));
+    }
     match &host.installed_config {
         // A dynamic configuration is the server's own.
         Seen::Is(config) if config.lines().any(|line| line.trim().starts_with("dynamicConfigFile")) => Ok(()),

@@ -80,6 +80,12 @@ pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
     let moving: Vec<Moving<'_>> =
         desired.members.values().filter_map(|member| moving(facts, member)).collect();
     one_voter_at_most(desired, &moving)?;
+    for member in
+        desired.members.values().filter(|member| !moving.iter().any(|moves| moves.member.id == member.id))
+    {
+        let away = facts.host(member.id).and_then(|host| former::may_run_elsewhere(desired, member, host));
+        away.map_or(Ok(()), |refused| Err(Stop::Refused(refused)))?;
+    }
     let mut before = Before::default();
     for moving in &moving {
         empty_there(facts, moving)?;

@@ -9,7 +9,7 @@ use super::facts::{Facts, HostFacts, HostView, NoWayIn};
 use super::install::{self, Data, step};
 use super::preflight::{Check, Finding, Level};
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, ensemble, ownership, ports, wipe};
+use super::{Refused, Stop, ensemble, former, ownership, ports, wipe};
 use crate::wire::ids::ServerId;
 
 /// Whether a member's data may be moved aside, and why.
@@ -43,6 +43,7 @@ pub fn plan(
         }));
     }
     ownership::same_members(desired, facts, id)?;
+    former::may_run_elsewhere(desired, member, host).map_or(Ok(()), |away| Err(Stop::Refused(away)))?;
     let causes = diagnosis::diagnose(desired, facts, id);
     plan.warnings.extend(causes.iter().map(|cause| cause.what.clone()));
     if let Wipe::StillDamaged(proof) = wipe {
@@ -192,7 +193,9 @@ fn mild(
         steps.push(step(member, Action::Service(service), why).risk(risk));
         steps
     });
-    let gates = if healthy { Vec::new() } else { vec![Gate::of(Condition::Synced { member: id })] };
+    // Who was well before is well again behind a new process, and not sooner.
+    let is_awaited = !healthy || steps.iter().any(|step| matches!(step.action, Action::Service(_)));
+    let gates = if is_awaited { vec![Gate::of(Condition::Synced { member: id })] } else { Vec::new() };
     plan.push(Wave { title: format!("bring {} back", member.name), steps, gates, ..Wave::default() });
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{Diagnosis, typed};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, Marker, Myid};
-use crate::operator::plan::{damage, ensemble};
+use crate::operator::plan::{Stop, damage, ensemble, ownership};
 
 pub(super) fn causes(
     desired: &Desired,
@@ -32,7 +32,12 @@ pub(super) fn causes(
             evidence.push(format!("another cluster of that name: uuid {}, not {uuid}", marker.uuid));
         }
         let how = format!(" --foreign-data {}", typed(&marker.cluster));
-        found.push(Diagnosis::new(member, Cause::ForeignData, what).shown(evidence).then(repair(&how)));
+        // Exchanged ids are mended where they were exchanged.
+        let next = match ownership::same_ids(desired, facts) {
+            Err(Stop::Refused(exchanged)) if marker.uuid == uuid => exchanged.next,
+            _ => repair(&how),
+        };
+        found.push(Diagnosis::new(member, Cause::ForeignData, what).shown(evidence).then(next));
     } else {
         found.extend(myid(member, &data.myid, ours == Some(true), &data.entries));
     }

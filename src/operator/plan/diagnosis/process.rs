@@ -6,7 +6,7 @@ use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, ServerView, Sight};
-use crate::operator::plan::{ensemble, install};
+use crate::operator::plan::{ensemble, former, install};
 use crate::wire::ids::ServerId;
 
 /// `alone`: nothing else explains the member's state.
@@ -25,7 +25,10 @@ pub(super) fn cause(
     let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(shown.clone());
     // Started with what somebody wrote there, it would not be the server that the inventory describes.
     let verb = if hand_edited.is_some() { "repair" } else { "start" };
-    let start = vec![format!("zkops {verb} {name}")];
+    let start = match former::may_run_elsewhere(desired, member, host) {
+        Some(refused) => refused.next,
+        None => vec![format!("zkops {verb} {name}")],
+    };
     match &host.unit.state {
         Seen::Absent => {
             let next = vec![format!("zkops repair {name}")];
@@ -156,6 +159,9 @@ fn kept_out(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Option<
     let down = others.iter().find(|(_, host, found)| found.is_empty() && host.no_process().is_some());
     if let Some((other, host, _)) = down {
         let said = format!("{} does not run: {}", other.name, host.no_process().unwrap_or_default());
+        if let Some(away) = former::may_run_elsewhere(desired, other, host) {
+            return Some((said, away.next.into_iter().next()?));
+        }
         let verb = if other_settings(other, host).is_some() { "repair" } else { "start" };
         return Some((said, format!("zkops {verb} {}", other.name)));
     }

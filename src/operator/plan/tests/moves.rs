@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::facts::{Answer, Former, HostView, NoWayIn, Old, UnitState, Unreachable};
+use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
 use crate::operator::plan::step::{Action, Condition, Plan, Service, Shut};
-use crate::operator::plan::{Goal, Stop, former, lists, plan};
+use crate::operator::plan::{Goal, Stop, diagnosis, former, lists, plan};
 use crate::wire::ids::ServerId;
 
 /// The inventory has `id` at an address that nobody lists, on a bare host; its old place is as `view` says.
@@ -322,6 +323,35 @@ fn the_address_of_another_member_is_neither_stopped_nor_blocked() {
             assert_eq!(text.starts_with(refused), listed, "{text}");
         }
     }
+}
+
+/// A move that was cut off, and the inventory of before: the member may run where nobody looks.
+#[test]
+fn a_server_that_a_move_disabled_is_started_by_nobody() {
+    let mut world = World::deployed(3, 0);
+    world.host(3).unit.enabled = Seen::Absent;
+    world.dies(3);
+    let id = ServerId(3);
+    let goals = [
+        Goal::Deploy,
+        Goal::Start { members: vec![] },
+        Goal::Start { members: vec![id] },
+        Goal::Restart { members: vec![] },
+        Goal::Repair { member: id, wipe: Wipe::No, purge_old: false },
+    ];
+    let what =
+        "REFUSED node-3 does not run at 10.0.0.3 and was disabled there: it may run where it moved to\n";
+    for goal in goals {
+        let text = show(&world, &goal);
+        assert!(text.starts_with(what), "{goal:?}: {text}");
+        assert!(text.contains("next: deploy the inventory that has node-3 where it moved to"), "{text}");
+    }
+    let causes = diagnosis::diagnose(&world.desired, &world.facts, id);
+    let advice = diagnosis::advice(&causes).expect("advice");
+    assert!(advice.starts_with("deploy the inventory that has node-3 where it moved to"), "{advice}");
+    // A first deployment that was cut off before its service was enabled has nothing to be somewhere else.
+    world.data(3).has_database = false;
+    assert!(!show(&world, &Goal::Deploy).contains("may run where"));
 }
 
 /// Nobody remembers whose it was, and its host is away: it stays, and that is said.
