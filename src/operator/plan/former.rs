@@ -87,7 +87,7 @@ pub(super) fn taken_by<'a>(
 
 impl HostFacts {
     /// Proven: its server is not to start at boot. zkops disables none but that of a member that moves.
-    pub(crate) fn is_disabled(&self) -> bool {
+    fn is_disabled(&self) -> bool {
         self.systemd && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
     }
 }
