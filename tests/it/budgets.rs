@@ -172,8 +172,9 @@ fn connections_leave_descriptors_for_the_log_and_the_members() {
 #[test]
 fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear_stop() {
     let mut ensemble = Ensemble::new(1, 0, "snapCount=20");
-    // A file may have two megabytes: a log of twenty small writes fits, the snapshot of twenty large nodes does not.
-    start_limited(&mut ensemble, 1, "ulimit -f 4096");
+    // A file may have eight megabytes: a log of some hundred such writes fits, whenever it is rolled, and the snapshot of
+    // three hundred nodes does not.
+    start_limited(&mut ensemble, 1, "ulimit -f 16384");
     ensemble.await_serving();
     let mut owner = Raw::session(&ensemble.address(1), 30_000);
     let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
@@ -181,15 +182,15 @@ fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear
         let body = [&framed(b"/n")[..], &framed(data), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
         request(1, &body)
     };
-    for _ in 0..100 {
+    for _ in 0..300 {
         owner.send(&create(&[b'x'; 40_000]));
         assert_eq!(&owner.reply()[12..16], &[0; 4]);
     }
     await_line(&ensemble, 1, "could not be written");
     await_line(&ensemble, 1, "It is tried again in 60 s");
     ping(&mut owner);
-    // More than a log file may have.
-    for _ in 0..4 {
+    // More than a log file may have, also where one is begun meanwhile.
+    for _ in 0..24 {
         let _ = owner.stream.write_all(&framed(&create(&[b'x'; 1_000_000])));
     }
     assert_eq!(ensemble.await_end(1), 1, "no signal, and no success");

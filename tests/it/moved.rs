@@ -159,7 +159,7 @@ fn a_host_that_is_gone_is_fenced_until_its_server_was_seen_disabled() {
     told.says("10.77.0.13 is blocked on node-1, node-2 and node-3: the old server of node-3 there");
     told.says("zkops deploy");
     // Whoever has deployed nothing yet knows that place by its fence alone, and whose it is by what stands there.
-    std::fs::remove_dir_all(lab.home().join(".local")).expect("what was deployed is remembered there");
+    std::fs::remove_dir_all(lab.home().join("zkops")).expect("what was deployed is remembered there");
     let lifted = lab.zkops(&["deploy", &moved]).ok();
     lifted.says("server on 10.77.0.13 stopped and disabled").says("block 10.77.0.13 no longer");
     assert_moved(&lab, 3, 4);
