@@ -31,22 +31,15 @@ pub(super) struct Steps {
 /// has failed: what nobody did is not done.
 pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<Steps> {
     let work = fleet.all_mut().filter_map(|(old, member, host)| {
-        let here = |step: &&Step| {
-            step.member == member.id
-                && step.action.old_address().map_or(!old, |at| old && at == member.address)
-        };
-        let mine: Vec<&Step> = steps.iter().filter(here).collect();
+        let mine: Vec<&Step> = steps.iter().filter(|step| is_there(step, old, member)).collect();
         (!mine.is_empty()).then(|| one_member(member, host, mine, run))
     });
     let mut done = join_all(work).await;
-    let hosts: Vec<(bool, ServerId, String)> =
-        fleet.all_mut().map(|(old, member, _)| (old, member.id, member.address.clone())).collect();
-    let is_there = |step: &&Step| {
-        hosts.iter().any(|(old, id, address)| {
-            *id == step.member && step.action.old_address().map_or(!old, |at| *old && at == address)
-        })
-    };
-    done.extend(steps.iter().filter(|step| !is_there(step)).map(|step| Steps {
+    let mut missing: Vec<&Step> = steps.iter().collect();
+    for (old, member, _) in fleet.all_mut() {
+        missing.retain(|step| !is_there(step, old, member));
+    }
+    done.extend(missing.into_iter().map(|step| Steps {
         member: step.member,
         changed: 0,
         unchanged: 0,
@@ -58,6 +51,11 @@ pub(super) async fn steps(fleet: &mut Fleet, steps: &[Step], run: &Run) -> Vec<S
         fleet.stepped();
     }
     done
+}
+
+/// The step is for this host of the member: where it was before (`old`), or where it is.
+fn is_there(step: &Step, old: bool, member: &DesiredMember) -> bool {
+    step.member == member.id && step.action.old_address().map_or(!old, |at| old && at == member.address)
 }
 
 async fn one_member(member: &DesiredMember, host: &mut Host, steps: Vec<&Step>, run: &Run) -> Steps {

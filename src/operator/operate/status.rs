@@ -112,7 +112,7 @@ async fn servers_alone(
         ..MemberFacts::default()
     };
     facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let settled = facts.elsewhere.former.is_empty() && !status::changed_under_one(&facts);
+    let settled = facts.elsewhere.former.is_empty() && status::stand_as_started(&facts);
     (seen, status::judge(&session.desired, &facts), settled)
 }
 

@@ -222,10 +222,11 @@ fn changed_configs(desired: &Desired, facts: &Facts) -> Vec<String> {
     ids.iter().map(told).collect()
 }
 
-/// Something was changed under a server that runs: its host says what.
-pub fn changed_under_one(servers: &Facts) -> bool {
+/// Every server that serves says that nothing was changed under it: a start of it would find what it runs with. Where
+/// one says otherwise, or nothing (an older one, a word that is not in its whitelist), its host is asked.
+pub fn stand_as_started(servers: &Facts) -> bool {
     let mut servers = servers.members.values().filter_map(|member| member.server.serving());
-    servers.any(|server| server.config_changed == Seen::Is(true) || server.data_moved == Seen::Is(true))
+    servers.all(|server| server.config_changed == Seen::Is(false) && server.data_moved == Seen::Is(false))
 }
 
 /// The rule of a member's own host that keeps clients out, where it is not seen from here.
