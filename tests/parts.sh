@@ -1,7 +1,8 @@
 # Counting for tests/run, which sources it: `part NAME COMMAND…` runs one part of the suite and adds up what it
-# says of itself; `finish` prints the closing line and exits 0 only when every part ran, ended well and failed nothing.
+# says of itself; `finish` prints what failed and the closing line, and exits 0 only when every part ran, ended well
+# and failed nothing.
 output=$(mktemp)
-passed=0 failed=0 broken=0
+passed=0 failed=0 broken=0 told=
 
 part() {
   echo "=== $1"
@@ -12,6 +13,7 @@ part() {
   passed=$((passed + p)) failed=$((failed + f))
   # A part that ended badly before it could count, or that ran nothing, is no success.
   if [ "$status" -ne 0 ] || [ $((p + f)) -eq 0 ]; then broken=1; fi
+  if [ "$status" -ne 0 ] || [ "$f" -gt 0 ]; then told+=$(failures <"$output")$'\n'; fi
 }
 
 # "PASSED FAILED", from the summaries of nextest, of each cargo test binary, of the simulator. One awk and no grep:
@@ -26,9 +28,22 @@ counts() {
     END { print p + 0, f + 0 }'
 }
 
+# What failed and the beginning of what it said, as cargo test, nextest and the simulator print it: a log that is kept
+# by its end alone still names it.
+failures() {
+  awk '
+    /^test .* \.\.\. FAILED/ || /^ +(FAIL|TIMEOUT|SIG[A-Z]+) +\[/ || /^seed [0-9]+: (FAILED|two)/ || /^error/ || /^mutant.* FAILED/ { print substr($0, 1, 400) }
+    /^---- .* stdout ----$/ || /^ +std(out|err) ───$/ || /^--- STD(OUT|ERR): / { left = 40 }
+    /^failures:$/ || /^test result:/ { left = 0 }
+    left > 0 { left--; print "    " substr($0, 1, 400) }'
+}
+
 finish() {
   local word=ok
-  if [ "$failed" -ne 0 ] || [ "$broken" -ne 0 ]; then word=FAILED; fi
+  if [ "$failed" -ne 0 ] || [ "$broken" -ne 0 ]; then
+    word=FAILED
+    printf '=== what failed\n%s' "$told"
+  fi
   echo "=== $word: $passed passed, $failed failed"
   [ $word = ok ] && exit 0
   exit 1
