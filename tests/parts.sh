@@ -32,7 +32,7 @@ counts() {
 # by its end alone still names it.
 failures() {
   awk '
-    /^test .* \.\.\. FAILED/ || /^ +(FAIL|TIMEOUT|SIG[A-Z]+) +\[/ || /^seed [0-9]+: (FAILED|two)/ || /^error/ || /^mutant.* FAILED/ { print substr($0, 1, 400) }
+    /^test .* \.\.\. FAILED/ || /^ +(FAIL|TIMEOUT|SIG[A-Z]+) +\[/ || /^seed [0-9]+: (FAILED|two)/ || /^error/ || /^\| .* \| not in / { print substr($0, 1, 400) }
     /^---- .* stdout ----$/ || /^ +std(out|err) ───$/ || /^--- STD(OUT|ERR): / { left = 40 }
     /^failures:$/ || /^test result:/ { left = 0 }
     left > 0 { left--; print "    " substr($0, 1, 400) }'
