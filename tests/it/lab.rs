@@ -145,8 +145,9 @@ impl Lab {
         Terminal::start(&format!("ip netns exec {namespace} {ZKOPS} {}", args.join(" ")), &env)
     }
 
+    /// Whoever runs the tests may ignore HUP (nohup, a service), and so would the program: it respects that.
     pub(crate) fn zkops_command(&self, args: &[&str]) -> Command {
-        self.ctl_command(&[&[ZKOPS], args].concat())
+        self.ctl_command(&[&["env", "--default-signal=HUP", ZKOPS], args].concat())
     }
 
     /// Lines typed into the shell of a host's server; everything it says.

@@ -35,7 +35,9 @@ impl Advice {
         // What is said beside a command stands behind three blanks.
         let end = at + rest.find("   ").unwrap_or(rest.trim_end().len());
         let command = &line[at..end];
-        let is_named = command.contains(" -i ") || command.ends_with(&format!(" {inventory}"));
+        let is_named = command.contains(" -i ")
+            || command.contains(" --inventory ")
+            || command.ends_with(&format!(" {inventory}"));
         if is_named || !VERBS.contains(&verb) {
             return as_it_is();
         }
@@ -77,6 +79,7 @@ mod tests {
             ("zkops deploy b.yml", "zkops deploy b.yml"),
             ("zkops repair node-1 -i b.yml", "zkops repair node-1 -i b.yml"),
             ("zkops status b.yml", "zkops status b.yml"),
+            ("zkops status --inventory /b.yml --timeout 4m", "zkops status --inventory /b.yml --timeout 4m"),
             ("zkops --help", "zkops --help"),
             (
                 "reach 10.0.0.1 first: power, network, sshd, key",

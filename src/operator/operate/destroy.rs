@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::ask::{self, Question};
 use super::caller::Caller;
+use super::former;
 use super::planned::Planned;
 use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
@@ -85,12 +86,12 @@ pub(super) fn left_elsewhere(session: &Session<'_>) -> BTreeSet<String> {
         now.is_some_and(|now| lists::same_address(&now.address, &was.address))
     };
     let left = were.filter(|was| !is_there(was)).map(|was| {
-        let DesiredMember { name, address, unit, dirs, .. } = was;
+        let DesiredMember { name, address, unit, dirs, ports, .. } = was;
         // Data may stand beside it.
         let (dir, own) = (diagnosis::typed(&dirs.install), INSTALLED.join(" "));
         format!(
-            "what deploy put on {address} for {name} stays there; on that host: systemctl disable --now {}; cd {dir} && rm -rf {own}",
-            unit.name
+            "what deploy put on {address} for {name} stays there, with its data in {} and tcp {}, {} and {} open in its firewall; on that host: systemctl disable --now {}; cd {dir} && rm -rf {own}",
+            diagnosis::typed(&dirs.data), ports.client, ports.quorum, ports.election, unit.name
         )
     });
     left.collect()
@@ -106,6 +107,7 @@ fn is_meant(cluster: &str, request: &Request) -> Result<(), Failure> {
 async fn take_away(session: &Session<'_>, fleet: &mut Fleet, request: &Request) -> Result<Plan, Failure> {
     let (cluster, data) = (&session.desired.cluster, request.data);
     let mut facts = session.facts(fleet, Depth::Diagnosis).await;
+    former::look(session, fleet, &Push::Never, &mut facts).await?;
     let plan = session.plan(&facts, &Goal::Destroy { data })?;
     if request.dry_run {
         return Ok(plan);

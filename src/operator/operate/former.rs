@@ -14,6 +14,7 @@ use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::{self, former, identity};
 use crate::operator::plan::desired::{Desired, DesiredMember, Ports};
 use crate::operator::plan::facts::{Elsewhere, Facts, Former, HostView, Old};
+use crate::operator::plan::remembered::Remembered;
 use crate::operator::plan::{self, changes, lists};
 use crate::operator::transport::{SshTarget, Target};
 use crate::report::Failure;
@@ -47,12 +48,7 @@ pub(super) async fn look(
         looked = former::look(fleet, looked, session.caller.at_most(LOOK_PATIENCE)).await;
     }
     facts.elsewhere.former = looked;
-    facts.elsewhere.last_install = earlier
-        .last()
-        .map(|(last, _)| {
-            last.members.values().map(|member| (member.id, member.dirs.install.clone())).collect()
-        })
-        .unwrap_or_default();
+    facts.elsewhere.remembered = Remembered::new(session.last(), earlier.last().map(|(last, _)| last));
     if !facts.elsewhere.former.is_empty() {
         identity::elsewhere(fleet, facts, session.caller.at_most(ANSWER_PATIENCE)).await;
     }
@@ -96,7 +92,8 @@ pub(super) async fn glance(
     let before: Vec<DesiredMember> = found.iter().map(|old| place(session, &earlier, old).member).collect();
     let patience = session.caller.at_most(ANSWER_PATIENCE);
     let answers = identity::answers(&session.desired, &before, ways, patience).await;
-    Elsewhere { former: found, answers, ..Elsewhere::default() }
+    let remembered = Remembered::new(session.last(), earlier.last().map(|(last, _)| last));
+    Elsewhere { former: found, answers, remembered }
 }
 
 /// Where only a fence names the place, the zoo.cfg there says whose it was; true: it is another's than was thought.
@@ -148,7 +145,9 @@ fn found(desired: &Desired, facts: &Facts, earlier: &[(Desired, BTreeMap<ServerI
         .map(|((member, address), listed)| Former { listed, ..Former::at(member, address) })
         .collect();
     for ip in fenced {
-        if !found.iter().any(|old| lists::same_address(&old.address, &ip.to_string())) {
+        let is_at = |address: &str| lists::same_address(address, &ip.to_string());
+        let home = desired.members.values().any(|member| is_at(&member.address));
+        if !home && !found.iter().any(|old| is_at(&old.address)) {
             // Whose it was, nobody remembers: the zoo.cfg there will say.
             found.extend(desired.members.keys().next().map(|id| Former::at(*id, ip.to_string())));
         }

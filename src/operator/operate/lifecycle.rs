@@ -1,5 +1,7 @@
 //! Start, stop and restart.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::ask::{self, Question};
@@ -10,9 +12,11 @@ use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
-use crate::operator::plan::Goal;
+use crate::operator::observe::reach::{self, Probe};
+use crate::operator::observe::token::random_hex;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Plan;
+use crate::operator::plan::{Goal, lifecycle};
 use crate::report::Failure;
 use crate::wire::ids::ServerId;
 
@@ -100,7 +104,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     let named = session.members(&request.members)?;
     let goal = request.verb.goal(named.clone());
     let carried_out = session.with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-        let mut facts = session.facts(fleet, Depth::State).await;
+        let mut facts = look(&session, fleet, request.verb).await;
         let plan = session.plan(&facts, &goal)?;
         if !request.dry_run {
             let plan = agreed(&session, fleet, request, &goal, &mut facts, plan).await?;
@@ -117,6 +121,18 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     refusal::none_skipped(&plan)?;
     session.settle(request.verb.word(), &named)?;
     Ok(Outcome::Done(Done { cluster, verb: request.verb, plan }))
+}
+
+/// How everybody is; where a server that is to become a new process takes no part, also whether it reaches the others.
+async fn look(session: &Session<'_>, fleet: &Fleet, verb: Verb) -> Facts {
+    let facts = session.facts(fleet, Depth::State).await;
+    if verb != Verb::Restart || !lifecycle::takes_no_part(&session.desired, &facts) {
+        return facts;
+    }
+    let mut facts = session.facts(fleet, Depth::Diagnosis).await;
+    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
+    tried.into_facts(&mut facts);
+    facts
 }
 
 /// Nobody stops a whole ensemble by leaving a word out: it is asked for. While a person thinks the world goes on: what
@@ -137,3 +153,6 @@ async fn agreed(
     *facts = session.facts(fleet, Depth::State).await;
     session.plan(facts, goal)
 }
+
+/// A first packet that was lost is sent again after one second.
+const REACH_PATIENCE: Duration = Duration::from_millis(1_200);

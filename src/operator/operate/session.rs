@@ -20,8 +20,9 @@ use crate::operator::observe;
 use crate::operator::observe::look::Depth;
 use crate::operator::plan::desired::{Binary, Desired};
 use crate::operator::plan::facts::Facts;
+use crate::operator::plan::remembered::Last;
 use crate::operator::plan::step::Plan;
-use crate::operator::plan::{Goal, without};
+use crate::operator::plan::{Goal, diagnosis, without};
 use crate::operator::transport::{LocalBinary, Target};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -45,6 +46,8 @@ pub struct Session<'a> {
     /// Members whose hosts are left out by request.
     pub(super) left_out: BTreeSet<ServerId>,
     record: Record,
+    /// What this machine remembers of this cluster.
+    last: Last,
     /// What a plan came to that was told to stop.
     stopped: Mutex<Option<Failure>>,
 }
@@ -65,11 +68,18 @@ impl<'a> Session<'a> {
             caller.events.note(format!("{why:#}; where members were before is not known from it"));
             None
         });
+        let before = last.as_ref().filter(|last| last.cluster == record.cluster);
+        let is_last = match before {
+            None => Last::Nothing,
+            Some(last) if last.text == record.text => Last::This,
+            Some(last) => Last::Another { inventory: diagnosis::typed(&last.path.display().to_string()) },
+        };
         let record = record.behind(last);
         let desired = Arc::new(desired);
         let (left_out, stopped) = (BTreeSet::new(), Mutex::default());
         let source = source.clone();
-        let mut session = Session { caller, desired, targets, source, left_out, record, stopped };
+        let mut session =
+            Session { caller, desired, targets, source, left_out, record, last: is_last, stopped };
         session.left_out = session.members(&caller.terms.without)?.into_iter().collect();
         owed::tell(caller, &session.desired.cluster);
         Ok(session)
@@ -254,6 +264,11 @@ impl<'a> Session<'a> {
     pub(super) fn earlier(&self) -> Vec<(Desired, BTreeMap<ServerId, Target>)> {
         let read = |text: &String| desired::earlier(text, self.caller.terms.accept_new_host_keys);
         self.record.earlier.iter().filter_map(read).collect()
+    }
+
+    /// Which inventory of this cluster was the last to be deployed from this machine, as this run found it.
+    pub(super) fn last(&self) -> Last {
+        self.last.clone()
     }
 
     /// Nobody lives any more where earlier inventories had him.

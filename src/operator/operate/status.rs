@@ -17,6 +17,7 @@ use crate::operator::observe::reach::{self, Probe};
 use crate::operator::observe::token::random_hex;
 use crate::operator::observe::{facts, servers};
 use crate::operator::plan::facts::{Facts, MemberFacts};
+use crate::operator::plan::remembered::Last;
 use crate::operator::plan::server::{Server, ServerView};
 use crate::operator::plan::status::{self, Health, Row};
 use crate::report::{Exit, Failure};
@@ -90,8 +91,8 @@ fn outcome(session: &Session<'_>, mut health: Health) -> Outcome {
     Outcome { health }
 }
 
-/// What the servers say, and what that alone proves; true: no member is known to have been elsewhere, and nothing was
-/// changed under a server that runs.
+/// What the servers say, and what that alone proves; true: no member is known, by a machine that would know, to have
+/// been elsewhere, and nothing was changed under a server that runs.
 async fn servers_alone(
     session: &Session<'_>,
     ways: &Ways,
@@ -112,7 +113,9 @@ async fn servers_alone(
         ..MemberFacts::default()
     };
     facts.members = seen.iter().map(|(id, server)| (*id, alone(server))).collect();
-    let settled = facts.elsewhere.former.is_empty() && status::stand_as_started(&facts);
+    let settled = facts.elsewhere.former.is_empty()
+        && facts.elsewhere.remembered.last != Last::Nothing
+        && status::stand_as_started(&facts);
     (seen, status::judge(&session.desired, &facts), settled)
 }
 

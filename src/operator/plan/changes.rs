@@ -104,7 +104,7 @@ fn moved_data(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Op
 }
 
 fn moved_install(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Option<Refused> {
-    let last = facts.elsewhere.last_install.get(&member.id)?;
+    let last = &facts.elsewhere.remembered.members.get(&member.id)?.dirs.install;
     let now = &member.dirs.install;
     let still = facts.host(member.id).is_some_and(|host| host.installed_config.is().is_some());
     (last != now && !still).then(|| Refused {

@@ -17,6 +17,8 @@ pub enum Cause {
     DiskFull,
     /// Another process listens on one of the member's ports: the kernel's table of sockets, with its pid.
     PortTaken,
+    /// The other hosts block its address by a fence of zkops, and list it there still: a move was begun.
+    HalfMoved,
     /// Its server runs, and says that its directory is no longer where it opened it.
     DataMoved,
     /// The marker in the data names another cluster, another uuid or another member.
@@ -98,6 +100,7 @@ impl Cause {
             | Cause::Unreadable
             | Cause::DiskFull
             | Cause::PortTaken
+            | Cause::HalfMoved
             | Cause::DataMoved
             | Cause::MyidWrong => Cure::Person,
         }

@@ -1,11 +1,11 @@
 //! Destroy: what deploy put on the hosts goes, and nothing else. Data stays unless asked for.
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, HostFacts, HostView, NoWayIn};
+use super::facts::{Facts, Former, HostFacts, HostView, NoWayIn, Old};
 use super::install::step;
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, account, ownership};
+use super::{Refused, Stop, account, ownership, vacate};
 
 pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> {
     let away: Vec<Refused> = desired
@@ -23,6 +23,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         return Err(Stop::Unreachable(away));
     }
     ownership::data_apart(desired, facts)?;
+    old_servers(desired, facts)?;
     let hosts: Vec<(&DesiredMember, &HostFacts)> =
         desired.members.values().filter_map(|member| Some((member, facts.host(member.id)?))).collect();
     for (member, host) in &hosts {
@@ -49,6 +50,26 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
         plan.warnings.extend(hosts.iter().flat_map(|(member, host)| staying(member, host)));
     }
     Ok(plan)
+}
+
+/// A server that moved, and runs or may start where it was: with the fences goes what keeps it apart, and with the record
+/// who knows of it.
+fn old_servers(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let alive = |old: &&Former| {
+        let Old::Host(HostView::Seen(host)) = &old.view else { return false };
+        !old.is_retired() && vacate::is_left(desired, facts, old, host)
+    };
+    let Some(old) = facts.elsewhere.former.iter().find(alive) else { return Ok(()) };
+    let (name, address) = (desired.name(old.member), &old.address);
+    let unit = desired.members.get(&old.member).map_or("", |member| &member.unit.name);
+    Err(Stop::Refused(Refused {
+        what: format!("the old server of {name} on {address} is not proven stopped and disabled"),
+        evidence: vec![
+            format!("{name} moved from there; that server would outlive the ensemble"),
+            format!("by hand, on {address}: systemctl disable --now {unit}"),
+        ],
+        next: vec![format!("zkops deploy {}   (ends it, and cleans up there)", desired.inventory)],
+    }))
 }
 
 /// Data of another cluster in our place: nothing on this host is ours to remove.

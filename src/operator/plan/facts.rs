@@ -24,6 +24,7 @@ use super::layout::LayoutFacts;
 use super::lists::{self, List};
 use super::network::FirewallFacts;
 use super::owners::OwnersFacts;
+use super::remembered::Remembered;
 use super::seen::{Seen, Stamp};
 use super::server::{Server, ServerFacts, ServerView, Sight};
 use super::ways::{Reach, SourceFacts};
@@ -458,8 +459,7 @@ pub struct Elsewhere {
     pub former: Vec<Former>,
     /// Who answers where, and as whom. Empty: nobody was asked.
     pub answers: Vec<Answer>,
-    /// The install directories of the last deployment from this machine, where it remembers one.
-    pub last_install: BTreeMap<ServerId, String>,
+    pub remembered: Remembered,
 }
 
 /// One old place of a member.

@@ -133,7 +133,7 @@ impl Elsewhere {
     pub fn renewed(&self) -> Elsewhere {
         let unasked = |old: &Former| Former { server: Server::default(), ..old.clone() };
         let former = self.former.iter().map(unasked).collect();
-        Elsewhere { former, answers: Vec::new(), last_install: self.last_install.clone() }
+        Elsewhere { former, answers: Vec::new(), remembered: self.remembered.clone() }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use super::cures::Cause;
 use super::desired::{Desired, membership};
+use super::diagnosis::{self, Diagnosis};
 use super::facts::{Facts, HostFacts, HostView, NoWayIn, UnitState};
 use super::install::{step, targets};
 use super::lists::{self, List};
@@ -123,6 +125,7 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
     if matches!(service, ensemble::Service::Unknown(_)) && !up.is_empty() {
         return Err(ensemble::not_proven_idle(desired, facts, &plan.title));
     }
+    helped(desired, facts, &up)?;
     plan.warnings.extend(ensemble::seen_from_hosts_alone(desired, facts));
     unread(desired, facts, &ids, &mut plan);
 
@@ -170,6 +173,29 @@ pub fn restart(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<P
         plan.push(deploy::until_ready());
     }
     Ok(plan)
+}
+
+/// A server runs and is not in sync although the others serve: what keeps it out is worth a look.
+pub fn takes_no_part(desired: &Desired, facts: &Facts) -> bool {
+    let in_sync = ensemble::in_sync(desired, facts);
+    let out = |id: &ServerId| !in_sync.contains(id) && facts.host(*id).is_some_and(|host| host.unit.runs());
+    !in_sync.is_empty() && desired.members.keys().any(out)
+}
+
+/// A new process opens no way through a network: who waits for that waits for nothing.
+fn helped(desired: &Desired, facts: &Facts, up: &BTreeSet<ServerId>) -> Result<(), Stop> {
+    let in_sync = ensemble::in_sync(desired, facts);
+    let blocked = |cause: &Diagnosis| matches!(cause.cause, Cause::PathBlocked | Cause::OthersBlocked);
+    for id in up.iter().filter(|id| !in_sync.is_empty() && !in_sync.contains(*id)) {
+        let causes = diagnosis::diagnose(desired, facts, *id);
+        let Some(cause) = causes.iter().rfind(|cause| blocked(cause)) else { continue };
+        return Err(Stop::Refused(Refused {
+            what: format!("a restart of {} would not help: {}", desired.name(*id), cause.what),
+            evidence: cause.evidence.clone(),
+            next: diagnosis::advice(&causes).into_iter().collect(),
+        }));
+    }
+    Ok(())
 }
 
 /// So many voters serve nobody, and the verb ends well all the same: it is said, with what starts the others.

@@ -10,6 +10,7 @@
 //! - [`ensemble`]: what the facts prove about the whole: leader, sync, who can be spared
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
 //!   [`moves`]: a member at another address, [`former`]: where it was, `vacate`: what it leaves there;
+//!   `outdated`: an inventory from before a move, [`remembered`]: what the operator's machine knows of it;
 //!   [`lists`]: who takes part, by which file; [`doubles`]: two servers of one id, and the like
 //! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
@@ -49,10 +50,12 @@ pub mod lists;
 pub mod moves;
 mod names;
 pub mod network;
+mod outdated;
 pub mod owners;
 pub mod ownership;
 pub mod ports;
 pub mod preflight;
+pub mod remembered;
 pub mod repair;
 pub mod seen;
 pub mod server;
@@ -115,6 +118,7 @@ pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan,
         Goal::Deploy => ownership::same_ids(desired, facts)?,
         _ => ownership::check(desired, facts)?,
     }
+    outdated::check(desired, facts)?;
     match goal {
         Goal::Deploy => {
             deploy::plan(desired, facts).and_then(|plan| ownership::check(desired, facts).map(|()| plan))

@@ -13,7 +13,7 @@ use super::desired::{Desired, DesiredMember};
 use super::facts::{Answer, Facts, Former, HostView, Old};
 use super::install::step;
 use super::step::{Action, Condition, Gate, Risk, Shut, Step, Wave};
-use super::{Refused, Stop, diagnosis, ensemble, former};
+use super::{Refused, Stop, diagnosis, ensemble, former, lists, outdated};
 use crate::wire::ids::ServerId;
 
 /// Which addresses are blocked, where, why, and what ends it.
@@ -40,8 +40,11 @@ fn told(desired: &Desired, facts: &Facts, is_told: impl Fn(&IpAddr) -> bool) -> 
         let fences = facts.host(*id).and_then(|host| host.fences.is());
         fences.into_iter().flatten().for_each(|ip| blocked.entry(*ip).or_default().push(*id));
     }
-    let told = blocked.into_iter().filter(|(ip, _)| is_told(ip)).map(|(ip, on)| {
-        let whose = facts.elsewhere.former.iter().find(|old| old.ips.contains(&ip));
+    // Where a member is at home, `outdated` says it.
+    let homes = desired.members.values().flat_map(|member| outdated::addresses(desired, facts, member));
+    let homes: BTreeSet<IpAddr> = homes.collect();
+    let told = blocked.into_iter().filter(|(ip, _)| is_told(ip) && !homes.contains(ip)).map(|(ip, on)| {
+        let whose = facts.elsewhere.former.iter().find(|old| old.ips.contains(&ip) && is_known(facts, old));
         let whose = whose.map_or_else(|| "an old server".to_owned(), |old| format!("the old server of {}", desired.name(old.member)));
         format!(
             "{ip} is blocked on {}: {whose} there was not seen disabled; when that host is back: zkops deploy {}",
@@ -50,6 +53,13 @@ fn told(desired: &Desired, facts: &Facts, is_told: impl Fn(&IpAddr) -> bool) -> 
         )
     });
     told.collect()
+}
+
+/// Whose place it was is not only guessed: a list or what was deployed names it, or what stands there.
+fn is_known(facts: &Facts, old: &Former) -> bool {
+    let before = facts.elsewhere.remembered.members.get(&old.member);
+    let was_there = before.is_some_and(|before| lists::same_address(&before.address, &old.address));
+    old.listed || was_there || matches!(old.view, Old::Host(HostView::Seen(_)))
 }
 
 /// The facts with the servers of moved members as they are at their old places, where only those serve: until it is
@@ -112,6 +122,7 @@ pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
         before.waves.push(wave);
     }
     before.waves.extend(lift(desired, facts));
+    before.waves.extend(back_home(desired, facts)?);
     before.notes.extend(staying(desired, facts));
     Ok(before)
 }
@@ -353,6 +364,36 @@ fn lift(desired: &Desired, facts: &Facts) -> Vec<Wave> {
         });
     }
     waves
+}
+
+/// A member that goes back to where it was, out of a move that did not end: nobody blocks its own address any longer once
+/// the place that it was to move to is proven done with, and the others hold what may have been acknowledged from there.
+fn back_home(desired: &Desired, facts: &Facts) -> Result<Vec<Wave>, Stop> {
+    let mut waves = Vec::new();
+    for member in desired.members.values() {
+        let Some(half_moved) = outdated::half_moved(desired, facts, member) else { continue };
+        let old: Vec<&Former> = facts.elsewhere.former_of(member.id).filter(|old| old.elsewhere()).collect();
+        // Retired by the waves before, or long ago.
+        let done_with = |old: &&Former| old.listed || matches!(old.view, Old::Host(HostView::Seen(_)));
+        if old.is_empty() || !old.iter().all(done_with) {
+            return Err(Stop::Refused(half_moved));
+        }
+        let proof = others_hold_everything(desired, facts, &Moving { member, old })?;
+        waves.push(Wave {
+            title: format!("prove that the others hold everything without {}", member.name),
+            gates: proof.into_iter().map(Gate::of).collect(),
+            shut: Shut::Refused,
+            ..Wave::default()
+        });
+        let lifted = outdated::blocked_on(desired, facts, member).into_iter().map(|other| {
+            let addresses = outdated::addresses(desired, facts, member).into_iter().collect();
+            let why = format!("{} stays there", member.name);
+            step(&desired.members[&other], Action::Unfence { addresses }, &why)
+        });
+        let title = format!("lift the fence around {}", member.address);
+        waves.push(Wave { title, steps: lifted.collect(), ..Wave::default() });
+    }
+    Ok(waves)
 }
 
 fn note(moving: &Moving<'_>, old: &Former) -> String {

@@ -7,7 +7,7 @@ use super::names::Trouble;
 use super::seen::{Seen, Unseen};
 use super::step::short;
 use super::ways::{Reach, ReachResult};
-use super::{damage, names, ports};
+use super::{damage, names, outdated, ports};
 use crate::formats::opening::Opening;
 use crate::wire::ids::ServerId;
 
@@ -411,6 +411,9 @@ pub fn closed_ports(desired: &Desired, facts: &Facts, member: &DesiredMember, ho
 
 fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect) -> Option<Finding> {
     let to = desired.members.get(&reach.to)?;
+    if reach.from.is_some_and(|from| outdated::are_apart(desired, facts, from, reach.to)) {
+        return None;
+    }
     let check = match reach.from {
         _ if reach.port == to.ports.client => Check::ClientPort,
         Some(from) if reach.port == to.ports.quorum => Check::QuorumPort(from),

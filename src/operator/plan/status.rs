@@ -13,6 +13,8 @@ use super::doubles::{self, Double};
 use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
 use super::moves;
+use super::outdated::{self, Left};
+use super::remembered::Last;
 use super::seen::Seen;
 use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
 use crate::wire::ids::ServerId;
@@ -68,7 +70,11 @@ pub struct Row {
 /// Judges what was seen. `facts` may know hosts only for the members that do not serve.
 pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let in_sync = ensemble::in_sync(desired, facts);
-    let rows = desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
+    let rows: Vec<Row> =
+        desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
+    if let Some(left) = outdated::left(desired, facts) {
+        return of_an_earlier_time(desired, facts, rows, &left);
+    }
     let of_members = desired
         .members
         .keys()
@@ -77,9 +83,30 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let reasons = of_doubles(desired, facts).into_iter().chain(of_members).collect();
     let mut notes = ensemble::seen_from_hosts_alone(desired, facts);
     notes.extend(moves::fences(desired, facts));
+    notes.extend(fences_unseen(desired, facts));
     notes.extend(changed_configs(desired, facts));
     notes.extend(disk::warnings(desired, facts));
     Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
+}
+
+/// Judged by an inventory that the ensemble has moved on from: whatever else is wrong by it is wrong with it.
+fn of_an_earlier_time(desired: &Desired, facts: &Facts, rows: Vec<Row>, left: &Left<'_>) -> Health {
+    let voters = ensemble::voters_proven(desired, facts, &BTreeSet::new());
+    let (what, of) = (left.what(desired), desired.voters().count());
+    let reason = Diagnosis {
+        member: left.member.id,
+        cause: Cause::Double,
+        what: what.clone(),
+        evidence: left.evidence(desired),
+        next: vec![left.next(facts)],
+    };
+    Health {
+        cluster: desired.cluster.clone(),
+        verdict: Verdict::Unknown { voters, of, unseen: vec![what] },
+        rows,
+        reasons: vec![reason],
+        notes: Vec::new(),
+    }
 }
 
 fn of_doubles(desired: &Desired, facts: &Facts) -> Vec<Diagnosis> {
@@ -205,6 +232,20 @@ fn proven_wrong(desired: &Desired, facts: &Facts, in_sync: &BTreeSet<ServerId>) 
     };
     let members = desired.members.keys().filter_map(wrong);
     members.chain(ensemble::missed_by_leader(desired, facts)).collect()
+}
+
+/// Where this machine remembers no deployment, only the hosts know whether a place of before is blocked there.
+fn fences_unseen(desired: &Desired, facts: &Facts) -> Option<String> {
+    let unseen = |id: &&ServerId| facts.host(**id).is_none_or(|host| host.fences.is().is_none());
+    let unseen: Vec<ServerId> = desired.members.keys().filter(unseen).copied().collect();
+    (facts.elsewhere.remembered.last == Last::Nothing && !unseen.is_empty()).then(|| {
+        format!(
+            "whether {} still block{} an old address of a member is not seen: nothing of {} was deployed from this machine",
+            desired.names(&unseen),
+            if unseen.len() == 1 { "s" } else { "" },
+            desired.cluster
+        )
+    })
 }
 
 /// Members whose next start would read another zoo.cfg than they run with; lists that differ are told as such.

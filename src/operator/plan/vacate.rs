@@ -30,7 +30,7 @@ fn why(member: &DesiredMember) -> String {
 }
 
 /// Proven: the zoo.cfg that is installed there is this member's of this cluster.
-fn is_left(desired: &Desired, facts: &Facts, old: &Former, host: &HostFacts) -> bool {
+pub(super) fn is_left(desired: &Desired, facts: &Facts, old: &Former, host: &HostFacts) -> bool {
     let Some(config) = host.installed_config.is() else { return false };
     let uuid = facts.uuid_of(&desired.cluster);
     setting(config, CLUSTER_KEY).is_some_and(|name| name == desired.cluster)

@@ -55,7 +55,7 @@ fn destroy_says_what_stays_where_a_member_was() {
     assert_eq!(
         left,
         [
-            "what deploy put on 10.0.0.3 for node-3 stays there; on that host: systemctl disable --now zkops-orders; cd /export/server/zkops && rm -rf conf var bin current slots dynamic"
+            "what deploy put on 10.0.0.3 for node-3 stays there, with its data in /export/data/zkdata and tcp 2181, 2888 and 3888 open in its firewall; on that host: systemctl disable --now zkops-orders; cd /export/server/zkops && rm -rf conf var bin current slots dynamic"
         ]
     );
 }

@@ -13,6 +13,7 @@ use super::cures::{Cause, Cure};
 use super::desired::{Desired, DesiredMember};
 use super::ensemble;
 use super::facts::{Facts, HostFacts, HostView, NoWayIn};
+use super::outdated;
 use super::seen::Unseen;
 use crate::wire::ids::ServerId;
 
@@ -66,6 +67,9 @@ pub fn diagnose(desired: &Desired, facts: &Facts, id: ServerId) -> Vec<Diagnosis
 /// What its own host shows, whatever the others do.
 fn shown_by(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &HostFacts) -> Vec<Diagnosis> {
     let mut found = unread(member, host);
+    found.extend(outdated::half_moved(desired, facts, member).map(|moves| {
+        Diagnosis::new(member, Cause::HalfMoved, moves.what).shown(moves.evidence).then(moves.next)
+    }));
     found.extend(data::causes(desired, facts, member, host));
     found.extend(machine::causes(desired, facts, member, host));
     found.extend(ports::own(desired, facts, member, host));

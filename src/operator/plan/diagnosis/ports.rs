@@ -8,6 +8,7 @@ use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::ensemble;
 use crate::operator::plan::facts::{Facts, HostFacts};
+use crate::operator::plan::outdated;
 use crate::operator::plan::preflight::ANOTHER_LOOK;
 use crate::operator::plan::ways::{Reach, ReachResult};
 use crate::wire::ids::ServerId;
@@ -50,7 +51,9 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
         let lost: Vec<(u16, String)> = facts
             .reach
             .iter()
-            .filter(|reach| reach.from == Some(member.id) && reach.to == other.id && is_lost(facts, reach))
+            .filter(|reach| {
+                reach.from == Some(member.id) && reach.to == other.id && is_lost(desired, facts, reach)
+            })
             .filter(|reach| needed.iter().any(|(port, _)| *port == reach.port))
             .map(|reach| (reach.port, tried(desired, reach)))
             .collect();
@@ -110,7 +113,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
         })
         .collect();
     let lost: Vec<&Reach> =
-        facts.reach.iter().filter(|reach| reach.to == member.id && is_lost(facts, reach)).collect();
+        facts.reach.iter().filter(|reach| reach.to == member.id && is_lost(desired, facts, reach)).collect();
     if let Some(firewall) = host.firewall.is().filter(|_| !rules.is_empty()) {
         let what = format!("{} on {} blocks its ports", firewall.kind, member.name);
         let evidence = rules.into_iter().chain(lost.iter().map(|reach| tried(desired, reach))).collect();
@@ -154,8 +157,11 @@ fn listed(ports: impl Iterator<Item = u16>) -> Option<String> {
 }
 
 /// Nothing came back; or a refusal, where the host itself shows our server listening: something on the way refuses in
-/// its name.
-fn is_lost(facts: &Facts, reach: &Reach) -> bool {
+/// its name. What zkops blocks itself is told as that.
+fn is_lost(desired: &Desired, facts: &Facts, reach: &Reach) -> bool {
+    if reach.from.is_some_and(|from| outdated::are_apart(desired, facts, from, reach.to)) {
+        return false;
+    }
     match reach.result {
         ReachResult::Timeout | ReachResult::NoRoute => true,
         ReachResult::Refused => facts.host(reach.to).is_some_and(|host| host.listens(reach.port)),

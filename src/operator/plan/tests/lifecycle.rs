@@ -7,6 +7,7 @@ use crate::operator::plan::facts::{Marker, Process};
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::ServerView;
+use crate::operator::plan::ways::{Reach, ReachResult};
 use crate::wire::ids::ServerId;
 
 fn all_dead() -> World {
@@ -269,4 +270,27 @@ fn nobody_is_restarted_with_a_list_that_the_others_do_not_have() {
     *config = config.replace("server.3=10.0.0.3:", "server.3=10.0.0.33:");
     let text = show(&world, &Goal::Start { members: vec![ServerId(2)] });
     assert!(text.contains("node-2: server started"), "{text}");
+}
+
+/// It would be waited for in vain, and the network is not named.
+#[test]
+fn a_restart_that_opens_no_way_is_refused_with_the_way() {
+    let mut world = World::deployed(3, 0);
+    world.server(1, ServerView::NotServing { words: "not currently serving requests".into() });
+    let cut = |from: i64, to: i64| Reach {
+        from: Some(ServerId(from)),
+        to: ServerId(to),
+        port: 3888,
+        result: ReachResult::Timeout,
+    };
+    world.facts.reach = vec![cut(1, 3)];
+    let text = show(&world, &Goal::Restart { members: vec![] });
+    assert!(
+        text.starts_with("REFUSED a restart of node-1 would not help: something between the hosts blocks tcp 3888 of node-3 for node-1"),
+        "{text}"
+    );
+    assert!(text.contains("next: open tcp 3888 from 10.0.0.1 to 10.0.0.3 in the network between"), "{text}");
+    // Nothing keeps it out but itself: that is what a restart is for.
+    world.facts.reach.clear();
+    assert!(!show(&world, &Goal::Restart { members: vec![] }).starts_with("REFUSED"));
 }

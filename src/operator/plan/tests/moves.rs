@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::world::World;
 use super::{check, show};
 use crate::operator::plan::facts::{Answer, Former, HostView, NoWayIn, Old, UnitState, Unreachable};
+use crate::operator::plan::remembered::{Last, Remembered};
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
@@ -220,6 +221,7 @@ fn another_name_of_the_same_machine_is_no_move() {
 fn a_fence_is_lifted_once_the_old_server_was_seen_disabled() {
     let mut world = World::deployed(3, 0);
     let old = alive(&world, 3);
+    world.facts.elsewhere.remembered = Remembered::new(Last::This, Some(&world.desired));
     moves(&mut world, 3, away(), true);
     let plan = plan(&world.desired, &world.facts, &Goal::Deploy).expect("a plan");
     assert!(world.apply(&plan), "{plan}");
