@@ -95,6 +95,22 @@ fn a_member_moves_away_from_a_living_server_and_no_write_is_lost() {
         clear(&lab, to);
     }
     println!("{}", writing.finish());
+    disabled_is_not_started(&lab);
+}
+
+/// Only a move disables a server: where that was cut off, it may run at its new place, which an older inventory names not.
+fn disabled_is_not_started(lab: &Lab) {
+    lab.on(1, "systemctl disable --now zkops-orders").ok();
+    for verb in ["start", "repair"] {
+        let refused = lab.zkops(&[verb, "node-1"]).expect(4);
+        refused
+            .says("was disabled there: it may run where it moved to")
+            .says("systemctl enable zkops-orders");
+    }
+    assert_ne!(lab.on(1, "systemctl is-active zkops-orders").code, 0, "it was started");
+    lab.on(1, "systemctl enable zkops-orders").ok();
+    lab.zkops(&["start", "node-1"]).ok();
+    lab.await_healthy();
 }
 
 /// It says that it has no fences, and loads none.

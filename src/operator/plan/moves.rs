@@ -202,7 +202,10 @@ fn others_hold_everything(
         .map(|voter| voter.id)
         .filter(|voter| *voter != id && !others.contains(voter))
         .collect();
-    let mut next = diagnosis::way_back(desired, facts, &missing);
+    // Who runs elects, or is about to: that is worth another look, and no cure.
+    let runs = |id: &&ServerId| facts.host(**id).is_some_and(|host| host.unit.runs());
+    let down: Vec<ServerId> = missing.iter().filter(|id| !runs(id)).copied().collect();
+    let mut next = diagnosis::way_back(desired, facts, &down);
     if next.is_empty() {
         let back = addresses(moving);
         next.push(match missing.is_empty() {
