@@ -29,9 +29,9 @@ impl Terminal {
         // It begins when everything it prints is recorded, and ends when the terminal goes.
         let script = format!("read -r go; {env}{command}; echo \"exit status $?\"; exec cat >/dev/null");
         let size = ["-x", "120", "-y", "40"];
-        terminal
-            .tmux(&[&["-f", "/dev/null", "new-session", "-d"], &size[..], &["sh", "-c", &script]].concat())
-            .ok();
+        // Whoever runs the tests may ignore signals: a person at a terminal does not.
+        let shell = ["env", "--default-signal", "sh", "-c", &script];
+        terminal.tmux(&[&["-f", "/dev/null", "new-session", "-d"], &size[..], &shell].concat()).ok();
         terminal.tmux(&["pipe-pane", "-o", &format!("cat >'{}'", terminal.record().display())]).ok();
         terminal.keys(&["Enter"]);
         terminal
