@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::edges::{Raw, await_line, big_node, framed, peak_mib, request};
 use crate::ensemble::{Ensemble, SOON};
-use crate::run::{ZKOPS, eventually};
+use crate::run::{ZKOPS, eventually, figure};
 
 /// A client that writes what it is given again and again for a while, and reads all answers.
 fn pump(addr: &str, frames: Vec<u8>, lasts: Duration) -> std::thread::JoinHandle<()> {
@@ -134,6 +134,47 @@ fn pings_do_not_wait_behind_the_reads_of_others_and_watches_have_an_end() {
     let after = peak_mib(&ensemble, 1);
     assert!(after < before + 120, "watches of 200 MB: from {before} to {after} MiB");
     ping(&mut Raw::session(&addr, 4000));
+}
+
+/// Each of them stays below what one connection may leave unread, or unfinished.
+#[test]
+fn many_who_do_not_read_or_do_not_finish_hold_no_more_than_a_few_would() {
+    let mut ensemble = Ensemble::new(1, 0, "maxClientCnxns=0");
+    ensemble.start(1);
+    ensemble.await_serving();
+    let addr = ensemble.address(1);
+    let (mut honest, big) = big_node(&addr);
+    let before = peak_mib(&ensemble, 1);
+    let get = request(4, &[&big[..], &[0]].concat());
+    let write = framed(&request(5, &[&big[..], &framed(&[b'z'; 1_000_000]), &[0xff; 4]].concat()));
+    let say = |said: &[u8]| {
+        let mut raw = Raw::session(&addr, 30_000);
+        raw.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket has timeouts");
+        // What the sockets between do not take, either, is not said.
+        let _ = raw.stream.write(said);
+        raw
+    };
+    let slow: Vec<Raw> = (0..300).map(|_| say(&write[..950_000])).collect();
+    for _ in 0..20 {
+        honest.stream.write_all(&write).expect("the server reads");
+        assert_eq!(&honest.reply()[12..16], &[0; 4]);
+    }
+    drop(slow);
+    let after_slow = peak_mib(&ensemble, 1);
+    let deaf: Vec<Raw> = (0..300).map(|_| say(&framed(&get).repeat(12))).collect();
+    for _ in 0..20 {
+        honest.send(&get);
+        assert!(honest.reply().len() > 1_000_000);
+    }
+    drop(deaf);
+    let after = peak_mib(&ensemble, 1);
+    figure(
+        "300 who do not finish, then 300 who do not read: peak memory, MiB",
+        format!("{before}, {after_slow}, {after}"),
+    );
+    // It was 270 and 1,100 more.
+    assert!(after_slow < before + 150, "from {before} to {after_slow} MiB");
+    assert!(after < before + 270, "from {before} to {after} MiB");
 }
 
 #[test]

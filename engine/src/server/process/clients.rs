@@ -17,7 +17,7 @@ use super::stream::machine::client::{Opening, Openings, Requests};
 use super::stream::machine::closed::Closed;
 use super::stream::machine::inbox::Inbox;
 use super::stream::machine::outbox::WhenFull;
-use super::stream::outlet::Outlet;
+use super::stream::outlet::{Held, Outlet};
 use super::stream::plain::PlainWriter;
 use crate::server::replica::ClientId;
 
@@ -74,7 +74,7 @@ async fn serve(
     let Arrival { mut read, write, caller } = arrival;
     let client = limits.next_client();
     tracing::debug!(?client, addr = %caller.addr, identities = ?caller.identities, "a client has connected");
-    let outlet = Outlet::new(WhenFull::Close { len_max: OWED_LEN_MAX });
+    let outlet = Outlet::among(WhenFull::Close { len_max: OWED_LEN_MAX }, limits.owed.clone());
     outlet.connect(&write);
     let is_word = |bytes: &[u8]| Word::from_bytes(bytes).is_some();
     // A connection that has not asked for a session by then is closed (operations §10.4, sessionlessCnxnTimeout).
@@ -97,6 +97,11 @@ async fn serve(
         }
     };
     tracing::debug!(?client, %closed, "a client's connection has ended");
+}
+
+/// What waits to be read by all clients, whose longest answers are made of frames of `frame_len_max` bytes.
+pub(super) fn owed(frame_len_max: usize) -> Held {
+    Held::new(OWED_BY_ALL_LEN_MAX.max(8 * frame_len_max))
 }
 
 /// One client's frames, on their way to the state thread.
@@ -126,6 +131,15 @@ impl Port for Client {
         self.hand_on(counted).await
     }
 
+    async fn room_to_go_on(&self, begun_len: usize) {
+        self.share.begun(begun_len).await;
+    }
+
+    async fn stalled(&self, begun_len: usize) -> Closed {
+        self.share.stalled(begun_len).await;
+        Closed::Unfinished { held: begun_len }
+    }
+
     async fn room(&self) {
         // A state thread that is gone needs none.
         let _ = self.state.send(FromClient::Room { client: self.client }).await;
@@ -153,6 +167,9 @@ async fn answer(word: &[u8], write: PlainWriter, outlet: &Outlet, words: &Arc<Wo
 /// A client that does not read is cut off when this many bytes wait for it: the largest answer a
 /// reader is expected to take, and then some. What it asks for stops at far less, events do not.
 const OWED_LEN_MAX: usize = 256 * 1024 * 1024;
+
+/// What may wait to be read by all of them: when it is more, who has left most of it unread is cut off.
+const OWED_BY_ALL_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// Requests are neither taken nor carried out while more than this waits to be read.
 pub(super) const OWED_LEN_PAUSE: usize = 1024 * 1024;

@@ -1,18 +1,24 @@
 //! How much of what clients have sent is held at a time: frames on their way to the state thread, and those of
 //! requests that are not done with. Whoever fills a budget waits: its connection is not read further.
 //!
-//! It knows no request: a frame counts for as long as anything holds a part of it.
+//! It knows no request: a frame counts for as long as anything holds a part of it, also before it is whole.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Intake {
     units: Arc<Semaphore>,
     own_units: usize,
+    /// Bytes of long frames that are not whole, and how many may be.
+    begun: Arc<AtomicUsize>,
+    begun_len_max: usize,
 }
 
 /// One connection's part.
@@ -23,6 +29,10 @@ pub(super) struct Share {
     own_units: usize,
     /// Messages that the state thread has not taken.
     messages: Arc<Semaphore>,
+    begun_by_all: Arc<AtomicUsize>,
+    begun_len_max: usize,
+    /// What has come of the frame at hand, and since when it comes, once that is long.
+    begun: Mutex<Option<(usize, Instant)>>,
 }
 
 /// Given back when the state thread has taken a message.
@@ -45,7 +55,13 @@ impl Intake {
     /// For frames of up to `frame_len_max` bytes (`jute.maxbuffer`), of which two have room in any share.
     pub(super) fn new(frame_len_max: usize) -> Intake {
         let own_units = OWN_UNITS.max(2 * frame_len_max.div_ceil(UNIT_LEN));
-        Intake { units: Arc::new(Semaphore::new(ALL_UNITS.max(2 * own_units))), own_units }
+        let all_units = ALL_UNITS.max(2 * own_units);
+        Intake {
+            units: Arc::new(Semaphore::new(all_units)),
+            own_units,
+            begun: Arc::default(),
+            begun_len_max: all_units * UNIT_LEN,
+        }
     }
 
     pub(super) fn share(&self) -> Share {
@@ -54,6 +70,9 @@ impl Intake {
             own: Arc::new(Semaphore::new(self.own_units)),
             own_units: self.own_units,
             messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
+            begun_by_all: self.begun.clone(),
+            begun_len_max: self.begun_len_max,
+            begun: Mutex::default(),
         }
     }
 }
@@ -93,6 +112,43 @@ impl Share {
         self.messages.clone().acquire_owned().await.ok()
     }
 
+    /// So much of a frame has come. Comes when there is room for more: whoever has begun little is never kept waiting.
+    pub(super) async fn begun(&self, len: usize) {
+        self.note_begun(len);
+        while len >= BEGUN_LEN_MIN && self.is_crowded() {
+            sleep(BEGUN_PAUSE).await;
+        }
+    }
+
+    /// Comes when a frame of which `len` bytes have come has had its time, and others wait for its room.
+    pub(super) async fn stalled(&self, len: usize) {
+        let since = self.note_begun(len);
+        let Some(since) = since else { return std::future::pending().await };
+        sleep_until(since + BEGUN_TIME).await;
+        while !self.is_crowded() {
+            sleep(BEGUN_PAUSE).await;
+        }
+    }
+
+    /// Since when the frame at hand has been coming, if it is a long one.
+    fn note_begun(&self, len: usize) -> Option<Instant> {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = begun.map_or(0, |(len, _)| len);
+        let now = if len < BEGUN_LEN_MIN { 0 } else { len };
+        self.begun_by_all.fetch_add(now, Ordering::AcqRel);
+        self.begun_by_all.fetch_sub(before, Ordering::AcqRel);
+        *begun = (now > 0).then(|| {
+            // Fewer than before are those of another frame.
+            let since = begun.filter(|_| now >= before).map_or_else(Instant::now, |(_, since)| since);
+            (now, since)
+        });
+        begun.map(|(_, since)| since)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.begun_by_all.load(Ordering::Acquire) > self.begun_len_max
+    }
+
     /// A frame that is longer than the budget takes all of it.
     fn wanted(&self, frame: &Bytes) -> u32 {
         u32::try_from(frame.len().div_ceil(UNIT_LEN).min(self.own_units)).expect("a small number")
@@ -101,6 +157,12 @@ impl Share {
     /// Whoever has nothing under way may always send a little: those who fill everybody's budget keep nobody out.
     fn is_first(&self, frame: &Bytes) -> bool {
         self.own.available_permits() == self.own_units && frame.len() <= FIRST_LEN_MAX
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.note_begun(0);
     }
 }
 
@@ -119,6 +181,12 @@ const OWN_UNITS: usize = 2048;
 const ALL_UNITS: usize = 32 * 1024;
 /// What a connection may send past the budget of all when it has nothing under way.
 const FIRST_LEN_MAX: usize = 128 * 1024;
+/// Of a frame that is not whole fewer bytes are not counted: a read or two.
+const BEGUN_LEN_MIN: usize = 128 * 1024;
+/// How long a frame may take to come in when all that have begun are too many: a megabyte over a slow line.
+const BEGUN_TIME: Duration = Duration::from_secs(3);
+/// How soon whoever waits for room looks again.
+const BEGUN_PAUSE: Duration = Duration::from_millis(50);
 /// Messages of one connection on their way: one is taken while the next comes. Everybody has a turn in each batch.
 const MESSAGES_MAX: usize = 2;
 
@@ -163,6 +231,31 @@ mod tests {
             held.iter().map(Result::is_ok).collect::<Vec<_>>(),
             [true, true, false, true, true, false, false, false, false]
         );
+    }
+
+    /// A frame that never becomes whole would hold its bytes for ever otherwise, and as many as there are connections.
+    #[tokio::test]
+    async fn frames_that_do_not_go_on_give_way_to_those_that_do() {
+        let intake = Intake::new(1 << 20);
+        let shares: Vec<Share> = (0..40).map(|_| intake.share()).collect();
+        for share in &shares[..33] {
+            share.begun(1_000_000).await;
+        }
+        // There is room; then there is none, for whoever has begun much.
+        let soon = Duration::from_millis(100);
+        assert!(tokio::time::timeout(soon, shares[0].stalled(1_000_000)).await.is_err());
+        for share in &shares[33..35] {
+            assert!(tokio::time::timeout(soon, share.begun(1_000_000)).await.is_err());
+        }
+        shares[35].begun(BEGUN_LEN_MIN - 1).await;
+        shares[0].stalled(1_000_000).await;
+        drop(shares);
+        assert_eq!(intake.begun.load(Ordering::Acquire), 0);
+        // One that has come in whole is not counted here any more, and the next has its own time.
+        let share = intake.share();
+        share.begun(900_000).await;
+        share.begun(10).await;
+        assert_eq!(intake.begun.load(Ordering::Acquire), 0);
     }
 
     #[tokio::test]

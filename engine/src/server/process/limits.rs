@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use tokio::sync::Semaphore;
 
 use super::intake::Intake;
+use super::stream::outlet::Held;
 use crate::server::replica::ClientId;
 
 /// What every connection task looks up.
@@ -24,6 +25,8 @@ pub(super) struct Limits {
     pub(super) silence_max: Duration,
     /// What they may send before it is done with.
     pub(super) intake: Intake,
+    /// What waits to be read by them.
+    pub(super) owed: Held,
     /// Descriptors that they may have.
     pub(super) places: Arc<Semaphore>,
     next_client: AtomicU64,
@@ -47,6 +50,7 @@ impl Limits {
         clients_max: [usize; 2],
         silence_max: Duration,
         places: Arc<Semaphore>,
+        owed: Held,
     ) -> Limits {
         let [clients_per_ip_max, clients_max] = clients_max;
         Limits {
@@ -55,6 +59,7 @@ impl Limits {
             clients_max,
             silence_max,
             intake: Intake::new(frame_len_max),
+            owed,
             places,
             next_client: AtomicU64::new(1),
             seats: Seats::default(),
@@ -101,7 +106,7 @@ mod tests {
 
     #[test]
     fn seats_are_counted_for_each_address_and_for_all_and_given_back() {
-        let limits = Limits::new(0, [2, 3], Duration::ZERO, Arc::new(Semaphore::new(1)));
+        let limits = Limits::new(0, [2, 3], Duration::ZERO, Arc::new(Semaphore::new(1)), Held::default());
         let [one, two] = ["10.0.0.1", "::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
         let seats = [limits.seat(one), limits.seat(one)];
         assert!(seats.iter().all(Option::is_some) && limits.seat(one).is_none(), "maxClientCnxns");
@@ -111,7 +116,7 @@ mod tests {
         assert!(limits.seat(one).is_some() && limits.seat(two).is_some());
         assert!(limits.seats.lock().unwrap().1 == 1 && limits.seats.lock().unwrap().0.len() == 1);
         drop(other);
-        let unlimited = Limits::new(0, [0, 0], Duration::ZERO, Arc::new(Semaphore::new(1)));
+        let unlimited = Limits::new(0, [0, 0], Duration::ZERO, Arc::new(Semaphore::new(1)), Held::default());
         assert!((0..100).map(|_| unlimited.seat(one)).collect::<Vec<_>>().iter().all(Option::is_some));
     }
 }

@@ -138,6 +138,7 @@ fn serve(
     let fsync_warning = Duration::from_millis(config.storage.fsync_warning_ms);
     let log = LogThread::start(store, fsync_warning, log_events.clone())
         .map_err(|error| Failure::Other(format!("cannot start the log thread: {error}")))?;
+    let owed = clients::owed(config.pipeline.frame_bytes_max);
     let parts = Parts {
         replica,
         clock,
@@ -145,6 +146,7 @@ fn serve(
         log,
         dirs: settings.dirs,
         log_events,
+        owed: owed.clone(),
         purge: config.storage.purge_interval_ms.map(|interval_ms| (interval_ms, config.storage.purge_retain)),
     };
     let state = State { parts, from_clients, from_peers, from_log, asks, stop: stop.clone() };
@@ -154,6 +156,7 @@ fn serve(
             [config.max_client_cnxns, config.max_cnxns].map(|max| max.unwrap_or(0) as usize),
             SILENCE_MAX,
             places.clients.clone(),
+            owed,
         );
         let (words, limits) = (Arc::new(words), Arc::new(limits));
         runtime.spawn(client_door(at, config).open(move |listener| {

@@ -12,7 +12,8 @@ use super::batch::Written;
 use super::clients::{FromClient, OWED_LEN_PAUSE};
 use super::log::{self, FromLog, LogThread, Piece, SnapshotJob, ToLog};
 use super::peers::Peers;
-use super::stream::outlet::Outlet;
+use super::stream::machine::closed::Closed;
+use super::stream::outlet::{Held, Outlet};
 use crate::server::replica::{ClientId, Input, Now, Output, Replica};
 use crate::server::store::{Dirs, RealDisk, SnapshotFile};
 use crate::server::tree::snapshot;
@@ -37,6 +38,8 @@ pub(super) struct Parts {
     pub(super) log: LogThread,
     pub(super) dirs: Dirs,
     pub(super) log_events: mpsc::Sender<FromLog>,
+    /// What waits to be read by clients.
+    pub(super) owed: Held,
     /// How often old snapshots are removed, in ms, and how many stay.
     pub(super) purge: Option<(u64, usize)>,
 }
@@ -259,7 +262,22 @@ impl Loop {
                 }
             }
         });
+        if self.state.owed.is_too_much() {
+            self.cut_the_deaf();
+        }
         self.pace_clients();
+    }
+
+    /// Too much waits to be read in all: those who have left most unread make the room.
+    fn cut_the_deaf(&mut self) {
+        let mut all: Vec<&Outlet> = self.outlets.values().collect();
+        all.sort_by_key(|outlet| std::cmp::Reverse(outlet.held()));
+        for outlet in all {
+            if !self.state.owed.is_too_much() {
+                return;
+            }
+            outlet.close(Closed::Deaf { held: outlet.held() });
+        }
     }
 
     /// Who is owed too much is neither read from nor answered before it has taken enough of that.
@@ -283,7 +301,8 @@ impl Loop {
     /// One turn for everybody who has waited for room: what they come to in a batch is bounded.
     fn resume_clients(&mut self) {
         let now = self.state.clock.now();
-        for client in std::mem::take(&mut self.roomy) {
+        // Those who found none in the last batch stand behind those who did.
+        for client in std::mem::take(&mut self.roomy).into_iter().rev() {
             self.step(now, Input::ClientRoom { client });
         }
     }

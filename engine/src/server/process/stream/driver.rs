@@ -1,7 +1,7 @@
 //! Moves bytes between a byte stream and the machine until either side ends the connection. It takes no decision:
 //! what is a frame, what is too much and what is too late, says the machine.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -25,6 +25,18 @@ pub(crate) trait Port {
         &self,
         frames: Vec<<Self::Framing as Framing>::Frame>,
     ) -> impl Future<Output = Result<(), Closed>> + Send;
+
+    /// So many bytes of a frame that is not whole have come: comes when more may be read.
+    fn room_to_go_on(&self, begun_len: usize) -> impl Future<Output = ()> + Send {
+        let _ = begun_len;
+        ready(())
+    }
+
+    /// The same bytes have waited too long for the rest. Comes when the connection must end.
+    fn stalled(&self, begun_len: usize) -> impl Future<Output = Closed> + Send {
+        let _ = begun_len;
+        pending()
+    }
 
     /// [`PROGRESS_LEN`] bytes more have been taken by the other side.
     fn progress(&self) -> impl Future<Output = ()> + Send {
@@ -118,7 +130,17 @@ async fn read_in<P: Port>(
             return closed;
         }
         outlet.at_most(P::PAUSE_LEN).await;
-        if let Err(closed) = read_more(&mut read, &mut inbox).await {
+        let begun_len = inbox.begun_len();
+        let more = async {
+            port.room_to_go_on(begun_len).await;
+            read_more(&mut read, &mut inbox).await
+        };
+        let more = tokio::select! {
+            biased;
+            more = more => more,
+            closed = port.stalled(begun_len) => Err(closed),
+        };
+        if let Err(closed) = more {
             return closed;
         }
     }
@@ -167,7 +189,7 @@ async fn write_out<F: Future<Output = ()>>(
                     Ok(len) => Ok(len),
                     Err(error) => Err(Closed::Socket(error.kind())),
                 },
-                Next::Wait if is_flushed => std::future::pending().await,
+                Next::Wait if is_flushed => pending().await,
                 Next::Wait => write.flush().await.map(|()| 0).map_err(|error| Closed::Socket(error.kind())),
             }
         };

@@ -30,8 +30,9 @@ struct Line {
     socket: OnceLock<Arc<OwnedWriteHalf>>,
     /// Locked only while something waits or the connection ends.
     outbox: Mutex<Outbox>,
-    /// What the outbox holds, to be seen without the lock.
+    /// What the outbox holds, to be seen without the lock, and what all of a kind do.
     held: AtomicUsize,
+    held_by_all: Held,
     /// Somebody waits for the outbox to hold less than this; 0 is nobody.
     room_below: AtomicUsize,
     /// Nothing more is to be read from the other side.
@@ -43,13 +44,51 @@ struct Line {
     reader: AtomicWaker,
 }
 
+/// What waits in all outlets that were made with it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    len: Arc<AtomicUsize>,
+    len_max: usize,
+}
+
+impl Held {
+    /// What may be `len_max` bytes, or somebody must go.
+    pub(crate) fn new(len_max: usize) -> Held {
+        Held { len: Arc::default(), len_max }
+    }
+
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.len.load(Ordering::Acquire) > self.len_max
+    }
+
+    fn change(&self, before: usize, now: usize) {
+        if now > before {
+            self.len.fetch_add(now - before, Ordering::AcqRel);
+        } else if now < before {
+            self.len.fetch_sub(before - now, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.held_by_all.change(*self.held.get_mut(), 0);
+    }
+}
+
 impl Outlet {
     pub(crate) fn new(when_full: WhenFull) -> Outlet {
+        Outlet::among(when_full, Held::default())
+    }
+
+    /// One of those whose bytes are counted together.
+    pub(crate) fn among(when_full: WhenFull, held_by_all: Held) -> Outlet {
         let line = Line {
             clock: Clock::start(),
             socket: OnceLock::new(),
             outbox: Mutex::new(Outbox::new(when_full)),
             held: AtomicUsize::new(0),
+            held_by_all,
             room_below: AtomicUsize::new(0),
             is_held_back: AtomicBool::new(false),
             is_changed: AtomicBool::new(false),
@@ -145,7 +184,8 @@ impl Outlet {
     fn with<T>(&self, work: impl FnOnce(&mut Outbox) -> T) -> T {
         let mut outbox = self.line.outbox.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut outbox);
-        self.line.held.store(outbox.held(), Ordering::Release);
+        let before = self.line.held.swap(outbox.held(), Ordering::AcqRel);
+        self.line.held_by_all.change(before, outbox.held());
         result
     }
 

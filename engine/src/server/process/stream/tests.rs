@@ -13,8 +13,8 @@ use super::driver::{self, Port};
 use super::machine::client::Requests;
 use super::machine::closed::Closed;
 use super::machine::inbox::Inbox;
-use super::machine::outbox::WhenFull;
-use super::outlet::Outlet;
+use super::machine::outbox::{Next, WhenFull};
+use super::outlet::{Held, Outlet};
 use super::plain;
 
 /// Frames go where the test sees them.
@@ -229,4 +229,24 @@ async fn more_than_a_socket_holds_arrives_whole() {
 }
 
 /// A wait that does not end means that the test fails.
+#[test]
+fn what_waits_in_all_outlets_is_counted_together() {
+    let held = Held::new(100);
+    let [one, two] = [(); 2].map(|()| Outlet::among(WhenFull::Close { len_max: usize::MAX }, held.clone()));
+    one.send(vec![0; 60].into());
+    assert!(!held.is_too_much());
+    two.send(vec![0; 50].into());
+    assert!(held.is_too_much());
+    assert!(matches!(one.next_step().0, Next::Write(_)));
+    one.written(20);
+    assert!(!held.is_too_much(), "90 bytes");
+    two.send(vec![0; 50].into());
+    two.close(Closed::Deaf { held: two.held() });
+    assert!(!held.is_too_much(), "what was dropped waits no more");
+    one.send(vec![0; 70].into());
+    assert!(held.is_too_much());
+    drop(one);
+    assert!(!held.is_too_much());
+}
+
 const LONG: Duration = Duration::from_secs(20);

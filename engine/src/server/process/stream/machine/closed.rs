@@ -26,6 +26,12 @@ pub enum Closed {
     /// The other side reads less than it is owed, and was owed too much.
     #[error("{held} bytes wait to be read there, and {len} more do not fit")]
     Full { held: usize, len: usize },
+    /// All connections together read less than they are owed, and this one was owed most.
+    #[error("{held} bytes wait to be read there, and too many in all")]
+    Deaf { held: usize },
+    /// All connections together have begun more than there is room for, and this one did not go on.
+    #[error("{held} bytes of a frame have come, and the rest has not, while others wait for the room")]
+    Unfinished { held: usize },
     /// Wanted by this server; all that was owed has been written.
     #[error("closed here")]
     Here,
@@ -40,6 +46,6 @@ pub enum Closed {
 impl Closed {
     /// What waits in the system's own buffers is not to be waited for either: the other side does not read.
     pub fn is_abrupt(self) -> bool {
-        matches!(self, Closed::Full { .. } | Closed::Unread { .. })
+        matches!(self, Closed::Full { .. } | Closed::Deaf { .. } | Closed::Unread { .. })
     }
 }

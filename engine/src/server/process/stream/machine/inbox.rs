@@ -46,6 +46,11 @@ impl<F: Framing> Inbox<F> {
         &mut self.buffer
     }
 
+    /// Bytes that have come of a frame that is not whole.
+    pub fn begun_len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next whole frame of what has arrived.
     ///
     /// # Errors
