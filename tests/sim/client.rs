@@ -50,6 +50,8 @@ pub(crate) struct Client {
     /// When it acts next; later plans of that kind are void.
     acts_at: u64,
     closing: bool,
+    /// When it sent a ping that is not answered.
+    pinged_at: Option<u64>,
     pub(crate) answered: u64,
 }
 
@@ -77,6 +79,7 @@ impl Client {
             busy: true,
             acts_at: u64::MAX,
             closing: false,
+            pinged_at: None,
             answered: 0,
         }
     }
@@ -180,7 +183,7 @@ impl World {
         let header = RequestHeader::decode(&mut r).expect("our client frames well");
         let op = OpCode::from_code(header.op).expect("our client sends known ops");
         match header.xid {
-            xid::PING => {}
+            xid::PING => client.pinged_at = client.pinged_at.or(Some(self.now)),
             xid::SET_WATCHES => client.sent.push_back(None),
             xid => {
                 let request = Request::decode(op, &mut r).expect("our client encodes well");
@@ -205,6 +208,7 @@ impl World {
             return;
         }
         client.sent.clear();
+        client.pinged_at = None;
         client.welcomed = false;
         if is_up {
             client.greeting = true;
@@ -250,7 +254,11 @@ impl World {
                 });
                 self.checks.notified(&mut client.book, session, event.kind, &event.path, header.zxid);
             }
-            xid::PING => self.checks.watches_kept(&client.book, session, header.zxid),
+            xid::PING => {
+                self.checks.watches_kept(&client.book, session, header.zxid);
+                let since = client.pinged_at.take().unwrap_or(self.now);
+                self.ping_under_siege(c, self.now - since);
+            }
             xid::AUTH => {}
             xid::SET_WATCHES => {
                 if !matches!(client.sent.pop_front(), Some(None)) {

@@ -15,6 +15,10 @@ use crate::check::log::History;
 pub(crate) enum Host {
     Node(usize),
     Client(usize),
+    /// Somebody who is no member.
+    Stranger,
+    /// A client without a machine of its own, at a client port.
+    Greedy,
 }
 
 /// Which port a connection goes to.

@@ -57,6 +57,20 @@ pub(crate) enum Event {
     ClientActs {
         client: usize,
     },
+    /// A stranger says something more, so many times, or should be gone.
+    StrangerGoesOn {
+        link: LinkId,
+        left: u32,
+    },
+    /// A greedy client asks for something more, so many times.
+    GreedyAsks {
+        link: LinkId,
+        left: i32,
+    },
+    /// A greedy client reads what waits for it.
+    GreedyReads {
+        link: LinkId,
+    },
     Fault {
         index: usize,
     },

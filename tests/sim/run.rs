@@ -96,6 +96,7 @@ fn settle(world: &mut World) {
             world.nodes.iter().map(|n| n.process.as_ref().map(|p| p.replica.last_zxid())).collect();
         return world.checks.fail("liveness: in sync", format!("servers stay at {zxids:?}"));
     }
+    world.counters_return_to_zero();
     for i in 0..world.nodes.len() {
         if let Some(process) = &world.nodes[i].process {
             world.checks.equals_model(i, &process.replica);

@@ -3,6 +3,11 @@
 
 use fastrand::Rng;
 
+use crate::foreign::Foreign;
+use crate::greedy::Greed;
+use crate::siege;
+use crate::stranger::{Caller, Siege};
+
 /// Simulated time is counted in microseconds.
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
@@ -19,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) chaos_us: u64,
     /// When, and what; in order of time.
     pub(crate) faults: Vec<(u64, Fault)>,
+    /// Strangers are all that happens.
+    pub(crate) siege: Option<Siege>,
 }
 
 /// The settings of one run. Swarm testing: each seed has its own extremes.
@@ -109,6 +116,11 @@ pub(crate) enum Fault {
     ClientGone(usize),
     ClientPause(usize, u64),
     ClientReset(usize),
+    /// So many strangers of a kind call.
+    Strangers(Target, Caller, i64),
+    Greedy(Target, Greed),
+    /// It hears members that go by another list of voters, for so many ms.
+    Foreigners(Target, Foreign, u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,7 +157,10 @@ impl Scenario {
         let clients = rng.usize(2..=5);
         let planner = Planner { rng: &mut rng, knobs: &knobs, nodes, clients, faults: Vec::new() };
         let faults = planner.draw(chaos_us);
-        Scenario { seed, voters, observers, clients, knobs, chaos_us, faults }
+        let mut scenario =
+            Scenario { seed, voters, observers, clients, knobs, chaos_us, faults, siege: None };
+        siege::draw(&mut scenario);
+        scenario
     }
 
     pub(crate) fn nodes(&self) -> usize {

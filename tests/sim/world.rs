@@ -1,7 +1,7 @@
 //! The simulated world: machines, clients, the network between them, and the one thread of events that drives
 //! them all from one seed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use zkops::client::ConnectString;
@@ -11,10 +11,13 @@ use zkops::wire::ids::SessionId;
 
 use crate::check::Checks;
 use crate::client::Client;
+use crate::foreign::Foreigners;
+use crate::greedy::Held;
 use crate::net::{End, Host, Item, LinkId, Net, Port};
-use crate::node::{Node, dirs, is_data};
+use crate::node::{Node, dirs};
 use crate::queue::{Event, Queue};
 use crate::scenario::{Ambush, Direction, Fault, Knobs, MS, SECOND, Scenario, Target};
+use crate::stranger::Strangers;
 use crate::trace::Trace;
 
 /// A run has some ten thousand events: whoever needs this many goes round in circles.
@@ -30,6 +33,9 @@ pub(crate) struct World {
     pub(crate) net: Net,
     /// The session that each client connection belongs to.
     pub(crate) sessions: Vec<SessionId>,
+    pub(crate) strangers: Strangers,
+    pub(crate) foreigners: Foreigners,
+    pub(crate) greedy: BTreeMap<LinkId, Held>,
     pub(crate) queue: Queue,
     pub(crate) checks: Checks,
     pub(crate) trace: Trace,
@@ -71,6 +77,9 @@ impl World {
             nodes,
             clients,
             sessions: Vec::new(),
+            strangers: Strangers::new(scenario.siege),
+            foreigners: Foreigners::default(),
+            greedy: BTreeMap::new(),
             queue: Queue::default(),
             trace,
             faults: scenario.faults.clone(),
@@ -163,6 +172,9 @@ impl World {
             Event::Arrive { link, side } => self.arrive(link, side),
             Event::ClientTick { client } => self.client_tick(client),
             Event::ClientActs { client } => self.client_acts(client),
+            Event::StrangerGoesOn { link, left } => self.stranger_goes_on(link, left),
+            Event::GreedyAsks { link, left } => self.greedy_asks_again(link, left),
+            Event::GreedyReads { link } => self.greedy_reads(link),
             Event::Fault { index } => {
                 let fault = self.faults[index].1;
                 self.trace.say(self.now, || format!("--- {fault:?}"));
@@ -199,6 +211,8 @@ impl World {
         match self.net.links[link].ends[0].host {
             Host::Node(i) => self.node_dialled(i, link, is_up),
             Host::Client(c) => self.client_dialled(c, link, is_up),
+            Host::Stranger => self.stranger_dialled(link, is_up),
+            Host::Greedy => self.greedy_dialled(link, is_up),
         }
     }
 
@@ -242,6 +256,8 @@ impl World {
                     return self.queue.push(until, Event::Arrive { link, side });
                 }
                 Host::Client(c) => self.client_receives(c, link, item),
+                Host::Stranger => self.stranger_hears(link, item),
+                Host::Greedy => self.greedy_hears(link, item),
             }
         }
     }
@@ -294,7 +310,10 @@ impl World {
             | Fault::DiskFull(target)
             | Fault::DiskError(target, _)
             | Fault::ClockJump(target, _)
-            | Fault::Purge(target) => {
+            | Fault::Purge(target)
+            | Fault::Strangers(target, ..)
+            | Fault::Greedy(target, _)
+            | Fault::Foreigners(target, ..) => {
                 if let Some(i) = self.target(target) {
                     self.fault_of(fault, i);
                 }
@@ -346,6 +365,9 @@ impl World {
             }
             Fault::ClockJump(_, ms) => node.clock.wall_offset_ms += ms,
             Fault::Purge(_) => self.purge(i),
+            Fault::Strangers(_, caller, count) => self.strangers_call(i, caller, count),
+            Fault::Greedy(_, greed) => self.greedy_calls(i, greed),
+            Fault::Foreigners(_, foreign, ms) => self.foreigners_speak(i, foreign, ms),
             other => unreachable!("{other:?} has no target"),
         }
     }
@@ -391,49 +413,6 @@ impl World {
         self.plan_act(c);
     }
 
-    /// One bit of one data file flips, unless there is damage still to mend: two damaged copies may be one too many,
-    /// and two flips of one bit are none.
-    fn flip_bit(&mut self, i: usize) {
-        let mut files = self.nodes[i].disk.files();
-        files.retain(|path| is_data(path));
-        if self.nodes[i].process.is_some() || files.is_empty() || !self.all_are_sound() {
-            return;
-        }
-        let path = &files[self.rng.usize(0..files.len())];
-        let at = self.rng.u64(..);
-        self.nodes[i].disk.edit(path, |bytes| {
-            if !bytes.is_empty() {
-                let bit = (at % (bytes.len() as u64 * 8)) as usize;
-                bytes[bit / 8] ^= 1 << (bit % 8);
-            }
-        });
-        self.nodes[i].rotten = true;
-        self.trace.say(self.now, || format!("n{}: a bit of {} flips", i + 1, path.display()));
-    }
-
-    /// No data is damaged, and nobody was stopped amid a sync: one that is has no vote either.
-    fn all_are_sound(&self) -> bool {
-        self.nodes.iter().all(|node| !node.rotten && !node.is_unsynced())
-    }
-
-    /// One server's data was damaged while others had been stopped amid a sync: too few are left that may vote, and
-    /// a human must choose. Each of the two alone must heal.
-    pub(crate) fn is_beyond_healing(&self) -> bool {
-        let voters = &self.nodes[..self.checks.voters];
-        let voting = voters.iter().filter(|node| !node.rotten && !node.is_unsynced()).count();
-        voting <= voters.len() / 2 && voters.iter().any(|node| node.rotten)
-    }
-
-    /// A node that is down will read badly when it starts: once, or the start after.
-    fn bad_read(&mut self, i: usize, after: u64, fault: ReadFault) {
-        let all_are_sound = self.all_are_sound();
-        let node = &mut self.nodes[i];
-        if node.process.is_none() && all_are_sound {
-            node.disk.fail_read_at(node.disk.reads() + after, fault);
-            node.rotten = true;
-        }
-    }
-
     /// A server has become a candidate.
     pub(crate) fn spring_ambush(&mut self, i: usize) {
         if let Some((how, delay_us)) = self.ambushes.pop_front() {
@@ -461,6 +440,9 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.trace.say(self.now, || "=== healing".to_owned());
         self.ambushes.clear();
+        self.strangers_leave();
+        self.greedy_leave();
+        self.foreigners_leave();
         self.fault(Fault::Join);
         self.net.calm((100, 500));
         self.knobs.disk_us = (200, 400);

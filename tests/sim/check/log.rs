@@ -10,6 +10,7 @@ use zkops::server::store::{Recovered, Refusal};
 use zkops::server::tree::{Txn, TxnBody};
 use zkops::server::zab::{PersistOp, Role};
 use zkops::wire::ids::{Epoch, ServerId, SessionId, Zxid};
+use zkops::wire::proto::OpCode;
 
 use super::Checks;
 use crate::model;
@@ -66,6 +67,9 @@ impl Checks {
     }
 
     fn appends(&mut self, node: usize, zxid: Zxid, txn: &Bytes, now_ms: u64) {
+        if txn.get(28..32) == Some(&OpCode::Reconfig.code().to_be_bytes()[..]) {
+            return self.fail("lists of voters", format!("n{} logs a reconfiguration as {zxid}", node + 1));
+        }
         let last = self.nodes[node].logged.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
         let follows = last.next() == Some(zxid) || (zxid.epoch() > last.epoch() && zxid.counter() == 1);
         if !follows {

@@ -26,6 +26,7 @@ use zkops::server::zab::{self, ConnId, PersistId, PersistOp, Role};
 use zkops::wire::ids::{Epoch, ServerId, SessionId, Zxid};
 use zkops::wire::jute::Reader;
 
+use crate::greedy::Held;
 use crate::net::{Item, LinkId};
 use crate::queue::Event;
 use crate::scenario::{Knobs, SECOND};
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     /// The process is stopped until then, and goes on as if nothing had been.
     pub(crate) paused_until: u64,
     pub(crate) slow_disk: (u64, u64),
+    /// Until then its processor is at what greedy clients asked for.
+    pub(crate) busy_until: u64,
     /// The disk was told to fail: a process that ends over it is no surprise.
     pub(crate) disk_fails: bool,
     /// Bits of its files have flipped.
@@ -97,6 +100,8 @@ pub(crate) struct Process {
     snapshotting: Option<Snapshotting>,
     /// Whole snapshots still with their threads, and the last zxid and the digest that they end with.
     finishing: VecDeque<(Box<SnapshotFile<MemDisk>>, Zxid, u64)>,
+    /// How many connections had come and were there when they were last compared with what the replica knows.
+    pub(crate) compared: [u64; 4],
     /// Signs of life in the batch at hand. They count unless the server closed the connection before them.
     heard: Vec<(ClientId, SessionId, u64)>,
 }
@@ -126,6 +131,15 @@ struct Snapshotting {
     file: Option<Box<SnapshotFile<MemDisk>>>,
 }
 
+impl Process {
+    /// Whether a connection has come or gone since this was asked last.
+    pub(crate) fn has_other_connections(&mut self) -> bool {
+        let there = [self.conns.len() as u64, self.clients.len() as u64];
+        let now = [there[0], there[1], self.next_accepted, self.next_client];
+        std::mem::replace(&mut self.compared, now) != now
+    }
+}
+
 impl Node {
     pub(crate) fn new(index: usize, seed: u64, drift_ppm: i64) -> Node {
         Node {
@@ -137,6 +151,7 @@ impl Node {
             process: None,
             paused_until: 0,
             slow_disk: (0, 0),
+            busy_until: 0,
             disk_fails: false,
             rotten: false,
             refuses: false,
@@ -171,7 +186,7 @@ impl World {
 
     fn turn_at(&mut self, i: usize, at: u64) {
         let node = &mut self.nodes[i];
-        let at = at.max(node.paused_until);
+        let at = at.max(node.paused_until).max(node.busy_until);
         let Some(process) = &mut node.process else { return };
         if at < process.run_at {
             process.run_at = at;
@@ -219,6 +234,7 @@ impl World {
         if let Some(process) = &node.process {
             let at = node.clock.at(process.replica.deadline_ms());
             self.turn_at(i, at.max(now_us + 1));
+            self.nothing_is_left(i);
         }
     }
 
@@ -227,6 +243,7 @@ impl World {
         let Some(process) = &mut node.process else { return };
         let now = node.clock.now(self.now);
         let mut touches = None;
+        let mut snapshot_from = None;
         match &input {
             Input::ClientFrame { client, .. } => {
                 if let Some(served) = process.clients.get(client).filter(|served| served.open) {
@@ -236,6 +253,7 @@ impl World {
             Input::Peer(zab::Input::Packet { conn, packet }) if packet.kind == Kind::PING => {
                 touches = Some((*conn, touched(packet.data.as_ref())));
             }
+            Input::Peer(zab::Input::SnapshotReceived { conn, .. }) => snapshot_from = Some(*conn),
             Input::Reloaded { tree, .. } => self.checks.reloads(i, tree.last_zxid()),
             _ => {}
         }
@@ -253,7 +271,16 @@ impl World {
                 self.checks.persists(i, op, now.ms);
             }
         }
+        if let Some(conn) = snapshot_from {
+            let installs = process.outputs[known..].iter().any(|output| {
+                matches!(output, Output::Persist { op: PersistOp::InstallSnapshot { .. }, .. })
+            });
+            self.takes_foreign(i, conn, installs);
+        }
+        let node = &mut self.nodes[i];
+        let Some(process) = &mut node.process else { return };
         let role = process.replica.zab().map(|zab| *zab.role());
+        let before = self.checks.nodes[i].role;
         if self.checks.nodes[i].role != role {
             let (epoch, last) = (process.replica.epoch(), process.replica.last_zxid());
             self.trace.say(self.now, || format!("n{} is {role:?} in {epoch} at {last}", i + 1));
@@ -265,6 +292,10 @@ impl World {
         if node.rotten && process.replica.serving() {
             node.rotten = false;
             node.disk.clear_read_faults();
+        }
+        if before != role {
+            self.role_under_siege(i, before, role);
+            self.role_among_foreigners(i, role);
         }
         if is_candidate {
             self.spring_ambush(i);
@@ -302,12 +333,14 @@ impl World {
         }
         self.answer_clients(i);
         self.count_signs_of_life(i);
+        self.strangers_are_bounded(i);
     }
 
     fn answer_clients(&mut self, i: usize) {
         let Some(process) = &mut self.nodes[i].process else { return };
         let mut owed = Vec::new();
         process.replica.drain_clients(|client, bytes, closing| owed.push((client, bytes, closing)));
+        let mut full = Vec::new();
         for (client, bytes, closing) in owed {
             let Some(process) = &mut self.nodes[i].process else { return };
             let Some(served) = process.clients.get_mut(&client) else { continue };
@@ -319,7 +352,16 @@ impl World {
                     self.checks.emits(i, Zxid(zxid));
                 }
             }
-            if closing {
+            if let Some(held) = self.greedy.get_mut(&link) {
+                let busy_us = held.cost_us(&bytes);
+                let busy_until = &mut self.nodes[i].busy_until;
+                *busy_until = self.now.max(*busy_until) + busy_us;
+                if let Some(what) = held.take(&bytes) {
+                    self.checks.fail("greedy: bounded", format!("n{} has {:?}: {what}", i + 1, held.greed));
+                }
+                full.extend(held.is_full().then_some(client));
+            }
+            if let Some(process) = self.nodes[i].process.as_mut().filter(|_| closing) {
                 process.clients.remove(&client);
             }
             if !bytes.is_empty() {
@@ -328,6 +370,27 @@ impl World {
             if closing {
                 self.close(link, 1);
             }
+        }
+        self.pace_clients(i, &full);
+    }
+
+    /// As the driver does: whoever does not read is not answered further, and whoever waits gets its turn.
+    fn pace_clients(&mut self, i: usize, full: &[ClientId]) {
+        for client in full {
+            self.step(i, Input::ClientFull { client: *client });
+        }
+        let Some(process) = &mut self.nodes[i].process else { return };
+        let (clients, greedy) = (&process.clients, &self.greedy);
+        let is_full = |client: &ClientId| {
+            let held = clients.get(client).and_then(|served| greedy.get(&served.link));
+            held.is_some_and(Held::is_full)
+        };
+        let mut roomy = Vec::new();
+        process.replica.drain_held_back(|client, is_held_back| {
+            roomy.extend((is_held_back && !is_full(&client)).then_some(client));
+        });
+        for client in roomy {
+            self.client_input_of(i, Input::ClientRoom { client });
         }
     }
 

@@ -86,6 +86,7 @@ impl World {
             log_busy: false,
             snapshotting: None,
             finishing: VecDeque::new(),
+            compared: [0; 4],
             heard: Vec::new(),
         });
         self.wake(i);

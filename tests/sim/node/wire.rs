@@ -38,6 +38,7 @@ impl World {
                     let zxid = i64::from_be_bytes(bytes[4..12].try_into().expect("eight bytes"));
                     self.checks.promises(i, kind, Zxid(zxid));
                 }
+                self.answers_foreigners(i, conn, &bytes);
                 self.send_peer(i, conn, Item::Bytes(bytes));
             }
             other => panic!("{other:?} is not the driver's to do"),
@@ -99,6 +100,7 @@ impl World {
             (_, Item::Bytes(bytes)) => {
                 self.net.links[link].ends[side].buffer.extend_from_slice(&bytes);
                 while let Some(input) = self.take_peer_input(link, side) {
+                    let input = self.as_heard(i, input);
                     self.peer_input(i, input);
                 }
             }
@@ -110,9 +112,14 @@ impl World {
                 self.peer_input(i, zab::Input::Progress { conn });
                 let tree = snapshot::decode(body.clone(), tree::Settings::default());
                 let config = tree.expect("our servers send whole trees").config();
-                self.peer_input(i, zab::Input::SnapshotReceived { conn, body, config });
+                let input = self.as_heard(i, zab::Input::SnapshotReceived { conn, body, config });
+                self.peer_input(i, input);
             }
         }
+    }
+
+    pub(crate) fn client_input_of(&mut self, i: usize, input: Input) {
+        self.put_in(i, Inbound::Input(input));
     }
 
     pub(super) fn peer_input(&mut self, i: usize, input: zab::Input) {
@@ -193,8 +200,9 @@ impl World {
     }
 
     pub(super) fn dial(&mut self, i: usize, conn: ConnId, host: &str, port: Port) {
-        let to =
-            host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()).expect("hosts are n1, n2 …") - 1;
+        let Some(to) = host.strip_prefix('n').and_then(|n| n.parse::<usize>().ok()?.checked_sub(1)) else {
+            return self.checks.fail("strangers: not dialled", format!("n{} dials {host}", i + 1));
+        };
         let life = self.nodes[i].life;
         let link = self.open(Host::Node(i), life, conn.0, Host::Node(to), port);
         if let Some(process) = &mut self.nodes[i].process {

@@ -171,6 +171,59 @@ catalogue! {
     /// closeSession removes the ephemerals and keeps the session (ZOOKEEPER-1367): the next leader resumes it.
     ClosedSessionStaysKnown = "closed-session-stays-known",
 
+    // Strangers at the ports between servers.
+    /// Whoever comes to the quorum port is let in, listed or not: it is told the epoch, and could learn everything.
+    StrangerAdmitted = "stranger-admitted",
+    /// A second FOLLOWERINFO of a server whose link lives takes that link's place: anybody cuts a follower off.
+    ClaimReplacesLivingLink = "claim-replaces-living-link",
+    /// What a parked connection acknowledges counts for the server that it says it is.
+    ParkedClaimSpeaks = "parked-claim-speaks",
+    /// A parked connection's epoch makes the leader yield: anybody ends a reign, as often as he likes.
+    ParkedClaimOutbids = "parked-claim-outbids",
+    /// Any number of connections wait under one id.
+    ParkedClaimsWithoutEnd = "parked-claims-without-end",
+    /// Any number of callers may say nothing.
+    SilentCallersWithoutEnd = "silent-callers-without-end",
+    /// A caller may say nothing for ever.
+    SilentCallerStays = "silent-caller-stays",
+    /// An observer's promise raises the epoch as a voter's does: the leader yields to who has no vote.
+    ObserverRaisesEpoch = "observer-raises-epoch",
+    /// The last epochs there are are believed: one claim, and nobody leads again.
+    ImpossibleEpochBelieved = "impossible-epoch-believed",
+    /// A leader yields to every forged claim for a voter that is down.
+    YieldsWithoutPause = "yields-without-pause",
+    /// A server is dialled wherever its HELLO says that it is.
+    HelloAddressDialled = "hello-address-dialled",
+    /// Any number of ids that no server line lists keep a connection at the election port.
+    ElectionStrangersWithoutEnd = "election-strangers-without-end",
+
+    // Other lists of voters (quorum-protocol §2.11).
+    /// A reconfiguration is logged and acknowledged like any other transaction: the new voters count on it, and this
+    /// server goes by the old list.
+    ReconfigurationLogged = "reconfiguration-logged",
+    /// A leader that names other voters in NEWLEADER is acknowledged.
+    ForeignLeaderAcknowledged = "foreign-leader-acknowledged",
+    /// The votes of servers that go by another list are counted.
+    ForeignVotesCounted = "foreign-votes-counted",
+
+    // Greedy clients.
+    /// Who does not read is answered all the same.
+    UnreadAnsweredOn = "unread-answered-on",
+    /// One batch makes answers for one client without a bound in bytes.
+    BatchAnswersWithoutEnd = "batch-answers-without-end",
+    /// One client's requests are all answered in one batch: everybody else waits.
+    TurnWithoutEnd = "turn-without-end",
+    /// Any number of frames wait for a session to be made.
+    EarlyFramesWithoutEnd = "early-frames-without-end",
+    /// A connection proves to be as many people as it likes.
+    CrowdAccepted = "crowd-accepted",
+    /// A multiRead makes one answer of any length.
+    MultiReadWithoutEnd = "multi-read-without-end",
+    /// A connection that is closed is remembered for ever, with all that it asked.
+    GoneClientRemembered = "gone-client-remembered",
+    /// Requests of connections that are closed are counted as outstanding for ever.
+    GoneRequestsCounted = "gone-requests-counted",
+
     // Sessions, watches, pipeline.
     /// A leader expires sessions whose clients ping a follower (client-protocol §6.3).
     FollowerTouchesIgnored = "follower-touches-ignored",

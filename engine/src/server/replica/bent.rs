@@ -75,6 +75,46 @@ pub(super) fn keeps_clients() -> bool {
     on(Mutant::ClientsKeptWhileLooking)
 }
 
+/// Whether a client that does not read is answered all the same.
+pub(super) fn answers_the_deaf() -> bool {
+    on(Mutant::UnreadAnsweredOn)
+}
+
+/// Whether answers gather in one batch without end.
+pub(super) fn has_endless_batches() -> bool {
+    on(Mutant::BatchAnswersWithoutEnd)
+}
+
+/// Whether one client's turn lasts as long as it likes.
+pub(super) fn has_endless_turns() -> bool {
+    on(Mutant::TurnWithoutEnd)
+}
+
+/// Whether any number of frames wait for their session.
+pub(super) fn keeps_every_early_frame() -> bool {
+    on(Mutant::EarlyFramesWithoutEnd)
+}
+
+/// Whether anybody may be everybody.
+pub(super) fn welcomes_crowds() -> bool {
+    on(Mutant::CrowdAccepted)
+}
+
+/// Whether one answer may be of any length.
+pub(super) fn reads_without_end() -> bool {
+    on(Mutant::MultiReadWithoutEnd)
+}
+
+/// Whether a closed connection is remembered.
+pub(super) fn remembers_the_gone() -> bool {
+    on(Mutant::GoneClientRemembered)
+}
+
+/// The requests that are taken from the count when a connection is closed.
+pub(super) fn forgotten(requests: usize) -> usize {
+    if on(Mutant::GoneRequestsCounted) { 0 } else { requests }
+}
+
 /// Whether the tree stays as it was when the log is cut.
 pub(super) fn keeps_tree() -> bool {
     on(Mutant::TreeKeptAfterTrunc)

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::bent;
 use crate::wire::proto::Id;
 
 /// Frames that came before their session was set up.
@@ -21,11 +22,38 @@ pub(super) struct Turn {
     taken: usize,
 }
 
+/// The batch at hand: everybody has one turn in it, and what is answered in it, to all together, has an end.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    number: u64,
+    gathered: usize,
+    taken: usize,
+}
+
+impl Batch {
+    pub(super) fn next(&mut self) {
+        *self = Batch { number: self.number + 1, gathered: 0, taken: 0 };
+    }
+
+    /// So many bytes more are owed to somebody.
+    pub(super) fn gather(&mut self, len: usize) {
+        self.gathered += len;
+    }
+
+    /// Whether more may be asked for: whoever comes too late has the next batch.
+    pub(super) fn has_room(&self) -> bool {
+        self.taken < BATCH_REQUESTS_MAX && (self.gathered < BATCH_LEN_MAX || bent::has_endless_batches())
+    }
+}
+
 impl Early {
     /// Keeps a frame; false when it is one too many.
     pub(super) fn keep(&mut self, frame: Bytes) -> bool {
         self.held += frame.len();
         self.frames.push_back(frame);
+        if bent::keeps_every_early_frame() {
+            return true;
+        }
         self.frames.len() == 1 || (self.frames.len() <= EARLY_FRAMES_MAX && self.held <= EARLY_LEN_MAX)
     }
 
@@ -36,22 +64,38 @@ impl Early {
 
 impl Turn {
     /// Whether this batch may take one more.
-    pub(super) fn is_left(self, batch: u64) -> bool {
-        self.batch != batch || self.taken < TURN_REQUESTS_MAX
+    pub(super) fn is_left(self, batch: &Batch) -> bool {
+        self.batch != batch.number || self.taken < TURN_REQUESTS_MAX || bent::has_endless_turns()
     }
 
-    pub(super) fn take(&mut self, batch: u64) {
-        let before = if self.batch == batch { self.taken } else { 0 };
-        *self = Turn { batch, taken: before + 1 };
+    pub(super) fn take(&mut self, batch: &mut Batch) {
+        batch.taken += 1;
+        let before = if self.batch == batch.number { self.taken } else { 0 };
+        *self = Turn { batch: batch.number, taken: before + 1 };
     }
+}
+
+/// Whether one more answer may be made for a connection: `gathered` bytes are owed to it in this batch, and the driver has
+/// said whether too much waits to be read there.
+pub(super) fn may_be_owed_more(is_full: bool, gathered: usize) -> bool {
+    (!is_full || bent::answers_the_deaf()) && (gathered < REPLIES_LEN_MAX || bent::has_endless_batches())
 }
 
 /// Whether a connection is more people than anybody.
 pub(super) fn is_a_crowd(identities: &[Id]) -> bool {
     let len: usize = identities.iter().map(|id| id.scheme.len() + id.id.len()).sum();
-    identities.len() > IDENTITIES_MAX || len > IDENTITIES_LEN_MAX
+    (identities.len() > IDENTITIES_MAX || len > IDENTITIES_LEN_MAX) && !bent::welcomes_crowds()
 }
 
+/// Bytes that may gather for one connection in one batch before its next requests wait: together with what the driver
+/// lets wait in its outbox, and one answer, all that a client which asks and does not read can make this server hold.
+const REPLIES_LEN_MAX: usize = 1024 * 1024;
+/// Bytes that may gather for all connections in one batch: a few milliseconds' work, and no more than that many greedy
+/// clients at once can make this server hold beside what waits in their outboxes.
+const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
+/// Requests of all connections that are taken in one batch: some ten milliseconds' work. What members say to each other
+/// waits no longer behind any number of greedy clients.
+const BATCH_REQUESTS_MAX: usize = 16 * 1024;
 /// Frames taken from a connection before its session is set up, and their bytes. A client waits for the answer, so
 /// more than a few is misuse.
 const EARLY_FRAMES_MAX: usize = 64;

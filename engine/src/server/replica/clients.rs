@@ -10,11 +10,12 @@ use bytes::{Bytes, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::bounds::{Early, Turn, is_a_crowd};
+use super::bent;
+use super::bounds::{Batch, Early, Turn, is_a_crowd, may_be_owed_more};
 use super::event::{ClientId, Now};
 use super::identity;
 use super::queue::{Pending, Queue};
-use super::stats::{ClientStats, Traffic};
+use super::stats::{ClientLine, ClientStats, Traffic};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
 use crate::wire::proto::{
@@ -34,8 +35,7 @@ pub(super) struct Clients {
     /// Connections whose queue has become shorter while requests waited outside.
     resumed: Vec<ClientId>,
     traffic: Traffic,
-    /// The number of the batch at hand: everybody has one turn in it.
-    batch: u64,
+    batch: Batch,
 }
 
 /// What a frame says to the rest of the server.
@@ -54,16 +54,6 @@ pub(super) enum Said {
 pub(super) struct Opened {
     pub(super) session: SessionId,
     pub(super) timeout_ms: i32,
-}
-
-/// One connection as the status words show it.
-#[derive(Debug, Clone)]
-pub struct ClientLine {
-    pub addr: SocketAddr,
-    pub session: SessionId,
-    pub timeout_ms: i32,
-    pub queued: usize,
-    pub stats: ClientStats,
 }
 
 #[derive(Debug)]
@@ -129,9 +119,9 @@ impl Clients {
         self.traffic.received += 1;
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
         client.stats.received += 1;
-        let may_come_in = client.later.is_empty() && client.has_room(self.batch);
+        let may_come_in = client.later.is_empty() && client.has_room(&self.batch);
         let said = match &mut client.phase {
-            Phase::Open if may_come_in => client.request(self.batch, frame),
+            Phase::Open if may_come_in => client.request(&mut self.batch, frame),
             Phase::Open => {
                 client.later.push_back(frame);
                 let (session, timeout_ms) = (client.session, client.timeout_ms);
@@ -160,7 +150,7 @@ impl Clients {
             }
             return None;
         }
-        if !client.has_room(self.batch) {
+        if !client.has_room(&self.batch) {
             // A queue that becomes shorter says so itself.
             if !client.queue.is_long() {
                 client.is_held_back = false;
@@ -168,7 +158,7 @@ impl Clients {
             }
             return None;
         }
-        let said = client.later.pop_front().and_then(|frame| client.request(self.batch, frame));
+        let said = client.later.pop_front().and_then(|frame| client.request(&mut self.batch, frame));
         if said.is_none() {
             self.close(id);
         }
@@ -250,6 +240,7 @@ impl Clients {
             dirty: &mut self.dirty,
             resumed: &mut self.resumed,
             traffic: &mut self.traffic,
+            batch: &mut self.batch,
         })
     }
 
@@ -324,8 +315,11 @@ impl Clients {
 
     /// The connection is no more.
     pub(super) fn remove(&mut self, id: ClientId) {
+        if bent::remembers_the_gone() {
+            return;
+        }
         let Some(client) = self.by_id.remove(&id) else { return };
-        self.traffic.forget(client.queue.len());
+        self.traffic.forget(bent::forgotten(client.queue.len()));
         if self.by_session.get(&client.session) == Some(&id) {
             self.by_session.remove(&client.session);
         }
@@ -334,7 +328,7 @@ impl Clients {
     /// Hands out what each connection is owed since the last call, in the order in which they came to be owed
     /// something; true for those that end behind these bytes, and are no more.
     pub(super) fn drain(&mut self, mut each: impl FnMut(ClientId, Bytes, bool)) {
-        self.batch += 1;
+        self.batch.next();
         let mut dirty = std::mem::take(&mut self.dirty);
         for id in dirty.drain(..) {
             let Some(client) = self.by_id.get_mut(&id) else { continue };
@@ -382,12 +376,15 @@ impl Clients {
 
 impl Client {
     /// Whether one more request may be taken: its answer is at most what comes on top of the bounds.
-    fn has_room(&self, batch: u64) -> bool {
-        self.turn.is_left(batch) && !self.is_full && self.out.len() < REPLIES_LEN_MAX && !self.queue.is_long()
+    fn has_room(&self, batch: &Batch) -> bool {
+        self.turn.is_left(batch)
+            && batch.has_room()
+            && may_be_owed_more(self.is_full, self.out.len())
+            && !self.queue.is_long()
     }
 
     /// A request's header; `None` when there is none.
-    fn request(&mut self, batch: u64, frame: Bytes) -> Option<Said> {
+    fn request(&mut self, batch: &mut Batch, frame: Bytes) -> Option<Said> {
         self.turn.take(batch);
         let mut body = Reader::new(frame);
         let RequestHeader { xid, op } = RequestHeader::decode(&mut body).ok()?;
@@ -403,6 +400,7 @@ pub(super) struct Served<'a> {
     dirty: &'a mut Vec<ClientId>,
     resumed: &'a mut Vec<ClientId>,
     traffic: &'a mut Traffic,
+    batch: &'a mut Batch,
 }
 
 impl Served<'_> {
@@ -455,11 +453,13 @@ impl Served<'_> {
     /// The same for what depends on who asks.
     pub(super) fn send_as<R>(&mut self, body: impl FnOnce(&[Id], &mut Writer) -> R) -> R {
         let client = &mut *self.client;
+        let before = client.out.len();
         let mut w = Writer::on(std::mem::take(&mut client.out));
         let mark = w.open_frame();
         let result = body(&client.identities, &mut w);
         w.close_frame(mark);
         client.out = w.into_inner();
+        self.batch.gather(client.out.len() - before);
         client.stats.sent += 1;
         if !client.dirty {
             client.dirty = true;
@@ -493,7 +493,3 @@ impl Served<'_> {
         self.traffic.forget(1);
     }
 }
-
-/// Bytes that may gather for one connection in one batch before its next requests wait: together with what the driver
-/// lets wait in its outbox, and one answer, all that a client which asks and does not read can make this server hold.
-const REPLIES_LEN_MAX: usize = 1024 * 1024;

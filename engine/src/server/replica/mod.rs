@@ -56,10 +56,9 @@ mod status;
 mod watches;
 mod watching;
 
-pub use clients::ClientLine;
 pub use event::{ClientId, Input, Now, Output, Settings};
 pub use mind::Replica;
-pub use stats::{ClientStats, LatencyStats, ProposalSizes, ServerStats, Traffic};
+pub use stats::{ClientLine, ClientStats, LatencyStats, ProposalSizes, ServerStats, Traffic};
 pub use status::{Lists, ModeWord, Sessions, Status, Wanted};
 pub use watches::Watched;
 

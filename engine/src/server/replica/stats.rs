@@ -1,7 +1,9 @@
 //! Counters that the status words show (operations §8.2). They decide nothing.
 
+use std::net::SocketAddr;
+
 use super::event::Now;
-use crate::wire::ids::Zxid;
+use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::OpCode;
 
 /// Smallest, largest and mean of request latencies, in milliseconds.
@@ -53,6 +55,16 @@ pub struct ProposalSizes {
     pub last: i64,
     pub min: i64,
     pub max: i64,
+}
+
+/// One connection as the status words show it.
+#[derive(Debug, Clone)]
+pub struct ClientLine {
+    pub addr: SocketAddr,
+    pub session: SessionId,
+    pub timeout_ms: i32,
+    pub queued: usize,
+    pub stats: ClientStats,
 }
 
 impl Default for ProposalSizes {

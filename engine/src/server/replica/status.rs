@@ -2,10 +2,9 @@
 //! asks it every now and then. Read-only; how it is shown is not known here.
 
 use super::bent;
-use super::clients::ClientLine;
 use super::event::Now;
 use super::mind::Replica;
-use super::stats::ServerStats;
+use super::stats::{ClientLine, ServerStats};
 use super::watches::Watched;
 use crate::server::tree::Tree;
 use crate::server::zab::{LearnerStatus, Role, Zab};

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::ConnId;
-use super::learner_link::Link;
+use super::learner_link::{Link, Stage};
 use crate::ensemble::Membership;
 use crate::server::mutants::{Mutant, on};
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -60,6 +60,102 @@ pub(super) fn epoch_told(elected_with: Epoch) -> Option<Epoch> {
 #[inline(always)]
 pub(super) fn keeps_the_tail_back() -> bool {
     on(Mutant::TailNotReplayed)
+}
+
+// Strangers.
+
+/// [`Mutant::StrangerAdmitted`].
+#[inline(always)]
+pub(super) fn admits_strangers() -> bool {
+    on(Mutant::StrangerAdmitted)
+}
+
+/// [`Mutant::ClaimReplacesLivingLink`].
+#[inline(always)]
+pub(super) fn takes_a_living_link_for_dead() -> bool {
+    on(Mutant::ClaimReplacesLivingLink)
+}
+
+/// [`Mutant::ParkedClaimSpeaks`]: the connection for which one that waits is taken.
+#[inline(always)]
+pub(super) fn speaker(links: &BTreeMap<ConnId, Link>, conn: ConnId) -> Option<ConnId> {
+    let Stage::Parked(claim) = links.get(&conn)?.stage else { return None };
+    let holder = links.values().find(|link| link.sid == Some(claim.sid))?.conn;
+    on(Mutant::ParkedClaimSpeaks).then_some(holder)
+}
+
+/// [`Mutant::ParkedClaimOutbids`].
+#[inline(always)]
+pub(super) fn believes_who_waits() -> bool {
+    on(Mutant::ParkedClaimOutbids)
+}
+
+/// [`Mutant::ParkedClaimsWithoutEnd`].
+#[inline(always)]
+pub(super) fn lets_all_wait() -> bool {
+    on(Mutant::ParkedClaimsWithoutEnd)
+}
+
+/// [`Mutant::SilentCallersWithoutEnd`].
+#[inline(always)]
+pub(super) fn keeps_all_silent() -> bool {
+    on(Mutant::SilentCallersWithoutEnd)
+}
+
+/// [`Mutant::SilentCallerStays`].
+#[inline(always)]
+pub(super) fn has_no_deadline() -> bool {
+    on(Mutant::SilentCallerStays)
+}
+
+/// [`Mutant::ObserverRaisesEpoch`].
+#[inline(always)]
+pub(super) fn takes_for_elector() -> bool {
+    on(Mutant::ObserverRaisesEpoch)
+}
+
+/// [`Mutant::ImpossibleEpochBelieved`].
+#[inline(always)]
+pub(super) fn believes_any_epoch() -> bool {
+    on(Mutant::ImpossibleEpochBelieved)
+}
+
+/// [`Mutant::YieldsWithoutPause`].
+#[inline(always)]
+pub(super) fn yields_every_time() -> bool {
+    on(Mutant::YieldsWithoutPause)
+}
+
+/// [`Mutant::HelloAddressDialled`].
+#[inline(always)]
+pub(super) fn dials_where_told() -> bool {
+    on(Mutant::HelloAddressDialled)
+}
+
+/// [`Mutant::ElectionStrangersWithoutEnd`].
+#[inline(always)]
+pub(super) fn keeps_all_strangers() -> bool {
+    on(Mutant::ElectionStrangersWithoutEnd)
+}
+
+// Other lists of voters.
+
+/// [`Mutant::ReconfigurationLogged`].
+#[inline(always)]
+pub(super) fn logs_reconfigurations() -> bool {
+    on(Mutant::ReconfigurationLogged)
+}
+
+/// [`Mutant::ForeignLeaderAcknowledged`].
+#[inline(always)]
+pub(super) fn follows_foreign_leaders() -> bool {
+    on(Mutant::ForeignLeaderAcknowledged)
+}
+
+/// [`Mutant::ForeignVotesCounted`].
+#[inline(always)]
+pub(super) fn counts_foreign_votes() -> bool {
+    on(Mutant::ForeignVotesCounted)
 }
 
 // Discovery and epochs.

@@ -20,7 +20,7 @@ impl Leader {
         link.observer = observer;
         link.stage = learner_link::Stage::Introduced;
         link.touch(t.now_ms, &t.core.config);
-        let elector = !observer && t.core.config.membership.is_voter(sid);
+        let elector = counts(observer) && t.core.config.membership.is_voter(sid);
         if elector {
             t.core.epoch_floor = t.core.epoch_floor.max(accepted);
         }
@@ -126,4 +126,9 @@ impl Leader {
             link.send(&wire::leader_info(self.epoch), t.out);
         }
     }
+}
+
+/// Whether the epoch that it has accepted is heard of who is an observer, or not.
+fn counts(observer: bool) -> bool {
+    !observer || bent::takes_for_elector()
 }

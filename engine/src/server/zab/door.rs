@@ -6,7 +6,7 @@
 use super::leader::Leader;
 use super::learner_link::{self, Claim, Link};
 use super::wire::{Kind, LearnerInfo, PROTOCOL_VERSION};
-use super::{ConnId, Core, Next, Output, Packet, Turn};
+use super::{ConnId, Core, Next, Output, Packet, Turn, bent};
 use crate::wire::ids::{Epoch, ServerId};
 
 /// The yields of this leader to one voter: the next higher claim under its id is heard only later.
@@ -19,14 +19,14 @@ pub(super) struct Yielded {
 impl Leader {
     /// Somebody has come to the quorum port. There is always room: who said nothing for longest makes it.
     pub(super) fn connected(&mut self, t: &mut Turn, conn: ConnId) -> Next {
-        let silent = |link: &&Link| link.stage == learner_link::Stage::Accepted;
-        if self.links.values().filter(silent).count() >= SILENT_MAX
-            && let Some(oldest) =
-                self.links.values().filter(silent).map(|link| (link.read_by_ms, link.conn)).min()
-        {
-            self.cut(t, oldest.1, "said nothing, and others want to come in");
+        if let Some(oldest) = self.silent_one_too_many() {
+            self.cut(t, oldest, "said nothing, and others want to come in");
         }
-        self.links.insert(conn, Link::new(conn, t.now_ms, &t.core.config));
+        let mut link = Link::new(conn, t.now_ms, &t.core.config);
+        if bent::has_no_deadline() {
+            link.read_by_ms = u64::MAX;
+        }
+        self.links.insert(conn, link);
         Next::Stay
     }
 
@@ -39,7 +39,10 @@ impl Leader {
         if self.holder(claim.sid).is_none() {
             return self.seat(t, conn, claim);
         }
-        if self.parked().any(|(_, parked)| parked.sid == claim.sid) {
+        if claim.accepted > self.epoch && bent::believes_who_waits() {
+            self.outbid_by = Some(claim.sid);
+        }
+        if self.waits_already(claim.sid) {
             return self.cut(t, conn, "calls itself a server for which another connection waits already");
         }
         // The timers of this step look whether the older link is dead.
@@ -54,7 +57,8 @@ impl Leader {
         let mut heard = false;
         for (conn, claim) in waiting {
             let holder = self.holder(claim.sid);
-            if holder.is_some_and(|link| !link.is_dead(t.now_ms, t.core.config.tick_ms)) {
+            let lives = holder.is_some_and(|link| !link.is_dead(t.now_ms, t.core.config.tick_ms));
+            if lives && !bent::takes_a_living_link_for_dead() {
                 continue;
             }
             if let Some(old) = holder.map(|link| link.conn) {
@@ -78,7 +82,7 @@ impl Leader {
     pub(super) fn yield_to(&mut self, t: &mut Turn, conn: ConnId, sid: ServerId) {
         let first_ms = t.core.config.init_ms();
         let yielded = t.core.yields.entry(sid).or_insert(Yielded { again_ms: 0, pause_ms: first_ms });
-        if t.now_ms < yielded.again_ms {
+        if t.now_ms < yielded.again_ms && !bent::yields_every_time() {
             return self.cut(
                 t,
                 conn,
@@ -86,7 +90,7 @@ impl Leader {
             );
         }
         let longest_ms = first_ms * YIELD_PAUSES_MAX;
-        if t.now_ms - yielded.again_ms >= longest_ms {
+        if t.now_ms.saturating_sub(yielded.again_ms) >= longest_ms {
             yielded.pause_ms = first_ms;
         }
         yielded.again_ms = t.now_ms + yielded.pause_ms;
@@ -101,13 +105,26 @@ impl Leader {
             return Ok(claim);
         }
         let unlisted = self.links.values().filter(|link| link.sid.is_some_and(|sid| !listed(sid))).count();
-        if unlisted < core.config.unlisted_learners {
+        if unlisted < core.config.unlisted_learners || bent::admits_strangers() {
             return Ok(claim);
         }
         Err(format!(
             "calls itself server {}, which no server line lists (zkops.unlistedLearners lets {} such in)",
             claim.sid, core.config.unlisted_learners
         ))
+    }
+
+    /// Who has said nothing for longest, once there are as many of those as may be.
+    fn silent_one_too_many(&self) -> Option<ConnId> {
+        let silent = || self.links.values().filter(|link| link.stage == learner_link::Stage::Accepted);
+        let is_full = silent().count() >= SILENT_MAX && !bent::keeps_all_silent();
+        let oldest = || silent().map(|link| (link.read_by_ms, link.conn)).min();
+        is_full.then(oldest)?.map(|(_, conn)| conn)
+    }
+
+    /// Whether a connection waits for the link of this server to end.
+    fn waits_already(&self, sid: ServerId) -> bool {
+        self.parked().any(|(_, parked)| parked.sid == sid) && !bent::lets_all_wait()
     }
 
     /// The link of a server that has come in.
@@ -171,7 +188,9 @@ fn read(core: &Core, packet: &Packet) -> Result<Claim, String> {
 /// A voter may be any distance ahead (§2.3), but the last epochs are reached by forging or damage alone, and whoever
 /// went there could not go on for long. An ensemble that is there all the same goes on in small steps.
 fn is_believable(accepted: Epoch, mine: Epoch) -> bool {
-    accepted.0 < EPOCH_STRETCH || (mine.0 >= EPOCH_STRETCH && accepted.0 - mine.0 <= EPOCH_STEP_MAX)
+    bent::believes_any_epoch()
+        || accepted.0 < EPOCH_STRETCH
+        || (mine.0 >= EPOCH_STRETCH && accepted.0 - mine.0 <= EPOCH_STEP_MAX)
 }
 
 /// Callers that have not said who they are: more than servers that start at once, few enough to cost nothing.

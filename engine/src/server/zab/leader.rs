@@ -87,6 +87,7 @@ impl Leader {
     }
 
     pub(super) fn packet(&mut self, t: &mut Turn, conn: ConnId, packet: Packet) -> Next {
+        let conn = bent::speaker(&self.links, conn).unwrap_or(conn);
         let Some(link) = self.links.get_mut(&conn) else {
             return Next::Stay;
         };

@@ -32,7 +32,9 @@ impl Learner {
             }
             (Stage::Promised, _) => misplaced(&packet),
             (Stage::Syncing, Kind::NEWLEADER) if packet.zxid == self.epoch.start() => {
-                if let Some(why) = t.core.rolls.conflict(packet.data.as_ref()) {
+                if let Some(why) = t.core.rolls.conflict(packet.data.as_ref())
+                    && !bent::follows_foreign_leaders()
+                {
                     return self.leave_foreign(&why);
                 }
                 self.stage = Stage::Flushing { upto: t.core.ledger.newest_write() };

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::Output;
 use super::strangers::Strangers;
+use super::{Output, bent};
 use crate::ensemble::{Membership, Voters};
 use crate::wire::ids::{ServerId, Zxid};
 use crate::wire::jute::Reader;
@@ -80,7 +80,7 @@ impl Rolls {
     /// Why a member does not count, by what it said last.
     pub(super) fn why_foreign(&self, sid: ServerId) -> Option<&str> {
         match self.heard.get(&sid) {
-            Some(Roll::Foreign(why)) => Some(why),
+            Some(Roll::Foreign(why)) if !bent::counts_foreign_votes() => Some(why),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ impl Rolls {
 
     /// Why a transaction must not be logged: it changes who belongs to the ensemble.
     pub(super) fn refusal(&self, zxid: Zxid, txn: &Bytes) -> Option<String> {
-        if !reconfigures(txn) {
+        if !reconfigures(txn) || bent::logs_reconfigurations() {
             return None;
         }
         let theirs = proposed(txn).map_or_else(String::new, |theirs| format!(" (to the voters {theirs})"));

@@ -76,6 +76,51 @@ fn each_batch_has_one_turn_for_everybody() {
     assert_eq!(server.held_back().last(), Some(&(1, false)));
 }
 
+/// Otherwise so many clients would make a server hold so many times what one can.
+#[test]
+fn what_is_answered_in_a_batch_to_all_together_has_an_end_and_everybody_is_answered() {
+    let mut server = server();
+    let clients = 2..102;
+    clients.clone().for_each(|client| {
+        server.connect(client);
+    });
+    server.flush();
+    for client in clients.clone() {
+        server.ask(client, 10, &get());
+        server.ask(client, 11, &Request::Ping);
+    }
+    let mut answered = 0;
+    while answered < 200 {
+        let (xids, len) = server.owed();
+        assert!(!xids.is_empty() && len < BATCH_LEN_MAX + BIG_LEN + 100, "{len} bytes at once");
+        answered += xids.len();
+        for (client, _) in server.held_back().into_iter().filter(|(_, is_held_back)| *is_held_back) {
+            server.step(Input::ClientRoom { client: ClientId(client) });
+        }
+    }
+    assert!(server.owed().0.is_empty() && answered == 200, "{answered}");
+}
+
+/// Otherwise a leader would hear of its followers only behind what any number of clients ask for.
+#[test]
+fn so_many_requests_are_taken_in_a_batch_whoever_asks() {
+    let mut server = server();
+    let exists = Request::Exists { path: "/none".into(), watch: false };
+    for client in 2..102 {
+        server.connect(client);
+        server.flush();
+    }
+    for client in 2..102 {
+        (0..200).for_each(|xid| server.ask(client, xid + 10, &exists));
+    }
+    let turn = server.owed().0.len();
+    assert_eq!(turn, 16 * 1024);
+    let held_back = server.held_back();
+    assert!(held_back.len() >= 18, "{}", held_back.len());
+    held_back.into_iter().for_each(|(client, _)| server.step(Input::ClientRoom { client: ClientId(client) }));
+    assert_eq!(server.owed().0.len(), 100 * 200 - turn);
+}
+
 #[test]
 fn who_is_held_back_is_let_go_when_all_has_come_in() {
     let mut server = server();
@@ -147,5 +192,8 @@ const ID: ClientId = ClientId(1);
 
 const BIG_LEN: usize = 300_000;
 
-/// One batch's bound, and one answer.
+/// What is answered in a batch to all.
+const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// One batch's bound for one connection, and one answer.
 const OWED_LEN_MAX: usize = 1024 * 1024 + BIG_LEN + 1000;
