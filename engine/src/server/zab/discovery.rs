@@ -62,22 +62,23 @@ impl Leader {
         let Some(current) = wire::int_of(packet).map(|epoch| Epoch(epoch.into())) else {
             return self.cut(t, conn, "promised unreadably");
         };
-        let last = packet.zxid;
-        if last < Zxid::NONE || last.epoch() > self.epoch {
-            return self.cut(t, conn, &format!("claims the impossible zxid {last}"));
+        // Not the same where a server that is whole must have a snapshot.
+        let (last, has) = (packet.zxid, wire::history_end(packet));
+        if has < Zxid::NONE || has.epoch() > self.epoch {
+            return self.cut(t, conn, &format!("claims the impossible zxid {has}"));
         }
         let electing = self.stage == Stage::Electing;
         // An epoch of −1 repeats an earlier promise, perhaps one given to another candidate of the
         // same number: it must not elect this one. A server that lost its data must not either.
         if electing && current != Epoch(-1) {
-            if (current, last) > self.summary && !bent::leads_a_longer_history() {
+            if (current, has) > self.summary && !bent::leads_a_longer_history() {
                 return self.cut(t, conn, "has a longer history than this candidate");
             }
-            if last != Zxid::NONE {
+            if has != Zxid::NONE {
                 self.note_promise(t, conn);
             }
         }
-        if last == Zxid::NONE && self.stage != Stage::Serving {
+        if has == Zxid::NONE && self.stage != Stage::Serving {
             self.disregard(conn);
         }
         let Some(link) = self.links.get_mut(&conn) else {

@@ -278,16 +278,20 @@ impl Learner {
     }
 
     /// A promise given once for this epoch is not counted again: the reply is −1 (§2.3 step 4), and that of an
-    /// observer always. A server that needs a snapshot names no zxid, as one that lost its database; and that one's promise elects
-    /// nobody, for it does not know what it has acknowledged.
+    /// observer always. A server that lost its data names no zxid, and its promise elects nobody, for it does not know
+    /// what it has acknowledged. One that is whole and needs a snapshot does know.
     fn promise(&mut self, t: &mut Turn, fresh: bool) {
         let ledger = &t.core.ledger;
         let current = if fresh && !ledger.is_unsynced() { ledger.current() } else { Epoch(-1) };
-        let last = if t.core.needs_snapshot { Zxid::NONE } else { ledger.claimed() };
+        let packet = match ledger.claimed() {
+            Zxid::NONE => wire::ack_epoch(Zxid::NONE, current),
+            has if t.core.needs_snapshot => wire::ack_epoch_for_snapshot(has, current),
+            has => wire::ack_epoch(has, current),
+        };
         self.stage = Stage::Promised;
         self.expect_packet(t);
         if let Some(conn) = self.conn {
-            t.send(conn, &wire::ack_epoch(last, current));
+            t.send(conn, &packet);
         }
     }
 }

@@ -216,6 +216,31 @@ pub(super) fn ack_epoch(last: Zxid, current: Epoch) -> Packet {
     int_packet(Kind::ACKEPOCH, last, i32::try_from(current.0).unwrap_or(-1))
 }
 
+/// ACKEPOCH of a learner that is whole and still must have a snapshot. It names no zxid, or a reference server would send
+/// none. A promise without a zxid is that of a server that lost its data, and elects nobody: so what this one has stands
+/// behind the epoch, where a reference server does not look.
+pub(super) fn ack_epoch_for_snapshot(has: Zxid, current: Epoch) -> Packet {
+    let mut packet = ack_epoch(Zxid::NONE, current);
+    let mut w = Writer::new();
+    w.int(i32::try_from(current.0).unwrap_or(-1));
+    w.long(has.0);
+    packet.data = Some(w.finish());
+    packet
+}
+
+/// Where the history of the sender of an ACKEPOCH ends; [`Zxid::NONE`] if it has lost it.
+pub(super) fn history_end(packet: &Packet) -> Zxid {
+    let behind_the_epoch = || {
+        let mut r = Reader::new(packet.data.clone()?);
+        r.int().ok()?;
+        r.long().ok().map(Zxid)
+    };
+    match packet.zxid {
+        Zxid::NONE => behind_the_epoch().unwrap_or(Zxid::NONE),
+        last => last,
+    }
+}
+
 /// The one int that LEADERINFO and ACKEPOCH carry.
 pub(super) fn int_of(packet: &Packet) -> Option<i32> {
     Reader::new(packet.data.clone()?).int().ok()

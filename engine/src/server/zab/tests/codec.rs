@@ -40,6 +40,10 @@ fn the_handshake_has_the_bytes_of_section_2_2() {
     );
     check(&wire::leader_info(Epoch(1)), "00000011 0000000100000000 00000004 00010000 ffffffff");
     check(&wire::ack_epoch(Zxid(0), Epoch(0)), "00000012 0000000000000000 00000004 00000000 ffffffff");
+    check(
+        &wire::ack_epoch_for_snapshot(Zxid(5), Epoch(1)),
+        "00000012 ffffffffffffffff 0000000c 00000001 0000000000000005 ffffffff",
+    );
     check(&packet(Kind::DIFF, 0, None), "0000000d 0000000000000000 ffffffff ffffffff");
     check(&packet(Kind::ACK, 1 << 32, None), "00000003 0000000100000000 ffffffff ffffffff");
     check(&packet(Kind::UPTODATE, -1, None), "0000000c ffffffffffffffff ffffffff ffffffff");

@@ -167,7 +167,7 @@ fn a_hole_in_the_sync_stream_leads_to_a_snapshot() {
     let (conn, _) = follow_again(&mut solo, zxid(1, 1), 1);
     solo.packet(conn, wire::leader_info(Epoch(3)));
     let out = solo.persist();
-    assert_eq!(packets(&out), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(1)))]);
+    assert_eq!(packets(&out), [(conn.0, wire::ack_epoch_for_snapshot(zxid(1, 1), Epoch(1)))]);
     let out = solo.kind(conn, Kind::DIFF, zxid(1, 3));
     assert!(is_closed(&out, conn), "only a snapshot will do: {out:?}");
 }
@@ -208,14 +208,14 @@ fn a_log_that_cannot_be_cut_is_replaced_by_a_snapshot() {
     let (conn, _) = follow_again(&mut solo, zxid(1, 3), 1);
     solo.packet(conn, wire::leader_info(Epoch(3)));
     assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(zxid(1, 3), Epoch(1)))]);
-    // A reference server does not: it is asked by a promise that names nothing.
+    // A reference server does not: it is asked by a promise whose zxid names nothing.
     solo.kind(conn, Kind::TRUNC, zxid(1, 1));
     let (id, _) = solo.writes.remove(0);
     let tail = disk(1, 1, &zxids).tail;
     solo.step(Input::Reloaded { id, last_zxid: zxid(1, 3), tail });
     let (conn, _) = follow_again(&mut solo, zxid(1, 3), 1);
     solo.packet(conn, wire::leader_info(Epoch(4)));
-    assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch(Zxid::NONE, Epoch(1)))]);
+    assert_eq!(packets(&solo.persist()), [(conn.0, wire::ack_epoch_for_snapshot(zxid(1, 3), Epoch(1)))]);
 }
 
 #[test]

@@ -271,6 +271,28 @@ fn a_learner_that_could_not_cut_its_log_still_elects_and_gets_a_snapshot() {
     assert!(has_role(&out, Role::Leading { serving: true }), "{out:?}");
 }
 
+/// Found by the simulator: with one server down and another that had refused what the sync would have logged, the third
+/// was elected by nobody any more, for a promise without a zxid was taken for that of a server without its data.
+#[test]
+fn a_learner_that_is_whole_and_needs_a_snapshot_still_elects() {
+    let (mut solo, _) = candidate(3, 0, disk(4, 4, &[zxid(4, 1)]));
+    solo.learner(A, Kind::FOLLOWERINFO, 1, 4);
+    solo.persist();
+    let out = solo.packet(A, wire::ack_epoch_for_snapshot(zxid(4, 1), Epoch(4)));
+    assert_eq!(sent(&out, A)[0], (Kind::SNAP, zxid(4, 1)), "{out:?}");
+    solo.persist();
+    let out = solo.kind(A, Kind::ACK, Epoch(5).start());
+    assert!(has_role(&out, Role::Leading { serving: true }), "{out:?}");
+    // What it has is weighed as any other's history.
+    for has in [zxid(4, 2), zxid(9, 1), Zxid(-2)] {
+        let (mut solo, _) = candidate(3, 0, disk(4, 4, &[zxid(4, 1)]));
+        solo.learner(A, Kind::FOLLOWERINFO, 1, 4);
+        solo.persist();
+        let out = solo.packet(A, wire::ack_epoch_for_snapshot(has, Epoch(4)));
+        assert!(is_closed(&out, A) && solo.writes.is_empty(), "{has}: {out:?}");
+    }
+}
+
 const A: ConnId = ConnId(10);
 const B: ConnId = ConnId(12);
 

@@ -52,13 +52,17 @@ fn a_snapshot_is_asked_for_once_past_each_reconfiguration() {
     let (mut solo, mut conn, _) = promised(disk(1, 1, &[]), 2);
     let at = zxid(1, 1);
     solo.kind(conn, Kind::DIFF, at);
-    for (last, expected) in [(Zxid::ZERO, Zxid::NONE), (zxid(1, 0), zxid(1, 0))] {
+    let (nothing, nothing_new) = (Zxid::ZERO, Epoch(-1));
+    for (last, expected) in [
+        (nothing, wire::ack_epoch_for_snapshot(nothing, nothing_new)),
+        (zxid(1, 0), wire::ack_epoch(zxid(1, 0), nothing_new)),
+    ] {
         let out = solo.packet(conn, Packet::with_data(Kind::PROPOSAL, at, reconfiguration(at, &[1, 2, 3])));
         assert!(is_closed(&out, conn), "{out:?}");
         conn = follow_again(&mut solo, last, 1).0;
         let out = solo.packet(conn, wire::leader_info(Epoch(2)));
-        assert_eq!(packets(&out), [(conn.0, wire::ack_epoch(expected, Epoch(-1)))]);
-        if expected == Zxid::NONE {
+        assert_eq!(packets(&out), [(conn.0, expected)]);
+        if last == nothing {
             solo.kind(conn, Kind::SNAP, zxid(1, 0));
             let (body, config) = (Bytes::from_static(b"tree"), Some(list(&[1, 2, 3], 1 << 32)));
             solo.step(Input::SnapshotReceived { conn, body, config });
