@@ -349,6 +349,22 @@ fn restore(zxid: Zxid, body: Bytes, promise: (Zxid, u64), log: &[Txn]) -> Tree {
     tree
 }
 
+/// The tree but for counters whose path has no limits. Nobody charges those: they say what was there when they were made
+/// or when their limits went, and a replay behind a snapshot of a moment in between may find another count there, with
+/// the reference as here. Limits that come count anew.
+fn dump_without_idle_counters(mut tree: Tree) -> Vec<String> {
+    let top = tree.nodes.find("/zookeeper/quota").expect("it is built in");
+    let paths: Vec<String> = tree.nodes.subtree(top).map(|id| tree.nodes.path(id)).collect();
+    for path in paths.iter().filter(|path| path.ends_with("/zookeeper_stats")) {
+        let limits = path.replace("/zookeeper_stats", "/zookeeper_limits");
+        if tree.nodes.find(&limits).is_none() {
+            let id = tree.nodes.find(path).expect("it was found there");
+            tree.nodes.set_data(id, path, None);
+        }
+    }
+    dump(&tree)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -410,7 +426,7 @@ proptest! {
         let zxid = writer.zxid();
         writer.close(&mut pair.leader);
         let restored = restore(zxid, body.into(), promise, &log);
-        prop_assert_eq!(dump(&restored), dump(&pair.leader));
+        prop_assert_eq!(dump_without_idle_counters(restored), dump_without_idle_counters(pair.leader));
     }
 
     #[test]
@@ -431,6 +447,6 @@ proptest! {
         let promise = (pair.leader.last_zxid(), pair.leader.digest());
         let (zxid, body) = taken.unwrap().finish(&pair.leader);
         let restored = restore(zxid, body, promise, &log);
-        prop_assert_eq!(dump(&restored), dump(&pair.leader));
+        prop_assert_eq!(dump_without_idle_counters(restored), dump_without_idle_counters(pair.leader));
     }
 }
