@@ -177,6 +177,32 @@ fn many_who_do_not_read_or_do_not_finish_hold_no_more_than_a_few_would() {
     assert!(after < before + 270, "from {before} to {after} MiB");
 }
 
+/// `globalOutstandingLimit`, where all that wait belong to one client: it waits for one answer, and sees which one is too many.
+#[test]
+fn requests_that_wait_for_their_answers_are_bounded() {
+    const WRITES: usize = 3000;
+    let mut ensemble = Ensemble::new(1, 0, "globalOutstandingLimit=1");
+    ensemble.start(1);
+    ensemble.await_serving();
+    let mut owner = Raw::session(&ensemble.address(1), 30_000);
+    let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
+    let create = [&framed(b"/n")[..], &framed(b""), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
+    owner.stream.write_all(&framed(&request(1, &create)).repeat(WRITES)).expect("the server reads");
+    let answers = std::thread::spawn(move || {
+        for _ in 0..WRITES {
+            assert_eq!(&owner.reply()[12..16], &[0; 4]);
+        }
+    });
+    let mut most = 0;
+    while !answers.is_finished() {
+        let told = ensemble.ask(1, "mntr").expect("it serves");
+        let waiting = told.lines().find_map(|line| line.strip_prefix("zk_outstanding_requests"));
+        most = most.max(waiting.and_then(|count| count.trim().parse().ok()).expect("mntr tells it"));
+    }
+    answers.join().expect("all are answered");
+    assert!(most <= 2, "{most} waited at once");
+}
+
 #[test]
 fn connections_leave_descriptors_for_the_log_and_the_members() {
     let mut ensemble = Ensemble::new(3, 0, "snapCount=50\nmaxClientCnxns=0");
@@ -221,7 +247,7 @@ fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear
         let body = [&framed(b"/n")[..], &framed(data), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
         request(1, &body)
     };
-    let mut write = |owner: &mut Raw, count: usize, size: usize| {
+    let write = |owner: &mut Raw, count: usize, size: usize| {
         for _ in 0..count {
             owner.send(&create(&vec![b'x'; size]));
             assert_eq!(&owner.reply()[12..16], &[0; 4]);

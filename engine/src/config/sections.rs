@@ -167,6 +167,7 @@ pub(super) fn pipeline(keys: &mut Keys) -> Pipeline {
     let extra = keys.number("jute.maxbuffer.extrasize", frame, 0, i32::MAX as i64).max(1024);
     Pipeline {
         frame_bytes_max: frame as usize,
+        outstanding_max: keys.number("globalOutstandingLimit", 1000, 1, i64::from(i32::MAX)) as u64,
         txn_bytes_max: (frame + extra).min(i32::MAX as i64) as usize,
         committed_log_txns: keys.number("commitLogCount", 500, i32::MIN as i64, i32::MAX as i64).max(500)
             as usize,
@@ -237,7 +238,6 @@ pub(super) fn without_effect(keys: &mut Keys) {
         ("maxBatchSize", 1000, 1, i64::from(i32::MAX)),
         ("flushDelay", 0, 0, i64::MAX),
         ("maxWriteQueuePollTime", 0, 0, i64::MAX),
-        ("globalOutstandingLimit", 1000, 1, i64::from(i32::MAX)),
         ("electionPortBindRetry", 3, 0, i64::from(i32::MAX)),
         ("znode.container.maxPerMinute", 10_000, 1, i64::from(i32::MAX)),
     ];

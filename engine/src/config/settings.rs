@@ -91,6 +91,8 @@ pub struct Storage {
 pub struct Pipeline {
     /// Longest frame that a client may send.
     pub frame_bytes_max: usize,
+    /// `globalOutstandingLimit`: requests of all clients of all servers that wait for their answers.
+    pub outstanding_max: u64,
     /// Longest txn, in the log and between servers.
     pub txn_bytes_max: usize,
     /// Txns kept in memory for followers that come back.

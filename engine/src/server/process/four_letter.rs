@@ -198,6 +198,7 @@ mod tests {
             session_timeout_ms_max: 20_000,
             session_salt: 0,
             leader_serves: true,
+            outstanding_max: 1000,
             super_digest: None,
             tree: tree::Settings::default(),
             container_check_ms: 60_000,

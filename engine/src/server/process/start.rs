@@ -140,12 +140,27 @@ fn replica_settings(
         session_timeout_ms_max: i32::try_from(config.max_session_timeout_ms).unwrap_or(i32::MAX),
         session_salt: 0, // `open` is told
         leader_serves,
+        outstanding_max: outstanding_max(config, identity),
         super_digest: config.pipeline.super_digest.clone(),
         tree: tree_settings(config),
         container_check_ms: config.containers.check_interval_ms,
         container_never_used_ms: i64::try_from(config.containers.never_used_ms_max).unwrap_or(i64::MAX),
         config_text: zab.map(|zab| zab.membership.to_string()),
     }
+}
+
+/// A voter's part of `globalOutstandingLimit`: all but one of the voters are thought to have clients
+/// (`LeaderZooKeeperServer`, `FollowerZooKeeperServer`); an observer has all of it.
+fn outstanding_max(config: &ServerConfig, identity: &Identity) -> u64 {
+    let parts = match &config.role {
+        Role::Standalone => 1,
+        Role::Quorum(quorum) if !quorum.membership.is_voter(identity.me) => 1,
+        Role::Quorum(quorum) => match quorum.membership.voters().count() {
+            voters @ 3.. => voters as u64 - 1,
+            _ => 1,
+        },
+    };
+    config.pipeline.outstanding_max / parts
 }
 
 fn tree_settings(config: &ServerConfig) -> tree::Settings {

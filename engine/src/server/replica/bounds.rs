@@ -30,6 +30,26 @@ pub(super) struct Batch {
     taken: usize,
 }
 
+/// How many requests of all connections may be unanswered at a time (`globalOutstandingLimit`; client-protocol §1.10).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outstanding {
+    pub(super) max: u64,
+}
+
+impl Default for Outstanding {
+    fn default() -> Outstanding {
+        Outstanding { max: OUTSTANDING_MAX }
+    }
+}
+
+impl Outstanding {
+    /// Whether one more may be taken of a connection that waits for `own` answers, while `all` are awaited. Everybody may
+    /// always wait for one: whoever waits outside is asked again when that has come.
+    pub(super) fn has_room(self, all: u64, own: usize) -> bool {
+        all <= self.max || own == 0
+    }
+}
+
 impl Batch {
     pub(super) fn next(&mut self) {
         *self = Batch { number: self.number + 1, gathered: 0, taken: 0 };
@@ -87,6 +107,8 @@ pub(super) fn is_a_crowd(identities: &[Id]) -> bool {
     (identities.len() > IDENTITIES_MAX || len > IDENTITIES_LEN_MAX) && !bent::welcomes_crowds()
 }
 
+/// The reference's default.
+const OUTSTANDING_MAX: u64 = 1000;
 /// Bytes that may gather for one connection in one batch before its next requests wait: together with what the driver
 /// lets wait in its outbox, and one answer, all that a client which asks and does not read can make this server hold.
 const REPLIES_LEN_MAX: usize = 1024 * 1024;

@@ -11,10 +11,11 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::bent;
-use super::bounds::{Batch, Early, Turn, is_a_crowd, may_be_owed_more};
+use super::bounds::{Batch, Early, Outstanding, Turn, is_a_crowd, may_be_owed_more};
 use super::event::{ClientId, Now};
 use super::identity;
 use super::queue::{Pending, Queue};
+use super::said::{Opened, Said};
 use super::stats::{ClientLine, ClientStats, Traffic};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::{Reader, Writer};
@@ -35,25 +36,8 @@ pub(super) struct Clients {
     /// Connections whose queue has become shorter while requests waited outside.
     resumed: Vec<ClientId>,
     traffic: Traffic,
+    outstanding: Outstanding,
     batch: Batch,
-}
-
-/// What a frame says to the rest of the server.
-#[derive(Debug)]
-pub(super) enum Said {
-    /// The first frame: a session is wanted.
-    Connect(ConnectRequest),
-    /// A request of an open connection. `body` stands behind the header, `op` may be no op at all.
-    Request { session: SessionId, timeout_ms: i32, xid: i32, op: i32, body: Reader },
-    /// A frame of an open connection that waits outside: it is not looked at yet.
-    Later { session: SessionId, timeout_ms: i32 },
-}
-
-/// A connection whose session is set up. What it said before it knew is heard by [`Clients::hear_later`].
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Opened {
-    pub(super) session: SessionId,
-    pub(super) timeout_ms: i32,
 }
 
 #[derive(Debug)]
@@ -92,6 +76,10 @@ enum Phase {
 }
 
 impl Clients {
+    pub(super) fn new(outstanding_max: u64) -> Clients {
+        Clients { outstanding: Outstanding { max: outstanding_max }, ..Clients::default() }
+    }
+
     /// A connection was accepted.
     pub(super) fn up(&mut self, now: Now, id: ClientId, addr: SocketAddr) {
         let client = Client {
@@ -119,7 +107,8 @@ impl Clients {
         self.traffic.received += 1;
         let client = self.by_id.get_mut(&id).filter(|client| !client.closing)?;
         client.stats.received += 1;
-        let may_come_in = client.later.is_empty() && client.has_room(&self.batch);
+        let is_let_in = self.outstanding.has_room(self.traffic.outstanding, client.queue.len());
+        let may_come_in = client.later.is_empty() && is_let_in && client.has_room(&self.batch);
         let said = match &mut client.phase {
             Phase::Open if may_come_in => client.request(&mut self.batch, frame),
             Phase::Open => {
@@ -150,9 +139,10 @@ impl Clients {
             }
             return None;
         }
-        if !client.has_room(&self.batch) {
+        let is_let_in = self.outstanding.has_room(self.traffic.outstanding, client.queue.len());
+        if !is_let_in || !client.has_room(&self.batch) {
             // A queue that becomes shorter says so itself.
-            if !client.queue.is_long() {
+            if is_let_in && !client.queue.is_long() {
                 client.is_held_back = false;
                 self.hold_back(id);
             }
@@ -304,9 +294,8 @@ impl Clients {
             client.dirty = true;
             self.dirty.push(id);
         }
-        if self.by_session.get(&client.session) == Some(&id) {
-            self.by_session.remove(&client.session);
-        }
+        let session = client.session;
+        self.unseat(id, session);
     }
 
     pub(super) fn close_all(&mut self) {
@@ -319,9 +308,14 @@ impl Clients {
             return;
         }
         let Some(client) = self.by_id.remove(&id) else { return };
-        self.traffic.forget(bent::forgotten(client.queue.len()));
-        if self.by_session.get(&client.session) == Some(&id) {
-            self.by_session.remove(&client.session);
+        self.traffic.abandoned(client.queue.len());
+        self.unseat(id, client.session);
+    }
+
+    /// The session is no longer this connection's, if it was.
+    fn unseat(&mut self, id: ClientId, session: SessionId) {
+        if self.by_session.get(&session) == Some(&id) {
+            self.by_session.remove(&session);
         }
     }
 

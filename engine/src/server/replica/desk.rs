@@ -27,8 +27,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(skip_acl: bool) -> Desk {
-        Desk { clients: Clients::default(), watches: Watches::default(), skip_acl }
+    pub(super) fn new(skip_acl: bool, outstanding_max: u64) -> Desk {
+        Desk { clients: Clients::new(outstanding_max), watches: Watches::default(), skip_acl }
     }
 
     pub(super) fn clients(&self) -> &Clients {

@@ -34,6 +34,8 @@ pub struct Settings {
     pub session_salt: u16,
     /// `leaderServes=no`: a leader closes its clients' connections.
     pub leader_serves: bool,
+    /// How many requests of all clients may be unanswered at a time: beyond it a connection has one.
+    pub outstanding_max: u64,
     /// The digest `user:hash` that is `super`, if one is set.
     pub super_digest: Option<String>,
     /// How the tree checks and stamps requests.

@@ -61,7 +61,7 @@ impl Replica {
             held: Held::new(tree, settings.config_text.clone(), now.wall_ms),
             agreement,
             duty: Duty::Nothing,
-            desk: Desk::new(settings.tree.skip_acl),
+            desk: Desk::new(settings.tree.skip_acl, settings.outstanding_max),
             session_ids: SessionIds::new(member, settings.session_salt, now.wall_ms),
             out: Vec::new(),
             settings,

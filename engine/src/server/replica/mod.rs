@@ -9,7 +9,7 @@
 //! | `requests`, `decided`, `peers` | what clients say; what is decided; what servers ask each other |
 //! | `status` | what it looks like, as plain data |
 //! | **the parts**, each with its own state | |
-//! | `desk` | where clients are served: `clients`, their `queue`s and `bounds`, `watches` |
+//! | `desk` | where clients are served: `clients`, what they have `said`, their `queue`s and `bounds`, `watches` |
 //! | `read`, `watching`, `identity` | reads; requests about watches; who a connection is |
 //! | `duty` | leading (`leader`, `sessions`), learning (`learner`), or neither |
 //! | `agreement`, `standalone` | who decides, and what was decided |
@@ -48,6 +48,7 @@ mod peers;
 mod queue;
 mod read;
 mod requests;
+mod said;
 mod session_ids;
 mod sessions;
 mod standalone;

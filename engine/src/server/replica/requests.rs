@@ -4,12 +4,12 @@
 use bytes::Bytes;
 
 use super::bent;
-use super::clients::Said;
 use super::duty::Duty;
 use super::event::ClientId;
 use super::leader::{SyncAsker, Write};
 use super::mind::{Replica, own_write};
 use super::queue::Waiting;
+use super::said::Said;
 use super::sessions::SessionOwner;
 use super::{forwarded, identity};
 use crate::wire::ids::{SessionId, Zxid};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::bent;
 use super::event::Now;
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::OpCode;
@@ -77,6 +78,11 @@ impl Traffic {
     /// So many requests will have no answer any more, or have had it.
     pub(super) fn forget(&mut self, requests: usize) {
         self.outstanding = self.outstanding.saturating_sub(requests as u64);
+    }
+
+    /// The connection that waited for so many answers is no more.
+    pub(super) fn abandoned(&mut self, requests: usize) {
+        self.forget(bent::forgotten(requests));
     }
 }
 

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::{NOW, connect_frame, frames, request_frame};
-use crate::server::replica::clients::{Clients, Opened, Said};
+use crate::server::replica::clients::Clients;
 use crate::server::replica::event::ClientId;
 use crate::server::replica::queue::{Pending, Waiting};
+use crate::server::replica::said::{Opened, Said};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::{Id, OpCode, Request};
 
@@ -164,6 +165,41 @@ fn what_a_closed_connection_has_asked_for_is_not_outstanding() {
     assert_eq!(clients.traffic().outstanding, 0, "it was closed here");
     drained(&mut clients);
     assert_eq!((clients.traffic().outstanding, clients.len()), (0, 0));
+}
+
+/// `globalOutstandingLimit`: who waits for an answer waits with the next, and nobody waits for the answers of others.
+#[test]
+fn beyond_the_limit_of_all_everybody_has_one_request() {
+    let other = ClientId(2);
+    let mut clients = Clients::new(2);
+    for id in [ID, other] {
+        open(&mut clients, id, SessionId(id.0.cast_signed()));
+    }
+    let write = |xid| Pending { xid, op: OpCode::Ping, since_ms: 2, what: Waiting::Commit(None) };
+    let says = |clients: &mut Clients, id, xid| {
+        let said = clients.hear(id, request_frame(xid, &Request::Ping));
+        let is_taken = matches!(said, Some(Said::Request { .. }));
+        assert!(is_taken || matches!(said, Some(Said::Later { .. })), "{said:?}");
+        if is_taken {
+            clients.live(id).unwrap().hold(write(xid));
+        }
+        is_taken
+    };
+    let taken: Vec<bool> = (1..=4).map(|xid| says(&mut clients, ID, xid)).collect();
+    assert_eq!(taken, [true, true, true, false], "what is one too many is seen by the next");
+    assert!(says(&mut clients, other, 1), "everybody has one");
+    assert!(!says(&mut clients, other, 2));
+    // The answers of the first let in the first, as far as all together allow.
+    let answer = |clients: &mut Clients, id, xid| {
+        let mut served = clients.live(id).unwrap();
+        let pending = served.committed(xid).unwrap();
+        served.answered(NOW, &pending, Zxid(5));
+        assert!(served.next_turn().is_none());
+        let resumed: Vec<ClientId> = std::iter::from_fn(|| clients.next_resumed()).collect();
+        (resumed, clients.hear_later(id).is_some())
+    };
+    assert_eq!(answer(&mut clients, ID, 1), (vec![ID], false), "three wait still");
+    assert_eq!(answer(&mut clients, other, 1), (vec![other], true));
 }
 
 #[test]

@@ -16,7 +16,7 @@ struct Hall {
 
 impl Hall {
     fn new() -> Hall {
-        Hall { desk: Desk::new(false), tree: Tree::new() }
+        Hall { desk: Desk::new(false, 1000), tree: Tree::new() }
     }
 
     fn connect(&mut self, n: u64) -> ClientId {
@@ -146,7 +146,7 @@ fn no_watch_outlives_its_connection() {
 
 #[test]
 fn who_comes_while_nobody_is_served_is_closed_at_once() {
-    let mut desk = Desk::new(false);
+    let mut desk = Desk::new(false, 1000);
     desk.up(NOW, ClientId(1), "10.0.0.1:4000".parse().unwrap(), false);
     let mut ended = Vec::new();
     desk.drain(|id, _, closing| ended.push((id.0, closing)));

@@ -27,6 +27,7 @@ pub(super) fn settings(salt: u16) -> Settings {
         session_timeout_ms_max: 20_000,
         session_salt: salt,
         leader_serves: true,
+        outstanding_max: 1000,
         super_digest: None,
         tree: tree::Settings::default(),
         container_check_ms: 60_000,
