@@ -93,7 +93,11 @@ pub(super) async fn act(
         }
         Action::Uninstall { made, .. } => uninstall(member, host, made, deadline).await.map(Done::changed),
         Action::Retire { .. } => retire::retire(member, host, deadline).await.map(Done::changed),
-        Action::Vacate { openings, made, .. } => vacate(member, host, openings, made, deadline).await,
+        Action::Vacate { openings, fences, made, .. } => {
+            let lifted = retire::unfence(&host.link, fences, deadline).await?;
+            let gone = vacate(member, host, openings, made, deadline).await?;
+            Ok(Done { changed: gone.changed || lifted, ..gone })
+        }
         Action::Fence { addresses } => {
             retire::fence(&host.link, addresses, member.ports.election, deadline).await.map(Done::changed)
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::look::{self, Depth};
+use super::remains;
 use crate::operator::fleet::hosts::{Fleet, Host};
 use crate::operator::host::net::Expected;
 use crate::operator::plan::desired::DesiredMember;
@@ -55,7 +56,10 @@ pub async fn look(fleet: &Fleet, mut former: Vec<Former>, deadline: Duration) ->
 
 async fn looked(fleet: &Fleet, member: &DesiredMember, host: &Host, deadline: Duration) -> HostView {
     match look::host(&fleet.desired, member, host, Depth::State, deadline).await {
-        Ok(seen) => HostView::Seen(Box::new(seen)),
+        Ok(mut seen) => {
+            seen.fences = remains::fences(host, deadline).await;
+            HostView::Seen(Box::new(seen))
+        }
         Err(why) => HostView::Unreachable(Unreachable {
             kind: NoWayIn::Connection,
             text: format!("{} ({}): {why}", member.address, member.name),

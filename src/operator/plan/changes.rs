@@ -80,7 +80,7 @@ pub(super) fn order(desired: &Desired, facts: &Facts, order: Vec<ServerId>) -> V
 }
 
 /// Data that stand where the installed zoo.cfg has them, and the inventory no more.
-fn moved_data(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Option<Refused> {
+pub(super) fn moved_data(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Option<Refused> {
     let config = host.installed_config.is()?;
     let data = setting(config, "dataDir")?;
     let log = setting(config, "dataLogDir").unwrap_or(data);
@@ -97,7 +97,7 @@ fn moved_data(desired: &Desired, member: &DesiredMember, host: &HostFacts) -> Op
         what: format!("{key} of {name} changes from {now} to {wanted}: data do not move by themselves"),
         evidence: vec![left, "a server started without them has forgotten what it acknowledged".to_owned()],
         next: vec![format!(
-            "zkops stop {name}; on its host: mv {now}/* {wanted}/; then: zkops deploy {}   (one member at a time)",
+            "zkops stop {name}; on its host: mkdir -p {wanted} && mv -T {now} {wanted}; then: zkops deploy {}   (one member at a time, each with its own {key} in the inventory)",
             desired.inventory
         )],
     })

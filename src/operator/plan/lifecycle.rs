@@ -65,6 +65,10 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
         hosts.iter().filter(|(_, host)| alive(&host.unit.state)).map(|(id, _)| *id).collect();
     // All of it is the one thing that needs no proof: an ensemble that is to stop need not serve.
     if !named.is_empty() {
+        // Whoever is in sync behind the leader of today may be nobody whom the others would elect tomorrow.
+        if up.iter().any(|id| desired.members[id].voter) {
+            listed_alike(desired, facts)?;
+        }
         ensemble::can_spare_all(desired, facts, &up)?;
     }
     let risk = |id: &ServerId| match (named.is_empty(), desired.members[id].voter) {

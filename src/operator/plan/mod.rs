@@ -120,6 +120,19 @@ pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan,
     }
     outdated::check(desired, facts)?;
     match goal {
+        Goal::Deploy | Goal::Destroy { .. } => {}
+        // Where it is listed, repair says itself.
+        Goal::Repair { member, .. } => {
+            outdated::as_listed(desired, facts, &[])?;
+            with_its_data(desired, facts, &[*member])?;
+        }
+        Goal::Stop { members } => outdated::as_listed(desired, facts, &install::targets(desired, members))?,
+        Goal::Start { members } | Goal::Restart { members } => {
+            outdated::as_listed(desired, facts, &install::targets(desired, members))?;
+            with_its_data(desired, facts, &install::targets(desired, members))?;
+        }
+    }
+    match goal {
         Goal::Deploy => {
             deploy::plan(desired, facts).and_then(|plan| ownership::check(desired, facts).map(|()| plan))
         }
@@ -129,4 +142,13 @@ pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan,
         Goal::Restart { members } => lifecycle::restart(desired, facts, members),
         Goal::Destroy { data } => destroy::plan(desired, facts, *data),
     }
+}
+
+/// Members that are started have their data where the inventory has it: one that was edited and not deployed is for deploy.
+fn with_its_data(desired: &Desired, facts: &Facts, ids: &[ServerId]) -> Result<(), Stop> {
+    for member in ids.iter().filter_map(|id| desired.members.get(id)) {
+        let moved = facts.host(member.id).and_then(|host| changes::moved_data(desired, member, host));
+        moved.map_or(Ok(()), |refused| Err(Stop::Refused(refused)))?;
+    }
+    Ok(())
 }

@@ -96,6 +96,7 @@ pub(super) fn before(desired: &Desired, facts: &Facts) -> Result<Before, Stop> {
         let away = facts.host(member.id).and_then(|host| former::may_run_elsewhere(desired, member, host));
         away.map_or(Ok(()), |refused| Err(Stop::Refused(refused)))?;
     }
+    same_family(desired, facts)?;
     let mut before = Before::default();
     for moving in &moving {
         empty_there(facts, moving)?;
@@ -137,6 +138,38 @@ fn moving<'a>(facts: &'a Facts, member: &'a DesiredMember) -> Option<Moving<'a>>
     let old: Vec<&Former> =
         facts.elsewhere.former_of(member.id).filter(|former| former.listed && former.elsewhere()).collect();
     (!old.is_empty()).then_some(Moving { member, old })
+}
+
+/// On the same machine, a server that was reached by one family and listens to the other is found by nobody who goes by the
+/// list from before; with all stopped nobody does.
+fn same_family(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    let runs = |id: &ServerId| facts.host(*id).is_none_or(|host| !host.unit.is_down());
+    if !desired.members.keys().any(runs) {
+        return Ok(());
+    }
+    for old in facts.elsewhere.former.iter().filter(|old| old.listed && !old.elsewhere()) {
+        let Some(member) = desired.members.get(&old.member) else { continue };
+        let (Ok(was), Ok(is)) = (old.address.parse::<IpAddr>(), member.address.parse::<IpAddr>()) else {
+            continue;
+        };
+        if was.is_ipv4() != is.is_ipv4() {
+            return Err(Stop::Refused(Refused {
+                what: format!(
+                    "{} changes the family of its address, {was} to {is}: who has the old one would not reach it",
+                    member.name
+                ),
+                evidence: vec![
+                    "members get the new list one after the other, and must reach each other meanwhile"
+                        .to_owned(),
+                ],
+                next: vec![format!(
+                    "put {was} back in {0}; or, with an interruption: zkops stop --all -i {0}, then: zkops deploy {0}",
+                    desired.inventory
+                )],
+            }));
+        }
+    }
+    Ok(())
 }
 
 fn one_voter_at_most(desired: &Desired, moving: &[Moving<'_>]) -> Result<(), Stop> {

@@ -13,8 +13,8 @@ use crate::wire::ids::ServerId;
 
 /// A member that the inventory has where it was once.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Left<'a> {
-    pub(super) member: &'a DesiredMember,
+struct Left<'a> {
+    member: &'a DesiredMember,
     /// Where the others have it.
     to: String,
     /// Who lists it there.
@@ -26,17 +26,11 @@ pub(super) struct Left<'a> {
 /// # Errors
 /// Refused where the inventory is older than the ensemble.
 pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
-    left(desired, facts).map_or(Ok(()), |left| {
-        Err(Stop::Refused(Refused {
-            what: left.what(desired),
-            evidence: left.evidence(desired),
-            next: vec![left.next(facts)],
-        }))
-    })
+    left(desired, facts).map_or(Ok(()), |left| Err(Stop::Refused(left.refused(desired, facts))))
 }
 
 /// The first of them; nobody moves two members without a deployment in between.
-pub(super) fn left<'a>(desired: &'a Desired, facts: &Facts) -> Option<Left<'a>> {
+fn left<'a>(desired: &'a Desired, facts: &Facts) -> Option<Left<'a>> {
     let lists = facts.lists();
     desired.members.values().find_map(|member| {
         let blocked_on = blocked_on(desired, facts, member);
@@ -76,7 +70,11 @@ pub(super) fn addresses(desired: &Desired, facts: &Facts, member: &DesiredMember
 }
 
 impl Left<'_> {
-    pub(super) fn what(&self, desired: &Desired) -> String {
+    fn refused(&self, desired: &Desired, facts: &Facts) -> Refused {
+        Refused { what: self.what(desired), evidence: self.evidence(desired), next: vec![self.next(facts)] }
+    }
+
+    fn what(&self, desired: &Desired) -> String {
         let Left { member, to, .. } = self;
         format!(
             "{} has {} at {}; it has moved from there to {to}",
@@ -84,7 +82,7 @@ impl Left<'_> {
         )
     }
 
-    pub(super) fn evidence(&self, desired: &Desired) -> Vec<String> {
+    fn evidence(&self, desired: &Desired) -> Vec<String> {
         let Left { member, to, by, blocked_on } = self;
         vec![
             format!("zoo.cfg of {} has {} at {to}", desired.names(by), member.name),
@@ -92,7 +90,7 @@ impl Left<'_> {
         ]
     }
 
-    pub(super) fn next(&self, facts: &Facts) -> String {
+    fn next(&self, facts: &Facts) -> String {
         let Left { member, to, .. } = self;
         let remembered = &facts.elsewhere.remembered;
         let last = remembered.members.get(&member.id);
@@ -139,4 +137,101 @@ pub(super) fn are_apart(desired: &Desired, facts: &Facts, one: ServerId, other: 
         desired.members.get(&whom).is_some_and(|whom| blocked_on(desired, facts, whom).contains(&who))
     };
     blocks(one, other) || blocks(other, one)
+}
+
+/// Servers that take part by the lists on the hosts, or by those that servers run with, and that the inventory does not have:
+/// whatever it says of majorities is wrong.
+fn lacking(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+    let on_disk = facts.lists();
+    let of_disk = on_disk.iter().map(|(id, list)| (*id, list));
+    let answers = facts.elsewhere.answers.iter().filter(|answer| answer.says == Some(answer.member));
+    let of_servers = answers.filter_map(|answer| Some((answer.member, answer.list.as_ref()?)));
+    let strange = |(by, list): (ServerId, &lists::List)| {
+        let (id, place) = list.iter().find(|(id, _)| !desired.members.contains_key(id))?;
+        Some((by, *id, place.host.clone()))
+    };
+    let (by, id, host) = of_disk.chain(of_servers).find_map(strange)?;
+    let remembered = &facts.elsewhere.remembered;
+    let next = match &remembered.last {
+        Last::Another { inventory } if remembered.members.contains_key(&id) => {
+            format!("zkops status -i {inventory}   (it was deployed last, and has it)")
+        }
+        _ => format!("name the inventory that has server {id}, or put it into this one"),
+    };
+    let refused = Refused {
+        what: format!(
+            "{} lacks server {id} ({host}), which takes part in {}",
+            desired.inventory, desired.cluster
+        ),
+        evidence: vec![format!("by the list of {}", desired.name(by))],
+        next: vec![next],
+    };
+    Some((by, refused))
+}
+
+/// The inventory has a member where its server does not run, and the others have it elsewhere: it moved, or is to move, and no
+/// deployment by this inventory has done so. Fences tell which of both; where there are none, nobody does.
+fn elsewhere(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+    let lists = facts.lists();
+    let refused = |member: &DesiredMember| {
+        let others = lists.iter().filter(|(id, _)| **id != member.id);
+        let there: Vec<(ServerId, &str)> =
+            others.filter_map(|(id, list)| Some((*id, list.get(&member.id)?.host.as_str()))).collect();
+        let (_, to) = *there.first()?;
+        let is_there = |(_, host): &(ServerId, &str)| {
+            !host.is_empty() && !lists::same_address(host, &member.address) && lists::same_address(host, to)
+        };
+        let runs =
+            facts.server(member.id).is_some() || facts.host(member.id).is_some_and(|host| host.unit.runs());
+        let mut old = facts.elsewhere.former_of(member.id);
+        let is_place = old.any(|old| lists::same_address(&old.address, to) && old.elsewhere());
+        (is_place && !runs && there.iter().all(is_there)).then(|| Refused {
+            what: format!(
+                "{} has {} at {}; the others have it at {to}",
+                desired.inventory, member.name, member.address
+            ),
+            evidence: vec![format!("by the zoo.cfg of {}", desired.names(there.iter().map(|(id, _)| id)))],
+            next: vec![format!(
+                "zkops plan {}   (shows what would move; or name the inventory that has it at {to})",
+                desired.inventory
+            )],
+        })
+    };
+    desired.members.values().find_map(|member| Some((member.id, refused(member)?)))
+}
+
+/// Why nothing that the inventory seems to show is worth telling: it is that of another time.
+pub(super) fn of_another_time(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+    let left = left(desired, facts).map(|left| (left.member.id, left.refused(desired, facts)));
+    left.or_else(|| lacking(desired, facts)).or_else(|| elsewhere(desired, facts))
+}
+
+/// For verbs that take members as they are: one of `ids` is listed elsewhere by all others, or the inventory lacks somebody.
+///
+/// # Errors
+/// Refused: what is done there would be done to somebody else, or counted wrongly.
+pub(super) fn as_listed(desired: &Desired, facts: &Facts, ids: &[ServerId]) -> Result<(), Stop> {
+    if let Some((_, refused)) = lacking(desired, facts) {
+        return Err(Stop::Refused(refused));
+    }
+    let lists = facts.lists();
+    for member in ids.iter().filter_map(|id| desired.members.get(id)) {
+        let others = lists.iter().filter(|(id, _)| **id != member.id);
+        let there: Vec<&str> =
+            others.filter_map(|(_, list)| Some(list.get(&member.id)?.host.as_str())).collect();
+        let is_elsewhere = |host: &&str| !host.is_empty() && !lists::same_address(host, &member.address);
+        let Some(to) = there.first().filter(|_| there.iter().all(is_elsewhere)) else { continue };
+        return Err(Stop::Refused(Refused {
+            what: format!(
+                "{} has {} at {}; the others have it at {to}",
+                desired.inventory, member.name, member.address
+            ),
+            evidence: vec!["their zoo.cfg says so".to_owned()],
+            next: vec![format!(
+                "zkops plan {}   (shows what would move; or name the inventory that has it at {to})",
+                desired.inventory
+            )],
+        }));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::Refused;
 use super::cures::Cause;
 use super::desired::Desired;
 use super::diagnosis::{self, Diagnosis};
@@ -13,7 +14,7 @@ use super::doubles::{self, Double};
 use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
 use super::moves;
-use super::outdated::{self, Left};
+use super::outdated;
 use super::remembered::Last;
 use super::seen::Seen;
 use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
@@ -72,8 +73,8 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let in_sync = ensemble::in_sync(desired, facts);
     let rows: Vec<Row> =
         desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
-    if let Some(left) = outdated::left(desired, facts) {
-        return of_an_earlier_time(desired, facts, rows, &left);
+    if let Some((member, why)) = outdated::of_another_time(desired, facts) {
+        return of_another_time(desired, facts, rows, member, why);
     }
     let of_members = desired
         .members
@@ -89,22 +90,23 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
 }
 
-/// Judged by an inventory that the ensemble has moved on from: whatever else is wrong by it is wrong with it.
-fn of_an_earlier_time(desired: &Desired, facts: &Facts, rows: Vec<Row>, left: &Left<'_>) -> Health {
+/// Judged by an inventory that is not that of the ensemble as it is: whatever else is wrong by it is wrong with it.
+fn of_another_time(
+    desired: &Desired,
+    facts: &Facts,
+    rows: Vec<Row>,
+    member: ServerId,
+    why: Refused,
+) -> Health {
     let voters = ensemble::voters_proven(desired, facts, &BTreeSet::new());
-    let (what, of) = (left.what(desired), desired.voters().count());
-    let reason = Diagnosis {
-        member: left.member.id,
-        cause: Cause::Double,
-        what: what.clone(),
-        evidence: left.evidence(desired),
-        next: vec![left.next(facts)],
-    };
+    let of = desired.voters().count();
+    let Refused { what, evidence, next } = why;
+    let unseen = vec![what.clone()];
     Health {
         cluster: desired.cluster.clone(),
-        verdict: Verdict::Unknown { voters, of, unseen: vec![what] },
+        verdict: Verdict::Unknown { voters, of, unseen },
         rows,
-        reasons: vec![reason],
+        reasons: vec![Diagnosis { member, cause: Cause::Double, what, evidence, next }],
         notes: Vec::new(),
     }
 }

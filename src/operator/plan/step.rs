@@ -200,6 +200,8 @@ pub enum Action {
     Vacate {
         address: String,
         openings: Vec<Opening>,
+        /// Members that it blocks since a move to it was begun.
+        fences: Vec<IpAddr>,
         /// As with `Uninstall`.
         made: Vec<String>,
     },

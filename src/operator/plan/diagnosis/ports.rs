@@ -65,7 +65,7 @@ pub(super) fn others(desired: &Desired, facts: &Facts, member: &DesiredMember) -
         let (what, next) = match by {
             Some(kind) => (
                 format!("{kind} on {} blocks tcp {port}: {} cannot reach it", other.name, member.name),
-                format!("zkops repair {}", other.name),
+                opens(desired, facts, &other.name),
             ),
             None => (
                 format!(
@@ -117,7 +117,7 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     if let Some(firewall) = host.firewall.is().filter(|_| !rules.is_empty()) {
         let what = format!("{} on {} blocks its ports", firewall.kind, member.name);
         let evidence = rules.into_iter().chain(lost.iter().map(|reach| tried(desired, reach))).collect();
-        let next = vec![format!("zkops repair {}", member.name)];
+        let next = vec![opens(desired, facts, &member.name)];
         return vec![Diagnosis::new(member, Cause::PortBlocked, what).shown(evidence).then(next)];
     }
     let (clients, members): (Vec<&Reach>, Vec<&Reach>) =
@@ -125,6 +125,21 @@ fn blocked(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Host
     let of_members = between(desired, member, Cause::PathBlocked, &members);
     let of_clients = between(desired, member, Cause::ClientsBlocked, &clients);
     of_members.into_iter().chain(of_clients).collect()
+}
+
+/// What opens the ports of a member; where more than one host closes them, each repair would wait for the others.
+fn opens(desired: &Desired, facts: &Facts, name: &str) -> String {
+    let closes = |member: &&DesiredMember| {
+        let firewall = facts.host(member.id).and_then(|host| host.firewall.is());
+        let closed = |port: u16| {
+            firewall.is_some_and(|firewall| firewall.ports.get(&port).is_some_and(|rule| !rule.open))
+        };
+        closed(member.ports.quorum) || closed(member.ports.election)
+    };
+    match desired.members.values().filter(closes).count() {
+        0 | 1 => format!("zkops repair {name}"),
+        _ => format!("zkops deploy {}   (opens the ports of all)", desired.inventory),
+    }
 }
 
 /// What is lost on the way to the member, and from whom.

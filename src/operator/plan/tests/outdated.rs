@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use super::show;
 use super::world::World;
 use crate::operator::plan::cures::Cause;
-use crate::operator::plan::facts::{Former, HostView, Old, UnitState};
+use crate::operator::plan::facts::{Answer, Former, HostView, Old, UnitState};
+use crate::operator::plan::network::PortRule;
 use crate::operator::plan::remembered::{Last, Remembered};
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, Server, ServerView};
 use crate::operator::plan::status::{Verdict, judge};
 use crate::operator::plan::ways::{Reach, ReachResult};
-use crate::operator::plan::{Goal, diagnosis};
+use crate::operator::plan::{Goal, diagnosis, lists};
 use crate::wire::ids::ServerId;
 
 /// Where zkops keeps the third member of three away from the others, and nothing between them gets through.
@@ -207,4 +208,119 @@ fn an_old_server_does_not_outlive_its_ensemble() {
     (host.unit.enabled, host.processes) = (Seen::Absent, Seen::Is(Vec::new()));
     let text = show(&world, &Goal::Destroy { data: true });
     assert!(!text.starts_with("REFUSED"), "{text}");
+}
+
+/// Whatever it says of majorities is wrong, and by it two of three would be restarted, or called healthy.
+#[test]
+fn an_inventory_that_lacks_a_member_is_no_measure_of_the_ensemble() {
+    let mut world = World::deployed(3, 0);
+    world.dies(3);
+    world.desired.members.remove(&ServerId(3));
+    world.facts.members.remove(&ServerId(3));
+    let what = "orders.yml lacks server 3 (10.0.0.3), which takes part in orders";
+    let health = judge(&world.desired, &world.facts);
+    assert!(matches!(&health.verdict, Verdict::Unknown { unseen, .. } if unseen == &[what]), "{health:?}");
+    assert_eq!(health.reasons[0].next, ["name the inventory that has server 3, or put it into this one"]);
+    let repair = Goal::Repair { member: ServerId(1), wipe: Wipe::No, purge_old: false };
+    let members = || vec![ServerId(1)];
+    let (start, stop) = (Goal::Start { members: members() }, Goal::Stop { members: members() });
+    for goal in [repair, start, stop, Goal::Restart { members: vec![] }] {
+        let text = show(&world, &goal);
+        assert!(text.starts_with(&format!("REFUSED {what}\n")), "{goal:?}: {text}");
+    }
+    // By the servers' own word, too, where no host was asked.
+    let list = lists::read(world.host(1).installed_config.is().expect("deployed"));
+    let (member, address) = (ServerId(1), "10.0.0.1".to_owned());
+    world.facts.elsewhere.answers.push(Answer { member, address, says: Some(member), list: Some(list) });
+    for seen in world.facts.members.values_mut() {
+        seen.host = HostView::Unasked;
+    }
+    assert!(judge(&world.desired, &world.facts).unknown());
+}
+
+/// It was edited and not deployed: nothing is wrong with the firewalls, and with no member.
+#[test]
+fn a_move_that_nobody_has_begun_is_told_as_that() {
+    let mut world = moved_on();
+    for id in [1, 2] {
+        world.host(id).fences = Seen::Is(Vec::new());
+    }
+    let bare = World::bare(3, 0).facts.members.remove(&ServerId(3)).expect("member");
+    world.facts.members.insert(ServerId(3), bare);
+    let there = Old::Host(HostView::Unasked);
+    world.facts.elsewhere.former.push(Former { view: there, ..Former::at(ServerId(3), "10.0.0.103") });
+    let health = judge(&world.desired, &world.facts);
+    let what = "orders.yml has node-3 at 10.0.0.3; the others have it at 10.0.0.103";
+    assert_eq!((health.reasons.len(), health.reasons[0].what.as_str()), (1, what));
+    assert!(health.unknown() && health.reasons[0].next[0].starts_with("zkops plan orders.yml"), "{health:?}");
+    for goal in [Goal::Stop { members: vec![ServerId(3)] }, Goal::Start { members: vec![] }] {
+        assert!(show(&world, &goal).starts_with(&format!("REFUSED {what}\n")), "{goal:?}");
+    }
+    // Where it runs by now, the move is on its way: then members are what there is to tell of.
+    world.host(3).unit = World::deployed(3, 0).host(3).unit.clone();
+    assert!(judge(&world.desired, &world.facts).reasons.iter().all(|reason| reason.what != what));
+}
+
+/// The one that is left may be one whom the others would not elect.
+#[test]
+fn nobody_is_stopped_while_the_lists_differ() {
+    let mut world = World::deployed(3, 0);
+    let config = world.host(3).installed_config.is_mut().expect("deployed");
+    *config = config.replace("=10.0.0.3:", "=10.0.0.103:");
+    for id in [1, 2] {
+        let text = show(&world, &Goal::Stop { members: vec![ServerId(id)] });
+        assert!(text.starts_with("REFUSED the members are not listed alike everywhere"), "{text}");
+    }
+    assert!(
+        !show(&world, &Goal::Stop { members: vec![] }).starts_with("REFUSED"),
+        "all of it needs no proof"
+    );
+}
+
+#[test]
+fn an_address_of_the_other_family_on_the_same_machine_is_refused_while_servers_run() {
+    let mut world = World::deployed(3, 0);
+    let view = Old::SameMachine;
+    world.facts.elsewhere.former.push(Former { listed: true, view, ..Former::at(ServerId(3), "fd77::3") });
+    let text = show(&world, &Goal::Deploy);
+    assert!(
+        text.starts_with("REFUSED node-3 changes the family of its address, fd77::3 to 10.0.0.3"),
+        "{text}"
+    );
+    (1..=3).for_each(|id| world.dies(id));
+    assert!(!show(&world, &Goal::Deploy).starts_with("REFUSED"), "{}", show(&world, &Goal::Deploy));
+}
+
+/// Repair would find no database where the inventory has it, and begin anew.
+#[test]
+fn data_that_the_inventory_has_elsewhere_is_for_deploy() {
+    let mut world = World::deployed(3, 0);
+    world.desired.members.get_mut(&ServerId(1)).expect("member").dirs.data = "/export/data/zk2".into();
+    world.host(1).left_behind = Seen::Is(vec!["/export/data/zkdata".into()]);
+    let repair = Goal::Repair { member: ServerId(1), wipe: Wipe::No, purge_old: false };
+    for goal in
+        [repair, Goal::Start { members: vec![] }, Goal::Restart { members: vec![ServerId(1)] }, Goal::Deploy]
+    {
+        let text = show(&world, &goal);
+        assert!(text.starts_with("REFUSED data_dir of node-1 changes"), "{goal:?}: {text}");
+        assert!(
+            text.contains("mkdir -p /export/data/zk2 && mv -T /export/data/zkdata /export/data/zk2"),
+            "{text}"
+        );
+    }
+}
+
+/// Each repair would wait for the others.
+#[test]
+fn ports_that_several_hosts_close_are_for_deploy() {
+    let mut world = World::deployed(3, 0);
+    let closed = || PortRule { open: false, permanent: true, rule: "not listed".into() };
+    let next = |world: &World| {
+        let causes = diagnosis::diagnose(&world.desired, &world.facts, ServerId(1));
+        diagnosis::advice(&causes)
+    };
+    world.rule(1, 3888, closed());
+    assert_eq!(next(&world).as_deref(), Some("zkops repair node-1"));
+    world.rule(2, 3888, closed());
+    assert_eq!(next(&world).as_deref(), Some("zkops deploy orders.yml   (opens the ports of all)"));
 }
