@@ -192,6 +192,8 @@ catalogue! {
     ImpossibleEpochBelieved = "impossible-epoch-believed",
     /// A leader yields to every forged claim for a voter that is down.
     YieldsWithoutPause = "yields-without-pause",
+    /// A round near the last that can be read is adopted: nobody reads the one behind it.
+    ImpossibleRoundBelieved = "impossible-round-believed",
     /// A server is dialled wherever its HELLO says that it is.
     HelloAddressDialled = "hello-address-dialled",
     /// Any number of ids that no server line lists keep a connection at the election port.
@@ -201,6 +203,8 @@ catalogue! {
     /// A reconfiguration is logged and acknowledged like any other transaction: the new voters count on it, and this
     /// server goes by the old list.
     ReconfigurationLogged = "reconfiguration-logged",
+    /// A snapshot of an ensemble with other voters is installed.
+    ForeignSnapshotInstalled = "foreign-snapshot-installed",
     /// A leader that names other voters in NEWLEADER is acknowledged.
     ForeignLeaderAcknowledged = "foreign-leader-acknowledged",
     /// The votes of servers that go by another list are counted.

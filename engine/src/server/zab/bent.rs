@@ -126,6 +126,12 @@ pub(super) fn yields_every_time() -> bool {
     on(Mutant::YieldsWithoutPause)
 }
 
+/// [`Mutant::ImpossibleRoundBelieved`].
+#[inline(always)]
+pub(super) fn believes_any_round() -> bool {
+    on(Mutant::ImpossibleRoundBelieved)
+}
+
 /// [`Mutant::HelloAddressDialled`].
 #[inline(always)]
 pub(super) fn dials_where_told() -> bool {
@@ -144,6 +150,12 @@ pub(super) fn keeps_all_strangers() -> bool {
 #[inline(always)]
 pub(super) fn logs_reconfigurations() -> bool {
     on(Mutant::ReconfigurationLogged)
+}
+
+/// [`Mutant::ForeignSnapshotInstalled`].
+#[inline(always)]
+pub(super) fn installs_foreign_snapshots() -> bool {
+    on(Mutant::ForeignSnapshotInstalled)
 }
 
 /// [`Mutant::ForeignLeaderAcknowledged`].

@@ -190,7 +190,7 @@ impl Election {
         if vote.round < t.core.round || bent::ignores_round(vote.round, t.core.round) {
             return;
         }
-        if !ballot::is_believable(vote.round, t.core.round) {
+        if !is_believable(vote.round, t.core.round) {
             return;
         }
         if vote.round > t.core.round {
@@ -288,6 +288,11 @@ fn leads(core: &Core, votes: &BTreeMap<ServerId, Vote>, vote: &Vote) -> bool {
     } else {
         votes.get(&vote.leader).is_some_and(|v| v.state == State::Leading)
     }
+}
+
+/// Whether a round that a candidate names is taken over.
+fn is_believable(round: i64, mine: i64) -> bool {
+    ballot::is_believable(round, mine) || bent::believes_any_round()
 }
 
 /// How long a decided round stays open for a better vote (§1.5 `finalizeWait`).

@@ -80,7 +80,9 @@ impl Learner {
         if self.conn != Some(conn) {
             return Next::Stay;
         }
-        if let Some(why) = t.core.rolls.conflict(config) {
+        if let Some(why) = t.core.rolls.conflict(config)
+            && !bent::installs_foreign_snapshots()
+        {
             return self.leave_foreign(&why);
         }
         t.core.ledger.install(zxid, body, t.out);
