@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zkops::server::mutants::Mutant;
 
@@ -26,18 +25,6 @@ pub(crate) fn switch_on(mutant: Option<Mutant>) {
     }
 }
 
-/// How one mutant fared.
-enum Fared {
-    Found {
-        seeds: u64,
-        promise: &'static str,
-    },
-    /// How many of the runs came to its place at all.
-    Missed {
-        reached: u64,
-    },
-}
-
 /// How often this thread's servers came to the chosen mistake's place.
 fn reached() -> u64 {
     #[cfg(feature = "mutants")]
@@ -49,28 +36,28 @@ fn reached() -> u64 {
 /// Runs the seeds with each mutant until one fails; prints the table of docs/testing.md. Fails unless every mutant
 /// was found.
 pub(crate) fn table(seeds: Range<u64>, chaos_us: u64, threads: usize) -> ExitCode {
-    let next = AtomicUsize::new(0);
-    let rows = Mutex::new(Vec::new());
+    let search = Search::new(seeds.clone());
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
-                while let Some(mutant) = Mutant::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let fared = find(*mutant, seeds.clone(), chaos_us);
-                    rows.lock().expect("no thread has panicked").push((*mutant, fared));
+                while let Some((index, seed)) = search.next() {
+                    search.note(index, seed, &tried(Mutant::ALL[index], seed, chaos_us));
                 }
             });
         }
     });
-    let mut rows = rows.into_inner().expect("no thread has panicked");
+    let mut rows = search.into_rows();
     rows.sort_by_key(|(mutant, _)| mutant.name());
     let mut missed = 0;
     for (mutant, fared) in &rows {
-        match fared {
-            Fared::Found { seeds, promise } => println!("| {} | {seeds} | {promise} |", mutant.name()),
-            Fared::Missed { reached } => {
+        match fared.found {
+            Some((seed, promise)) => {
+                println!("| {} | {} | {promise} |", mutant.name(), seed - seeds.start + 1);
+            }
+            None => {
                 missed += 1;
                 let all = seeds.end - seeds.start;
-                println!("| {} | not in {all} | reached in {reached} |", mutant.name());
+                println!("| {} | not in {all} | reached in {} |", mutant.name(), fared.reached);
             }
         }
     }
@@ -78,17 +65,74 @@ pub(crate) fn table(seeds: Range<u64>, chaos_us: u64, threads: usize) -> ExitCod
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn find(mutant: Mutant, seeds: Range<u64>, chaos_us: u64) -> Fared {
-    let from = seeds.start;
-    let mut reached_in = 0;
-    for seed in seeds {
-        switch_on(Some(mutant));
-        let violation = run(&Scenario::draw(seed, chaos_us), false, false).violation;
-        reached_in += u64::from(reached() > 0);
-        switch_on(None);
-        if let Some(violation) = violation {
-            return Fared::Found { seeds: seed - from + 1, promise: violation.promise };
+/// One run.
+fn tried(mutant: Mutant, seed: u64, chaos_us: u64) -> Tried {
+    switch_on(Some(mutant));
+    let violation = run(&Scenario::draw(seed, chaos_us), false, false).violation;
+    let tried = Tried { reached: reached() > 0, promise: violation.map(|violation| violation.promise) };
+    switch_on(None);
+    tried
+}
+
+struct Tried {
+    /// The servers came to the mistake's place.
+    reached: bool,
+    /// What was broken.
+    promise: Option<&'static str>,
+}
+
+/// How one mutant fares.
+#[derive(Clone, Default)]
+struct Fared {
+    /// The first seed that fails, and how.
+    found: Option<(u64, &'static str)>,
+    /// In how many runs its place was reached.
+    reached: u64,
+}
+
+/// The runs in their order: each seed with all mutants that no seed before it has found. So a mutant that takes a
+/// thousand seeds keeps all processors busy, and not one alone at the end.
+struct Search {
+    seeds: Range<u64>,
+    state: Mutex<State>,
+}
+
+struct State {
+    next: (usize, u64),
+    fared: Vec<Fared>,
+}
+
+impl Search {
+    fn new(seeds: Range<u64>) -> Search {
+        let fared = vec![Fared::default(); Mutant::ALL.len()];
+        Search { state: Mutex::new(State { next: (0, seeds.start), fared }), seeds }
+    }
+
+    fn next(&self) -> Option<(usize, u64)> {
+        let mut state = self.state.lock().expect("no thread has panicked");
+        while state.next.1 < self.seeds.end && state.fared.iter().any(|fared| fared.found.is_none()) {
+            let (index, seed) = state.next;
+            state.next = if index + 1 < state.fared.len() { (index + 1, seed) } else { (0, seed + 1) };
+            if state.fared[index].found.is_none() {
+                return Some((index, seed));
+            }
+        }
+        None
+    }
+
+    fn note(&self, index: usize, seed: u64, tried: &Tried) {
+        let mut state = self.state.lock().expect("no thread has panicked");
+        let fared = &mut state.fared[index];
+        fared.reached += u64::from(tried.reached);
+        if let Some(promise) = tried.promise
+            && fared.found.is_none_or(|(before, _)| seed < before)
+        {
+            fared.found = Some((seed, promise));
         }
     }
-    Fared::Missed { reached: reached_in }
+
+    fn into_rows(self) -> Vec<(Mutant, Fared)> {
+        let state = self.state.into_inner().expect("no thread has panicked");
+        Mutant::ALL.iter().copied().zip(state.fared).collect()
+    }
 }
