@@ -43,5 +43,6 @@ mod signals;
 mod strangers;
 mod terminal;
 mod tidy;
+mod torture;
 mod transcript;
 mod words;
