@@ -70,6 +70,8 @@ fn what_a_manager_does_to_a_member_is_named_and_mended_with_the_data_in_place() 
     stopped_by_hand(&lab);
     a_start_limit(&lab);
     a_unit_that_is_gone(&lab);
+    a_unit_that_is_masked(&lab);
+    data_of_somebody_else(&lab);
 }
 
 fn stopped_by_hand(lab: &Lab) {
@@ -85,6 +87,27 @@ fn a_start_limit(lab: &Lab) {
                 systemctl kill -s KILL zkops-orders 2>/dev/null; sleep 0.1; done; exit 1";
     lab.on(3, kill).ok();
     named(lab, 9, 3, "StartLimit", &["start limit hit", "zkops start node-3"]);
+    mended(lab, 3);
+}
+
+/// A start is no cure for it, and says so.
+fn data_of_somebody_else(lab: &Lab) {
+    lab.on(3, "systemctl stop zkops-orders; chown -R root: /export/data/zkdata").ok();
+    named(lab, 9, 3, "ProcessDead", &["is not, or not wholly, its server's own", "zkops repair node-3"]);
+    let failed = lab.zkops(&["start", "node-3"]).expect(5);
+    failed.says("do next:   zkops repair node-3");
+    mended(lab, 3);
+}
+
+/// No verb of ours undoes what somebody forbade.
+fn a_unit_that_is_masked(lab: &Lab) {
+    let masked = "cd /etc/systemd/system && systemctl stop zkops-orders && ln -sf /dev/null zkops-orders.service && systemctl daemon-reload";
+    lab.on(3, masked).ok();
+    named(lab, 9, 3, "UnitMasked", &["is masked", "systemctl unmask zkops-orders"]);
+    for args in [&["start", "node-3"][..], &["repair", "node-3"], &["restart"]] {
+        lab.zkops(args).expect(4).says("is masked").says("nothing was changed");
+    }
+    lab.on(3, "systemctl unmask zkops-orders").ok();
     mended(lab, 3);
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn steps_failed(
         let Log { young, .. } = log(fleet, facts, step.member, halt.run).await;
         failure = failure.evidence(format!("{}: its server's log since then", step.name), young);
     }
-    closing(fleet, facts, &halt, failure)
+    closing(fleet, facts, &halt, failure, None)
 }
 
 /// Behind a step that should have made an old server harmless and did not, going on could make two servers of one id:
@@ -77,6 +77,7 @@ pub(super) async fn gate_shut(
         Shut::Refused => Exit::Refused,
     };
     let mut failure = Failure::new(exit, format!("{}: not so: {why}", gate.condition));
+    let mut advice = None;
     if let Condition::Reachable { .. } = gate.condition {
         for finding in preflight::check_reach(&fleet.desired, facts, Expect::Open) {
             if finding.level == Level::Fail {
@@ -90,7 +91,9 @@ pub(super) async fn gate_shut(
         tried.into_facts(facts);
         for id in suspects(fleet, facts, &gate.condition) {
             let Log { all, young } = log(fleet, facts, id, halt.run).await;
-            for cause in diagnosis::diagnose(&fleet.desired, facts, id) {
+            let causes = diagnosis::diagnose(&fleet.desired, facts, id);
+            advice = advice.or_else(|| diagnosis::advice(&causes));
+            for cause in causes {
                 // What its log says is shown once, and only what this run made of it.
                 let other = cause.evidence.into_iter().filter(|line| !all.contains(line)).collect();
                 failure = failure.evidence(cause.what, other);
@@ -102,7 +105,9 @@ pub(super) async fn gate_shut(
     for line in reverted {
         failure = failure.state(line);
     }
-    closing(fleet, facts, &halt, failure)
+    // What a start could not do, another will not do either.
+    let advice = advice.filter(|_| halt.run.again.starts_with("zkops start"));
+    closing(fleet, facts, &halt, failure, advice)
 }
 
 /// The end of a server's log, and what of it was written since the run began.
@@ -149,7 +154,14 @@ fn suspects(fleet: &Fleet, facts: &Facts, condition: &Condition) -> Vec<ServerId
     }
 }
 
-fn closing(fleet: &Fleet, facts: &Facts, halt: &Halt<'_>, mut failure: Failure) -> Failure {
+/// `advice`: what to run instead of the same again.
+fn closing(
+    fleet: &Fleet,
+    facts: &Facts,
+    halt: &Halt<'_>,
+    mut failure: Failure,
+    advice: Option<String>,
+) -> Failure {
     let Halt { plan, wave, applied, run } = halt;
     let wave = *wave;
     let (steps, total) = (applied.changed + applied.unchanged, plan.steps().count());
@@ -168,7 +180,7 @@ fn closing(fleet: &Fleet, facts: &Facts, halt: &Halt<'_>, mut failure: Failure) 
         Ok(_) => {}
         Err(stale) => failure = failure.state(format!("how the ensemble is now was not seen: {stale}")),
     }
-    failure = failure.next(run.again.clone());
+    failure = failure.next(advice.unwrap_or_else(|| run.again.clone()));
     take_back(failure, plan, wave, &fleet.desired.inventory)
 }
 

@@ -19,7 +19,7 @@ use crate::operator::host::net::Expected;
 use crate::operator::host::service::{Active, FindServer, RunningServer, ServiceCall, ServiceState, Verb};
 use crate::operator::plan::account;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, NameFacts, UnitFacts};
+use crate::operator::plan::facts::{Clock, DataFacts, DirFacts, HostFacts, Installed, NameFacts, UnitFacts};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::wipe::OLD;
 
@@ -249,6 +249,7 @@ async fn unit_facts(
 ) -> UnitFacts {
     let manager = host.manager(member);
     let stands = state.is_and(|state| state.active != Active::Running);
+    let masked = state.is_and(|state| state.masked);
     let enabled = match state.as_ref() {
         _ if unit::needs_no_enabling(&manager) => Seen::Is(()),
         Seen::Is(state) => Seen::answered(state.enabled.then_some(())),
@@ -256,8 +257,12 @@ async fn unit_facts(
         Seen::Unseen(why) => Seen::Unseen(why),
     };
     UnitFacts {
-        installed: written
-            .map(|written| unit::installed(&manager, member, account::of(member, seen).as_ref(), &written)),
+        installed: match masked {
+            true => Seen::Is(Installed::Masked),
+            false => written.map(|written| {
+                unit::installed(&manager, member, account::of(member, seen).as_ref(), &written)
+            }),
+        },
         enabled,
         state: words::unit_state(state, servers, host, &seen.layout),
         log: if stands { log(member, host, deadline).await } else { Vec::new() },

@@ -150,7 +150,7 @@ pub(super) fn unit_state(
     layout: &LayoutFacts,
 ) -> Seen<UnitState> {
     let state = match state {
-        Seen::Is(state) if state.installed => state,
+        Seen::Is(state) if state.installed || state.masked => state,
         Seen::Is(_) | Seen::Absent => return Seen::Absent,
         Seen::Unseen(why) => return Seen::Unseen(why),
     };

@@ -35,6 +35,8 @@ pub enum Cause {
     OthersBlocked,
     /// `myid` is missing or wrong beside a marker (or beside nothing) that says whose data it is.
     MyidMissing,
+    /// Somebody forbade the service to be started: systemd calls it masked.
+    UnitMasked,
     /// The service is not defined on its host.
     UnitMissing,
     /// Files of the database cannot be what a server wrote: their first and last bytes.
@@ -101,6 +103,7 @@ impl Cause {
             | Cause::DiskFull
             | Cause::PortTaken
             | Cause::HalfMoved
+            | Cause::UnitMasked
             | Cause::DataMoved
             | Cause::MyidWrong => Cure::Person,
         }
@@ -119,6 +122,7 @@ impl Cause {
                 | Cause::MyidMissing
                 | Cause::ConfigBroken
                 | Cause::UnitMissing
+                | Cause::UnitMasked
         )
     }
 }

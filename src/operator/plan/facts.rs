@@ -157,11 +157,10 @@ pub enum HostView {
     Seen(Box<HostFacts>),
 }
 
-/// Why a host could not be used.
+/// Why a host could not be used; `text` carries the evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unreachable {
     pub kind: NoWayIn,
-    /// What happened, in words that carry the evidence.
     pub text: String,
 }
 
@@ -196,8 +195,7 @@ pub struct HostFacts {
     pub clock: Seen<Clock>,
     /// By path of the directory asked about: [`HostFacts::dir`].
     pub dirs: BTreeMap<String, DirFacts>,
-    /// Unseen as a whole as soon as one part of it could not be read: half a look at data proves
-    /// neither that it is there nor that it is not.
+    /// Unseen as soon as one part could not be read: half a look proves neither that data is there nor that it is not.
     pub data: Seen<DataFacts>,
     /// By path: [`HostFacts::file`].
     pub files: BTreeMap<String, Seen<FileFacts>>,
@@ -395,6 +393,8 @@ pub enum Installed {
     /// With other contents than we would write.
     Differs,
     AsWanted,
+    /// Somebody linked it to nowhere: nothing starts it.
+    Masked,
 }
 
 #[derive(Clone, Debug, PartialEq)]

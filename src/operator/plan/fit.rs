@@ -24,11 +24,12 @@ pub(super) fn to_start(desired: &Desired, facts: &Facts, id: ServerId) -> Result
 }
 
 /// # Errors
-/// Refused where a server runs on a directory that is elsewhere by now: what would be put in its old place is not its data.
+/// Refused where a server runs on a directory that is elsewhere by now: what would be put in its old place is not its data;
+/// and where a service is masked: a roll would stop what nothing starts again.
 pub(super) fn in_place(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     let moved = |id: &ServerId| {
         let found = diagnosis::diagnose(desired, facts, *id);
-        found.into_iter().find(|found| found.cause == Cause::DataMoved)
+        found.into_iter().find(|found| matches!(found.cause, Cause::DataMoved | Cause::UnitMasked))
     };
     let Some(found) = desired.members.keys().find_map(moved) else { return Ok(()) };
     Err(Stop::Refused(Refused { what: found.what, evidence: found.evidence, next: found.next }))

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Refused;
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Elsewhere, Facts, Former, HostFacts, HostView, Old};
+use super::facts::{Elsewhere, Facts, Former, HostFacts, HostView, Installed, Old};
 use super::lists::{self, List};
+use super::seen::Seen;
 use super::server::Server;
 use crate::formats::marker::MEMBER_KEY;
 use crate::wire::ids::ServerId;
@@ -88,7 +89,9 @@ pub(super) fn taken_by<'a>(
 impl HostFacts {
     /// Proven: its server is not to start at boot. zkops disables none but that of a member that moves.
     fn is_disabled(&self) -> bool {
-        self.systemd && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
+        // What somebody else forbade is told as that.
+        let masked = self.unit.installed == Seen::Is(Installed::Masked);
+        !masked && self.systemd && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
     }
 }
 

@@ -113,6 +113,7 @@ pub(super) fn enter(desired: &Desired, facts: &Facts, member: &DesiredMember, ho
     let why = match host.unit.installed {
         Seen::Absent => "not installed",
         Seen::Is(Installed::Differs) => "differs from the inventory",
+        Seen::Is(Installed::Masked) => "is masked",
         Seen::Is(Installed::AsWanted) => return steps,
         Seen::Unseen(_) => "could not be compared with the inventory",
     };

@@ -94,6 +94,9 @@ pub struct ServiceState {
     pub enabled: bool,
     /// It will run again after a restart of the host.
     pub survives_reboot: bool,
+    /// Somebody forbade that it be started at all.
+    #[serde(default)]
+    pub masked: bool,
     /// What a person should know about it.
     pub note: Option<String>,
 }

@@ -201,6 +201,7 @@ pub(crate) fn parse(text: &str, wall_ms: i64, monotonic_ms: u64) -> Shown {
         installed: value("LoadState") == "loaded",
         enabled,
         survives_reboot: value("UnitFileState") == "enabled",
+        masked: value("LoadState") == "masked",
         note: (value("LoadState") == "masked").then(|| "the unit is masked".to_string()),
     };
     Shown { state, needs_reload: value("NeedDaemonReload") == "yes" }

@@ -70,6 +70,7 @@ fn shown_by(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &Hos
     found.extend(outdated::half_moved(desired, facts, member).map(|moves| {
         Diagnosis::new(member, Cause::HalfMoved, moves.what).shown(moves.evidence).then(moves.next)
     }));
+    found.extend(process::masked(member, host));
     found.extend(data::causes(desired, facts, member, host));
     found.extend(machine::causes(desired, facts, member, host));
     found.extend(ports::own(desired, facts, member, host));

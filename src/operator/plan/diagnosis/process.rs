@@ -3,11 +3,22 @@
 use super::{Diagnosis, explains, shown_by, silent_words};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::desired::{Desired, DesiredMember};
-use crate::operator::plan::facts::{Facts, HostFacts, UnitState};
+use crate::operator::plan::facts::{Facts, HostFacts, Installed, UnitState};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, ServerView, Sight};
-use crate::operator::plan::{ensemble, former, install};
+use crate::operator::plan::{account, ensemble, former, install};
 use crate::wire::ids::ServerId;
+
+/// Nothing starts it, whatever its server does now.
+pub(super) fn masked(member: &DesiredMember, host: &HostFacts) -> Option<Diagnosis> {
+    let (name, unit) = (&member.name, &member.unit.name);
+    let is_masked = host.unit.installed == Seen::Is(Installed::Masked);
+    is_masked.then(|| {
+        let what = format!("service {unit} on {name} is masked: nothing can start it");
+        let next = format!("systemctl unmask {unit} on {}, then: zkops repair {name}", member.address);
+        Diagnosis::new(member, Cause::UnitMasked, what).then(vec![next])
+    })
+}
 
 /// `alone`: nothing else explains the member's state.
 pub(super) fn cause(
@@ -22,9 +33,12 @@ pub(super) fn cause(
     let hand_edited = other_settings(member, host);
     let mut shown = log.clone();
     shown.extend(hand_edited.clone());
+    // Started with what somebody wrote there, it would not be the server that the inventory describes; with files that
+    // are somebody else's it would end at once.
+    let given = if host.layout.is_older() { Vec::new() } else { account::to_give(member, host) };
+    shown.extend(given.iter().map(|dir| format!("{dir} is not, or not wholly, its server's own")));
     let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(shown.clone());
-    // Started with what somebody wrote there, it would not be the server that the inventory describes.
-    let verb = if hand_edited.is_some() { "repair" } else { "start" };
+    let verb = if hand_edited.is_some() || !given.is_empty() { "repair" } else { "start" };
     let start = match former::may_run_elsewhere(desired, member, host) {
         Some(refused) => refused.next,
         None => vec![format!("zkops {verb} {name}")],

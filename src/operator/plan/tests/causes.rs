@@ -6,7 +6,7 @@ use super::world::{World, serving};
 use super::{check, show};
 use crate::operator::plan::cures::{Cause, Cure};
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{DataFacts, Myid, PortUser, UnitState};
+use crate::operator::plan::facts::{DataFacts, Installed, Myid, PortUser, UnitState};
 use crate::operator::plan::install::sha256_hex;
 use crate::operator::plan::repair::{Wipe, wipes};
 use crate::operator::plan::seen::Seen;
@@ -54,6 +54,7 @@ fn each_cause_that_a_host_can_show_is_injected() {
         Cause::NotInstalled,
         Cause::BinaryUnfit,
         Cause::Unreadable,
+        Cause::HalfMoved,
         Cause::UnitMissing,
         Cause::NotSeen,
         Cause::Double,
@@ -129,6 +130,7 @@ fn nth(at: usize) -> Option<Cause> {
         Unreadable,
         DiskFull,
         PortTaken,
+        HalfMoved,
         DataMoved,
         ForeignData,
         MyidWrong,
@@ -137,6 +139,7 @@ fn nth(at: usize) -> Option<Cause> {
         PathBlocked,
         OthersBlocked,
         MyidMissing,
+        UnitMasked,
         UnitMissing,
         DamagedData,
         LostData,
@@ -248,8 +251,17 @@ fn a_refusal_in_the_name_of_a_server_that_listens_is_a_block() {
     assert_eq!(found[0].evidence, ["node-1 → node-3:3888 refused"]);
 }
 
-const TABLE: [Row; 23] = [
+const TABLE: [Row; 24] = [
     (|world| world.dies(3), Cause::ProcessDead, "zkops start node-3", true),
+    (
+        |world| {
+            world.dies(3);
+            world.host(3).unit.installed = Seen::Is(Installed::Masked);
+        },
+        Cause::UnitMasked,
+        "systemctl unmask zkops-orders on 10.0.0.3, then: zkops repair node-3",
+        false,
+    ),
     (
         data_moves_away,
         Cause::DataMoved,
