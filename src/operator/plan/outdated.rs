@@ -1,6 +1,6 @@
-//! An inventory that the ensemble has moved on from: it has a member at an address that zkops itself blocks on the other
-//! hosts, since the member moved away from there, and none of them lists it there any more. Whatever such an inventory says
-//! of that member's trouble follows from this, and nothing done by it would be right.
+//! An inventory that is not that of the ensemble as it is: it has a member at an address that the member moved away from, or is
+//! to move to, or it lacks one. Whatever such an inventory seems to show of troubles follows from this, and nothing done by
+//! it would be right. Where zkops itself blocks an address on the other hosts, the member is known to have moved from there.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -169,35 +169,43 @@ fn lacking(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
     Some((by, refused))
 }
 
-/// The inventory has a member where its server does not run, and the others have it elsewhere: it moved, or is to move, and no
-/// deployment by this inventory has done so. Fences tell which of both; where there are none, nobody does.
-fn elsewhere(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+/// All others have `member` elsewhere, and in one place: it moved, or is to move, and no deployment by this inventory has done
+/// so. Fences tell which of both; where there are none, nobody does. The place, and what to say of it.
+fn listed_elsewhere(desired: &Desired, facts: &Facts, member: &DesiredMember) -> Option<(String, Refused)> {
     let lists = facts.lists();
-    let refused = |member: &DesiredMember| {
-        let others = lists.iter().filter(|(id, _)| **id != member.id);
-        let there: Vec<(ServerId, &str)> =
-            others.filter_map(|(id, list)| Some((*id, list.get(&member.id)?.host.as_str()))).collect();
-        let (_, to) = *there.first()?;
-        let is_there = |(_, host): &(ServerId, &str)| {
-            !host.is_empty() && !lists::same_address(host, &member.address) && lists::same_address(host, to)
-        };
-        let runs =
-            facts.server(member.id).is_some() || facts.host(member.id).is_some_and(|host| host.unit.runs());
-        let mut old = facts.elsewhere.former_of(member.id);
-        let is_place = old.any(|old| lists::same_address(&old.address, to) && old.elsewhere());
-        (is_place && !runs && there.iter().all(is_there)).then(|| Refused {
+    let others = lists.iter().filter(|(id, _)| **id != member.id);
+    let there: Vec<(ServerId, &str)> =
+        others.filter_map(|(id, list)| Some((*id, list.get(&member.id)?.host.as_str()))).collect();
+    let (_, to) = *there.first()?;
+    let is_there = |(_, host): &(ServerId, &str)| {
+        !host.is_empty() && !lists::same_address(host, &member.address) && lists::same_address(host, to)
+    };
+    there.iter().all(is_there).then(|| {
+        let Desired { inventory, .. } = desired;
+        let refused = Refused {
             what: format!(
-                "{} has {} at {}; the others have it at {to}",
-                desired.inventory, member.name, member.address
+                "{inventory} has {} at {}; the others have it at {to}",
+                member.name, member.address
             ),
             evidence: vec![format!("by the zoo.cfg of {}", desired.names(there.iter().map(|(id, _)| id)))],
             next: vec![format!(
-                "zkops plan {}   (shows what would move; or name the inventory that has it at {to})",
-                desired.inventory
+                "zkops plan {inventory}   (shows what would move; or name the inventory that has it at {to})"
             )],
-        })
+        };
+        (to.to_owned(), refused)
+    })
+}
+
+/// Where a server of it runs by now, the move is on its way.
+fn elsewhere(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+    let told = |member: &DesiredMember| {
+        let runs =
+            facts.server(member.id).is_some() || facts.host(member.id).is_some_and(|host| host.unit.runs());
+        let (to, refused) = listed_elsewhere(desired, facts, member).filter(|_| !runs)?;
+        let mut old = facts.elsewhere.former_of(member.id);
+        old.any(|old| lists::same_address(&old.address, &to) && old.elsewhere()).then_some(refused)
     };
-    desired.members.values().find_map(|member| Some((member.id, refused(member)?)))
+    desired.members.values().find_map(|member| Some((member.id, told(member)?)))
 }
 
 /// Why nothing that the inventory seems to show is worth telling: it is that of another time.
@@ -214,24 +222,7 @@ pub(super) fn as_listed(desired: &Desired, facts: &Facts, ids: &[ServerId]) -> R
     if let Some((_, refused)) = lacking(desired, facts) {
         return Err(Stop::Refused(refused));
     }
-    let lists = facts.lists();
-    for member in ids.iter().filter_map(|id| desired.members.get(id)) {
-        let others = lists.iter().filter(|(id, _)| **id != member.id);
-        let there: Vec<&str> =
-            others.filter_map(|(_, list)| Some(list.get(&member.id)?.host.as_str())).collect();
-        let is_elsewhere = |host: &&str| !host.is_empty() && !lists::same_address(host, &member.address);
-        let Some(to) = there.first().filter(|_| there.iter().all(is_elsewhere)) else { continue };
-        return Err(Stop::Refused(Refused {
-            what: format!(
-                "{} has {} at {}; the others have it at {to}",
-                desired.inventory, member.name, member.address
-            ),
-            evidence: vec!["their zoo.cfg says so".to_owned()],
-            next: vec![format!(
-                "zkops plan {}   (shows what would move; or name the inventory that has it at {to})",
-                desired.inventory
-            )],
-        }));
-    }
-    Ok(())
+    let members = ids.iter().filter_map(|id| desired.members.get(id));
+    let elsewhere = members.filter_map(|member| listed_elsewhere(desired, facts, member)).next();
+    elsewhere.map_or(Ok(()), |(_, refused)| Err(Stop::Refused(refused)))
 }
