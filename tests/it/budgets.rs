@@ -172,9 +172,10 @@ fn many_who_do_not_read_or_do_not_finish_hold_no_more_than_a_few_would() {
         "300 who do not finish, then 300 who do not read: peak memory, MiB",
         format!("{before}, {after_slow}, {after}"),
     );
-    // It was 270 and 1,100 more.
-    assert!(after_slow < before + 150, "from {before} to {after_slow} MiB");
-    assert!(after < before + 270, "from {before} to {after} MiB");
+    // It was 270 and 1,100 more. The budgets come to 64 MiB of frames and 80 MiB of answers; a buffer that grows has room
+    // for as much again, and what the first part of this took is in the peak of the second.
+    assert!(after_slow < before + 2 * 64 + 64, "from {before} to {after_slow} MiB");
+    assert!(after < before + 2 * (64 + 80) + 64, "from {before} to {after} MiB");
 }
 
 /// `globalOutstandingLimit`, where all that wait belong to one client: it waits for one answer, and sees which one is too many.
