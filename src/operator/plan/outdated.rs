@@ -114,9 +114,12 @@ pub(super) fn half_moved(desired: &Desired, facts: &Facts, member: &DesiredMembe
         return None;
     }
     let (name, address) = (&member.name, &member.address);
-    let next = match &facts.elsewhere.remembered.last {
-        Last::Another { inventory } => format!("zkops deploy {inventory}   (finishes the move)"),
-        Last::This | Last::Nothing => format!("deploy the inventory that {name} was to move by"),
+    let remembered = &facts.elsewhere.remembered;
+    let moves =
+        remembered.members.get(&member.id).is_some_and(|last| !lists::same_address(&last.address, address));
+    let next = match &remembered.last {
+        Last::Another { inventory } if moves => format!("zkops deploy {inventory}   (finishes the move)"),
+        _ => format!("deploy the inventory that {name} was to move by"),
     };
     Some(Refused {
         what: format!(

@@ -130,6 +130,11 @@ fn a_move_that_was_begun_is_named_and_not_the_network() {
     remember_newer(&mut world);
     let text = show(&world, &Goal::Deploy);
     assert!(text.contains("next: zkops deploy /home/ops/newer.yml   (finishes the move)"), "{text}");
+    // Another inventory that has it where this one has it finishes nothing.
+    let last = Last::Another { inventory: "/home/ops/other.yml".into() };
+    world.facts.elsewhere.remembered = Remembered::new(last, Some(&world.desired));
+    let text = show(&world, &Goal::Deploy);
+    assert!(text.contains("next: deploy the inventory that node-3 was to move by"), "{text}");
 }
 
 /// Back home out of a move that did not end: first the new place is done with, then the others hear this one again.
