@@ -28,9 +28,9 @@ use crate::operator::plan::wipe::OLD;
 pub enum Depth {
     /// What a planner needs to know of a host that serves or served.
     State,
-    /// As State, and the clock.
+    /// As State, and the clock, fences, and names that the inventory has for addresses.
     Diagnosis,
-    /// As Diagnosis, and names, and whether directories can be written.
+    /// As Diagnosis, and all names, and whether directories can be written.
     Preflight,
 }
 
@@ -351,7 +351,9 @@ async fn clock(host: &Host, depth: Depth, deadline: Duration) -> Seen<Clock> {
 }
 
 async fn names(desired: &Desired, host: &Host, depth: Depth, deadline: Duration) -> Seen<Vec<NameFacts>> {
-    if depth < Depth::Preflight {
+    // What an address means decides whether it is blocked; a name that only people use is worth no question then.
+    let by_name = desired.members.values().any(|member| !words::is_address(&member.address));
+    if depth < Depth::Diagnosis || (depth < Depth::Preflight && !by_name) {
         return Seen::default();
     }
     let asked = desired

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::show;
 use super::world::World;
 use crate::operator::plan::cures::Cause;
-use crate::operator::plan::facts::{Answer, Former, HostView, Old, UnitState};
+use crate::operator::plan::facts::{Answer, Former, HostView, NameFacts, Old, UnitState};
 use crate::operator::plan::network::PortRule;
 use crate::operator::plan::remembered::{Last, Remembered};
 use crate::operator::plan::repair::Wipe;
@@ -89,6 +89,20 @@ fn by_an_older_inventory_nothing_is_done_and_one_thing_is_said() {
     remember_newer(&mut world);
     let next = judge(&world.desired, &world.facts).reasons.remove(0).next;
     assert_eq!(next, ["zkops status -i /home/ops/newer.yml   (it was deployed last, and has it there)"]);
+}
+
+/// A name is what the hosts say that it is.
+#[test]
+fn an_address_that_is_a_name_is_known_by_what_it_resolves_to() {
+    let mut world = moved_on();
+    world.desired.members.get_mut(&ServerId(3)).expect("member").address = "db-3".into();
+    let what = "orders.yml has node-3 at db-3; it has moved from there to 10.0.0.103";
+    let left =
+        |world: &World| judge(&world.desired, &world.facts).reasons.iter().any(|found| found.what == what);
+    assert!(!left(&world), "nobody has said what db-3 is");
+    let names = NameFacts { name: "db-3".into(), addresses: vec!["10.0.0.3".into()] };
+    world.host(1).names = Seen::Is(vec![names]);
+    assert!(left(&world));
 }
 
 /// A new address in the inventory is no old one: nobody blocks it.
