@@ -10,8 +10,7 @@ use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::watch::Watcher;
 use crate::operator::observe;
 use crate::operator::observe::look::{self, Depth};
-use crate::operator::observe::reach::{self, Probe};
-use crate::operator::observe::token::random_hex;
+use crate::operator::observe::reach;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::fresh::Fresh;
 use crate::operator::plan::preflight::{self, Expect, Level};
@@ -86,9 +85,7 @@ pub(super) async fn gate_shut(
         }
     } else {
         *facts = now(fleet, facts).await;
-        // Who runs and takes no part may not reach the others: that shows nowhere else.
-        let tried = reach::matrix(fleet, facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
-        tried.into_facts(facts);
+        reach::servers(fleet, facts).await;
         for id in suspects(fleet, facts, &gate.condition) {
             let Log { all, young } = log(fleet, facts, id, halt.run).await;
             let causes = diagnosis::diagnose(&fleet.desired, facts, id);
@@ -203,8 +200,6 @@ fn take_back(mut failure: Failure, plan: &Plan, wave: usize, inventory: &str) ->
 
 /// For a question whose answer only decorates a failure.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A first packet that was lost is sent again after one second.
-const REACH_PATIENCE: Duration = Duration::from_millis(1_200);
 /// Journals of older systems write whole seconds.
 const CLOCK_GRAIN_MS: i64 = 1_000;
 /// More than that nobody does by hand.

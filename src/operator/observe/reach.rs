@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use super::token::random_hex;
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::host::Link;
 use crate::operator::host::net::{Connect, Listen, Listening, Outcome, Target};
@@ -56,6 +57,12 @@ enum Behind {
     Server,
     /// Our own server, which its host shows to listen there: a refusal is somebody's on the way.
     ListeningServer,
+}
+
+/// Who reaches the servers that run, seen now and added to `facts`: a network that keeps members apart shows nowhere else.
+pub async fn servers(fleet: &Fleet, facts: &mut Facts) {
+    let tried = matrix(fleet, facts, Probe::ServersOnly, &random_hex(8), SERVERS_PATIENCE).await;
+    tried.into_facts(facts);
 }
 
 /// Tries every pair. `facts` says whose servers run: their ports are probed as they are.
@@ -236,6 +243,8 @@ fn refused(error: &std::io::Error) -> ReachResult {
     }
 }
 
+/// For a server that runs. A first packet that was lost is sent again after one second.
+pub const SERVERS_PATIENCE: Duration = Duration::from_millis(1_200);
 /// Listeners end by themselves should we be killed.
 const LISTEN_MARGIN_S: u64 = 10;
 

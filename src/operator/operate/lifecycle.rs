@@ -1,7 +1,5 @@
 //! Start, stop and restart.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::ask::{self, Question};
@@ -12,8 +10,7 @@ use super::session::{HOST_PATIENCE, Session, Source};
 use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::observe::look::Depth;
-use crate::operator::observe::reach::{self, Probe};
-use crate::operator::observe::token::random_hex;
+use crate::operator::observe::reach;
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::step::Plan;
 use crate::operator::plan::{Goal, lifecycle};
@@ -130,8 +127,7 @@ async fn look(session: &Session<'_>, fleet: &Fleet, verb: Verb) -> Facts {
         return facts;
     }
     let mut facts = session.facts(fleet, Depth::Diagnosis).await;
-    let tried = reach::matrix(fleet, &facts, Probe::ServersOnly, &random_hex(8), REACH_PATIENCE).await;
-    tried.into_facts(&mut facts);
+    reach::servers(fleet, &mut facts).await;
     facts
 }
 
@@ -153,6 +149,3 @@ async fn agreed(
     *facts = session.facts(fleet, Depth::State).await;
     session.plan(facts, goal)
 }
-
-/// A first packet that was lost is sent again after one second.
-const REACH_PATIENCE: Duration = Duration::from_millis(1_200);

@@ -13,7 +13,7 @@ use crate::operator::fleet::hosts::Fleet;
 use crate::operator::fleet::visit::Push;
 use crate::operator::fleet::ways::Ways;
 use crate::operator::observe::look::Depth;
-use crate::operator::observe::reach::{self, Probe};
+use crate::operator::observe::reach::{self, Probe, SERVERS_PATIENCE};
 use crate::operator::observe::token::random_hex;
 use crate::operator::observe::{facts, servers};
 use crate::operator::plan::facts::{Facts, MemberFacts};
@@ -127,7 +127,7 @@ async fn explained(session: &Session<'_>, fleet: &Fleet, seen: BTreeMap<ServerId
     // Neither needs what the other sees, and each may wait for somebody that says nothing.
     let (elsewhere, tried) = tokio::join!(
         former::glance(session, Some(fleet), &ways, &facts),
-        reach::matrix(fleet, &facts, Probe::ServersOnly, &token, REACH_PATIENCE),
+        reach::matrix(fleet, &facts, Probe::ServersOnly, &token, SERVERS_PATIENCE),
     );
     facts.elsewhere = elsewhere;
     tried.into_facts(&mut facts);
@@ -184,5 +184,3 @@ const SERVER_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Whoever asks how things are does not want to wait for a host that is down.
 const HOST_PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_PATIENCE: Duration = Duration::from_secs(10);
-/// A first packet that was lost is sent again after one second.
-const REACH_PATIENCE: Duration = Duration::from_millis(1_200);
