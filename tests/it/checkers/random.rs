@@ -1,8 +1,6 @@
 //! Random histories: what a real sequential execution gives is accepted, and what is made of it afterwards is judged
 //! as a reference judges that knows no shortcut.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -299,15 +297,11 @@ fn long_execution(plan: &[Planned]) -> Vec<RegisterOp> {
 }
 
 #[test]
-fn two_thousand_operations_take_milliseconds() {
+fn two_thousand_operations_take_no_more_steps_than_a_few_each() {
     let history = long_history();
     let unknown = history.iter().filter(|op| op.outcome == Outcome::Unknown).count();
     assert!(history.len() == 2000 && unknown > 200, "{unknown}");
-    let started = Instant::now();
-    holds(linearizable::<Register>(&history, STEPS_MAX));
-    let took = started.elapsed();
-    println!("{} operations, {unknown} unknown: {took:?}", history.len());
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    holds(linearizable::<Register>(&history, 20 * 2000));
     // Zxids here are each znode's own.
     let of_one: Vec<RegisterOp> = history.into_iter().filter(|op| op.key == "k3").collect();
     holds(real_time(&of_one).and(|| session_order(&of_one)));

@@ -81,6 +81,11 @@ fn tests_wait_for_conditions_and_not_for_luck() {
 }
 
 #[test]
+fn no_test_passes_or_fails_by_a_time() {
+    verdict(words::times(&SOURCES));
+}
+
+#[test]
 fn pure_folders_are_functions_of_their_arguments() {
     verdict(pure::pure(
         &SOURCES,

@@ -31,6 +31,19 @@ fn sleeps() {
 }
 
 #[test]
+fn times() {
+    let sources = sources(&[
+        ("src/a.rs", "fn product() { debug_assert!(since.elapsed() < MAX) }"),
+        ("tests/b.rs", "fn b() {\nassert!(f(since.elapsed()) < MAX, \"took\");\nfigure(since.elapsed());\n}"),
+        (
+            "tests/c.rs",
+            "fn c() {\nlet took = since.elapsed();\nassert_eq!(\n(run(), \"it took\"), ());\nassert_ne!(\nran.took, MAX);\n}",
+        ),
+    ]);
+    check(&rules::times(&sources), &["tests/b.rs:2", "tests/c.rs:6"]);
+}
+
+#[test]
 fn places() {
     let text = "/etc/hosts\nin /etc/\nbuild/etc/x\nexample.org/x\nhttps://example.org\n";
     check(&rules::places("f", text, &["/etc/", "https://example"]), &["f:1", "f:2", "f:5"]);

@@ -7,7 +7,7 @@
 //! | `dead` | settings, requests and public items that nobody uses |
 //! | `imports` | who may import whom, which folder owns a package |
 //! | `files` | how a file opens, how long it is, that what is shipped is used |
-//! | `words` | what never stands in the code, sleeps, places, one word per idea |
+//! | `words` | what never stands in the code, sleeps, times, places, one word per idea |
 //! | `shape` | functions, constants, tests, planted faults: where they stand and how long they are |
 //! | `uses` | how imports are written |
 //! | `pure` | what pure folders keep to |

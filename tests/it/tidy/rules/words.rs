@@ -26,23 +26,15 @@ pub(crate) fn sleeps(sources: &[Source], named: &[(&str, &str, &str)]) -> Vec<St
     let mut violations = Vec::new();
     for source in sources {
         let mut function = "";
-        // Of each open brace, whether a loop opened it; the head of a loop counts parentheses of its own.
-        let mut blocks = Vec::new();
-        let mut head = None;
-        for (at, token) in source.tokens.iter().enumerate() {
+        for (at, (token, is_repeated)) in source.tokens.iter().zip(repeated(source)).enumerate() {
             let next = source.tokens.get(at + 1);
             match token.text.as_str() {
                 _ if token.kind == Kind::Text => {}
                 "fn" => function = next.map_or("", |next| &next.text),
-                "loop" | "while" => head = Some(0),
-                "(" => head = head.map(|depth| depth + 1),
-                ")" => head = head.map(|depth| depth - 1),
-                "{" => blocks.push(head.take_if(|depth| *depth == 0).is_some()),
-                "}" => _ = blocks.pop(),
                 "sleep" | "sleep_until" if token.test && next.is_some_and(|next| next.is("(")) => {
                     let is_named =
                         named.iter().any(|(file, name, _)| *file == source.path && *name == function);
-                    if !blocks.contains(&true) && !is_named {
+                    if !is_repeated && !is_named {
                         violations.push(format!(
                             "{}:{}: sleep: wait for the condition, in a loop with a deadline",
                             source.path, token.line
@@ -54,6 +46,53 @@ pub(crate) fn sleeps(sources: &[Source], named: &[(&str, &str, &str)]) -> Vec<St
         }
     }
     violations
+}
+
+/// In tests nothing is asserted of how long something took: a busy machine takes longer. The deadline of a loop that
+/// waits is none such.
+pub(crate) fn times(sources: &[Source]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for source in sources {
+        // How many parentheses are open in an assertion.
+        let mut depth = 0_usize;
+        for (at, (token, is_repeated)) in source.tokens.iter().zip(repeated(source)).enumerate() {
+            match token.text.as_str() {
+                _ if token.kind == Kind::Text => {}
+                "(" if depth > 0 || at >= 2 && is_assertion(&source.tokens[at - 2].text) => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                "elapsed" | "took" if depth > 0 && token.test && !is_repeated => violations.push(format!(
+                    "{}:{}: time: say what must have happened; what it took is a figure",
+                    source.path, token.line
+                )),
+                _ => {}
+            }
+        }
+    }
+    violations
+}
+
+/// Of each token, whether it stands in the body of a `loop` or `while`.
+fn repeated(source: &Source) -> Vec<bool> {
+    // Of each open brace, whether a loop opened it; the head of a loop counts parentheses of its own.
+    let mut blocks = Vec::new();
+    let mut head = None;
+    let stands = source.tokens.iter().map(|token| {
+        match token.text.as_str() {
+            _ if token.kind == Kind::Text => {}
+            "loop" | "while" => head = Some(0),
+            "(" => head = head.map(|depth| depth + 1),
+            ")" => head = head.map(|depth| depth - 1),
+            "{" => blocks.push(head.take_if(|depth| *depth == 0).is_some()),
+            "}" => _ = blocks.pop(),
+            _ => {}
+        }
+        blocks.contains(&true)
+    });
+    stands.collect()
+}
+
+fn is_assertion(name: &str) -> bool {
+    name.trim_start_matches("debug_").trim_start_matches("prop_").starts_with("assert")
 }
 
 pub(crate) fn places(path: &str, text: &str, places: &[&str]) -> Vec<String> {
