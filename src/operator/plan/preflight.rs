@@ -431,17 +431,23 @@ fn reach_finding(desired: &Desired, facts: &Facts, reach: &Reach, expect: Expect
         // Not by the rules seen on that host: they were closed before, opening them is proven by then.
         result => fail(
             format!("{from} → {}:{} {}", to.name, reach.port, result.word()),
-            reach_fix(result, to, reach.port),
+            reach_fix(result, to, reach.port, facts.host(reach.to)),
         ),
     };
     Some(Finding { check, member: reach.to, level, evidence, fix })
 }
 
-fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16) -> String {
+fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16, host: Option<&HostFacts>) -> String {
+    let unseen = host.and_then(|host| host.firewall.why_unseen());
     match result {
         ReachResult::WrongAnswer => {
             format!("something else answers on {}:{port}: is {} really {}?", to.address, to.name, to.address)
         }
+        // It may be the one that zkops opens.
+        ReachResult::Timeout | ReachResult::NoRoute if unseen.is_some_and(|why| why.since_ms > 0) => format!(
+            "the firewall on {} could not be looked at, and may be what closes it: run this again with a longer --timeout, or open tcp {port} there",
+            to.name
+        ),
         ReachResult::Timeout | ReachResult::NoRoute => {
             format!(
                 "open tcp {port} to {} in the firewall between the hosts (security group, router)",

@@ -147,4 +147,11 @@ fn a_closed_port_is_a_failure_only_after_it_was_opened() {
         Some("open tcp 2888 to 10.0.0.3 in the firewall between the hosts (security group, router)")
     );
     assert_eq!(after[1].level, Level::Ok);
+
+    // Whether it will be opened is not known of a firewall that was not seen.
+    world.host(3).firewall = Seen::unseen("it did not end in time", 1);
+    let blind = preflight::check_reach(&world.desired, &world.facts, Expect::AsNow).swap_remove(0);
+    assert_eq!((blind.level, blind.evidence.as_str()), (Level::Fail, "node-1 → node-3:2888 no route"));
+    let fix = blind.fix.unwrap_or_default();
+    assert!(fix.starts_with("the firewall on node-3 could not be looked at"), "{fix}");
 }
