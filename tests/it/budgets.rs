@@ -3,12 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::edges::{Raw, await_line, big_node, framed, peak_mib, request};
 use crate::ensemble::{Ensemble, SOON};
-use crate::run::{ZKOPS, eventually, figure};
+use crate::run::{eventually, figure};
 
 /// A client that writes what it is given again and again for a while, and reads all answers.
 fn pump(addr: &str, frames: Vec<u8>, lasts: Duration) -> std::thread::JoinHandle<()> {
@@ -39,38 +38,70 @@ fn ping(raw: &mut Raw) -> Duration {
     since.elapsed()
 }
 
-fn start_limited(ensemble: &mut Ensemble, n: usize, limits: &str) {
-    let mut command = Command::new("/bin/sh");
-    let config = ensemble.config(n);
-    command.args(["-c", &format!("{limits}; exec {ZKOPS} server {}", config.display())]);
-    ensemble.start_as(n, command);
-}
-
 #[test]
 fn writes_without_end_cost_a_bounded_memory_wherever_they_come_in() {
     let ensemble = Ensemble::started(3);
     let leader = ensemble.leader();
     let follower = (1..=3).find(|n| *n != leader).expect("two others");
-    big_node(&ensemble.address(leader));
-    let before = [1, 2, 3].map(|n| peak_mib(&ensemble, n));
+    assert_writes_are_bounded(&ensemble, &[follower, follower, leader, leader]);
+    assert_eq!(ensemble.leader(), leader, "nobody was too slow for the others");
+    assert_writes_are_bounded(&Ensemble::started(1), &[1, 1, 1]);
+}
+
+/// Clients write megabytes through these servers without reading an answer; another one is served beside them.
+fn assert_writes_are_bounded(ensemble: &Ensemble, through: &[usize]) {
+    big_node(&ensemble.address(through[0]));
+    let peaks = || (1..=ensemble.len()).map(|n| peak_mib(ensemble, n)).collect::<Vec<_>>();
+    let before = peaks();
     let write =
         framed(&request(5, &[&framed(b"/big")[..], &framed(&[b'z'; 1_000_000]), &[0xff; 4]].concat()));
     let lasts = Duration::from_secs(6);
-    let pumps: Vec<_> = [follower, follower, leader, leader]
-        .map(|n| pump(&ensemble.address(n), write.clone(), lasts))
-        .into_iter()
-        .collect();
-    // Another client of the same servers is served meanwhile.
-    let mut honest = Raw::session(&ensemble.address(follower), 10_000);
+    let pumps: Vec<_> = through.iter().map(|n| pump(&ensemble.address(*n), write.clone(), lasts)).collect();
+    let mut honest = Raw::session(&ensemble.address(through[0]), 10_000);
     let end = Instant::now() + lasts;
     while Instant::now() < end {
         ping(&mut honest);
         std::thread::sleep(Duration::from_millis(100));
     }
     pumps.into_iter().for_each(|pump| pump.join().expect("no panic"));
+    let after = peaks();
+    let is_bounded = |(before, after): (&u64, &u64)| *after < before + 300;
+    assert!(before.iter().zip(&after).all(is_bounded), "{before:?} to {after:?} MiB");
+}
+
+/// What a path costs grows with its length, not with its square; and 64 frames of a megabyte before there is a session.
+#[test]
+fn paths_of_a_megabyte_and_frames_before_a_session_keep_nobody_waiting() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let follower = (1..=3).find(|n| *n != leader).expect("two others");
+    let mut honest = Raw::session(&ensemble.address(follower), 4000);
+    let before = [1, 2, 3].map(|n| peak_mib(&ensemble, n));
+    for n in [follower, leader] {
+        let mut client = Raw::session(&ensemble.address(n), 10_000);
+        for len in [260_000, 520_000] {
+            let path = framed("/a".repeat(len / 2).as_bytes());
+            for (op, rest) in [(5, [&framed(b"x")[..], &[0xff; 4]].concat()), (3, vec![1])] {
+                client.send(&request(op, &[&path[..], &rest].concat()));
+                assert_eq!(&client.reply()[12..16], &(-101_i32).to_be_bytes(), "there is no such node");
+                ping(&mut honest);
+            }
+        }
+    }
+    let mut early = TcpStream::connect(ensemble.address(follower)).expect("the server listens");
+    early.set_write_timeout(Some(SOON)).expect("a socket has timeouts");
+    let password = [&16_i32.to_be_bytes()[..], &[0; 16]].concat();
+    let connect = [&[0; 12][..], &30_000_i32.to_be_bytes(), &[0; 8], &password, &[0]].concat();
+    early.write_all(&framed(&connect)).expect("the server reads");
+    let ping_of_a_megabyte = framed(&request(11, &[0; 1_000_000]));
+    for _ in 0..64 {
+        // Whoever is too many is closed.
+        let _ = early.write_all(&ping_of_a_megabyte);
+    }
+    ping(&mut honest);
     let after = [1, 2, 3].map(|n| peak_mib(&ensemble, n));
     assert!(
-        before.iter().zip(&after).all(|(before, after)| *after < before + 300),
+        before.iter().zip(&after).all(|(before, after)| *after < before + 60),
         "{before:?} to {after:?} MiB"
     );
     assert_eq!(ensemble.leader(), leader, "nobody was too slow for the others");
@@ -184,9 +215,7 @@ fn many_who_do_not_read_or_do_not_finish_hold_no_more_than_a_few_would() {
 #[test]
 fn requests_that_wait_for_their_answers_are_bounded() {
     const WRITES: usize = 3000;
-    let mut ensemble = Ensemble::new(1, 0, "globalOutstandingLimit=1");
-    ensemble.start(1);
-    ensemble.await_serving();
+    let ensemble = Ensemble::cramped(1, "globalOutstandingLimit=1");
     let mut owner = Raw::session(&ensemble.address(1), 30_000);
     let open_acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")];
     let create = [&framed(b"/n")[..], &framed(b""), &open_acl.concat(), &2_i32.to_be_bytes()].concat();
@@ -208,9 +237,7 @@ fn requests_that_wait_for_their_answers_are_bounded() {
 
 #[test]
 fn connections_leave_descriptors_for_the_log_and_the_members() {
-    let mut ensemble = Ensemble::new(3, 0, "snapCount=50\nmaxClientCnxns=0");
-    (1..=3).for_each(|n| start_limited(&mut ensemble, n, "ulimit -n 256"));
-    ensemble.await_serving();
+    let mut ensemble = Ensemble::cramped(3, "snapCount=50\nmaxClientCnxns=0");
     let leader = ensemble.leader();
     let mut owner = Raw::session(&ensemble.address(leader), 30_000);
     let doors =
@@ -230,7 +257,7 @@ fn connections_leave_descriptors_for_the_log_and_the_members() {
         owner.send(&request(1, &create));
         assert_eq!(&owner.reply()[12..16], &[0; 4]);
     }
-    start_limited(&mut ensemble, follower, "ulimit -n 256");
+    ensemble.start(follower);
     eventually("the follower is back", SOON, || {
         if ensemble.mode(follower).is_some() { Ok(()) } else { Err(ensemble.logs()) }
     });
@@ -259,7 +286,7 @@ fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear
     write(&mut owner, 300, 40_000);
     assert_eq!(ensemble.stop(1), 0);
     // A file may have eight megabytes: what these nodes take in a snapshot is more, and the log behind them begins anew.
-    start_limited(&mut ensemble, 1, "ulimit -f 16384");
+    ensemble.start_limited(1, "ulimit -f 16384");
     ensemble.await_serving();
     owner = Raw::session(&ensemble.address(1), 30_000);
     write(&mut owner, 60, 100);

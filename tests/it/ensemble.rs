@@ -17,6 +17,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Ensemble {
     dir: tempfile::TempDir,
     servers: Vec<Server>,
+    /// How many descriptors each process may have, where that is less than the machine's own bound.
+    descriptors: Option<u32>,
     _ports: Option<Ports>,
 }
 
@@ -65,7 +67,7 @@ impl Ensemble {
         }
         let servers = places.iter().map(|place| Server { place: place.clone(), child: None }).collect();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let ensemble = Ensemble { dir, servers, _ports: None };
+        let ensemble = Ensemble { dir, servers, descriptors: None, _ports: None };
         for (n, place) in (1..).zip(places) {
             let data = ensemble.data(n);
             std::fs::create_dir_all(&data).expect("the directory is ours");
@@ -84,15 +86,36 @@ impl Ensemble {
 
     /// All started, and serving.
     pub(crate) fn started(members: usize) -> Ensemble {
-        let mut ensemble = Ensemble::new(members, 0, "");
+        Ensemble::cramped(members, "")
+    }
+
+    /// As [`Ensemble::started`], with `extra` lines in each zoo.cfg: whatever is done to them, they do with few
+    /// descriptors.
+    pub(crate) fn cramped(members: usize, extra: &str) -> Ensemble {
+        let mut ensemble = Ensemble::new(members, 0, extra);
+        ensemble.descriptors = Some(256);
         (1..=members).for_each(|n| ensemble.start(n));
         ensemble.await_serving();
         ensemble
     }
 
     pub(crate) fn start(&mut self, n: usize) {
-        let mut command = Command::new(ZKOPS);
-        command.arg("server").arg(self.config(n));
+        let limits = self.descriptors.map(|most| format!("ulimit -n {most}"));
+        match limits {
+            Some(limits) => self.start_limited(n, &limits),
+            None => {
+                let mut command = Command::new(ZKOPS);
+                command.arg("server").arg(self.config(n));
+                self.start_as(n, command);
+            }
+        }
+    }
+
+    /// Starts a server under a shell's limits (`ulimit …`).
+    pub(crate) fn start_limited(&mut self, n: usize, limits: &str) {
+        let mut command = Command::new("/bin/sh");
+        let config = self.config(n);
+        command.args(["-c", &format!("{limits}; exec {ZKOPS} server {}", config.display())]);
         self.start_as(n, command);
     }
 
