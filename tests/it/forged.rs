@@ -117,6 +117,9 @@ fn whoever_learns_in_a_members_name_writes_in_nobody_elses() {
     // The leader has read them by the time it answers this: a REVALIDATE of a session.
     link.send(6, 0, &[&1_i64.to_be_bytes()[..], &1000_i32.to_be_bytes()].concat(), &[0xff; 4]);
     let _ = link.until(6);
+    // Decided behind all that was asked for before.
+    owner.send(&request(1, &[&framed(b"/behind")[..], &framed(b""), &nobody.concat(), &[0; 4]].concat()));
+    assert_eq!(&owner.reply()[12..16], &[0; 4]);
     owner.send(&request(4, &[&framed(b"/readable")[..], &[0]].concat()));
     assert_eq!(&owner.reply()[16..24], &framed(b"kept")[..]);
     assert!(!ensemble.logs().contains("panic"), "{}", ensemble.logs());
