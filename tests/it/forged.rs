@@ -49,46 +49,70 @@ fn assert_beyond(ensemble: &Ensemble, epoch: i64) {
     });
 }
 
-/// A round of an election that no counter would survive, under the name of one that is down; addresses of nobody's.
+/// A round of an election that no counter survives, said to one that looks for a leader, under the name of one that is down.
 #[test]
-fn a_round_beyond_all_and_an_address_of_somebody_else_lead_nobody_away() {
+fn a_round_beyond_all_keeps_nobody_from_electing() {
     let mut ensemble = Ensemble::started(3);
-    let (leader, down) = (ensemble.leader(), 1);
-    let down = if leader == down { 2 } else { down };
-    ensemble.kill(down);
+    // The highest id, whose connections are kept; the other two go on without it, and then one of them alone.
+    ensemble.kill(3);
+    ensemble.await_serving();
+    let leader = ensemble.leader();
+    let other = 3 - leader;
+    ensemble.kill(leader);
+    let mut stranger = said_hello(&ensemble, other, 3, "127.0.0.1:1");
+    stranger.set_read_timeout(Some(SOON)).expect("a socket has timeouts");
+    let looks = |round: i64| {
+        let vote = [3, 0, round, 0].map(i64::to_be_bytes).concat();
+        framed(&[&0_i32.to_be_bytes()[..], &vote, &2_i32.to_be_bytes(), &framed(b"")].concat())
+    };
+    for _ in 0..20 {
+        stranger.write_all(&looks(1 << 62)).expect("it is read");
+        // Whoever is behind its round is answered, and all that was said before was heard by then.
+        stranger.write_all(&looks(0)).expect("it is read");
+        stranger.read_exact(&mut [0; 44]).expect("it answers");
+    }
+    ensemble.start(leader);
+    ensemble.await_serving();
+    ensemble.start(3);
+    ensemble.await_serving();
+    drop(stranger);
+    // The round after it.
+    let leader = ensemble.leader();
+    ensemble.kill(leader);
+    ensemble.await_serving();
+}
+
+/// Under the name of a member, of nobody who is listed, and of one above all.
+#[test]
+fn nobody_is_dialled_where_a_stranger_says() {
+    let mut ensemble = Ensemble::started(3);
+    ensemble.kill(1);
     ensemble.await_serving();
     // Of no member, and not where it is called from.
     let elsewhere = TcpListener::bind("127.0.0.78:0").expect("a free port");
     elsewhere.set_nonblocking(true).expect("a socket need not block");
     let address = elsewhere.local_addr().expect("it is bound").to_string();
-    let others: Vec<usize> = (1..=3).filter(|n| *n != down).collect();
-    let mut kept = Vec::new();
-    for n in &others {
-        // As the member, and as somebody with an id below all and one above.
-        for sid in [down as i64, 0, 77] {
-            let mut stream = TcpStream::connect(ensemble.election_address(*n)).expect("the server listens");
-            let hello =
-                [&(-65536_i64).to_be_bytes()[..], &sid.to_be_bytes(), &framed(address.as_bytes())].concat();
-            stream.write_all(&hello).expect("it is read");
-            let vote = [down as i64, 0, 1 << 62, 0].map(i64::to_be_bytes).concat();
-            let said = [&0_i32.to_be_bytes()[..], &vote, &2_i32.to_be_bytes(), &framed(b"")].concat();
-            // Who is dialled back is closed.
-            let _ = stream.write_all(&framed(&said));
-            kept.push(stream);
-        }
-    }
-    // The others must elect again; what was said to them was heard before.
-    ensemble.kill(leader);
-    ensemble.start(leader);
+    let kept: Vec<TcpStream> = [2, 3]
+        .into_iter()
+        .flat_map(|n| [1, 0, 77].map(|sid| said_hello(&ensemble, n, sid, &address)))
+        .collect();
+    // The member itself, at the same doors, behind all of these.
+    ensemble.start(1);
     ensemble.await_serving();
     drop(kept);
-    ensemble.start(down);
-    ensemble.await_serving();
     for n in 1..=3 {
         assert_eq!(ensemble.stop(n), 0);
     }
     let dialled = elsewhere.accept().map(|(_, from)| from);
     assert!(dialled.is_err(), "{dialled:?} dialled where it was told to");
+}
+
+/// A connection to an election port, introduced.
+fn said_hello(ensemble: &Ensemble, n: usize, sid: i64, address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(ensemble.election_address(n)).expect("the server listens");
+    let hello = [&(-65536_i64).to_be_bytes()[..], &sid.to_be_bytes(), &framed(address.as_bytes())].concat();
+    stream.write_all(&hello).expect("it is read");
+    stream
 }
 
 /// Under the name of a follower that is down, in a session of somebody else's, as `super`.
