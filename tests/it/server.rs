@@ -1,5 +1,6 @@
 //! Whole servers on loopback: standalone and ensembles, an independent client, kills and restarts.
 
+use crate::edges::await_line;
 use crate::ensemble::{Ensemble, SOON, Writer, kazoo};
 use crate::run::eventually;
 
@@ -121,4 +122,34 @@ fn a_follower_far_behind_is_brought_up_by_a_snapshot() {
         true => Ok(()),
         false => Err((zxid(behind), zxid(leader))),
     });
+}
+
+/// What is asked at night: who leads since when, who follows whom, and because of whom nobody serves.
+#[test]
+fn the_log_tells_who_leads_who_follows_and_who_is_missed() {
+    let mut ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let followers: Vec<usize> = (1..=3).filter(|n| *n != leader).collect();
+    await_line(&ensemble, leader, "looking for a leader: this server has just started");
+    await_line(&ensemble, leader, "leading since zxid 0x");
+    for n in &followers {
+        await_line(&ensemble, leader, &format!("server {n} follows: it has all up to zxid 0x"));
+        await_line(&ensemble, *n, &format!("following server {leader} in epoch "));
+    }
+    ensemble.kill(followers[0]);
+    await_line(
+        &ensemble,
+        leader,
+        &format!("server {} no longer follows: its connection is gone", followers[0]),
+    );
+    ensemble.kill(followers[1]);
+    let missed = format!("nothing from the servers {}, {}", followers[0], followers[1]);
+    await_line(&ensemble, leader, &format!("looking for a leader: a quorum no longer follows: {missed}"));
+    ensemble.start(followers[0]);
+    ensemble.await_serving();
+    // Whoever of the two leads now.
+    let second = ensemble.leader();
+    ensemble.kill(second);
+    let left = if second == leader { followers[0] } else { leader };
+    await_line(&ensemble, left, &format!("looking for a leader: the connection to server.{second} is gone"));
 }

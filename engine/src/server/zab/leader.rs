@@ -116,6 +116,11 @@ impl Leader {
     }
 
     pub(super) fn down(&mut self, t: &mut Turn, conn: ConnId) -> Next {
+        if let Some(link) = self.links.get(&conn).filter(|link| link.stage == learner_link::Stage::Live)
+            && let Some(sid) = link.sid
+        {
+            t.note(format!("server {sid} no longer follows: its connection is gone"));
+        }
         self.forget(t, conn);
         Next::Stay
     }
@@ -189,7 +194,9 @@ impl Leader {
         t.core.ledger.start_epoch(start);
         t.core.vote.peer_epoch = self.epoch;
         t.out.push(Output::EpochStart { zxid: start });
+        let with: Vec<String> = self.synced.iter().map(ServerId::to_string).collect();
         t.set_role(Role::Leading { serving: true });
+        t.note(format!("leading since zxid {start}, with the servers {} in sync", with.join(", ")));
         for conn in self.conns() {
             if self.links[&conn].stage == learner_link::Stage::Synced {
                 self.open_gate(t, conn);

@@ -152,10 +152,19 @@ impl Learner {
             && t.core.ledger.delivered() >= serve_at
         {
             let leader = self.leader;
-            t.set_role(match self.observer {
+            let role = match self.observer {
                 true => Role::Observing { leader, serving: true },
                 false => Role::Following { leader, serving: true },
-            });
+            };
+            let is_new = t.core.role != role;
+            t.set_role(role);
+            if is_new {
+                let what = if self.observer { "observing" } else { "following" };
+                t.note(format!(
+                    "{what} server {leader} in epoch {}, in sync at zxid {serve_at}",
+                    self.epoch.0
+                ));
+            }
         }
         while self.answers.front().is_some_and(|(after, _)| *after <= t.core.ledger.delivered()) {
             let (_, packet) = self.answers.pop_front().expect("the loop's condition saw it");

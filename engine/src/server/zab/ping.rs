@@ -34,12 +34,15 @@ impl Leader {
         self.ping(t);
         if self.stage == Stage::Serving {
             if !self.full_tick && !self.is_followed(t) && !bent::stays_unfollowed() {
-                return Next::Leave("a quorum of servers no longer follows".to_owned());
+                return Next::Leave(format!("a quorum no longer follows: nothing from {}", self.missed(t)));
             }
         } else if self.is_followed(t) {
             self.lonely_since_ms = t.now_ms;
         } else if self.lonely_since_ms + LONELY_TICKS_MAX * t.core.config.tick_ms <= t.now_ms {
-            return Next::Leave("no quorum of servers is connected".to_owned());
+            return Next::Leave(format!(
+                "no quorum of servers is connected: nothing from {}",
+                self.missed(t)
+            ));
         }
         Next::Stay
     }
@@ -62,6 +65,17 @@ impl Leader {
         }
         // From NEWLEADER on: a learner that waits there for the quorum must not time out.
         self.send_pings(t, |link| link.is_gated() || link.stage == learner_link::Stage::Live);
+    }
+
+    /// The voters that were not heard of lately: "the servers 1, 3".
+    fn missed(&self, t: &Turn) -> String {
+        let alive = |sid| self.links.values().any(|link| link.is_voter(sid) && link.synced_by_ms > t.now_ms);
+        let voters = t.core.config.membership.in_force().voters();
+        let missed: Vec<String> = voters
+            .filter(|sid| *sid != t.core.config.me && !alive(*sid))
+            .map(|sid| sid.to_string())
+            .collect();
+        format!("the servers {}", missed.join(", "))
     }
 
     /// Whether this server and the learners heard of lately are a quorum.

@@ -207,7 +207,7 @@ impl Zab {
     /// Leaves a role: no more intake, then everything written becomes durable, and only then a new
     /// election names the log's end (§2.13).
     fn leave(&mut self, why: &str, out: &mut Vec<Output>) -> Next {
-        self.core.parted.tell(self.now_ms, why, out);
+        self.core.parted.tell(self.now_ms, &format!("looking for a leader: {why}"), out);
         match std::mem::replace(&mut self.phase, Phase::Leaving) {
             Phase::Leading(leader) => {
                 out.push(Output::ListenQuorum(false));
@@ -244,6 +244,9 @@ impl Zab {
 
     fn look(&mut self, out: &mut Vec<Output>) -> Next {
         self.mesh.set_eager(true);
+        if self.core.round == 0 {
+            out.push(Output::Note("looking for a leader: this server has just started".to_owned()));
+        }
         let mut t = Turn { now_ms: self.now_ms, core: &mut self.core, out };
         let (mut election, mut next) = Election::start(&mut t, &mut self.mesh);
         for (from, n) in std::mem::take(&mut self.early) {

@@ -123,6 +123,9 @@ impl Leader {
             return;
         };
         let committed = ledger.committed();
+        if let Some(sid) = link.sid {
+            t.out.push(Output::Note(format!("server {sid} follows: it has all up to zxid {}", link.acked)));
+        }
         link.restart_patience(t.now_ms);
         let mut w = Writer::new();
         Packet::new(Kind::UPTODATE, Zxid(-1)).write(&mut w);
