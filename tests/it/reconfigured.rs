@@ -107,3 +107,47 @@ fn without_ours_a_reconfiguration_is_not_decided_and_nothing_acknowledged_is_los
     write(&ensemble, 2, "/before");
     assert_eq!(leave(&ensemble, 1), "ReconfigDisabledError");
 }
+
+/// The reference is to leave out one of its own; ours is one of the two that would go on.
+#[test]
+fn one_of_ours_that_would_stay_does_not_decide_what_it_cannot_follow() {
+    let mut ensemble = formed(&[Kind::Apache, Kind::Ours, Kind::Apache], None, RECONFIGURABLE);
+    write(&ensemble, 2, "/before");
+    // A majority of both lists would be all three, or the two of the new one.
+    assert_ne!(leave(&ensemble, 3), "done", "server 2 has not agreed");
+    await_line(&ensemble, 2, "reconfigures the ensemble (to the voters 2, 3 (version ");
+    assert_eq!(ensemble.mode(2), None, "it serves by a list that may be over");
+    // Also when it starts anew, and hears of the new list alone.
+    ensemble.kill(2);
+    ensemble.start(2);
+    eventually("it has heard of what it cannot follow again", SOON, || {
+        let log = std::fs::read_to_string(ensemble.log(2)).unwrap_or_default();
+        let starts = log.rsplit("data loaded").next().unwrap_or_default().to_owned();
+        let has_heard = starts.contains("reconfigures the ensemble") || starts.contains("is not counted");
+        if has_heard { Ok(()) } else { Err(log) }
+    });
+    assert_eq!(ensemble.mode(2), None, "it serves by a list that may be over");
+}
+
+/// A leader of ours decides none, whoever passes it on.
+#[test]
+fn a_leader_of_ours_refuses_a_reconfiguration_by_its_name() {
+    let mut ensemble = formed(&[Kind::Apache, Kind::Apache, Kind::Ours], Some(Kind::Apache), RECONFIGURABLE);
+    write(&ensemble, 1, "/before");
+    // Through a follower, an observer, and at the leader itself.
+    for n in [1, 4, 3] {
+        assert_ne!(leave(&ensemble, n), "done", "through server {n}");
+    }
+    for n in 1..=4 {
+        write(&ensemble, n, &format!("/after-{n}"));
+    }
+    // The same list is in force behind another election.
+    ensemble.kill(3);
+    eventually("the two others serve", SOON, || {
+        let modes = [1, 2].map(|n| ensemble.mode(n));
+        if modes.iter().all(Option::is_some) { Ok(()) } else { Err(ensemble.logs()) }
+    });
+    ensemble.start(3);
+    ensemble.await_serving();
+    write(&ensemble, 3, "/before");
+}
