@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::ensemble::{Ensemble, SOON};
+use crate::lab::{Lab, Make};
 use crate::run::eventually;
 
 #[test]
@@ -52,4 +53,37 @@ fn follower_info(addr: &str, sid: i64, accepted: i64) -> TcpStream {
     ];
     stream.write_all(&packet.concat()).expect("it is read");
     stream
+}
+
+/// The follower is gone and nothing of that reaches the leader: to it the old connection stands.
+#[test]
+fn a_link_that_is_half_open_makes_way_for_the_new_one() {
+    let lab = Lab::made(3, &Make { firewalls: Some("none"), ..Make::default() });
+    lab.zkops(&["deploy", &lab.inventory("")]).ok();
+    let listens = |node: &usize| !lab.on(*node, "ss -Htln 'sport = :2888'").stdout.trim().is_empty();
+    let leader = (1..=3).find(listens).expect("the leader listens for followers");
+    let follower = (1..=3).find(|node| *node != leader).expect("two others");
+    let link = "ss -Htn state established 'dport = :2888'";
+    let port = lab.on(follower, &format!("{link} | sed 's/.*:\\([0-9]*\\) .*:2888.*/\\1/'")).ok().stdout;
+    let port = port.trim();
+    assert!(port.parse::<u16>().is_ok(), "{port:?}");
+    // Neither its end nor what answers a packet that comes too late.
+    lab.on(
+        follower,
+        &format!(
+            "nft add table inet half; nft add chain inet half to '{{ type filter hook output priority 0; }}'; \
+             nft add chain inet half from '{{ type filter hook input priority 0; }}'; \
+             nft add rule inet half to tcp sport {port} drop; nft add rule inet half from tcp dport {port} drop"
+        ),
+    )
+    .ok();
+    lab.on(follower, "systemctl kill --kill-whom=main -s KILL zkops-orders").ok();
+    let stands = lab.on(leader, &format!("ss -Htn state established 'dport = :{port}'")).ok().stdout;
+    assert!(stands.contains(":2888"), "the leader has heard of it: {stands:?}");
+    lab.await_healthy();
+    let log = lab.on(leader, "journalctl -q -o cat -u zkops-orders").ok().stdout;
+    let expected = format!("learner {follower} moved no byte for a tick, and has connected anew");
+    assert!(log.contains(&expected), "{log}");
+    assert!(!log.contains("a quorum no longer follows"), "{log}");
+    assert!(listens(&leader), "another one leads: {log}");
 }
