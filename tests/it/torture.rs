@@ -1,5 +1,5 @@
 //! Three servers with a normal workload, and beside it all that strangers and greedy clients can do at their ports: no
-//! election, no session lost, no honest request refused, a bounded memory. Some seconds as a rule; ten minutes, and more of
+//! election, no session lost, no honest request refused, a bounded memory. A minute as a rule; ten minutes, and more of
 //! everything, with `ZKOPS_LONG=1`. What honest answers took is printed beside what they take without such company.
 //!
 //! No time is a criterion: limits and timeouts are those of a patient ensemble, so that a busy machine passes.
@@ -36,7 +36,7 @@ impl Scale {
             let (quiet, torture) = (seconds(60), seconds(540));
             return Scale { znodes: 100_000, quiet, torture, silent: 5000, nearly: 400 };
         }
-        let (quiet, torture) = (seconds(3), seconds(10));
+        let (quiet, torture) = (seconds(5), seconds(55));
         Scale { znodes: 10_000, quiet, torture, silent: 600, nearly: 60 }
     }
 }
