@@ -105,6 +105,10 @@ pub fn stop(desired: &Desired, facts: &Facts, named: &[ServerId]) -> Result<Plan
         });
         gone += group.len();
     }
+    // Where the leader went the others elect another one: it is done when they serve.
+    if !named.is_empty() && leader.is_some_and(|leader| up.contains(&leader)) {
+        plan.push(deploy::prove_without(desired, leader));
+    }
     skipped(facts, &ids, &mut plan);
     Ok(plan)
 }

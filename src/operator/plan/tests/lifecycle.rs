@@ -91,6 +91,15 @@ fn stopping_everything_takes_the_leader_last() {
 }
 
 #[test]
+fn a_stopped_leader_is_waited_for_to_be_followed_by_another() {
+    let stop = |id| show(&World::deployed(3, 0), &Goal::Stop { members: vec![ServerId(id)] });
+    let (follower, leader) = (stop(1), stop(3));
+    let proof = "prove that the others serve without node-3";
+    assert!(!follower.contains("prove that"), "{follower}");
+    assert!(leader.find("server stopped") < leader.find(proof), "{leader}");
+}
+
+#[test]
 fn stopping_the_voter_that_holds_the_quorum_is_refused() {
     let mut world = World::deployed(3, 0);
     world.dies(1);
