@@ -52,6 +52,8 @@ Examples:
   zkops status
   zkops status --watch                     # redrawn on a terminal, plain lines in a pipe
   zkops status -i orders.yml --json
+  zkops status --nagios                    # OK/WARNING/CRITICAL/UNKNOWN and exit codes 0 to 3
+  zkops status --prometheus                # for node_exporter's textfile collector
 
 Exit codes: 0 healthy (one leader, everybody in sync, writes committed), 9 proven not to be, 7 unknown: neither is proven.
 

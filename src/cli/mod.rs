@@ -5,10 +5,12 @@
 //! - [`env`]: what verbs share: where to report, and the caller of use cases
 //! - [`examples`]: the lines that each verb's help shows
 //! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
+//! - [`alerts`]: health for monitoring: a plugin's line, Prometheus's text
 //! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
 //! - [`signals`]: what ^C, TERM and HUP do to a run
 
+mod alerts;
 mod check;
 mod completions;
 mod deploy;
@@ -67,11 +69,17 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
             let env = Env::new(&opts.global, verb.without(), report.clone());
             runtime().and_then(|runtime| {
-                let done = runtime.block_on(signals::heard(&env, &verb, run(&verb, &env)));
+                let work = async {
+                    match &verb {
+                        Verb::Status(opts) if opts.nagios => Ok(status::plugin(opts, &env).await),
+                        verb => run(verb, &env).await.map(|exit| exit as u8),
+                    }
+                };
+                let done = runtime.block_on(signals::heard(&env, &verb, work));
                 let done = done.map_err(|why| Advice::about(&env.caller, &verb.source()).failure(why));
                 // A question that nobody answers any more must not keep the program.
                 runtime.shutdown_background();
-                done.map(|exit| exit as u8)
+                done
             })
         }
     };

@@ -217,6 +217,12 @@ pub(super) struct Status {
     /// Look again and again; a look changes nothing
     #[arg(long, short)]
     pub(super) watch: bool,
+    /// One line and exit codes 0 to 3, as monitoring plugins have them (Nagios, Icinga, Checkmk)
+    #[arg(long, conflicts_with_all = ["watch", "json"])]
+    pub(super) nagios: bool,
+    /// Metrics in the text format of Prometheus
+    #[arg(long, conflicts_with_all = ["watch", "nagios", "json"])]
+    pub(super) prometheus: bool,
     /// Pause between two looks
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
     pub(super) interval: Duration,

@@ -12,11 +12,11 @@ use super::opts::Verb;
 use crate::report::{Exit, Failure};
 
 /// What `work` comes to, with signals heard meanwhile.
-pub(super) async fn heard(
+pub(super) async fn heard<T>(
     env: &Env,
     verb: &Verb,
-    work: impl Future<Output = Result<Exit, Failure>>,
-) -> Result<Exit, Failure> {
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     // Nothing is begun there that would have to be ended.
     if matches!(verb, Verb::Status(_) | Verb::Host(_) | Verb::Version) {
         return work.await;

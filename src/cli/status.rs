@@ -2,12 +2,28 @@
 
 use super::env::Env;
 use super::opts::Status;
-use super::view;
+use super::{alerts, view};
 use crate::operator::operate::session::Session;
 use crate::operator::operate::status::{self, Outcome};
 use crate::report::{Exit, Failure};
 
+/// The exit code of a monitoring plugin; whatever goes wrong is told as one tells it.
+pub(super) async fn plugin(opts: &Status, env: &Env) -> u8 {
+    let (code, text) = alerts::plugin(&once(opts, env).await);
+    env.report.text(&text);
+    code
+}
+
+async fn once(opts: &Status, env: &Env) -> Result<Outcome, Failure> {
+    status::run(&Session::load(&env.caller, &opts.which.source())?).await
+}
+
 pub(super) async fn run(opts: &Status, env: &Env) -> Result<Exit, Failure> {
+    if opts.prometheus {
+        let looked = once(opts, env).await;
+        env.report.text(&alerts::metrics(&looked));
+        return looked.map(|outcome| outcome.exit());
+    }
     let session = Session::load(&env.caller, &opts.which.source())?;
     if !opts.watch {
         let outcome = status::run(&session).await?;

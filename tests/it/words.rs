@@ -98,6 +98,41 @@ fn every_verb_writes_the_documents_that_are_documented() {
 }
 
 #[test]
+fn monitoring_gets_a_line_or_metrics_and_never_a_zero_for_what_is_not_known() {
+    let local = Local::deployed();
+    let line = local.zkops(&["status", "--nagios"]).ok();
+    assert!(line.stdout.starts_with("ZKOPS OK - trial: healthy: 1 leader + 2 followers in sync"), "{line}");
+    line.says("'in_sync'=3;;;0;3 'spare'=1;;;0;");
+    let metrics = |ended: &Ended| -> BTreeMap<String, f64> {
+        let samples = ended.stdout.lines().filter(|line| !line.starts_with('#'));
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line} is no sample"));
+            (name.to_owned(), value.parse().unwrap_or_else(|why| panic!("{why} in {line}")))
+        };
+        samples.map(sample).collect()
+    };
+    let of = |name: &str, n: usize| format!("zkops_member_{name}{{cluster=\"trial\",member=\"node-{n}\"}}");
+    let page = metrics(&local.zkops(&["status", "--prometheus"]).ok());
+    assert_eq!(page["zkops_ensemble_state{cluster=\"trial\",state=\"healthy\"}"], 1.0);
+    assert_eq!((1..=3).map(|n| page[&of("leads", n)]).sum::<f64>(), 1.0, "{page:?}");
+    assert!(page[&of("commit_seconds", 1)] > 0.0, "{page:?}");
+
+    local.zkops(&["stop", "node-3"]).ok();
+    let line = local.zkops(&["status", "--nagios"]).expect(1);
+    assert!(line.stdout.starts_with("ZKOPS WARNING - trial: "), "{line}");
+    line.says("next: zkops start node-3");
+    let page = metrics(&local.zkops(&["status", "--prometheus"]).expect(9));
+    assert_eq!((page[&of("in_sync", 3)], page.get(&of("lag_transactions", 3))), (0.0, None), "{page:?}");
+    local.zkops(&["stop", "--all"]).ok();
+    local.zkops(&["status", "--nagios"]).expect(2).says("ZKOPS CRITICAL - trial: unhealthy: no quorum");
+    let lost = local.zkops(&["status", "-i", "/nowhere.yml", "--nagios"]).expect(3);
+    assert!(lost.stdout.starts_with("ZKOPS UNKNOWN - ") && lost.stdout.contains("/nowhere.yml"), "{lost}");
+    let lost = local.zkops(&["status", "-i", "/nowhere.yml", "--prometheus"]).expect(2);
+    assert_eq!(metrics(&lost), BTreeMap::from([("zkops_look_failed".to_owned(), 1.0)]));
+    local.zkops(&["status", "--nagios", "--watch"]).expect(2).says("cannot be used");
+}
+
+#[test]
 fn what_stops_or_ends_an_ensemble_is_asked_for() {
     let local = Local::deployed();
     local.zkops(&["stop"]).expect(2).says("stop all of trial?").says("--all");

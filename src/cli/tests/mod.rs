@@ -1,5 +1,7 @@
 //! What is typed, and what it means.
 
+mod alerts;
+
 use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
