@@ -135,6 +135,11 @@ Examples:
   zkops cli -server 192.168.17.130:2181,192.168.17.131:2181/app get -s /config
   zkops cli -server 127.0.0.1:2181 create /greeting hello";
 
+pub(super) const SCHEMA: &str = "\
+Examples:
+  zkops schema >zkops.schema.json
+  # in the inventory's first line: # yaml-language-server: $schema=zkops.schema.json";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   zkops completions bash                   # into ~/.local/share/bash-completion/completions/zkops

@@ -47,6 +47,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::operator::operate::advice::Advice;
 use crate::operator::operate::lifecycle::Verb as Running;
+use crate::operator::operate::schema;
 use crate::report::{Exit, Failure, Report, Style};
 use env::Env;
 use opts::{Opts, Verb};
@@ -165,6 +166,12 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Host(opts) => host::run(opts).await,
         Verb::Server(_) | Verb::Cli(_) => {
             Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own"))
+        }
+        Verb::Schema => {
+            let schema = schema::run();
+            env.report.text(&schema.text);
+            env.report.value(&schema);
+            Ok(Exit::Done)
         }
         Verb::Completions(opts) => completions::run(opts, env),
         Verb::Man(opts) => man::run(opts, env),

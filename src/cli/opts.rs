@@ -94,6 +94,9 @@ pub(super) enum Verb {
     /// Answer an operator's questions on stdin (what deploy runs on the hosts)
     #[command(hide = true)]
     Host(Host),
+    /// Print the inventory's JSON Schema, for editors
+    #[command(after_help = examples::SCHEMA)]
+    Schema,
     /// Print what makes a shell complete these words
     #[command(after_help = examples::COMPLETIONS)]
     Completions(Completions),

@@ -139,7 +139,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("saphyr", &["inventory"]),
     ("serde", ANYONE),
     // The host protocol's frames, the journal, `--json`.
-    ("serde_json", &["fleet", "formats", "host", "operate", "report"]),
+    ("serde_json", &["fleet", "formats", "host", "inventory", "operate", "report"]),
     ("serde_yaml", &["inventory"]),
     ("sha1", &["proto", "transport"]),
     // Fingerprints of plans and files; no secret depends on it outside `transport`.

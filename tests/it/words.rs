@@ -83,9 +83,14 @@ fn every_verb_writes_the_documents_that_are_documented() {
         "say yes beforehand: --cluster trial"
     );
     assert_eq!(say(&["destroy", "--data", "--cluster", "trial"], 0)["verb"], "destroy");
-    for args in
-        [&["version"][..], &["completions", "bash"], &["man"], &["man", "--out", &man], &["deploy", "--help"]]
-    {
+    for args in [
+        &["version"][..],
+        &["schema"],
+        &["completions", "bash"],
+        &["man"],
+        &["man", "--out", &man],
+        &["deploy", "--help"],
+    ] {
         say(args, 0);
     }
     let mistake = say(&["deploy", "--dryrun", "x.yml"], 2);

@@ -32,7 +32,9 @@ impl<'v> Fields<'v> {
 
     /// The entry of this key, if it is there.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'v Entry> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.iter().find(|entry| entry.key.value == key)
     }
 

@@ -269,7 +269,7 @@ fn parse_sudo(text: Spanned<String>, findings: &mut Findings<'_>) -> Option<Span
 /// What the reference puts before the name of a key that becomes a property of its Java machine.
 const PREFIX: &str = "zookeeper.";
 /// zoo.cfg keys that the operator writes itself, and what to set instead.
-const OWNED: [(&str, &str); 12] = [
+pub(super) const OWNED: [(&str, &str); 12] = [
     ("dataDir", "data_dir"),
     ("dataLogDir", "data_log_dir"),
     ("clientPort", "ports: { client: … }"),

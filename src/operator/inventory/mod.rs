@@ -13,6 +13,7 @@
 //! | `read` | the file's own shape: cluster, ssh, defaults, nodes |
 //! | `address` | addresses as people write them, in one spelling |
 //! | `rules` | what members must not do to each other: ids, addresses, ports, directories, voters |
+//! | `schema` | what a file may look like, for editors: kept equal to all of this by its tests |
 //! | `complaint` | what others find wrong with it, put at its place |
 //! | `finding`, `suggest` | problems with their places; did-you-mean |
 
@@ -27,6 +28,7 @@ mod model;
 mod placed;
 mod read;
 mod rules;
+mod schema;
 mod suggest;
 mod yaml;
 
@@ -36,6 +38,7 @@ pub use layer::instead_of;
 pub use model::{Cluster, Connection, Jump, Member, Ports, Role, SshSettings};
 pub use read::{NAME_RULE, is_name};
 pub use rules::INSTALLED;
+pub use schema::schema;
 pub use suggest::nearest;
 
 use finding::Findings;

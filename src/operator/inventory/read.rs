@@ -320,7 +320,9 @@ fn ssh(layer: Layer) -> SshSettings {
     }
 }
 
-/// What [`is_name`] asks for.
+/// What [`is_name`] asks for, as a regular expression.
+pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
+/// The same in words.
 pub const NAME_RULE: &str = "letters, digits, `-`, `_` and `.`, a letter or digit first, at most 63";
 /// The name of a cluster whose file gives none.
 const CLUSTER_DEFAULT: &str = "zookeeper";

@@ -4,7 +4,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | [`init`] | an inventory made of a few words |
+//! | [`init`], [`schema`] | an inventory made of a few words; what one may look like |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
 //! | [`status`] | how every member is, and why |
 //! | [`lifecycle`] | start, stop, restart |
@@ -40,6 +40,7 @@ pub mod planned;
 pub mod record;
 mod refusal;
 pub mod repair;
+pub mod schema;
 pub mod session;
 mod settings;
 pub mod ssh_setup;
