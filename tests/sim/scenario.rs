@@ -54,6 +54,8 @@ pub(crate) struct Knobs {
     pub(crate) session_timeout_ms: u64,
     /// Parts per million by which each server's clock may run fast or slow.
     pub(crate) drift_ppm: i64,
+    /// How many requests may wait for their answers in all (`globalOutstandingLimit`).
+    pub(crate) outstanding_max: u64,
 }
 
 /// Whom a fault meets.
@@ -160,6 +162,12 @@ impl Scenario {
         let mut scenario =
             Scenario { seed, voters, observers, clients, knobs, chaos_us, faults, siege: None };
         siege::draw(&mut scenario);
+        // Apart from the other draws, so that those stay as they were.
+        scenario.knobs.outstanding_max = match Rng::with_seed(seed ^ 0x0b5e_55ed).u32(0..8) {
+            0 => 1,
+            1 => 5,
+            _ => 1000,
+        };
         scenario
     }
 
@@ -189,6 +197,7 @@ impl Knobs {
             pipeline_max: pick(rng, &[1, 2, 6]) as usize,
             session_timeout_ms: pick(rng, &[1_200, 3_000, 8_000]),
             drift_ppm: pick(rng, &[0, 200, 20_000]) as i64,
+            outstanding_max: 1000,
         }
     }
 }

@@ -137,7 +137,7 @@ impl World {
             session_timeout_ms_max: 20 * knobs.tick_ms as i32,
             session_salt: (seed >> 32) as u16,
             leader_serves: true,
-            outstanding_max: 1000,
+            outstanding_max: knobs.outstanding_max,
             super_digest: None,
             tree: tree::Settings::default(),
             container_check_ms: 60_000,
