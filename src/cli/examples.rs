@@ -69,6 +69,14 @@ Examples:
   zkops stop node-3                        # refused where the others have no quorum without it
   zkops stop --all                         # the whole ensemble, unasked";
 
+pub(super) const OK_TO_STOP: &str = "\
+Examples:
+  zkops ok-to-stop node-2 && ssh node-2 reboot
+  zkops ok-to-stop node-4 node-5           # both at once
+
+Exit codes: 0 the others serve without, 4 they would not or it is not proven, 6 somebody is at work on the hosts,
+7 hosts unreachable. It is an answer for this moment and holds nothing: whoever reboots hosts does so one at a time.";
+
 pub(super) const RESTART: &str = "\
 Examples:
   zkops restart                            # all, one at a time, the leader last

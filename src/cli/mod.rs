@@ -159,6 +159,7 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Status(opts) => status::run(opts, env).await,
         Verb::Start(opts) => lifecycle::run(Running::Start, opts, env).await,
         Verb::Stop(opts) => lifecycle::stop(opts, env).await,
+        Verb::OkToStop(opts) => lifecycle::ok_to_stop(opts, env).await,
         Verb::Restart(opts) => lifecycle::run(Running::Restart, opts, env).await,
         Verb::Repair(opts) => repair::run(opts, env).await,
         Verb::Destroy(opts) => destroy::run(opts, env).await,

@@ -63,6 +63,9 @@ pub(super) enum Verb {
     /// Stop servers; asks before it stops all of them
     #[command(after_help = examples::STOP)]
     Stop(Stop),
+    /// Say whether members may go down now: exit 0, or 4 with the reason
+    #[command(after_help = examples::OK_TO_STOP)]
+    OkToStop(OkToStop),
     /// Restart servers, one at a time while the ensemble serves
     #[command(after_help = examples::RESTART)]
     Restart(Members),
@@ -130,6 +133,7 @@ impl Verb {
             Verb::Status(opts) => opts.which.source(),
             Verb::Start(opts) | Verb::Restart(opts) => opts.source(),
             Verb::Stop(opts) => opts.which.source(),
+            Verb::OkToStop(opts) => opts.source(),
             Verb::Repair(opts) => opts.source(),
             Verb::Destroy(opts) => opts.which.source(),
             Verb::SshSetup(opts) => opts.source(),
@@ -262,6 +266,22 @@ pub(super) struct Stop {
     /// Do not ask
     #[arg(long, short)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OkToStop {
+    /// Members by name or id; several: all of them at once
+    #[arg(value_name = "MEMBER", required = true)]
+    pub(super) members: Vec<String>,
+    /// The inventory; without it, that of the last deployment
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) inventory: Option<PathBuf>,
+}
+
+impl OkToStop {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -133,8 +133,10 @@ fn a_run_ends_when_it_is_told_to_and_says_what_stands() {
         lab.on(node, "/usr/bin/systemctl show -p ActiveEnterTimestampMonotonic zkops-orders").stdout
     };
     let name = format!("node-{node}");
+    lab.zkops(&["ok-to-stop", &name]).expect(6).says("zkops restart");
     lab.zkops(&["restart", &name]).expect(6).says("--break-lock");
     lab.zkops(&["restart", &name, "--break-lock"]).ok();
+    lab.zkops(&["ok-to-stop", &name]).ok().says("may stop");
     let before: Vec<String> = (1..=3).map(started).collect();
     asleep.signal("CONT");
     let said = asleep.ends(5);

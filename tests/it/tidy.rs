@@ -265,10 +265,8 @@ const SETTINGS: &[&str] = &["engine/src/config"];
 
 /// The enum of requests, by folder and name, and those that nobody sends yet, with who will.
 const REQUESTS: (&str, &str) = ("src/operator/host", "Request");
-const REQUESTS_LATER: &[(&str, &str)] = &[
-    ("FileSha256", "upgrades compare what is there with what is pushed"),
-    ("ReadLock", "who holds the lock, shown without taking it"),
-];
+const REQUESTS_LATER: &[(&str, &str)] =
+    &[("FileSha256", "upgrades compare what is there with what is pushed")];
 
 /// Words that a wing does not say, and what it says instead: ARCHITECTURE.md has the list.
 const VOCABULARY: &[(&str, &[(&str, &str)])] =

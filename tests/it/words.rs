@@ -73,7 +73,10 @@ fn every_verb_writes_the_documents_that_are_documented() {
     assert_eq!(say(&["ssh-setup", &inventory], 0)["hosts"][0]["key"], "not_needed");
     assert_eq!(say(&["deploy", &inventory], 0)["event"], "ready");
     assert_eq!(say(&["status"], 0)["healthy"], true);
+    assert_eq!(say(&["ok-to-stop", "3"], 0)["members"][0], "node-3");
     assert_eq!(say(&["stop", "node-3"], 0)["verb"], "stop");
+    assert_eq!(say(&["ok-to-stop", "node-2"], 4)["failure"]["exit"], "refused");
+    assert_eq!(say(&["ok-to-stop", "node-3"], 0)["members"][0], "node-3");
     assert_eq!(say(&["start"], 0)["verb"], "start");
     assert_eq!(say(&["restart", "node-1"], 0)["verb"], "restart");
     assert_eq!(say(&["repair", "node-1"], 0)["event"], "repaired");

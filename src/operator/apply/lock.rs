@@ -83,6 +83,28 @@ impl Locks {
     }
 }
 
+/// That nobody else changes anything on these hosts just now. It takes no lock: what begins a moment later is not seen.
+///
+/// # Errors
+/// Exit code 6 with the holder; 7 where a host that was reached does not say.
+pub async fn nobody_at_work(fleet: &Fleet, run: &Run) -> Result<(), Failure> {
+    let asked = fleet.all().map(|(member, host)| async move {
+        let held = host.link.within(PATIENCE).read_lock(unit::lock_path(member).into()).await;
+        (&member.name, held)
+    });
+    for (name, held) in join_all(asked).await {
+        match held {
+            Ok(Some(held)) if !run.is_dead(&held.holder) => return Err(locked(name, &held, run)),
+            Ok(_) => {}
+            Err(why) => {
+                let what = format!("{name}: whether somebody is at work there is not seen: {why}");
+                return Err(Failure::new(Exit::Unreachable, what).next(run.again.clone()));
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Lock {
     /// `None`: it is ours.
     async fn take(&self, run: &Run) -> Result<Option<Held>, CallError> {

@@ -15,7 +15,7 @@ mod excerpt;
 mod files;
 mod gates;
 mod journal;
-mod lock;
+pub mod lock;
 mod retire;
 pub mod run;
 mod steps;

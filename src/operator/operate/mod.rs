@@ -7,7 +7,7 @@
 //! | [`init`], [`schema`] | an inventory made of a few words; what one may look like |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
 //! | [`status`] | how every member is, and why |
-//! | [`lifecycle`] | start, stop, restart |
+//! | [`lifecycle`], [`ok_to_stop`] | start, stop, restart; whether members may go down now |
 //! | [`repair`] | one member back in sync, the mildest cure first |
 //! | [`destroy`] | what deploy put on the hosts is gone |
 //! | [`ssh_setup`] | a key on every host |
@@ -33,6 +33,7 @@ mod holder;
 pub mod init;
 pub mod lifecycle;
 mod look;
+pub mod ok_to_stop;
 pub mod owed;
 mod paths;
 pub mod plan;

@@ -166,7 +166,7 @@ fn look_or_write(request: Request) -> Result<Response, Failure> {
         Q::PortsInUse { ports } => R::Ports(ports::in_use(&ports)),
         Q::FindServer(request) => R::Servers(servers::find(&request)),
         Q::RenewLock(request) => R::Changed(lock::renew(&request)?),
-        Q::ReadLock { path } => R::Lock(lock::read(&path)?),
+        Q::ReadLock { path } => R::Lock(lock::held(&path)?),
         Q::AppendJournal(request) => {
             journal::append(&request.path, &request.line)?;
             R::Changed(true)

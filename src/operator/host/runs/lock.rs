@@ -75,8 +75,14 @@ pub(crate) fn release(path: &Path, id: &str, deadline: Instant) -> Result<bool, 
     Ok(true)
 }
 
-/// Who holds it, stale or not.
-pub(crate) fn read(path: &Path) -> Result<Option<Held>, Failure> {
+/// Who holds it now: a lock whose time is over is nobody's.
+pub(crate) fn held(path: &Path) -> Result<Option<Held>, Failure> {
+    paths::absolute(path)?;
+    Ok(read(path)?.filter(|held| held.until_ms > clock::wall_ms()))
+}
+
+/// Whose it is, stale or not.
+fn read(path: &Path) -> Result<Option<Held>, Failure> {
     Ok(written(path)?.filter(|held| !held.released))
 }
 
