@@ -59,6 +59,14 @@ Exit codes: 0 healthy (one leader, everybody in sync, writes committed), 9 prove
 
 Servers are asked at their client ports from here and, where that proves nothing, by the agents on their hosts.";
 
+pub(super) const LOGS: &str = "\
+Examples:
+  zkops logs --since 10m
+  zkops logs node-2 --follow
+  zkops logs -n 1000 | grep -i quorum
+
+Times are this machine's: the hosts' clocks are measured against it. Exit code 7: somebody's log was not seen.";
+
 pub(super) const START: &str = "\
 Examples:
   zkops start                              # all that do not run

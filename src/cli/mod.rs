@@ -6,7 +6,7 @@
 //! - [`examples`]: the lines that each verb's help shows
 //! - [`prompt`], [`view`], [`planned`]: questions to a human; findings and health as tables; a plan that is only shown
 //! - [`alerts`]: health for monitoring: a plugin's line, Prometheus's text
-//! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
+//! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`logs`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
 //! - [`signals`]: what ^C, TERM and HUP do to a run
 
@@ -21,6 +21,7 @@ mod examples;
 mod host;
 mod init;
 mod lifecycle;
+mod logs;
 mod man;
 mod opts;
 mod plan;
@@ -157,6 +158,7 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Plan(opts) => plan::run(opts, env).await,
         Verb::Check(opts) => check::run(opts, env).await,
         Verb::Status(opts) => status::run(opts, env).await,
+        Verb::Logs(opts) => logs::run(opts, env).await,
         Verb::Start(opts) => lifecycle::run(Running::Start, opts, env).await,
         Verb::Stop(opts) => lifecycle::stop(opts, env).await,
         Verb::OkToStop(opts) => lifecycle::ok_to_stop(opts, env).await,

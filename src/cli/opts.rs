@@ -57,6 +57,9 @@ pub(super) enum Verb {
     /// Show how every member is; exit 0 only when all are in sync
     #[command(after_help = examples::STATUS)]
     Status(Status),
+    /// Show what the members' servers wrote, in one order by this machine's clock
+    #[command(after_help = examples::LOGS)]
+    Logs(Logs),
     /// Start servers that do not run
     #[command(after_help = examples::START)]
     Start(Members),
@@ -131,6 +134,7 @@ impl Verb {
             Verb::Deploy(opts) => Source::File(opts.path()),
             Verb::Plan(opts) | Verb::Check(opts) => opts.which.source(),
             Verb::Status(opts) => opts.which.source(),
+            Verb::Logs(opts) => opts.source(),
             Verb::Start(opts) | Verb::Restart(opts) => opts.source(),
             Verb::Stop(opts) => opts.which.source(),
             Verb::OkToStop(opts) => opts.source(),
@@ -233,6 +237,31 @@ pub(super) struct Status {
     /// Pause between two looks
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse)]
     pub(super) interval: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// Members by name or id; without any, all
+    #[arg(value_name = "MEMBER")]
+    pub(super) members: Vec<String>,
+    /// The inventory; without it, that of the last deployment
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) inventory: Option<PathBuf>,
+    /// Nothing older than this (90s, 10m, 1d)
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(super) since: Option<Duration>,
+    /// The last so many lines of each member, 10000 at most
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(super) lines: u16,
+    /// Go on with what is written from now on
+    #[arg(long, short)]
+    pub(super) follow: bool,
+}
+
+impl Logs {
+    pub(super) fn source(&self) -> Source {
+        source(self.inventory.as_ref())
+    }
 }
 
 #[derive(Debug, Args)]

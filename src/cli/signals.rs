@@ -18,7 +18,7 @@ pub(super) async fn heard<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     // Nothing is begun there that would have to be ended.
-    if matches!(verb, Verb::Status(_) | Verb::Host(_) | Verb::Version) {
+    if matches!(verb, Verb::Status(_) | Verb::Logs(_) | Verb::Host(_) | Verb::Version) {
         return work.await;
     }
     let mut signals = Signals::listen()

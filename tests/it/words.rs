@@ -73,6 +73,7 @@ fn every_verb_writes_the_documents_that_are_documented() {
     assert_eq!(say(&["ssh-setup", &inventory], 0)["hosts"][0]["key"], "not_needed");
     assert_eq!(say(&["deploy", &inventory], 0)["event"], "ready");
     assert_eq!(say(&["status"], 0)["healthy"], true);
+    assert!(say(&["logs", "node-1"], 0)["text"].is_string());
     assert_eq!(say(&["ok-to-stop", "3"], 0)["members"][0], "node-3");
     assert_eq!(say(&["stop", "node-3"], 0)["verb"], "stop");
     assert_eq!(say(&["ok-to-stop", "node-2"], 4)["failure"]["exit"], "refused");
@@ -138,6 +139,36 @@ fn monitoring_gets_a_line_or_metrics_and_never_a_zero_for_what_is_not_known() {
     let lost = local.zkops(&["status", "-i", "/nowhere.yml", "--prometheus"]).expect(2);
     assert_eq!(metrics(&lost), BTreeMap::from([("zkops_look_failed".to_owned(), 1.0)]));
     local.zkops(&["status", "--nagios", "--watch"]).expect(2).says("cannot be used");
+}
+
+#[test]
+fn logs_of_all_members_are_told_in_one_order() {
+    let local = Local::deployed();
+    let all = local.zkops(&["logs"]).ok();
+    for said in ["node-1", "node-2", "node-3", "leading since zxid", "in sync at zxid"] {
+        all.says(said);
+    }
+    let times: Vec<&str> = all.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(times.len() > 6 && times.is_sorted(), "{all}");
+    let one = local.zkops(&["logs", "node-2", "-n", "1"]).ok();
+    assert!(one.stdout.lines().count() == 1 && one.stdout.contains(" node-2 "), "{one}");
+    let young = local.zkops(&["logs", "--since", "0s"]).ok();
+    assert_eq!(young.stdout, "", "{young}");
+    local.zkops(&["logs", "-n", "0"]).expect(2);
+    local.zkops(&["logs", "node-9"]).expect(2).says("node-9");
+
+    // Whoever follows is told what is written from then on.
+    let home = local.home().display().to_string();
+    let follow = format!(
+        "export HOME={home} XDG_STATE_HOME={home}; timeout 60 {ZKOPS} logs -n 1 --follow >{home}/followed & \
+         until grep -q . {home}/followed; do sleep 0.1; done; {ZKOPS} restart node-1 >/dev/null 2>&1; \
+         for i in $(seq 500); do grep -q 'node-1 .*data loaded' {home}/followed && break; sleep 0.1; done; \
+         kill $!; wait $!; cat {home}/followed"
+    );
+    let followed = run("bash", &["-c", &follow], &[]).ok();
+    followed.says("data loaded");
+    let lines: Vec<&str> = followed.stdout.lines().collect();
+    assert!(lines.iter().enumerate().all(|(at, line)| !lines[..at].contains(line)), "told twice: {followed}");
 }
 
 #[test]

@@ -68,7 +68,10 @@ impl Caller {
     /// What `work` comes to; once the time allowed is over, the run is asked to stop.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> T {
         let over = async {
-            tokio::time::sleep_until(self.until().into()).await;
+            // It may begin anew meanwhile.
+            while Instant::now() < self.until() {
+                tokio::time::sleep_until(self.until().into()).await;
+            }
             self.stop.ask(Why::TimeUp);
             pending::<Infallible>().await
         };

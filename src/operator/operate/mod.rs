@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`init`], [`schema`] | an inventory made of a few words; what one may look like |
 //! | [`deploy`], [`plan`], [`check`] | the same look at the same hosts: carried out, shown, judged |
-//! | [`status`] | how every member is, and why |
+//! | [`status`], [`logs`] over [`log_lines`] | how every member is, and why; what their servers wrote, in one order |
 //! | [`lifecycle`], [`ok_to_stop`] | start, stop, restart; whether members may go down now |
 //! | [`repair`] | one member back in sync, the mildest cure first |
 //! | [`destroy`] | what deploy put on the hosts is gone |
@@ -32,6 +32,8 @@ mod former;
 mod holder;
 pub mod init;
 pub mod lifecycle;
+pub mod log_lines;
+pub mod logs;
 mod look;
 pub mod ok_to_stop;
 pub mod owed;

@@ -1,0 +1,135 @@
+//! Logs: what all members' servers wrote, in one order by one clock. `log_lines` knows how logs are written and what
+//! comes before what; here hosts are asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::caller::Caller;
+use super::log_lines::{self as lines, Line};
+use super::session::{HOST_PATIENCE, Session, Source};
+use crate::operator::fleet::hosts::{Fleet, Host};
+use crate::operator::fleet::unit;
+use crate::operator::fleet::visit::Push;
+use crate::operator::plan::desired::DesiredMember;
+use crate::report::Failure;
+use crate::wire::ids::ServerId;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub inventory: Source,
+    /// By name or id; empty: all.
+    pub members: Vec<String>,
+    /// Nothing older than this.
+    pub since: Option<Duration>,
+    /// The last so many lines of each.
+    pub lines: usize,
+    /// Go on with what is written from now on, until nobody listens any more.
+    pub follow: bool,
+}
+
+/// What became of the look at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whose log was not seen, and why.
+    pub unseen: Vec<String>,
+}
+
+/// Tells lines as they are read: `tell` says whether somebody still listens. What it is told besides, a note to people,
+/// goes to the caller's events.
+///
+/// # Errors
+/// What concerns no single host.
+pub async fn run(
+    caller: &Caller,
+    request: &Request,
+    mut tell: impl FnMut(Line) -> bool,
+) -> Result<Outcome, Failure> {
+    let session = Session::load(caller, &request.inventory)?;
+    let named = session.members(&request.members)?;
+    session
+        .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
+            let mut heard = Heard { offsets: offsets(fleet).await, last: BTreeMap::new() };
+            let since_ms = request.since.map(|since| {
+                let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+                jiff::Timestamp::now().as_millisecond().saturating_sub(since)
+            });
+            let (first, unseen) = heard.hear(fleet, &named, request.lines, &session).await;
+            let mut is_heard = lines::since(first, since_ms).into_iter().all(&mut tell);
+            while request.follow && is_heard {
+                tokio::time::sleep(PAUSE).await;
+                // Whoever follows ends it, no patience does.
+                caller.stop.begin_anew();
+                let (more, _) = heard.hear(fleet, &named, FOLLOWED_LINES, &session).await;
+                is_heard = more.into_iter().all(&mut tell);
+            }
+            Ok(Outcome { unseen })
+        })
+        .await
+}
+
+/// How far the hosts' clocks are ahead of ours, milliseconds; nought where nobody says.
+async fn offsets(fleet: &Fleet) -> BTreeMap<ServerId, f64> {
+    let asked = fleet.hosts().map(|(member, host)| async move {
+        Some((member.id, host.clock(CLOCK_PATIENCE).await.ok()?.offset_ms))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// What was read of each member's log so far.
+struct Heard {
+    offsets: BTreeMap<ServerId, f64>,
+    /// The last line told of each.
+    last: BTreeMap<ServerId, String>,
+}
+
+impl Heard {
+    /// What is new, in order, and whose log was not seen.
+    async fn hear(
+        &mut self,
+        fleet: &Fleet,
+        named: &[ServerId],
+        count: usize,
+        session: &Session<'_>,
+    ) -> (Vec<Line>, Vec<String>) {
+        let is_wanted = |id: &ServerId| named.is_empty() || named.contains(id);
+        let mut unseen = Vec::new();
+        for (id, member) in session.desired.members.iter().filter(|(id, _)| is_wanted(id)) {
+            if let Some(why) = fleet.unreachable(*id) {
+                unseen.push(format!("{}: its log is not seen: {}", member.name, why.text));
+            }
+        }
+        let hosts = fleet.hosts().filter(|(member, _)| is_wanted(&member.id));
+        let asked = hosts.map(|(member, host)| async move { (member, tail(member, host, count).await) });
+        let mut logs = Vec::new();
+        for (member, tail) in join_all(asked).await {
+            let lines = match tail {
+                Ok(lines) => lines,
+                Err(why) => {
+                    unseen.push(format!("{}: its log is not seen: {why}", member.name));
+                    continue;
+                }
+            };
+            let new = lines::behind(lines, self.last.get(&member.id));
+            if let Some(last) = new.last() {
+                self.last.insert(member.id, last.clone());
+            }
+            let ahead_ms = self.offsets.get(&member.id).copied().unwrap_or_default();
+            logs.push(lines::read(&member.name, ahead_ms, new));
+        }
+        (lines::merge(logs), unseen)
+    }
+}
+
+async fn tail(member: &DesiredMember, host: &Host, count: usize) -> Result<Vec<String>, String> {
+    let source = unit::log_source(&host.manager(member), member);
+    let tail = host.link.within(LOG_PATIENCE).log_tail(source, count).await;
+    tail.map(|tail| tail.lines).map_err(|why| why.to_string())
+}
+
+const CLOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks of somebody who follows, and what a log may grow by meanwhile.
+const PAUSE: Duration = Duration::from_secs(1);
+const FOLLOWED_LINES: usize = 2000;
