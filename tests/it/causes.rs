@@ -195,6 +195,13 @@ fn a_clock_that_is_off(lab: &Lab) {
     lab.zkops(&["stop", "node-3"]).ok();
     status_says(lab, "ClockOff", &["node-3", "the clock of node-3 is off by 90"]);
     mended(lab, 3);
+    // Its server's lines stand where they were written, by the clock of whoever reads them.
+    lab.zkops(&["restart", "node-3"]).ok();
+    let before = jiff::Timestamp::now().to_string();
+    let told = lab.zkops(&["logs"]).ok();
+    let last = told.stdout.lines().filter(|line| line.contains(" node-3 ")).next_back();
+    let last = last.and_then(|line| line.split(' ').next()).unwrap_or_else(|| panic!("{told}"));
+    assert!(last < before.as_str(), "{last} is not before {before}: {told}");
     lab.lab(&["skew", "node-3", "0"]).ok();
 }
 
