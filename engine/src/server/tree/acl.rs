@@ -1,10 +1,10 @@
 //! Access control: who may do what with a node (client-protocol §4.2, §4.4), and what a list given
 //! by a client becomes before it is stored (§4.3). Identities are made elsewhere.
 
-use core::net::Ipv6Addr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::acl_index::{Acls, ip_bytes, ip_range};
 use super::settings::Settings;
 use crate::wire::proto::{Acl, ErrorCode, Id, Perms};
 
@@ -13,7 +13,7 @@ use crate::wire::proto::{Acl, ErrorCode, Id, Perms};
 pub enum AclList {
     /// Anyone may do anything: the built-in nodes, and nodes created without a list.
     Open,
-    Listed(Arc<[Acl]>),
+    Listed(Arc<Acls>),
     /// A fuzzy snapshot named a list that it does not have (TRAP D11). Only `super` passes until
     /// replay has repaired the node.
     Unknown,
@@ -25,20 +25,17 @@ impl AclList {
         let listed = match self {
             AclList::Open => return true,
             AclList::Listed(list) if list.is_empty() => return true,
-            AclList::Listed(list) => &list[..],
-            AclList::Unknown => &[],
+            AclList::Listed(list) => Some(list),
+            AclList::Unknown => None,
         };
         if who.iter().any(|id| id.scheme == "super") {
             return true;
         }
-        let mut wanted = listed.iter().filter(|acl| acl.perms & wanted != 0).map(|acl| &acl.id);
-        if listed.len() * who.len() <= PAIRS_MAX {
-            return wanted.any(|id| grants(id, who));
+        let Some(listed) = listed else { return false };
+        if listed.len() * who.len().max(1) <= PAIRS_MAX {
+            return listed.iter().any(|acl| acl.perms & wanted != 0 && grants(&acl.id, who));
         }
-        // Long lists of both: each is looked at once.
-        let same: BTreeSet<(&str, &str)> = who.iter().map(|id| (&*id.scheme, &*id.id)).collect();
-        let others: Vec<Id> = who.iter().filter(|id| is_a_range(id)).take(RANGES_MAX).cloned().collect();
-        wanted.any(|id| same.contains(&(&*id.scheme, &*id.id)) || grants(id, &others))
+        listed.grant(wanted, who)
     }
 
     /// The list as clients see it.
@@ -65,7 +62,7 @@ pub(super) fn check(list: &AclList, wanted: i32, who: &[Id], settings: &Settings
 }
 
 /// What is stored for a list given to create or setACL.
-pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> Result<Arc<[Acl]>, ErrorCode> {
+pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> Result<Arc<Acls>, ErrorCode> {
     let given = given.unwrap_or_default();
     let mut seen = BTreeSet::new();
     let mut stored = Vec::new();
@@ -89,13 +86,7 @@ pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> R
         let len = stored[before..].iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len());
         room = room.checked_sub(len.sum()).ok_or(ErrorCode::MarshallingError)?;
     }
-    if stored.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(stored.into()) }
-}
-
-/// Whether an identity may be granted something by an entry that does not spell it: addresses by their networks, and
-/// the super user of SASL.
-fn is_a_range(id: &Id) -> bool {
-    id.scheme == "ip" || (id.scheme == "sasl" && id.id == "super")
+    if stored.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(Acls::shared(stored)) }
 }
 
 /// getACL is content with either (§2.9).
@@ -155,36 +146,35 @@ fn ip_matches(identity: &str, listed: &str) -> bool {
         })
 }
 
-/// `address` or `address/bits`.
-fn ip_range(text: &str) -> Option<(Vec<u8>, usize)> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<usize>().ok()?)),
-        None => (text, None),
-    };
-    let address = ip_bytes(address)?;
-    let all = address.len() * 8;
-    let bits = bits.unwrap_or(all);
-    (bits <= all).then_some((address, bits))
-}
-
-/// No zone, no IPv4 inside IPv6 (§4.4). Leading zeros in IPv4 are decimal, as in Java.
-fn ip_bytes(text: &str) -> Option<Vec<u8>> {
-    if text.contains(':') {
-        let plain = !text.contains(['.', '%']);
-        return plain.then(|| text.parse::<Ipv6Addr>().ok()).flatten().map(|a| a.octets().to_vec());
-    }
-    let parts: Vec<u8> = text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    (parts.len() == 4).then_some(parts)
-}
-
-/// Entries times identities that are compared one by one.
-const PAIRS_MAX: usize = 4096;
-/// Addresses of one connection that count when it has more identities than anybody: it has one.
-const RANGES_MAX: usize = 16;
+/// Entries times identities that are compared one by one; beyond, each identity is looked up.
+const PAIRS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        /// Looked up, each identity is granted what it is granted where entries are compared one by one.
+        #[test]
+        fn the_index_grants_what_the_entries_do(
+            listed in proptest::collection::vec((0..32_i32, 0..12_usize), 0..40),
+            who in proptest::collection::vec(0..12_usize, 0..6),
+            wanted in 0..32_i32,
+        ) {
+            const IDS: [(&str, &str); 12] = [
+                ("digest", "a:x"), ("digest", "b:x"), ("sasl", "ann"), ("sasl", "super"), ("x509", "CN=a"),
+                ("ip", "10.0.0.7"), ("ip", "10.0.0.0/24"), ("ip", "10.0.0.9/31"), ("ip", "fd00::7"), ("ip", "fd00::/8"),
+                ("ip", "no address"), ("world", "anyone"),
+            ];
+            let id = |at: usize| Id::new(IDS[at].0, IDS[at].1);
+            let entries: Vec<Acl> =
+                listed.into_iter().map(|(perms, at)| Acl { perms, id: id(at) }).collect();
+            // An address of a client is none of a network.
+            let who: Vec<Id> = who.into_iter().map(id).filter(|id| !id.id.contains('/')).collect();
+            let one_by_one = entries.iter().any(|acl| acl.perms & wanted != 0 && grants(&acl.id, &who));
+            proptest::prop_assert_eq!(Acls::shared(entries).grant(wanted, &who), one_by_one);
+        }
+    }
 
     #[test]
     fn long_lists_grant_what_short_ones_do() {
@@ -193,7 +183,7 @@ mod tests {
         };
         let listed = |ids: &[Id]| {
             let acl = ids.iter().map(|id| Acl { perms: Perms::READ, id: id.clone() }).collect::<Vec<_>>();
-            AclList::Listed(acl.into())
+            AclList::Listed(Acls::shared(acl))
         };
         let address = Id::new("ip", "10.0.0.7");
         for count in [3, 30_000] {

@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::acl::AclList;
+use super::acl_index::Acls;
 use super::blobs::index;
 use crate::wire::proto::Acl;
 
@@ -27,7 +28,7 @@ struct Entry {
     id: i64,
     /// `None`: a snapshot's node named a list that the snapshot does not have. The replay of the
     /// create or setACL that gave the node this list repairs it.
-    list: Option<Arc<[Acl]>>,
+    list: Option<Arc<Acls>>,
     node_count: u32,
 }
 
@@ -36,14 +37,14 @@ pub(super) struct AclCache {
     /// `None`: a free place.
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_list: HashMap<Arc<[Acl]>, AclRef, FixedState>,
+    by_list: HashMap<Arc<Acls>, AclRef, FixedState>,
     by_id: BTreeMap<i64, AclRef>,
     id_max: i64,
 }
 
 impl AclCache {
     /// The place of a list, one use more. An absent list is open (client-protocol §4.2).
-    pub(super) fn hold(&mut self, list: Option<&Arc<[Acl]>>) -> AclRef {
+    pub(super) fn hold(&mut self, list: Option<&Arc<Acls>>) -> AclRef {
         let Some(list) = list else {
             return AclRef::OPEN;
         };
@@ -85,7 +86,7 @@ impl AclCache {
     }
 
     /// Defines a number while a snapshot is read. The first definition of a number stands.
-    pub(super) fn define(&mut self, id: i64, list: Arc<[Acl]>) {
+    pub(super) fn define(&mut self, id: i64, list: Arc<Acls>) {
         if id != OPEN_ID && !self.by_id.contains_key(&id) {
             self.add(id, Some(list));
         }
@@ -126,7 +127,7 @@ impl AclCache {
     pub(super) fn lists(&self) -> impl Iterator<Item = (i64, &[Acl])> {
         self.by_id.iter().filter_map(|(id, acl)| {
             let entry = self.entries[acl.0 as usize].as_ref()?;
-            Some((*id, entry.list.as_deref()?))
+            Some((*id, &***entry.list.as_ref()?))
         })
     }
 
@@ -136,7 +137,7 @@ impl AclCache {
         }
     }
 
-    fn add(&mut self, id: i64, list: Option<Arc<[Acl]>>) -> AclRef {
+    fn add(&mut self, id: i64, list: Option<Arc<Acls>>) -> AclRef {
         let entry = Some(Entry { id, list: list.clone(), node_count: 0 });
         let acl = match self.free.pop() {
             Some(at) => {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::acl::AclList;
+use super::acl_index::Acls;
 use super::bent;
 use super::digest;
 use super::node::NodeId;
@@ -18,7 +19,7 @@ use super::state::Tree;
 use super::txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Str;
-use crate::wire::proto::{Acl, ErrorCode, OpCode, Owner};
+use crate::wire::proto::{ErrorCode, OpCode, Owner};
 
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +230,7 @@ impl Tree {
     fn apply_set_acl(
         &mut self,
         path: &Str,
-        acl: Option<&Arc<[Acl]>>,
+        acl: Option<&Arc<Acls>>,
         version: i32,
     ) -> Result<Outcome, ErrorCode> {
         let id = self.nodes.find(path).ok_or(ErrorCode::NoNode)?;

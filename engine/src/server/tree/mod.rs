@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `state`, `settings` | [`Tree`] itself: what a server holds in memory; and its [`Settings`] |
 //! | `nodes`, `node`, `stat`, `blobs` | the node store: a table, a hash index, packed bytes |
-//! | `acl`, `acl_cache` | who may do what; every distinct list once |
+//! | `acl`, `acl_cache`, `acl_index` | who may do what; every distinct list once; by whom it is asked |
 //! | `sessions` | sessions, who owns which ephemerals, containers and TTL nodes |
 //! | `quota` | usage counters under `/zookeeper/quota` |
 //! | `digest` | the tree digest and its history |
@@ -24,6 +24,7 @@
 
 mod acl;
 mod acl_cache;
+mod acl_index;
 mod apply;
 mod bent;
 mod blobs;
@@ -46,6 +47,7 @@ mod txn;
 mod txn_codec;
 
 pub use acl::AclList;
+pub use acl_index::Acls;
 pub use apply::{Applied, Change, ChangeKind};
 pub use digest::VERSION as DIGEST_VERSION;
 pub use outcome::Outcome;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::acl::AclList;
 use super::acl_cache::{AclCache, AclRef};
+use super::acl_index::Acls;
 use super::digest::{self, Promise};
 use super::node::NodeId;
 use super::nodes::Nodes;
@@ -217,7 +218,7 @@ impl Tree {
         if self.nodes.find("/zookeeper").is_none() {
             return;
         }
-        let list: Arc<[Acl]> = Arc::new([Acl::new(Perms::READ, "world", "anyone")]);
+        let list: Arc<Acls> = Acls::shared(vec![Acl::new(Perms::READ, "world", "anyone")]);
         let acl = self.acls.hold(Some(&list));
         self.add_node(CONFIG, Some(b""), StoredStat { aversion: -1, ..StoredStat::default() }, acl);
     }

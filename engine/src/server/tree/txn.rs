@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::acl_index::Acls;
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Str;
-use crate::wire::proto::{Acl, ErrorCode};
+use crate::wire::proto::ErrorCode;
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub enum TxnBody {
     /// `version` is the new aversion.
     SetAcl {
         path: Str,
-        acl: Option<Arc<[Acl]>>,
+        acl: Option<Arc<Acls>>,
         version: i32,
     },
     /// Inside a multi; changes nothing. `version` is the node's plus one (TRAP Q27).
@@ -83,7 +84,7 @@ pub struct SubTxn {
 pub struct CreateTxn {
     pub path: Str,
     pub data: Option<Bytes>,
-    pub acl: Option<Arc<[Acl]>>,
+    pub acl: Option<Arc<Acls>>,
     pub node: CreatedNode,
     /// The parent's stored cversion after this create; −1 is "current + 1". `None` is the record of
     /// logs before 3.3, which lacks the field and means the same.

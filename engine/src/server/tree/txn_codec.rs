@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::acl_index::Acls;
 use super::digest;
 use super::txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest, TxnHeader};
 use crate::wire::ids::{SessionId, Zxid};
@@ -84,7 +85,7 @@ impl TxnBody {
             }
             TxnBody::SetAcl { path, acl, version } => {
                 w.string(path);
-                Acl::encode_list(w, acl.as_deref());
+                Acl::encode_list(w, acl.as_ref().map(|list| &***list));
                 w.int(*version);
             }
             TxnBody::Check { path, version } => {
@@ -114,7 +115,7 @@ impl TxnBody {
             TxnBody::Create(create) => create.encoded_len(),
             TxnBody::Delete { path } => 4 + path.len(),
             TxnBody::SetData { path, data, .. } => 12 + path.len() + data.as_ref().map_or(0, Bytes::len),
-            TxnBody::SetAcl { path, acl, .. } => 8 + path.len() + acl_len(acl.as_deref()),
+            TxnBody::SetAcl { path, acl, .. } => 8 + path.len() + acl_len(acl.as_ref().map(|list| &***list)),
             TxnBody::Check { path, .. } => 8 + path.len(),
             TxnBody::CreateSession { .. } | TxnBody::Error(_) => 4,
             TxnBody::CloseSession { paths: None } => 0,
@@ -132,7 +133,7 @@ impl CreateTxn {
     fn encode(&self, w: &mut Writer) {
         w.string(&self.path);
         w.buffer(self.data.as_deref());
-        Acl::encode_list(w, self.acl.as_deref());
+        Acl::encode_list(w, self.acl.as_ref().map(|list| &***list));
         if let CreatedNode::Plain { ephemeral } = self.node {
             w.bool(ephemeral);
         }
@@ -153,7 +154,7 @@ impl CreateTxn {
         let data = self.data.as_ref().map_or(0, Bytes::len);
         8 + self.path.len()
             + data
-            + acl_len(self.acl.as_deref())
+            + acl_len(self.acl.as_ref().map(|list| &***list))
             + node
             + self.parent_cversion.map_or(0, |_| 4)
     }
@@ -162,7 +163,7 @@ impl CreateTxn {
     fn decode(op: OpCode, r: &mut Reader) -> Result<CreateTxn> {
         let path = r.text()?;
         let data = r.buffer()?;
-        let acl = Acl::decode_list(r)?.map(Into::into);
+        let acl = Acl::decode_list(r)?.map(Acls::shared);
         let (node, parent_cversion) = match op {
             OpCode::CreateContainer => (CreatedNode::Container, Some(r.int()?)),
             OpCode::CreateTtl => {
@@ -190,9 +191,11 @@ fn decode_plain(kind: i32, r: &mut Reader) -> Result<TxnBody> {
         OpCode::SetData | OpCode::Reconfig => {
             TxnBody::SetData { path: r.text()?, data: r.buffer()?, version: r.int()? }
         }
-        OpCode::SetAcl => {
-            TxnBody::SetAcl { path: r.text()?, acl: Acl::decode_list(r)?.map(Into::into), version: r.int()? }
-        }
+        OpCode::SetAcl => TxnBody::SetAcl {
+            path: r.text()?,
+            acl: Acl::decode_list(r)?.map(Acls::shared),
+            version: r.int()?,
+        },
         OpCode::Check => TxnBody::Check { path: r.text()?, version: r.int()? },
         OpCode::CreateSession => TxnBody::CreateSession { timeout_ms: r.int()? },
         OpCode::Error => TxnBody::Error(r.int()?),

@@ -5,7 +5,7 @@ use crate::server::replica::desk::Desk;
 use crate::server::replica::event::ClientId;
 use crate::server::replica::held::View;
 use crate::server::replica::queue::Waiting;
-use crate::server::tree::{AclList, Change, ChangeKind, Outcome, Tree};
+use crate::server::tree::{AclList, Acls, Change, ChangeKind, Outcome, Tree};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::proto::{Acl, CreateMode, ErrorCode, OpCode, Perms, Request, SetWatches, Stat, xid};
 
@@ -106,7 +106,7 @@ fn who_may_not_read_a_node_is_not_told_and_its_watch_is_used_up() {
     let a = hall.connect(1);
     hall.ask(a, 1, exists("/x", true));
     hall.replies();
-    let secret = AclList::Listed(vec![Acl::new(Perms::ALL, "digest", "ann:x")].into());
+    let secret = AclList::Listed(Acls::shared(vec![Acl::new(Perms::ALL, "digest", "ann:x")]));
     hall.desk.tell(Zxid(4), &change(ChangeKind::Created, "/x", secret));
     assert_eq!(hall.replies(), []);
     assert_eq!(hall.desk.watches().count(), 0);

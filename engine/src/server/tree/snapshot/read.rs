@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::END;
+use crate::server::tree::acl_index::Acls;
 use crate::server::tree::bent;
 use crate::server::tree::node::NodeId;
 use crate::server::tree::nodes::split;
@@ -139,7 +140,7 @@ impl Scanner {
 
 enum Item<'a> {
     Session { id: SessionId, timeout_ms: i32 },
-    Acl { id: i64, list: Arc<[Acl]> },
+    Acl { id: i64, list: Arc<Acls> },
     Node(RawNode<'a>),
 }
 
@@ -315,7 +316,7 @@ impl<'a> Cut<'a> {
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    fn acl_list(&mut self) -> Cutting<Arc<[Acl]>> {
+    fn acl_list(&mut self) -> Cutting<Arc<Acls>> {
         let at = self.base + self.at;
         let count = self.count()?;
         if count > self.field_len_max / Acl::LEN_MIN {
@@ -327,7 +328,7 @@ impl<'a> Cut<'a> {
             let (scheme, id) = (self.text_lossy()?, self.text_lossy()?);
             list.push(Acl { perms, id: Id { scheme, id } });
         }
-        Ok(list.into())
+        Ok(Acls::shared(list))
     }
 
     fn stat(&mut self) -> Cutting<StoredStat> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Pair, create, dump, reload, unhex};
 use crate::server::tree::snapshot::{self, Loader, Scanner};
-use crate::server::tree::{Settings, Tree};
+use crate::server::tree::{Acls, Settings, Tree};
 use crate::wire::ids::Zxid;
 use crate::wire::jute;
 use crate::wire::proto::{Acl, Perms, Request};
@@ -205,7 +205,7 @@ fn a_missing_list_is_tolerated_never_reused_and_repaired_by_replay() {
     assert_eq!(snapshot::encode_body(&tree), body);
     let set_acl = crate::server::tree::TxnBody::SetAcl {
         path: "/".into(),
-        acl: Some([Acl::new(Perms::READ, "world", "anyone"), Acl::new(2, "ip", "::1")].into()),
+        acl: Some(Acls::shared([Acl::new(Perms::READ, "world", "anyone"), Acl::new(2, "ip", "::1")])),
         version: 1,
     };
     let header = crate::server::tree::TxnHeader {
@@ -229,7 +229,7 @@ fn the_last_list_number_there_is_does_not_stop_the_server() {
         body[at..at + 8].copy_from_slice(&i64::MAX.to_be_bytes());
     }
     let mut tree = decode(&body.into()).unwrap();
-    let list: std::sync::Arc<[Acl]> = Acl::open().into();
+    let list = Acls::shared(Acl::open());
     let acl = tree.acls.hold(Some(&list));
     assert_eq!(tree.acls.id(acl), 1);
 }

@@ -3,6 +3,7 @@
 
 use super::{ALICE, Pair, create, dump, reload, set_data, strs};
 use crate::server::tree::acl::AclList;
+use crate::server::tree::acl_index::Acls;
 use crate::server::tree::{
     ChangeKind, CreateTxn, CreatedNode, Settings, Tree, Txn, TxnBody, TxnDigest, TxnHeader,
 };
@@ -23,7 +24,7 @@ fn create_txn(zxid: i64, path: &str, parent_cversion: i32) -> Txn {
     let body = TxnBody::Create(CreateTxn {
         path: path.into(),
         data: None,
-        acl: Some(Acl::open().into()),
+        acl: Some(Acls::shared(Acl::open())),
         node: CreatedNode::Plain { ephemeral: false },
         parent_cversion: Some(parent_cversion),
     });
@@ -75,7 +76,7 @@ fn changes_carry_the_lists_by_which_events_are_filtered() {
     let applied = pair.applied(&Request::Create(create("/a/b", b"", 0, closed.clone())));
     let change = &applied.changes[0];
     assert_eq!((change.kind, &change.path[..]), (ChangeKind::Created, "/a/b"));
-    assert_eq!(change.acl, AclList::Listed(closed.into()));
+    assert_eq!(change.acl, AclList::Listed(Acls::shared(closed)));
     assert!(!change.acl.allows(Perms::READ, &pair.who) && change.parent_acl.allows(Perms::READ, &[]));
     pair.set_acl("/a", Acl::open(), -1).unwrap();
     let set_acl = Request::SetAcl { path: "/a".into(), acl: Some(Acl::open()), version: -1 };
@@ -126,7 +127,7 @@ fn reads_ask_for_permission_and_hide_hashes_from_who_may_not_administer() {
 #[test]
 fn addresses_match_by_their_first_bits_within_one_family() {
     let matches = |identity: &str, listed: &str| {
-        let list = AclList::Listed([Acl::new(Perms::READ, "ip", listed)].into());
+        let list = AclList::Listed(Acls::shared([Acl::new(Perms::READ, "ip", listed)]));
         list.allows(Perms::READ, &[Id::new("ip", identity)])
     };
     for (identity, listed, expected) in [
@@ -290,14 +291,14 @@ fn replaying_what_is_already_there_repairs_and_breaks_nothing() {
     // An older create of the same node: its list is set, the parent is not turned back.
     let mut old = create_txn(2, "/a", 1);
     if let TxnBody::Create(create) = &mut old.body {
-        create.acl = Some([Acl::new(Perms::READ, "world", "anyone")].into());
+        create.acl = Some(Acls::shared([Acl::new(Perms::READ, "world", "anyone")]));
     }
     assert_eq!(tree.apply(&old).outcome, crate::server::tree::Outcome::Error(NodeExists.code()));
     assert_eq!(tree.get_acl("/a", &[]).unwrap().0[0].perms, Perms::READ);
     tree.apply(&txn(
         3,
         OpCode::SetAcl,
-        TxnBody::SetAcl { path: "/a".into(), acl: Some(Acl::open().into()), version: 0 },
+        TxnBody::SetAcl { path: "/a".into(), acl: Some(Acls::shared(Acl::open())), version: 0 },
     ));
     assert_eq!(dump(&tree), before);
     // A delete of a node that is gone still marks the parent, and never lowers it.

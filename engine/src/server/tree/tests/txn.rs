@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{strs, unhex};
-use crate::server::tree::{CreateTxn, CreatedNode, SubTxn, Tree, Txn, TxnBody, TxnDigest, TxnHeader};
+use crate::server::tree::{Acls, CreateTxn, CreatedNode, SubTxn, Tree, Txn, TxnBody, TxnDigest, TxnHeader};
 use crate::wire::ids::{SessionId, Zxid};
 use crate::wire::jute::Error;
 use crate::wire::proto::{Acl, OpCode};
@@ -95,7 +95,7 @@ fn creates_of_logs_before_3_3_lack_the_parents_cversion() {
     let body = TxnBody::Create(CreateTxn {
         path: "/a".into(),
         data: None,
-        acl: Some(Vec::new().into()),
+        acl: Some(Acls::shared(Vec::new())),
         node: CreatedNode::Plain { ephemeral: true },
         parent_cversion: None,
     });
@@ -134,9 +134,9 @@ fn any_path() -> impl Strategy<Value = String> {
     "(/[a-zü]{1,3}){1,3}"
 }
 
-fn any_acl() -> impl Strategy<Value = Option<std::sync::Arc<[Acl]>>> {
+fn any_acl() -> impl Strategy<Value = Option<std::sync::Arc<Acls>>> {
     let acl = (any::<i32>(), "[a-z]{0,5}", "[a-z:=]{0,5}").prop_map(|(p, s, i)| Acl::new(p, &s, &i));
-    proptest::option::of(proptest::collection::vec(acl, 0..3).prop_map(Into::into))
+    proptest::option::of(proptest::collection::vec(acl, 0..3).prop_map(Acls::shared))
 }
 
 fn any_data() -> impl Strategy<Value = Option<Bytes>> {
