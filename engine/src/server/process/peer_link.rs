@@ -324,6 +324,10 @@ impl driver::Port for Election {
     async fn deliver(&self, payloads: Vec<Bytes>) -> Result<(), Closed> {
         let conn = self.conn;
         for payload in payloads {
+            // The config in a long one is read on the state thread: who sends many of them waits, nobody else.
+            if payload.len() > SHORT_LEN {
+                tokio::time::sleep(LONG_PAUSE * (payload.len() / 1024) as u32).await;
+            }
             // One by one: a flood of them does not make up one long batch.
             let message = vec![zab::Input::ElectionMessage { conn, payload }];
             self.inputs.send(message).await.map_err(|_| Closed::Stopping)?;
@@ -389,6 +393,10 @@ const JOINED_LEN_MAX: usize = 64 * 1024;
 /// multiple of what the leader keeps in memory for those who come back. Snapshots come on top.
 const OWED_LEN_MAX: usize = 256 * 1024 * 1024;
 
+/// Notifications as members of almost any ensemble send them; and how long each KiB of a longer one keeps its sender
+/// from the next.
+const SHORT_LEN: usize = 4 * 1024;
+const LONG_PAUSE: Duration = Duration::from_millis(1);
 /// More than the ports of any ensemble.
 const SILENT_MAX: usize = 1024;
 

@@ -89,10 +89,20 @@ impl Turn {
     }
 
     pub(super) fn take(&mut self, batch: &mut Batch) {
-        batch.taken += 1;
-        let before = if self.batch == batch.number { self.taken } else { 0 };
-        *self = Turn { batch: batch.number, taken: before + 1 };
+        self.toil(batch, 1);
     }
+
+    /// So many requests' work was done for it.
+    pub(super) fn toil(&mut self, batch: &mut Batch, requests: usize) {
+        batch.taken += requests;
+        let before = if self.batch == batch.number { self.taken } else { 0 };
+        *self = Turn { batch: batch.number, taken: before + requests };
+    }
+}
+
+/// As how many requests a read counts whose asker is so many people, and for which so many znodes were looked at.
+pub(super) fn toil(people: usize, znodes: usize) -> usize {
+    people / PEOPLE_A_REQUEST + znodes / ZNODES_A_REQUEST
 }
 
 /// Whether one more answer may be made for a connection: `gathered` bytes are owed to it in this batch, and the driver has
@@ -126,6 +136,9 @@ const EARLY_LEN_MAX: usize = 1024 * 1024;
 /// with more would end the learner's link.
 const IDENTITIES_MAX: usize = 256;
 const IDENTITIES_LEN_MAX: usize = 64 * 1024;
+/// Identities that are looked up in a long list, and znodes that are walked or named, in the time of a plain request.
+const PEOPLE_A_REQUEST: usize = 8;
+const ZNODES_A_REQUEST: usize = 4;
 /// Requests of one connection that are taken in one batch: then it is everybody else's turn. More than clients have under
 /// way at a time, few enough that a ping of another is answered in milliseconds.
 const TURN_REQUESTS_MAX: usize = 256;

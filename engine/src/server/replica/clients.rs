@@ -462,6 +462,11 @@ impl Served<'_> {
         result
     }
 
+    /// What it asked for was as much work as so many requests: its turn, and the batch, are shorter by them.
+    pub(super) fn toil(&mut self, requests: usize) {
+        self.client.turn.toil(self.batch, requests);
+    }
+
     /// Tells of a change that is watched.
     pub(super) fn send_event(&mut self, zxid: Zxid, kind: EventType, path: &str) {
         let header = ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 };

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::bent;
+use super::bounds::toil;
 use super::clients::Served;
 use super::watches::Kind;
 use crate::server::tree::{Children, Tree};
@@ -16,6 +17,8 @@ pub(super) type Leaves = Option<Kind>;
 
 /// Answers what asks for no more than the tree and the asker. Everything else is answered −6.
 pub(super) fn answer(tree: &Tree, asker: &mut Served<'_>, xid: i32, request: &Request) -> Leaves {
+    let people = asker.identities().len();
+    asker.toil(toil(people, 0));
     match request {
         Request::Exists { path, watch } => {
             let found = tree.exists(path, asker.identities());
@@ -38,15 +41,17 @@ pub(super) fn answer(tree: &Tree, asker: &mut Served<'_>, xid: i32, request: &Re
         }
         Request::GetAllChildrenNumber { path } => {
             let found = tree.count_children(path, asker.identities());
+            asker.toil(toil(0, found.map_or(0, |count| usize::try_from(count).unwrap_or(0))));
             reply(tree, asker, xid, found.map(Response::Number));
         }
         Request::GetEphemerals { prefix } => {
+            asker.toil(toil(0, tree.ephemerals_len(asker.session())));
             let paths = tree.ephemerals_of(asker.session(), prefix.as_deref());
             reply(tree, asker, xid, Ok(Response::Names(paths.into_iter().map(Str::from).collect())));
         }
         Request::MultiRead(reads) => {
-            let who = asker.identities();
-            let results = read_all(tree, who, reads);
+            let results = read_all(tree, asker.identities(), reads);
+            asker.toil(reads.len() * (1 + toil(people, 0)));
             reply(tree, asker, xid, results.map(Response::Multi));
         }
         Request::WhoAmI => {
@@ -115,6 +120,8 @@ fn read_all(tree: &Tree, who: &[Id], reads: &[Request]) -> Result<Vec<MultiResul
             return Err(ErrorCode::MarshallingError);
         }
         let result = read_one(tree, who, read);
+        // Who is many people is looked up as often as it reads.
+        len += who.len().saturating_sub(PEOPLE_FREE) * PERSON_LEN;
         len += match &result {
             MultiResult::Data { data, .. } => data.as_ref().map_or(0, Bytes::len),
             MultiResult::Children(names) => names.iter().map(|name| name.len() + size_of::<Str>()).sum(),
@@ -151,6 +158,9 @@ fn user(id: &Id) -> Str {
     }
 }
 
+/// As how much of its answer each identity counts for each read, beyond those that clients have.
+const PEOPLE_FREE: usize = 16;
+const PERSON_LEN: usize = 64;
 /// Longest transactions that a multiRead's results may be before no further one is read: four times what a client takes
 /// (`jute.maxbuffer`), as a rule.
 const MULTI_READ_TXNS_MAX: usize = 2;

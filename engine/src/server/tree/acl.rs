@@ -67,6 +67,7 @@ pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> R
     let mut seen = BTreeSet::new();
     let mut stored = Vec::new();
     let mut room = settings.txn_len_max;
+    let mut room_of_auth = AUTH_LEN_MAX;
     for acl in given.iter().filter(|acl| seen.insert(*acl)) {
         let before = stored.len();
         match acl.id.scheme.as_str() {
@@ -83,8 +84,10 @@ pub(super) fn fixup(given: Option<&[Acl]>, who: &[Id], settings: &Settings) -> R
             return Err(ErrorCode::InvalidAcl);
         }
         // Many `auth` entries times many identities: stop before they fill the memory (TRAP Q1).
-        let len = stored[before..].iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len());
-        room = room.checked_sub(len.sum()).ok_or(ErrorCode::MarshallingError)?;
+        let len =
+            stored[before..].iter().map(|acl| Acl::LEN_MIN + acl.id.scheme.len() + acl.id.id.len()).sum();
+        let room = if acl.id.scheme == "auth" { &mut room_of_auth } else { &mut room };
+        *room = room.checked_sub(len).ok_or(ErrorCode::MarshallingError)?;
     }
     if stored.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(Acls::shared(stored)) }
 }
@@ -146,6 +149,9 @@ fn ip_matches(identity: &str, listed: &str) -> bool {
         })
 }
 
+/// What the `auth` entries of one list may become: twice what one connection's identities may be. A request is charged by
+/// the bytes in which it was asked for.
+const AUTH_LEN_MAX: usize = 128 * 1024;
 /// Entries times identities that are compared one by one; beyond, each identity is looked up.
 const PAIRS_MAX: usize = 64;
 

@@ -13,12 +13,22 @@ impl Outstanding {
         self.begin();
         let mut done = Vec::with_capacity(ops.len());
         let mut failed = false;
+        let mut len = 0;
         for op in ops {
             done.push(if failed {
                 SubTxn::error(ErrorCode::RuntimeInconsistency)
             } else {
                 match self.prepare_part(tree, op, ctx) {
-                    Ok(part) => part,
+                    Ok(part) => {
+                        len += part.body.encoded_len();
+                        // A little that is asked for may become much (`auth` entries): what no peer could read is not
+                        // made to its end.
+                        if len > ctx.settings.txn_len_max {
+                            self.roll_back();
+                            return Txn::error(ctx, ErrorCode::MarshallingError);
+                        }
+                        part
+                    }
                     Err(code) => {
                         failed = true;
                         SubTxn::error(code)

@@ -91,6 +91,11 @@ impl Tree {
         paths
     }
 
+    /// How many ephemerals a session has.
+    pub fn ephemerals_len(&self, session: SessionId) -> usize {
+        self.sessions.count_of(session)
+    }
+
     fn readable(&self, path: &str, wanted: i32, who: &[Id]) -> Result<(NodeId, Stat), ErrorCode> {
         let id = self.find(path)?;
         let node = self.nodes.get(id);

@@ -54,6 +54,10 @@ impl Sessions {
         }
     }
 
+    pub(super) fn count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
+    }
+
     pub(super) fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = NodeId> + '_ {
         self.ephemerals.get(&session).into_iter().flatten().copied()
     }

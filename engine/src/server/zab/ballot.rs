@@ -187,8 +187,9 @@ const HELLO_VERSION_1: i64 = -65536;
 const HELLO_VERSION_2: i64 = -65535;
 /// The longest address field of a HELLO; the reference closes beyond it.
 const HELLO_ADDRESS_MAX: usize = 2048;
-/// The longest notification; the reference drops the connection beyond it.
-const NOTIFICATION_MAX: usize = 524_288;
+/// The longest notification: more than the config of 255 members needs, and much less than the 512 KiB at which the
+/// reference drops the connection, since each is read on the state thread.
+const NOTIFICATION_MAX: usize = 64 * 1024;
 
 /// The largest round that is believed: counting on from here for ever would not reach the end.
 const ROUND_MAX: i64 = 1 << 62;

@@ -119,7 +119,8 @@ impl Leader {
         if let Some(link) = self.links.get(&conn).filter(|link| link.stage == learner_link::Stage::Live)
             && let Some(sid) = link.sid
         {
-            t.note(format!("server {sid} no longer follows: its connection is gone"));
+            let what = format!("server {sid} no longer follows: its connection is gone");
+            t.core.comings.tell(t.now_ms, sid, &what, t.out);
         }
         self.forget(t, conn);
         Next::Stay

@@ -67,7 +67,7 @@ use self::learner::Learner;
 use self::ledger::Ledger;
 use self::mesh::Mesh;
 use self::rolls::Rolls;
-use self::strangers::{Parted, Strangers};
+use self::strangers::{Comings, Parted, Strangers};
 use self::terms::Terms;
 use crate::ensemble::Membership;
 use crate::wire::ids::{Epoch, ServerId, Zxid};
@@ -179,6 +179,7 @@ struct Core {
     /// Leader: voters that made it yield.
     yields: BTreeMap<ServerId, Yielded>,
     strangers: Strangers,
+    comings: Comings,
     rolls: Rolls,
     /// Why the last role was left, if that is to be said once a minute only.
     parted: Parted,
@@ -284,6 +285,7 @@ impl Zab {
             uncut: BTreeSet::new(),
             yields: BTreeMap::new(),
             strangers: Strangers::default(),
+            comings: Comings::default(),
             rolls,
             parted: Parted::default(),
             healing,

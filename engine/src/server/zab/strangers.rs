@@ -3,7 +3,10 @@
 //!
 //! It turns nobody away; `door` and `mesh` do.
 
+use std::collections::BTreeMap;
+
 use super::Output;
+use crate::wire::ids::ServerId;
 
 /// Keeps the log short.
 #[derive(Debug, Default)]
@@ -53,6 +56,30 @@ impl Parted {
     }
 }
 
+/// Who came and went: a server that does so again and again, or somebody under its id, is told of so often a minute.
+#[derive(Debug, Default)]
+pub(super) struct Comings {
+    of: BTreeMap<ServerId, (u64, u32)>,
+}
+
+impl Comings {
+    pub(super) fn tell(&mut self, now_ms: u64, sid: ServerId, what: &str, out: &mut Vec<Output>) {
+        // Ids that come once and never again are no reason to remember them.
+        self.of.retain(|_, (since_ms, _)| now_ms < *since_ms + PAUSE_MS);
+        let (_, told) = self.of.entry(sid).or_insert((now_ms, 0));
+        *told += 1;
+        match *told {
+            ..COMINGS_MAX => out.push(Output::Note(what.to_owned())),
+            COMINGS_MAX => {
+                out.push(Output::Note(format!("{what}; nothing more of this kind about it for a while")))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How often a minute it is told that one server came or went.
+const COMINGS_MAX: u32 = 20;
 /// Often enough for whoever sets up a server and wonders, rare enough for a log that is kept for months.
 const PAUSE_MS: u64 = 60_000;
 
@@ -69,6 +96,18 @@ mod tests {
         let note = |more: &str| Output::Note(format!("a caller is turned away{more}"));
         let more = "; 59999 more were turned away since the last such line";
         assert_eq!(out, [note(""), note(more), note(more), note(more), note(more)]);
+    }
+
+    #[test]
+    fn a_server_that_comes_and_goes_without_end_is_told_of_twenty_times_a_minute() {
+        let (mut comings, mut out) = (Comings::default(), Vec::new());
+        for at_ms in 0..120_000 {
+            comings.tell(at_ms, ServerId(1), "it came", &mut out);
+        }
+        comings.tell(120_000, ServerId(2), "another one", &mut out);
+        let told = |text: &str| out.iter().filter(|line| **line == Output::Note(text.to_owned())).count();
+        assert_eq!((told("it came"), out.len()), (38, 41));
+        assert_eq!(told("it came; nothing more of this kind about it for a while"), 2);
     }
 
     #[test]

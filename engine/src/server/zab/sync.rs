@@ -124,7 +124,8 @@ impl Leader {
         };
         let committed = ledger.committed();
         if let Some(sid) = link.sid {
-            t.out.push(Output::Note(format!("server {sid} follows: it has all up to zxid {}", link.acked)));
+            let what = format!("server {sid} follows: it has all up to zxid {}", link.committed);
+            t.core.comings.tell(t.now_ms, sid, &what, t.out);
         }
         link.restart_patience(t.now_ms);
         let mut w = Writer::new();

@@ -253,6 +253,18 @@ fn long_lists_and_many_identities_cost_no_more_than_a_transaction_may_hold() {
     pair.who = (0..3000).map(|n| Id::new("digest", &format!("user-{n}:hash"))).collect();
     let many: Vec<Acl> = (0..80_000).map(|perms| Acl::new(perms, "auth", "")).collect();
     assert_eq!(pair.create_with("/b", 0, many), Err(MarshallingError));
+    // As many people as one connection may be, in two entries and in ten; and in one of each part of a multi.
+    pair.who = (0..250).map(|n| Id::new("digest", &format!("{n:0250}"))).collect();
+    let auth = |count: i32| -> Vec<Acl> { (0..count).map(|perms| Acl::new(perms, "auth", "")).collect() };
+    assert_eq!(pair.create_with("/c", 0, auth(1)), Ok("/c".into()));
+    assert_eq!(pair.create_with("/d", 0, auth(10)), Err(MarshallingError));
+    let create = |n: usize| {
+        let path = format!("/m{n}").into();
+        let acl = Some(auth(1));
+        Request::Create(CreateRequest { path, data: None, acl, flags: 0, ttl_ms: None })
+    };
+    let txn = pair.prepare(&Request::Multi((0..1000).map(create).collect()));
+    assert_eq!(txn.body, TxnBody::Error(MarshallingError.code()), "it would be sixty megabytes");
 }
 
 #[test]
