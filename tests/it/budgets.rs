@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::edges::{Raw, await_line, big_node, framed, peak_mib, request};
@@ -299,4 +301,85 @@ fn a_snapshot_that_cannot_be_written_is_told_and_a_log_that_cannot_be_is_a_clear
     }
     assert_eq!(ensemble.await_end(1), 1, "no signal, and no success");
     await_line(&ensemble, 1, "File too large");
+}
+
+/// A list of thousands of entries, a client that is hundreds of people, one that owns thousands of ephemerals: none of them
+/// multiplies what another asks for.
+#[test]
+fn long_lists_many_people_and_many_ephemerals_keep_nobody_waiting() {
+    let ensemble = Ensemble::started(3);
+    let leader = ensemble.leader();
+    let addr = ensemble.address(leader);
+    let over = Arc::new(AtomicBool::new(false));
+    let honest = {
+        let (addr, over) = (addr.clone(), over.clone());
+        std::thread::spawn(move || {
+            let mut honest = Raw::session(&addr, 4000);
+            while !over.load(Ordering::Relaxed) {
+                ping(&mut honest);
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        })
+    };
+    let before = peak_mib(&ensemble, leader);
+    let mut greedy = Raw::session(&addr, 60_000);
+    let acl = |perms: i32, scheme: &str, id: &str| {
+        [&perms.to_be_bytes()[..], &framed(scheme.as_bytes()), &framed(id.as_bytes())].concat()
+    };
+    // Who may read stands last.
+    let mut list: Vec<Vec<u8>> = (0..28_000).map(|i| acl(1, "digest", &format!("u{i}:x"))).collect();
+    list.push(acl(31, "world", "anyone"));
+    let list = [&(list.len() as i32).to_be_bytes()[..], &list.concat()].concat();
+    greedy.send(&request(1, &[&framed(b"/acl")[..], &framed(b""), &list, &[0; 4]].concat()));
+    assert_eq!(&greedy.reply()[12..16], &[0; 4]);
+    // Reads of it, in one request.
+    let part = |op: i32, body: &[u8]| [&op.to_be_bytes()[..], &[0], &[0xff; 4], body].concat();
+    let end = [&[0xff; 4][..], &[1], &[0xff; 4]].concat();
+    let get = part(4, &[&framed(b"/acl")[..], &[0]].concat());
+    greedy.send(&request(22, &[get.repeat(30_000), end.clone()].concat()));
+    greedy.reply();
+    // Changes of it, watched by many.
+    let watchers: Vec<Raw> = (0..40)
+        .map(|_| {
+            let mut watcher = Raw::session(&addr, 60_000);
+            watcher.send(&request(106, &[&framed(b"/acl")[..], &1_i32.to_be_bytes()].concat()));
+            assert_eq!(&watcher.reply()[12..16], &[0; 4], "a watch that stays");
+            watcher
+        })
+        .collect();
+    let set = part(5, &[&framed(b"/acl")[..], &framed(b"x"), &[0xff; 4]].concat());
+    greedy.send(&request(14, &[set.repeat(1000), end.clone()].concat()));
+    assert_eq!(&greedy.reply()[12..16], &[0; 4]);
+    drop(watchers);
+    // Ephemerals of one session, asked for again and again.
+    let open_acl = [&1_i32.to_be_bytes()[..], &acl(31, "world", "anyone")].concat();
+    let create = |path: &str, list: &[u8], flags: i32| {
+        [&framed(path.as_bytes())[..], &framed(b""), list, &flags.to_be_bytes()].concat()
+    };
+    for at in (0..20_000).step_by(1000) {
+        let creates = (at..at + 1000).map(|i| part(1, &create(&format!("/e{i}"), &open_acl, 1)));
+        greedy.send(&request(14, &[creates.collect::<Vec<_>>().concat(), end.clone()].concat()));
+        assert_eq!(&greedy.reply()[12..16], &[0; 4]);
+    }
+    let ephemerals = framed(&request(103, &framed(b"/none")));
+    greedy.stream.write_all(&ephemerals.repeat(1500)).expect("the server reads");
+    (0..1500).for_each(|_| assert_eq!(&greedy.reply()[12..16], &[0; 4]));
+    // Many people, each of whom every node is to belong to.
+    for i in 0..200 {
+        let who = framed(format!("person-{i}:pw").as_bytes());
+        greedy.send(
+            &[&(-4_i32).to_be_bytes()[..], &100_i32.to_be_bytes(), &[0; 4], &framed(b"digest"), &who]
+                .concat(),
+        );
+        assert_eq!(&greedy.reply()[12..16], &[0; 4]);
+    }
+    let auth = [&1_i32.to_be_bytes()[..], &acl(31, "auth", "")].concat();
+    let creates = (0..15_000).map(|i| part(1, &create(&format!("/p{i}"), &auth, 0)));
+    greedy.send(&request(14, &[creates.collect::<Vec<_>>().concat(), end].concat()));
+    assert_eq!(&greedy.reply()[12..16], &(-5_i32).to_be_bytes(), "no peer could read what it becomes");
+    over.store(true, Ordering::Relaxed);
+    honest.join().expect("its session lives");
+    let after = peak_mib(&ensemble, leader);
+    assert!(after < before + 150, "from {before} to {after} MiB");
+    assert_eq!(ensemble.leader(), leader, "nobody was too slow for the others");
 }
