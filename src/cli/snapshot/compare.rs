@@ -59,7 +59,7 @@ fn read(
     let read = snapshots::walk(found, &mut |item| {
         match item {
             Item::Session { id, timeout_ms } => session(compare, id, timeout_ms),
-            Item::Acl { id, list } => lists.define(id, list),
+            Item::Acl { id, list } => lists.define(id, &list),
             Item::Node(raw) => node(compare, &raw, &lists),
         }
         ControlFlow::Continue(())

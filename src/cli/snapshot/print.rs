@@ -66,7 +66,7 @@ fn print(asked: &Asked, env: &Env) -> Result<Exit, Failure> {
                 env.report.value(&Session { session: id.to_string(), timeout_ms });
             }
             Item::Session { .. } => {}
-            Item::Acl { id, list } => lists.define(id, list),
+            Item::Acl { id, list } => lists.define(id, &list),
             Item::Node(node) if asked.wanted.takes(&node) => match &mut sizes {
                 Some(sizes) => sizes.hear(&node),
                 None => out.znode(&node, &lists, shown),

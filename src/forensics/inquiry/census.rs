@@ -38,7 +38,7 @@ impl Census {
             }
             Item::Acl { id, list } => {
                 self.lists += 1;
-                self.known.define(id, list);
+                self.known.define(id, &list);
             }
             Item::Node(node) => self.node(&node),
         }

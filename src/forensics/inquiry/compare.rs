@@ -132,7 +132,7 @@ impl Seen {
             ("version", stat.version.to_string()),
             ("mzxid", stat.mzxid.to_string()),
             ("mtime", text::time(stat.mtime_ms)),
-            ("acl", znode::acl(node, lists)),
+            ("acl", znode::acl(node, lists).into_owned()),
             ("aversion", stat.aversion.to_string()),
             ("cversion", stat.cversion.to_string()),
             ("pzxid", stat.pzxid.to_string()),
@@ -160,8 +160,14 @@ fn key(node: &RawNode) -> [u8; 16] {
     fingerprint::of(&[node.path.as_bytes()])
 }
 
+/// All that [`Seen`] has, without the words.
 fn content(node: &RawNode, lists: &Lists) -> [u8; 16] {
-    let Seen(words, sum) = Seen::of(node, lists);
-    let parts = words.iter().map(|(_, word)| word.as_bytes()).chain([&sum[..]]).collect::<Vec<_>>();
-    fingerprint::of(&parts)
+    let stat = &node.stat;
+    let counts = [stat.version, stat.cversion, stat.aversion].map(i64::from);
+    let zxids = [stat.czxid, stat.mzxid, stat.pzxid].map(|zxid| zxid.0);
+    let rest = [stat.ctime_ms, stat.mtime_ms, stat.owner, i64::from(node.data.is_some())];
+    let numbers = [&counts[..], &zxids, &rest].concat();
+    let numbers = numbers.into_iter().flat_map(i64::to_be_bytes).collect::<Vec<_>>();
+    let data = node.data.unwrap_or_default();
+    fingerprint::of(&[&numbers, data, znode::acl(node, lists).as_bytes()])
 }

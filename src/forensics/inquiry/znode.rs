@@ -1,8 +1,8 @@
 //! One znode of a snapshot: for people, for machines, and which ones are asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -14,7 +14,7 @@ use crate::wire::proto::{Acl, Owner};
 
 /// The lists of a snapshot by number; all come before the first znode.
 #[derive(Debug, Default)]
-pub struct Lists(BTreeMap<i64, Arc<[Acl]>>);
+pub struct Lists(BTreeMap<i64, String>);
 
 /// Which znodes; nothing said: all.
 #[derive(Debug, Clone, Default)]
@@ -92,15 +92,15 @@ fn shown<S: Serializer>(session: &Option<SessionId>, to: S) -> Result<S::Ok, S::
 }
 
 impl Lists {
-    pub fn define(&mut self, id: i64, list: Arc<[Acl]>) {
-        self.0.insert(id, list);
+    pub fn define(&mut self, id: i64, list: &[Acl]) {
+        self.0.insert(id, text::acl(list));
     }
 
     /// `None`: the snapshot has no list of that number.
-    pub(super) fn get(&self, id: i64) -> Option<String> {
+    pub(super) fn get(&self, id: i64) -> Option<&str> {
         match id {
-            OPEN_ID => Some(text::acl(&Acl::open())),
-            id => self.0.get(&id).map(|list| text::acl(list)),
+            OPEN_ID => Some(OPEN),
+            id => self.0.get(&id).map(String::as_str),
         }
     }
 }
@@ -177,7 +177,7 @@ pub fn document(node: &RawNode, lists: &Lists, shown: Shown) -> Told {
         mode,
         session,
         ttl_ms,
-        acl: lists.get(node.acl_id),
+        acl: lists.get(node.acl_id).map(str::to_owned),
     }
 }
 
@@ -191,11 +191,11 @@ pub(super) fn owner(node: &RawNode) -> Owner {
     Owner::from_stored(node.stat.owner, true)
 }
 
-pub(super) fn acl(node: &RawNode, lists: &Lists) -> String {
-    lists
-        .get(node.acl_id)
-        .unwrap_or_else(|| format!("list {}, which the snapshot does not have", node.acl_id))
+pub(super) fn acl<'a>(node: &RawNode, lists: &'a Lists) -> Cow<'a, str> {
+    let unknown = || format!("list {}, which the snapshot does not have", node.acl_id).into();
+    lists.get(node.acl_id).map_or_else(unknown, Cow::from)
 }
 
 /// What the reference writes for `world:anyone:cdrwa` of the nodes that it makes itself.
 const OPEN_ID: i64 = -1;
+const OPEN: &str = "world:anyone:cdrwa";

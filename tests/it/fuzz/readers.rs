@@ -136,7 +136,7 @@ fn snapshot(bytes: &[u8]) {
                     let shown = znode::line(node, &lists, znode::Shown { stat: true, acl: true, data: true });
                     assert!(!shown.contains(['\u{1b}', '\r', '\0']), "it would steer a terminal: {shown:?}");
                 }
-                Item::Acl { id, list } => lists.define(*id, list.clone()),
+                Item::Acl { id, list } => lists.define(*id, list),
                 Item::Session { .. } => {}
             }
             census.hear(item);

@@ -251,7 +251,7 @@ fn compared(a: &Found, b: &Found) -> (bool, Vec<String>) {
         let mut lists = Lists::default();
         let read = snapshots::walk(found, &mut |item| {
             match item {
-                Item::Acl { id, list } => lists.define(id, list),
+                Item::Acl { id, list } => lists.define(id, &list),
                 item => step(&mut compare, item, &lists),
             }
             ControlFlow::Continue(())
@@ -272,7 +272,7 @@ fn compared(a: &Found, b: &Found) -> (bool, Vec<String>) {
     let mut lists = Lists::default();
     let read = snapshots::walk(a, &mut |item| {
         match item {
-            Item::Acl { id, list } => lists.define(id, list),
+            Item::Acl { id, list } => lists.define(id, &list),
             Item::Node(node) => compare.again(&node, &lists),
             Item::Session { .. } => {}
         }
@@ -317,7 +317,7 @@ fn a_znode_is_shown_in_a_line_and_more_where_asked() {
     let all = znode::Shown { stat: true, acl: true, data: true };
     let read = snapshots::walk(&found, &mut |item| {
         match item {
-            Item::Acl { id, list } => lists.define(id, list),
+            Item::Acl { id, list } => lists.define(id, &list),
             Item::Node(node) if node.path == "/a/b" => shown = znode::line(&node, &lists, all),
             _ => {}
         }
