@@ -83,7 +83,11 @@ impl Kind {
 /// It leads to none, or cannot be looked at.
 pub fn find(path: &Path, kind: Kind) -> Result<Place, Lost> {
     let unreadable = |why| Lost::Unreadable { path: path.to_owned(), why };
-    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+    let meta = fs::metadata(path).map_err(unreadable)?;
+    if !meta.is_dir() && !meta.is_file() {
+        return Err(Lost::Unknown { path: path.to_owned(), wanted: kind.word() });
+    }
+    if meta.is_dir() {
         return in_dirs(path, &[path.to_owned(), path.join(VERSION_2)], kind, FIELD_LEN_MAX);
     }
     let mut head = Vec::new();
@@ -177,7 +181,11 @@ pub fn lost_newest(dir: &Path) -> Option<PathBuf> {
 fn list(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
-        names.extend(entry?.file_name().into_string());
+        let entry = entry?;
+        // One that vanished meanwhile may stay: it is told when it is opened. What is no file is no log, and might be
+        // waited for without end.
+        let is_file = entry.path().metadata().map_or(true, |meta| meta.is_file());
+        names.extend(entry.file_name().into_string().ok().filter(|_| is_file));
     }
     names.sort_unstable();
     Ok(names)

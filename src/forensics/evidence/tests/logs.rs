@@ -165,10 +165,15 @@ fn paths_lead_to_logs() {
     assert_eq!(names(&aside), ["aside.damaged.log.4"]);
     assert_eq!(names(dir.path()), ["log.1", "log.4", "log.7"]);
 
+    // A name alone makes no log.
+    fs::create_dir(version_2.join("log.99")).unwrap();
+    assert_eq!(names(dir.path()), ["log.1", "log.4", "log.7"]);
+
     let lost = |path: &Path| place::find(path, Kind::Logs).unwrap_err();
     assert!(matches!(lost(&version_2.join("snapshot.0")), Lost::Other { is: "snapshot", .. }));
     assert!(matches!(lost(&version_2.join("currentEpoch")), Lost::Unknown { .. }));
-    assert!(matches!(lost(&version_2.join("log.99")), Lost::Unreadable { .. }));
+    assert!(matches!(lost(&version_2.join("log.98")), Lost::Unreadable { .. }));
+    assert!(matches!(lost(Path::new("/dev/null")), Lost::Unknown { .. }));
     assert!(matches!(lost(tempfile::tempdir().unwrap().path()), Lost::Empty { .. }));
 }
 
