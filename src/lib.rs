@@ -14,6 +14,7 @@
 //! | [`client`] | | async client: sessions, reconnects, typed API, four-letter probe |
 //! | [`shell`] | | zkCli's grammar and output |
 //! | [`operator`] | `inventory`, `render`, `plan`, `transport`, `host`, `fleet`, `observe`, `apply`, `operate` | from an inventory to an ensemble |
+//! | [`forensics`] | `inquiry`, `evidence` | what a server's files tell: who deleted a znode, whether a log is whole |
 //! | [`cli`] | | words → requests, outcomes → text or JSON; one file per verb |
 //!
 //! `wire`, `formats`, `ensemble`, `config` and `server` stand in `engine/`, a package that is built for speed; the rest is
@@ -21,14 +22,15 @@
 //!
 //! # What never happens where
 //!
-//! - `zab`, `tree`, `replica`, `plan`, `inventory`, `render`, `formats`, `ensemble`, `config` never touch a socket, a
-//!   file, a clock or a random source: time, facts and seeds are arguments.
+//! - `zab`, `tree`, `replica`, `plan`, `inventory`, `render`, `formats`, `ensemble`, `config`, `inquiry` never touch a
+//!   socket, a file, a clock or a random source: time, facts and seeds are arguments.
 //! - `server` and `operator` never import each other: the operator talks to a server as any client would.
 //! - Nothing but `report` prints, nothing but `cli` prompts.
 //! - An ack, a vote or an epoch promise never leaves before the fsync that covers it.
 
 pub mod cli;
 pub mod client;
+pub mod forensics;
 pub mod operator;
 pub mod report;
 pub mod shell;

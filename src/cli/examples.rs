@@ -11,7 +11,7 @@ Examples:
 
 Exit codes: 0 done or healthy, 1 failed, 2 bad usage or inventory, 3 preflight failed, 4 refused as unsafe, 5 stopped \
 half-way (run again to resume), 6 locked by another operator, 7 hosts unreachable, or health unknown (status), 8 changes \
-pending (plan, --dry-run), 9 unhealthy (status)";
+pending (plan, --dry-run) or snapshots that differ, 9 unhealthy (status) or damaged files";
 
 pub(super) const INIT: &str = "\
 Examples:
@@ -155,6 +155,36 @@ pub(super) const SCHEMA: &str = "\
 Examples:
   zkops schema >zkops.schema.json
   # in the inventory's first line: # yaml-language-server: $schema=zkops.schema.json";
+
+pub(super) const TXNLOG: &str = "\
+Examples:
+  zkops txnlog who /var/lib/zookeeper /app/lock   # who deleted it, when, from which session
+  zkops txnlog zoo.cfg --since 2h                 # what happened lately, one line a transaction
+  zkops txnlog /data --path /app --children --op delete
+  zkops txnlog /data --session 0x1000012345 --data
+  zkops txnlog log.100000001 --from-zxid 0x100000a00 --to-zxid 0x100000aff --json
+  zkops txnlog check /data                        # exit 9 when anything is damaged
+  zkops txnlog chop log.100000001 --to-zxid 0x100000aff --out /tmp/log.100000001
+
+PATH is a log file, a version-2 directory, a dataDir or dataLogDir, or a zoo.cfg that names them; of a running server, too: \
+everything is opened for reading alone. Times are UTC.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or no such files, 9 what was to be read is damaged, so that the answer may \
+not be whole (all that can be read is in it)";
+
+pub(super) const SNAPSHOT: &str = "\
+Examples:
+  zkops snapshot /var/lib/zookeeper --path /app --stat --data
+  zkops snapshot zoo.cfg --sizes                  # the 20 largest subtrees; --sizes=100 for more
+  zkops snapshot snapshot.100000a00 --session 0x1000012345
+  zkops snapshot search /data needle --data
+  zkops snapshot check /data                      # exit 9 when one is damaged
+  zkops snapshot compare /backup/monday /data     # exit 8 when they differ
+
+PATH is a snapshot (plain, .gz, .snappy), a version-2 directory, a dataDir, or a zoo.cfg that names it; of a running \
+server, too: everything is opened for reading alone.
+
+Exit codes: 0 done, or both are the same, 1 failed, 2 bad usage or no such files, 8 the two differ (compare), 9 damaged";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -41,8 +41,14 @@ pub(super) fn run(opts: &Man, env: &Env) -> Result<Exit, Failure> {
             verb.mut_args(|arg| arg.hide(apache))
         })
         .collect();
+    // Second verbs have pages of their own, which the first one's names.
+    let below = verbs.iter().flat_map(|verb| {
+        let own = verb.get_subcommands().filter(|below| below.get_name() != "help");
+        own.map(|below| below.clone().name(format!("{}-{}", verb.get_name(), below.get_name())))
+    });
+    let below = below.collect::<Vec<Command>>();
     let mut files = Vec::new();
-    for command in [program].into_iter().chain(verbs) {
+    for command in [program].into_iter().chain(verbs).chain(below) {
         let path = dir.join(format!("{}.1", command.get_name()));
         std::fs::write(&path, page(command)?).map_err(|why| failed(&path, why))?;
         files.push(path.display().to_string());

@@ -8,6 +8,8 @@
 //! - [`alerts`]: health for monitoring: a plugin's line, Prometheus's text
 //! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`logs`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
+//! - [`txnlog`], [`snapshot`]: the verbs about a server's files; [`opts_files`]: what can be typed to them; [`moment`]:
+//!   times of a day; [`lost`]: paths that lead to no such file
 //! - [`signals`]: what ^C, TERM and HUP do to a run
 
 mod alerts;
@@ -22,8 +24,11 @@ mod host;
 mod init;
 mod lifecycle;
 mod logs;
+mod lost;
 mod man;
+mod moment;
 mod opts;
+mod opts_files;
 mod plan;
 mod planned;
 mod prompt;
@@ -31,8 +36,10 @@ mod repair;
 mod server;
 mod shell;
 mod signals;
+mod snapshot;
 mod ssh_setup;
 mod status;
+mod txnlog;
 mod view;
 
 #[cfg(test)]
@@ -67,6 +74,15 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             Ok(server::run(&raw.args))
         }
         Verb::Cli(raw) => shell::run(raw.args),
+        // What only reads files needs no runtime, and ends at once by a signal.
+        Verb::Txnlog(asked) => {
+            log("error");
+            txnlog::run(&asked, &Env::new(&opts.global, &[], report.clone())).map(|exit| exit as u8)
+        }
+        Verb::Snapshot(asked) => {
+            log("error");
+            snapshot::run(&asked, &Env::new(&opts.global, &[], report.clone())).map(|exit| exit as u8)
+        }
         verb => {
             log(if opts.global.verbose > 1 { "debug" } else { "error" });
             let env = Env::new(&opts.global, verb.without(), report.clone());
@@ -167,15 +183,16 @@ async fn run(verb: &Verb, env: &Env) -> Result<Exit, Failure> {
         Verb::Destroy(opts) => destroy::run(opts, env).await,
         Verb::SshSetup(opts) => ssh_setup::run(opts, env).await,
         Verb::Host(opts) => host::run(opts).await,
-        Verb::Server(_) | Verb::Cli(_) => {
-            Err(Failure::new(Exit::Failed, "a server and a shell have runtimes of their own"))
-        }
         Verb::Schema => {
             let schema = schema::run();
             env.report.text(&schema.text);
             env.report.value(&schema);
             Ok(Exit::Done)
         }
+        Verb::Server(_) | Verb::Cli(_) | Verb::Txnlog(_) | Verb::Snapshot(_) => Err(Failure::new(
+            Exit::Failed,
+            "servers and shells have runtimes of their own, readers of files have none",
+        )),
         Verb::Completions(opts) => completions::run(opts, env),
         Verb::Man(opts) => man::run(opts, env),
         Verb::Version => {

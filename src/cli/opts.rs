@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::opts_files::{Snapshot, Txnlog};
 use super::{duration, examples};
 use crate::operator::operate::session::Source;
 
@@ -97,6 +98,12 @@ pub(super) enum Verb {
         help_template = examples::APACHE_TEMPLATE
     )]
     Cli(Raw),
+    /// What stands in txn logs: print and filter, who changed a znode
+    #[command(after_help = examples::TXNLOG)]
+    Txnlog(Box<Txnlog>),
+    /// What stands in snapshots: print, search, check and compare
+    #[command(after_help = examples::SNAPSHOT)]
+    Snapshot(Snapshot),
     /// Answer an operator's questions on stdin (what deploy runs on the hosts)
     #[command(hide = true)]
     Host(Host),

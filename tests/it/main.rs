@@ -18,6 +18,7 @@ mod editing;
 mod ensemble;
 mod faults;
 mod fences;
+mod forensics;
 mod forged;
 mod fuzz;
 mod healing;

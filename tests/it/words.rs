@@ -97,6 +97,36 @@ fn every_verb_writes_the_documents_that_are_documented() {
     ] {
         say(args, 0);
     }
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/apache-3.8");
+    let (data, copy) = (data.display().to_string(), local.home().join("copy").display().to_string());
+    let log = format!("{data}/version-2/log.1");
+    assert_eq!(say(&["txnlog", &data], 0)["event"], "txn");
+    assert_eq!(say(&["txnlog", &data, "--path", "/orders", "--data"], 0)["op"], "multi");
+    assert_eq!(say(&["txnlog", "who", &data, "/live"], 0)["deleted"]["how"], "session_expired");
+    say(&["txnlog", "who", &data, "/orders"], 0);
+    assert_eq!(say(&["txnlog", "who", &data, "/zookeeper"], 0)["origin"]["mode"], "persistent");
+    assert_eq!(say(&["txnlog", "check", &data], 0)["sound"], true);
+    assert_eq!(say(&["txnlog", "check", &format!("{data}/version-2/log.1b")], 0)["event"], "log_check");
+    assert_eq!(say(&["txnlog", "chop", &log, "--to-zxid", "0x9", "--out", &copy], 0)["txns"], 9);
+    assert_eq!(say(&["txnlog", "chop", &log, "--to-zxid", "0x9", "--out", &copy], 2)["event"], "failure");
+    // A bit of it is flipped.
+    let mut bytes = std::fs::read(&copy).expect("it was written");
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    std::fs::write(&copy, bytes).expect("it is ours");
+    let judged = say(&["txnlog", "check", &copy], 9);
+    assert_eq!((&judged["sound"], &judged["findings"][0]["level"]), (&false.into(), &"damage".into()));
+    assert_eq!(say(&["snapshot", &data, "--sessions", "--stat"], 0)["event"], "znode");
+    assert_eq!(
+        say(&["snapshot", &format!("{data}/version-2/snapshot.1a.gz"), "--sessions"], 0)["event"],
+        "znode"
+    );
+    assert_eq!(say(&["snapshot", &data, "--sizes"], 0)["subtrees"][0]["path"], "/");
+    assert_eq!(say(&["snapshot", "check", &data], 0)["state"], "whole");
+    let old = format!("{data}/version-2/snapshot.0");
+    assert_eq!(say(&["snapshot", "compare", &old, &data], 8)["same"], false);
+    let newer = format!("{data}/version-2/snapshot.1a.gz");
+    assert_eq!(say(&["snapshot", "compare", &newer, &data], 8)["event"], "compared");
     let mistake = say(&["deploy", "--dryrun", "x.yml"], 2);
     assert_eq!(mistake["failure"]["exit"], "usage");
     assert_eq!(say(&["fly"], 2)["failure"]["what"], "unrecognized subcommand 'fly'");

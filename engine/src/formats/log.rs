@@ -96,8 +96,7 @@ pub struct Spot {
 
 /// Looks at `ahead`, the bytes from a spot of a file on; with `to_the_end` the file ends behind them.
 pub fn entry(ahead: &[u8], to_the_end: bool, spot: Spot) -> Step<'_> {
-    // What may lie between an entry that cannot be read and the end of the next one.
-    let look_ahead = 2 * (ENTRY_HEAD + spot.txn_len_max + 1);
+    let look_ahead = look_ahead(spot.txn_len_max);
     let is_short = |want: usize| ahead.len() < want && !to_the_end;
     if is_short(ENTRY_HEAD) {
         return Step::Need(ENTRY_HEAD);
@@ -125,6 +124,29 @@ pub fn entry(ahead: &[u8], to_the_end: bool, spot: Spot) -> Step<'_> {
         return Step::Need(look_ahead);
     }
     cut_short(&ahead[..ahead.len().min(look_ahead)], spot)
+}
+
+/// What may lie between an entry that cannot be read and the end of the next one.
+pub const fn look_ahead(txn_len_max: usize) -> usize {
+    2 * (ENTRY_HEAD + txn_len_max + 1)
+}
+
+/// Where in `ahead`, which begins with an entry that cannot be read, the next whole one of a later txn begins. It is
+/// looked for in the first half of a whole [`look_ahead`].
+pub fn next_entry(ahead: &[u8], spot: Spot) -> Option<usize> {
+    let is_entry = |bytes: &[u8]| {
+        let (Some(crc), Some(len)) = (checksum(bytes), length(bytes)) else { return false };
+        let len = len as usize;
+        if crc == 0 || crc > u64::from(u32::MAX) || len > spot.txn_len_max {
+            return false;
+        }
+        let Some(txn) = bytes.get(ENTRY_HEAD..ENTRY_HEAD + len) else { return false };
+        bytes.get(ENTRY_HEAD + len) == Some(&ENTRY_END)
+            && zxid_of(txn).is_some_and(|zxid| zxid > spot.after)
+            && u64::from(simd_adler32::adler32(&txn)) == crc
+    };
+    let farthest = ahead.len().min(ENTRY_HEAD + spot.txn_len_max + 2);
+    (1..farthest).find(|&at| is_entry(&ahead[at..]))
 }
 
 /// Appends one entry: Adler-32 of the txn alone (TRAP D3), length, txn, 'B'.
@@ -175,23 +197,6 @@ fn is_whole_but_for_its_frame(ahead: &[u8]) -> bool {
     // A terminator that never reached the disk is zero.
     let end = ENTRY_HEAD + len as usize;
     last.is_some_and(holds_to) || (ahead.get(end).is_some_and(|&byte| byte != 0) && holds_to(end))
-}
-
-/// Where in `ahead`, which begins with an entry that cannot be read, the next whole one of a later txn begins.
-fn next_entry(ahead: &[u8], spot: Spot) -> Option<usize> {
-    let is_entry = |bytes: &[u8]| {
-        let (Some(crc), Some(len)) = (checksum(bytes), length(bytes)) else { return false };
-        let len = len as usize;
-        if crc == 0 || crc > u64::from(u32::MAX) || len > spot.txn_len_max {
-            return false;
-        }
-        let Some(txn) = bytes.get(ENTRY_HEAD..ENTRY_HEAD + len) else { return false };
-        bytes.get(ENTRY_HEAD + len) == Some(&ENTRY_END)
-            && zxid_of(txn).is_some_and(|zxid| zxid > spot.after)
-            && u64::from(simd_adler32::adler32(&txn)) == crc
-    };
-    let farthest = ahead.len().min(ENTRY_HEAD + spot.txn_len_max + 2);
-    (1..farthest).find(|&at| is_entry(&ahead[at..]))
 }
 
 fn checksum(entry: &[u8]) -> Option<u64> {

@@ -6,13 +6,22 @@ use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use zkops::config::ServerConfig;
+use zkops::forensics::inquiry::audit::Audit;
+use zkops::forensics::inquiry::census::Census;
+use zkops::forensics::inquiry::entry::Place;
+use zkops::forensics::inquiry::life::Life;
+use zkops::forensics::inquiry::line;
+use zkops::forensics::inquiry::question::Question;
+use zkops::forensics::inquiry::seen::{Read, Seen};
+use zkops::forensics::inquiry::sizes::Sizes;
+use zkops::forensics::inquiry::znode::{self, Lists};
 use zkops::formats::log::{self, Spot, Step};
 use zkops::formats::snapshot;
 use zkops::operator::host::agent;
 use zkops::server::process::stream::machine::client::{Openings, Requests};
 use zkops::server::process::stream::machine::inbox::Framing;
 use zkops::server::process::stream::machine::quorum::Packets;
-use zkops::server::tree::snapshot::{Loader, Scanner};
+use zkops::server::tree::snapshot::{Item, Loader, Scanner};
 use zkops::server::tree::{Settings, Txn};
 use zkops::server::zab::{Hello, Notification, Packet};
 use zkops::wire::ids::Zxid;
@@ -95,8 +104,18 @@ fn log(bytes: &[u8]) {
     log::beginning(bytes);
     let mut spot = Spot { offset: 16, after: Zxid::ZERO, txn_len_max: 4096 };
     let mut ahead = bytes.get(16..).unwrap_or_default();
+    let (mut life, mut audit, question) = (Life::new("/orders"), Audit::new(None), Question::default());
+    audit.begin("log.1");
     while let Step::Entry(entry) = log::entry(ahead, true, spot) {
         let _ = (entry.is_sound(), entry.mismatch(spot.offset));
+        let txn = Bytes::copy_from_slice(entry.txn());
+        audit.hear(&Seen::Txn { offset: spot.offset, txn: txn.clone() }, Some(Zxid(1)));
+        if let Read::Txn(txn) = Read::of(&txn) {
+            let answer = question.answer(&txn, &[]).expect("all is asked for");
+            let shown = line::of(&txn, &question, &answer, true);
+            assert!(!shown.contains(['\u{1b}', '\r', '\0']), "it would steer a terminal: {shown:?}");
+            life.hear(Place { file: "log.1", offset: spot.offset }, &txn);
+        }
         if let Ok(txn) = Txn::decode(Bytes::copy_from_slice(entry.txn())) {
             Txn::decode(txn.encode()).expect("what is written can be read");
         }
@@ -108,9 +127,35 @@ fn log(bytes: &[u8]) {
 
 fn snapshot(bytes: &[u8]) {
     let (mut loader, mut scanner) = (Loader::new(Settings::default()), Scanner::new(0));
-    let walked = snapshot::read(bytes, &mut |piece| scanner.feed(piece));
+    let (mut census, mut sizes, mut lists) = (Census::default(), Sizes::new(3), Lists::default());
+    let walked = snapshot::read(bytes, &mut |piece| {
+        scanner.walk(piece, |item| {
+            match &item {
+                Item::Node(node) => {
+                    sizes.hear(node);
+                    let shown = znode::line(node, &lists, znode::Shown { stat: true, acl: true, data: true });
+                    assert!(!shown.contains(['\u{1b}', '\r', '\0']), "it would steer a terminal: {shown:?}");
+                }
+                Item::Acl { id, list } => lists.define(*id, list),
+                Item::Session { .. } => {}
+            }
+            census.hear(item);
+            Ok(())
+        })
+    });
+    if let Ok(trailer) = &walked {
+        census.finish(trailer, None);
+        assert!(loads(bytes) || !census.faults.is_empty(), "no server loads it, and nothing is said");
+    }
+    sizes.finish();
     let loaded = snapshot::read(bytes, &mut |piece| loader.feed(piece));
     assert!(walked.is_ok() || loaded.is_err(), "a tree that has no end");
+}
+
+/// Whether a tree can be made of it.
+fn loads(bytes: &[u8]) -> bool {
+    let mut loader = Loader::new(Settings::default());
+    snapshot::read(bytes, &mut |piece| loader.feed(piece)).is_ok() && loader.finish().is_ok()
 }
 
 fn agent(bytes: &[u8]) {

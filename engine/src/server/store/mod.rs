@@ -57,6 +57,7 @@ pub use refusal::{Refusal, Result};
 pub use settings::Settings;
 pub use snap::SnapshotFile;
 pub use store::Store;
+pub use txnlog::{End, Item, LogReader};
 
 #[cfg(test)]
 mod tests;

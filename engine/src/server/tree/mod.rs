@@ -55,6 +55,7 @@ pub use outstanding::Outstanding;
 pub use prepare::PrepareContext;
 pub use read::Children;
 pub use settings::Settings;
+pub use stat::StoredStat;
 pub use state::Tree;
 pub use txn::{CreateTxn, CreatedNode, SubTxn, Txn, TxnBody, TxnDigest, TxnHeader};
 use txn_codec::TXN_HEADER_LEN;

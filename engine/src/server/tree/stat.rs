@@ -6,18 +6,18 @@ use crate::wire::proto::{Owner, Stat};
 
 /// The stat that is stored and written to snapshots (disk-format §3.1): nothing derived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct StoredStat {
-    pub(super) czxid: Zxid,
-    pub(super) mzxid: Zxid,
-    pub(super) pzxid: Zxid,
-    pub(super) ctime_ms: i64,
-    pub(super) mtime_ms: i64,
+pub struct StoredStat {
+    pub czxid: Zxid,
+    pub mzxid: Zxid,
+    pub pzxid: Zxid,
+    pub ctime_ms: i64,
+    pub mtime_ms: i64,
     /// `ephemeralOwner` as stored: see [`Owner::from_stored`].
-    pub(super) owner: i64,
-    pub(super) version: i32,
+    pub owner: i64,
+    pub version: i32,
     /// Counts creates of children only (TRAP D10).
-    pub(super) cversion: i32,
-    pub(super) aversion: i32,
+    pub cversion: i32,
+    pub aversion: i32,
 }
 
 impl StoredStat {

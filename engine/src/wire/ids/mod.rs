@@ -34,6 +34,10 @@ impl Zxid {
     pub fn next(self) -> Option<Zxid> {
         (self.counter() < u32::MAX - 1).then(|| Zxid(self.0 + 1))
     }
+    /// True when `next` may directly follow in a log: +1, or the first of a later epoch.
+    pub fn is_followed_by(self, next: Zxid) -> bool {
+        self.0.checked_add(1) == Some(next.0) || (next.epoch() > self.epoch() && next.counter() == 1)
+    }
     /// True for `epoch << 32`: the zxid of a NEWLEADER, never of a transaction.
     pub const fn is_epoch_start(self) -> bool {
         self.counter() == 0

@@ -7,8 +7,7 @@ mod replay;
 mod rewrite;
 mod write;
 
-pub(crate) use read::LogReader;
-use read::{End, Item};
+pub use read::{End, Item, LogReader};
 pub(crate) use replay::{Replayed, Span, Torn, files, replay};
 pub(crate) use rewrite::rewrite;
 pub(crate) use write::{LogSettings, LogWriter};
@@ -18,7 +17,7 @@ use crate::wire::ids::Zxid;
 
 /// True when `next` may directly follow `last`: +1, or the first txn of a later epoch.
 pub(crate) fn follows(last: Zxid, next: Zxid) -> bool {
-    next.0 == last.0 + 1 || (next.epoch() > last.epoch() && next.counter() == 1) || bent::follows(last, next)
+    last.is_followed_by(next) || bent::follows(last, next)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reading one log file, entry by entry (`formats::log` knows the bytes). What an end means for the start is
-//! decided in `replay`, which knows whether another file follows.
+//! decided in `replay`, which knows whether another file follows. Who looks at a log that a server still writes to
+//! may look again, and go on behind what is damaged.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::server::store::refusal::{Refusal, Result};
 use crate::wire::ids::Zxid;
 
 /// Reads one log file from its beginning.
-pub(crate) struct LogReader<F> {
+pub struct LogReader<F> {
     file: F,
     path: PathBuf,
     buffer: Vec<u8>,
@@ -25,8 +26,9 @@ pub(crate) struct LogReader<F> {
     txn_len_max: usize,
 }
 
+/// What stands where a reader has come to.
 #[derive(Debug)]
-pub(crate) enum Item {
+pub enum Item {
     /// A whole entry; `offset` is that of its checksum.
     Txn {
         offset: u64,
@@ -37,15 +39,18 @@ pub(crate) enum Item {
 
 /// Where a file's good entries end, and what comes then.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub struct End {
     /// Offset right behind the last good entry.
-    pub(crate) at: u64,
-    pub(crate) tail: Tail,
+    pub at: u64,
+    pub tail: Tail,
 }
 
 impl<F: File> LogReader<F> {
     /// A longer txn than `txn_len_max` is not believed.
-    pub(crate) fn open<D: Disk<File = F>>(
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open<D: Disk<File = F>>(
         disk: &D,
         path: &Path,
         after: Zxid,
@@ -55,7 +60,12 @@ impl<F: File> LogReader<F> {
         Ok(LogReader { file, path, buffer: Vec::new(), buffer_at: 0, at: 0, after, txn_len_max })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Item> {
+    /// The next entry, or what comes in its place. Damage is told again and again until somebody goes on behind it.
+    ///
+    /// # Errors
+    /// What is there is not what was written, or cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "damage and the end are answers, too")]
+    pub fn next(&mut self) -> Result<Item> {
         if self.at == 0
             && let Some(end) = self.header()?
         {
@@ -81,6 +91,55 @@ impl<F: File> LogReader<F> {
                     return Ok(Item::Txn { offset, txn });
                 }
             }
+        }
+    }
+
+    /// Offset of what [`LogReader::next`] comes to.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The last txn read, or the one before the file.
+    pub fn after(&self) -> Zxid {
+        self.after
+    }
+
+    /// Nothing that was read ahead is believed any more: a server may have written there meanwhile.
+    pub fn look_again(&mut self) {
+        self.buffer.clear();
+        self.buffer_at = self.at;
+    }
+
+    /// Where the next whole entry of a later txn begins, behind one that cannot be read; the reader stays where it is.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn find_next(&mut self) -> Result<Option<u64>> {
+        let here = self.at;
+        let found = self.search();
+        self.go_to(here);
+        found
+    }
+
+    /// Goes on at an entry's offset.
+    pub fn go_to(&mut self, offset: u64) {
+        self.at = offset;
+        self.look_again();
+    }
+
+    fn search(&mut self) -> Result<Option<u64>> {
+        let window = log::look_ahead(self.txn_len_max);
+        loop {
+            let spot = Spot { offset: self.at, after: self.after, txn_len_max: self.txn_len_max };
+            let ahead = self.peek(window)?;
+            let (is_last, found) = (ahead.len() < window, log::next_entry(ahead, spot));
+            if let Some(further) = found {
+                return Ok(Some(self.at + further as u64));
+            }
+            if is_last {
+                return Ok(None);
+            }
+            self.at += (window / 2) as u64;
         }
     }
 

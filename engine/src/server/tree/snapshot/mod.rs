@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub use read::{Loader, Scanner, decode};
+pub use read::{Item, Loader, RawNode, Scanner, decode};
 pub use write::{Writer, encode_body};
 
 /// What ends the nodes, and every sealed section.

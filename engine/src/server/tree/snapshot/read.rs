@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::END;
 use crate::server::tree::acl_index::Acls;
 use crate::server::tree::bent;
+use crate::server::tree::digest;
 use crate::server::tree::node::NodeId;
 use crate::server::tree::nodes::split;
 use crate::server::tree::settings::Settings;
@@ -117,7 +118,7 @@ fn add(tree: &mut Tree, known: &mut (String, NodeId), node: &RawNode) -> Result<
     Ok(())
 }
 
-/// Finds a body's end in a stream without building anything.
+/// Finds a body's end in a stream, and what stands before it, without building anything.
 #[derive(Debug)]
 pub struct Scanner {
     parser: Parser,
@@ -134,21 +135,44 @@ impl Scanner {
     /// # Errors
     /// Bytes that are no body.
     pub fn feed(&mut self, piece: &[u8]) -> Result<Option<usize>> {
-        self.parser.feed(piece, |_| Ok(()))
+        self.walk(piece, |_| Ok(()))
+    }
+
+    /// As [`Scanner::feed`], and hands out what is there, in the body's order.
+    ///
+    /// # Errors
+    /// Bytes that are no body, and what `take` makes of one.
+    pub fn walk(&mut self, piece: &[u8], take: impl FnMut(Item) -> Result<()>) -> Result<Option<usize>> {
+        self.parser.feed(piece, take)
     }
 }
 
-enum Item<'a> {
+/// One piece of a body: all sessions first, then all lists, then all nodes.
+#[derive(Debug)]
+pub enum Item<'a> {
     Session { id: SessionId, timeout_ms: i32 },
     Acl { id: i64, list: Arc<Acls> },
     Node(RawNode<'a>),
 }
 
-struct RawNode<'a> {
-    path: &'a str,
-    data: Option<&'a [u8]>,
-    acl_id: i64,
-    stat: StoredStat,
+/// A node as it is written; nothing says that its parent was there.
+#[derive(Debug, Clone, Copy)]
+pub struct RawNode<'a> {
+    /// Empty: the root.
+    pub path: &'a str,
+    pub data: Option<&'a [u8]>,
+    pub acl_id: i64,
+    pub stat: StoredStat,
+}
+
+impl RawNode<'_> {
+    /// Its part of the tree's digest; the sum of all is the tree's.
+    pub fn digest(&self) -> u64 {
+        match self.path.starts_with(digest::OUTSIDE) {
+            true => 0,
+            false => digest::node(digest::prefix_crc(self.path, self.data.unwrap_or_default()), &self.stat),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
