@@ -383,3 +383,42 @@ fn long_lists_many_people_and_many_ephemerals_keep_nobody_waiting() {
     assert!(after < before + 150, "from {before} to {after} MiB");
     assert_eq!(ensemble.leader(), leader, "nobody was too slow for the others");
 }
+
+/// Who asks for a word and does not read its answer is no session, and costs none its connection.
+#[test]
+fn words_whose_answers_nobody_reads_close_no_session() {
+    let ensemble = Ensemble::started(1);
+    let addr = ensemble.address(1);
+    let mut owner = Raw::session(&addr, 60_000);
+    let open_acl =
+        [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &framed(b"world"), &framed(b"anyone")].concat();
+    let long = "x".repeat(3000);
+    for at in (0..9000).step_by(300) {
+        let create = |i: usize| {
+            let path = framed(format!("/{long}{i}").as_bytes());
+            let body = [&path[..], &framed(b""), &open_acl, &1_i32.to_be_bytes()].concat();
+            [&1_i32.to_be_bytes()[..], &[0], &[0xff; 4], &body].concat()
+        };
+        let end = [&[0xff; 4][..], &[1], &[0xff; 4]].concat();
+        owner.send(&request(14, &[(at..at + 300).map(create).collect::<Vec<_>>().concat(), end].concat()));
+        assert_eq!(&owner.reply()[12..16], &[0; 4]);
+    }
+    // Each is 27 MB.
+    let before = peak_mib(&ensemble, 1);
+    let deaf: Vec<TcpStream> = (0..12)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&addr).expect("the server listens");
+            stream.write_all(b"dump").expect("the server reads");
+            stream
+        })
+        .collect();
+    // Behind them: it is not answered before there is room again, or not at all.
+    assert!(ensemble.ask(1, "srvr").is_some());
+    for _ in 0..20 {
+        ping(&mut owner);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(deaf);
+    let after = peak_mib(&ensemble, 1);
+    assert!(after < before + 300, "from {before} to {after} MiB");
+}

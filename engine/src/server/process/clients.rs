@@ -83,7 +83,11 @@ async fn serve(
     let mut inbox = Inbox::new(openings, outlet.clock().now_ms(), silence_ms_max);
     let closed = match driver::first(&mut read, &mut inbox, outlet.clock()).await {
         Err(closed) => closed,
-        Ok(Opening::Word(word)) => answer(&word, write, &outlet, words).await,
+        Ok(Opening::Word(word)) => {
+            let told = Outlet::among(WhenFull::Close { len_max: OWED_LEN_MAX }, limits.told.clone());
+            told.connect(&write);
+            answer(&word, write, (&told, &limits.told), words).await
+        }
         Ok(Opening::Session) => {
             let up = FromClient::Up { client, addr: caller.addr, outlet: outlet.clone() };
             if state.send(up).await.is_err() {
@@ -157,10 +161,20 @@ impl Client {
 }
 
 /// The answer to a four-letter word, behind which the connection ends.
-async fn answer(word: &[u8], write: PlainWriter, outlet: &Outlet, words: &Arc<Words>) -> Closed {
+async fn answer(
+    word: &[u8],
+    write: PlainWriter,
+    (outlet, told): (&Outlet, &Held),
+    words: &Arc<Words>,
+) -> Closed {
     let Some(word) = Word::from_bytes(word) else { return Closed::Here };
+    let place = words.place(word).await;
+    if told.is_too_much() {
+        return Closed::Deaf { held: 0 };
+    }
     let Some(text) = words.answer(word).await else { return Closed::Stopping };
     outlet.send(text.into());
+    drop(place);
     driver::part(write, outlet).await
 }
 

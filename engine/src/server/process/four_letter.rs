@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::ask::Asker;
 use super::environment;
@@ -90,17 +90,25 @@ impl Words {
         Words { asker, whitelist, context, measure, measuring: Semaphore::new(MEASURING_MAX) }
     }
 
+    /// To be held while a word is answered: what takes long, or much memory, is done for a few at a time.
+    pub(super) async fn place(&self, word: Word) -> Option<SemaphorePermit<'_>> {
+        if is_short(word) || !self.whitelist.allows(word) {
+            None
+        } else {
+            self.measuring.acquire().await.ok()
+        }
+    }
+
     /// What the connection gets before it is closed; `None` when the server is ending.
     pub(super) async fn answer(self: &Arc<Self>, word: Word) -> Option<String> {
         if !self.whitelist.allows(word) {
             return Some(format!("{} is not executed because it is not in the whitelist.\n", word.text()));
         }
         let status = self.asker.status(word.wanted()).await?;
-        if matches!(word, Word::Ruok | Word::Isro | Word::Srvr | Word::Wchs) {
+        if is_short(word) {
             return Some(text(word, &status, &self.context, &Measured::default()));
         }
         // The rest looks at directories or writes long lists: not on a thread that serves sockets.
-        let _place = self.measuring.acquire().await.ok()?;
         let words = Arc::clone(self);
         let written = tokio::task::spawn_blocking(move || {
             let measured = (words.measure)(word, &words.context);
@@ -108,6 +116,11 @@ impl Words {
         });
         written.await.ok()
     }
+}
+
+/// A word whose answer takes nothing but what the state thread knows by heart.
+fn is_short(word: Word) -> bool {
+    matches!(word, Word::Ruok | Word::Isro | Word::Srvr | Word::Wchs)
 }
 
 /// The answer to a word, from nothing but its arguments.
@@ -154,8 +167,8 @@ fn measure(word: Word, context: &Context) -> Measured {
     }
 }
 
-/// Answers measured at the same time. One that waits for a slow disk holds a thread; more would only hold more.
-const MEASURING_MAX: usize = 4;
+/// Answers measured at the same time. One that waits for a slow disk holds a thread, a long list its memory twice.
+const MEASURING_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,8 @@ pub(super) struct Limits {
     pub(super) intake: Intake,
     /// What waits to be read by them.
     pub(super) owed: Held,
+    /// What four-letter words are answered and is not read: no session makes room for it.
+    pub(super) told: Held,
     /// Descriptors that they may have.
     pub(super) places: Arc<Semaphore>,
     next_client: AtomicU64,
@@ -60,6 +62,7 @@ impl Limits {
             silence_max,
             intake: Intake::new(frame_len_max),
             owed,
+            told: Held::new(TOLD_LEN_MAX),
             places,
             next_client: AtomicU64::new(1),
             seats: Seats::default(),
@@ -99,6 +102,9 @@ impl Drop for Seat {
         }
     }
 }
+
+/// Two `dump`s of the largest ensembles, or `mntr`s without number.
+const TOLD_LEN_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
