@@ -60,6 +60,12 @@ impl Batch {
         self.gathered += len;
     }
 
+    /// Whether somebody who is owed `own` bytes is told no more events: all together are owed too much, and it is owed more
+    /// than its part. Its connection ends; when it comes again it hears of what it missed (client-protocol §5.4).
+    pub(super) fn is_flood(&self, own: usize) -> bool {
+        self.gathered >= EVENTS_LEN_MAX && own >= REPLIES_LEN_MAX
+    }
+
     /// Whether more may be asked for: whoever comes too late has the next batch.
     pub(super) fn has_room(&self) -> bool {
         self.taken < BATCH_REQUESTS_MAX && (self.gathered < BATCH_LEN_MAX || bent::has_endless_batches())
@@ -125,6 +131,9 @@ const REPLIES_LEN_MAX: usize = 1024 * 1024;
 /// Bytes that may gather for all connections in one batch: a few milliseconds' work, and no more than that many greedy
 /// clients at once can make this server hold beside what waits in their outboxes.
 const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that may gather for all connections in one batch when events are told: what is told of a change to many watchers,
+/// or of many changes at once, is not asked for one by one.
+const EVENTS_LEN_MAX: usize = 64 * 1024 * 1024;
 /// Requests of all connections that are taken in one batch: some ten milliseconds' work. What members say to each other
 /// waits no longer behind any number of greedy clients.
 const BATCH_REQUESTS_MAX: usize = 16 * 1024;

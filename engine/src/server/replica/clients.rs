@@ -467,6 +467,11 @@ impl Served<'_> {
         self.client.turn.toil(self.batch, requests);
     }
 
+    /// Whether it is among those that one batch has more to tell than it can hold.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.batch.is_flood(self.client.out.len())
+    }
+
     /// Tells of a change that is watched.
     pub(super) fn send_event(&mut self, zxid: Zxid, kind: EventType, path: &str) {
         let header = ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 };

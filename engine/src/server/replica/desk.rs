@@ -172,7 +172,9 @@ impl Desk {
     fn notify(&mut self, zxid: Zxid, path: &str, acl: &AclList, firing: Firing) {
         for id in firing.clients {
             let Some(mut watcher) = self.clients.live(id) else { continue };
-            if self.skip_acl || acl.allows(Perms::READ, watcher.identities()) {
+            if watcher.is_flooded() {
+                self.clients.close(id);
+            } else if self.skip_acl || acl.allows(Perms::READ, watcher.identities()) {
                 watcher.send_event(zxid, firing.event, path);
             }
         }

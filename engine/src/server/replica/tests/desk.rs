@@ -7,7 +7,9 @@ use crate::server::replica::held::View;
 use crate::server::replica::queue::Waiting;
 use crate::server::tree::{AclList, Acls, Change, ChangeKind, Outcome, Tree};
 use crate::wire::ids::{SessionId, Zxid};
-use crate::wire::proto::{Acl, CreateMode, ErrorCode, OpCode, Perms, Request, SetWatches, Stat, xid};
+use crate::wire::proto::{
+    Acl, AddWatchMode, CreateMode, ErrorCode, OpCode, Perms, Request, SetWatches, Stat, xid,
+};
 
 struct Hall {
     desk: Desk,
@@ -110,6 +112,31 @@ fn who_may_not_read_a_node_is_not_told_and_its_watch_is_used_up() {
     hall.desk.tell(Zxid(4), &change(ChangeKind::Created, "/x", secret));
     assert_eq!(hall.replies(), []);
     assert_eq!(hall.desk.watches().count(), 0);
+}
+
+/// A session with thousands of ephemerals ends while many watch the whole tree.
+#[test]
+fn events_of_one_batch_have_an_end_and_who_is_owed_least_is_told_all() {
+    let mut hall = Hall::new();
+    let watchers: Vec<ClientId> = (1..=40).map(|n| hall.connect(n)).collect();
+    for id in &watchers {
+        hall.ask(*id, 1, Request::AddWatch { path: "/".into(), mode: 1 });
+    }
+    let modest = hall.connect(41);
+    hall.ask(modest, 1, exists("/x9", true));
+    hall.replies();
+    let long = "x".repeat(1000);
+    for i in 0..5000 {
+        hall.desk.tell(Zxid(4), &change(ChangeKind::Created, &format!("/{long}{i}"), AclList::Open));
+    }
+    hall.desk.tell(Zxid(5), &change(ChangeKind::Created, "/x9", AclList::Open));
+    let mut owed = Vec::new();
+    hall.desk.drain(|id, bytes, closing| owed.push((id, bytes.len(), closing)));
+    let all: usize = owed.iter().map(|(_, len, _)| len).sum();
+    assert!(all < 80 << 20, "two hundred megabytes were to be told, and {all} bytes were");
+    assert!(watchers.iter().all(|watcher| owed.iter().any(|(id, _, ends)| id == watcher && *ends)));
+    let told = owed.iter().find(|(id, ..)| *id == modest).expect("it is told");
+    assert!(told.1 > 0 && !told.2, "its one event is nobody's flood");
 }
 
 #[test]
