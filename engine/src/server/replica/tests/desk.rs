@@ -7,9 +7,7 @@ use crate::server::replica::held::View;
 use crate::server::replica::queue::Waiting;
 use crate::server::tree::{AclList, Acls, Change, ChangeKind, Outcome, Tree};
 use crate::wire::ids::{SessionId, Zxid};
-use crate::wire::proto::{
-    Acl, AddWatchMode, CreateMode, ErrorCode, OpCode, Perms, Request, SetWatches, Stat, xid,
-};
+use crate::wire::proto::{Acl, CreateMode, ErrorCode, OpCode, Perms, Request, SetWatches, Stat, xid};
 
 struct Hall {
     desk: Desk,
