@@ -199,7 +199,7 @@ fn a_clock_that_is_off(lab: &Lab) {
     lab.zkops(&["restart", "node-3"]).ok();
     let before = jiff::Timestamp::now().to_string();
     let told = lab.zkops(&["logs"]).ok();
-    let last = told.stdout.lines().filter(|line| line.contains(" node-3 ")).next_back();
+    let last = told.stdout.lines().rfind(|line| line.contains(" node-3 "));
     let last = last.and_then(|line| line.split(' ').next()).unwrap_or_else(|| panic!("{told}"));
     assert!(last < before.as_str(), "{last} is not before {before}: {told}");
     lab.lab(&["skew", "node-3", "0"]).ok();
