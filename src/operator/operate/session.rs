@@ -247,13 +247,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When the record cannot be written.
-    pub(super) fn settle(&self, verb: &str, named: &[ServerId]) -> Result<(), Failure> {
+    pub(super) fn settle(&self, verb: &str, options: &str, named: &[ServerId]) -> Result<(), Failure> {
         let cluster = &self.desired.cluster;
         let done =
             |id: &&ServerId| if named.is_empty() { !self.left_out.contains(id) } else { named.contains(id) };
         let paid: Vec<String> =
             self.desired.members.keys().filter(done).map(|id| self.desired.name(*id)).collect();
-        let owed = |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, &self.record.path);
+        let owed =
+            |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, options, &self.record.path);
         // Who names some members wants nothing of the others.
         let left_out = self.left_out.iter().filter(|_| named.is_empty());
         owed::settle(self.caller, cluster, verb, &paid, left_out.map(owed).collect())
