@@ -62,7 +62,9 @@ fn a_member_moves_away_from_a_living_server_and_no_write_is_lost() {
     let two = inventory(&lab, [1, 4, 2]);
     lab.zkops(&["deploy", &two]).expect(4).says("only one voter can move at a time");
     lab.on(4, "mkdir -p /export/data/zkdata/version-2 && touch /export/data/zkdata/version-2/log.1").ok();
-    assert_ne!(lab.zkops(&["deploy", &inventory(&lab, [1, 2, 4])]).code, 0);
+    let taken = inventory(&lab, [1, 2, 4]);
+    assert_ne!(lab.zkops(&["deploy", &taken]).code, 0);
+    assert_ne!(lab.zkops(&["check", "-i", &taken]).code, 0, "check says what deploy does");
     clear(&lab, 4);
     assert_eq!(who_is(&lab, 3), [3], "nothing was touched");
 
@@ -126,12 +128,57 @@ fn one_host_cannot_block(lab: &Lab, moved: &str) {
 
 /// A deployment that is killed when it has told of so many things.
 fn cut_off(lab: &Lab, inventory: &str, lines: usize) {
+    let mut told = 0;
+    cut_off_when(lab, inventory, |_| {
+        told += 1;
+        told == lines
+    });
+}
+
+/// A deployment that is killed when it tells this.
+fn cut_off_when(lab: &Lab, inventory: &str, mut is_it: impl FnMut(&str) -> bool) {
     let mut command = lab.zkops_command(&["deploy", "--json", "--break-lock", inventory]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("zkops is built");
     let stdout = child.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout).lines().map_while(Result::ok).take(lines).for_each(drop);
+    let _told = BufReader::new(stdout).lines().map_while(Result::ok).find(|line| is_it(line));
     let _ = child.kill();
     child.wait().expect("our own child can be waited for");
+}
+
+/// Nothing starts a server at boot there, so it is its description that says that it is nobody's to start.
+#[test]
+fn without_systemd_nobody_starts_the_old_server_of_a_move_that_was_cut_off() {
+    let lab = Lab::made(4, &Make { plain: true, ..Make::default() });
+    let before = inventory_named(&lab, "before.yml", [1, 2, 3]);
+    lab.zkops(&["deploy", &before]).ok();
+    let moved = inventory(&lab, [1, 2, 4]);
+    cut_off_when(&lab, &moved, |line| {
+        ["\"step\"", "node-3", "server started"].iter().all(|word| line.contains(word))
+    });
+    eventually("the new server serves", SOON, || match who_is(&lab, 3) {
+        there if there == [4] => Ok(()),
+        there => Err(there),
+    });
+    let what = "node-3 does not run at 10.77.0.13 and was disabled there: it may run where it moved to";
+    let started = |options: &[&str]| {
+        let args = [options, &["-i", &before, "--break-lock"]].concat();
+        lab.zkops(&args).expect(4).says(what).says("set \"disabled\" to false");
+        assert_eq!(who_is(&lab, 3), [4], "{options:?}");
+        assert_ne!(lab.on(3, "pgrep -f 'zkops [s]erver'").code, 0, "{options:?}");
+    };
+    let verbs = || {
+        started(&["start", "node-3"]);
+        started(&["restart", "node-3"]);
+        started(&["repair", "node-3", "--yes"]);
+        started(&["repair", "node-3", "--wipe", "--yes"]);
+    };
+    verbs();
+    // A machine that remembers nothing of it.
+    std::fs::remove_dir_all(lab.home().join("zkops")).expect("what was deployed is remembered there");
+    verbs();
+    lab.zkops(&["deploy", &moved, "--break-lock"]).ok();
+    assert_eq!(who_is(&lab, 3), [4]);
+    lab.zkops(&["status"]).ok().says("2 followers in sync");
 }
 
 #[test]

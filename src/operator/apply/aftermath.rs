@@ -102,9 +102,14 @@ pub(super) async fn gate_shut(
     for line in reverted {
         failure = failure.state(line);
     }
-    // What a start could not do, another will not do either.
-    let advice = advice.filter(|_| halt.run.again.starts_with("zkops start"));
+    let advice = advice.filter(|advice| is_instead(advice, &halt.run.again));
     closing(fleet, facts, &halt, failure, advice)
+}
+
+/// What a start could not do, another will not do either; nor does a restart what a repair is for.
+fn is_instead(advice: &str, again: &str) -> bool {
+    let restarts = again.starts_with("zkops restart") && advice.starts_with("zkops repair");
+    again.starts_with("zkops start") || restarts
 }
 
 /// The end of a server's log, and what of it was written since the run began.
@@ -207,7 +212,7 @@ const UNDO_LINES: usize = 6;
 
 #[cfg(test)]
 mod tests {
-    use super::{exit_of, starts, take_back};
+    use super::{exit_of, is_instead, starts, take_back};
     use crate::operator::apply::run::Applied;
     use crate::operator::plan::step::{Action, Plan, Risk, Service, Step, Wave};
     use crate::report::{Exit, Failure};
@@ -257,6 +262,14 @@ mod tests {
         // One of several is enough.
         let both = [stop(), failed(Action::Retire { address: "10.0.0.3".into() })].concat();
         assert_eq!(exit_of(&both, done(2)), Exit::Refused);
+    }
+
+    #[test]
+    fn a_cause_that_is_known_is_what_to_do_next() {
+        assert!(is_instead("zkops repair node-3", "zkops restart --inventory orders.yml"));
+        assert!(is_instead("zkops repair node-3", "zkops start node-3"));
+        assert!(!is_instead("zkops start node-3", "zkops restart"), "a restart starts it, too");
+        assert!(!is_instead("zkops repair node-3", "zkops deploy orders.yml"));
     }
 
     #[test]

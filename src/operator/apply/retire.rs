@@ -39,7 +39,7 @@ pub(super) async fn retire(member: &DesiredMember, host: &Host, deadline: Durati
         "it still runs ({})",
         state.sub
     );
-    ensure!(!state.enabled || !unit::is_systemd(&manager), "its service is still enabled");
+    ensure!(!state.enabled, "its service is still enabled");
     let configs = [member.config_path.clone(), member.legacy_config()];
     let by_config =
         configs.iter().map(|path| FindServer { config: Some(PathBuf::from(path)), data_dir: None });

@@ -47,6 +47,15 @@ pub(super) fn is_strange(why: &CallError) -> bool {
     matches!(why, CallError::Gone(Gone::NoAgent { noise }) if !noise.contains(ABSENT))
 }
 
+/// Why there is no connection.
+pub(super) fn no_way_in(error: &Error) -> Unreachable {
+    let kind = match error {
+        Error::HostKeyUnknown { .. } => NoWayIn::HostKey,
+        _ => NoWayIn::Connection,
+    };
+    Unreachable { kind, text: error.to_string() }
+}
+
 /// What a host without an agent is to a verb that installs none.
 pub(super) fn missing(label: &str, why: CallError) -> Unreachable {
     let (kind, text) = match why {
@@ -67,10 +76,22 @@ const ABSENT: &str = "zkops-is-not-there";
 mod tests {
     use std::time::Duration;
 
-    use super::{ABSENT, is_strange, missing};
+    use super::{ABSENT, is_strange, missing, no_way_in};
     use crate::operator::host::CallError;
     use crate::operator::host::agent::Gone;
     use crate::operator::plan::facts::NoWayIn;
+    use crate::operator::transport::Error;
+
+    #[test]
+    fn a_host_whose_key_is_unknown_was_reached() {
+        let (host, ssh) = ("node-1".to_owned(), "ssh node-1".to_owned());
+        let (algorithm, fingerprint) = ("ssh-ed25519".to_owned(), "SHA256:x".to_owned());
+        let file = std::path::PathBuf::from("known_hosts");
+        let unknown = Error::HostKeyUnknown { host: host.clone(), algorithm, fingerprint, file, ssh };
+        assert_eq!(no_way_in(&unknown).kind, NoWayIn::HostKey);
+        let (address, why) = ("10.0.0.1:22".to_owned(), "refused".to_owned());
+        assert_eq!(no_way_in(&Error::Unreachable { host, address, why }).kind, NoWayIn::Connection);
+    }
 
     #[test]
     fn an_answer_that_is_late_says_nothing_about_the_binary() {

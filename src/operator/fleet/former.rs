@@ -13,7 +13,7 @@ use super::hosts::{Fleet, Former, Host};
 use super::visit::Push;
 use super::watch::{Doing, Watcher};
 use crate::operator::plan::desired::{DesiredMember, Ports};
-use crate::operator::plan::facts::{NoWayIn, Unreachable};
+use crate::operator::plan::facts::Unreachable;
 use crate::operator::transport::{Dialer, LocalBinary, Target};
 use crate::wire::ids::ServerId;
 
@@ -97,8 +97,7 @@ async fn reach(
 ) -> Result<Host, Unreachable> {
     watch(&member.name, Doing::Connecting);
     let connection = dialer.open(target, Instant::now() + deadline).await;
-    let connection =
-        connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
+    let connection = connection.map_err(|error| agent::no_way_in(&error))?;
     let paths = member.binaries();
     let installed = Agent::start(&connection, &paths.each_ref().map(String::as_str), deadline).await;
     match (ours, installed) {

@@ -25,11 +25,6 @@ pub fn is_systemd(manager: &Manager) -> bool {
     matches!(manager, Manager::Systemd)
 }
 
-/// Our supervisor has no boot to enable anything for.
-pub fn needs_no_enabling(manager: &Manager) -> bool {
-    !is_systemd(manager)
-}
-
 pub fn service(manager: &Manager, member: &DesiredMember) -> Service {
     Service { name: member.unit.name.clone(), manager: manager.clone() }
 }

@@ -133,8 +133,7 @@ impl Visit<'_> {
         // One deadline for all of it: a host that says nothing more half-way costs no second one.
         let until = Instant::now() + self.deadline;
         let connection = self.dialer.open(target, until).await;
-        let connection =
-            connection.map_err(|error| Unreachable { kind: NoWayIn::Connection, text: error.to_string() })?;
+        let connection = connection.map_err(|error| agent::no_way_in(&error))?;
         // A person who was asked on the way may have taken all of it.
         let left = until.saturating_duration_since(Instant::now()).max(FIRST_ANSWER);
         let paths = member.binaries();

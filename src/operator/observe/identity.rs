@@ -38,6 +38,19 @@ async fn there(desired: &Desired, member: &DesiredMember, ways: &Ways, deadline:
     server::Server::from_here(view.unwrap_or_default())
 }
 
+/// The server at an old place, where it answers and serves nobody: it may look for the others, and does not say who it is.
+pub async fn waits(
+    desired: &Desired,
+    member: &DesiredMember,
+    ways: &Ways,
+    deadline: Duration,
+) -> Option<server::Server> {
+    let alone = Desired { members: [(member.id, member.clone())].into(), ..desired.clone() };
+    let view = servers::quietly(&alone, ways, deadline).await.remove(&member.id)?;
+    let server = server::Server::from_here(view);
+    server.not_serving().is_some().then_some(server)
+}
+
 /// Asks everybody at once; `former` are members as they were elsewhere.
 pub async fn answers<'a>(
     desired: &Desired,

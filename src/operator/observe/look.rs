@@ -251,7 +251,6 @@ async fn unit_facts(
     let stands = state.is_and(|state| state.active != Active::Running);
     let masked = state.is_and(|state| state.masked);
     let enabled = match state.as_ref() {
-        _ if unit::needs_no_enabling(&manager) => Seen::Is(()),
         Seen::Is(state) => Seen::answered(state.enabled.then_some(())),
         Seen::Absent => Seen::Absent,
         Seen::Unseen(why) => Seen::Unseen(why),

@@ -12,7 +12,7 @@ use crate::operator::fleet::visit::Push;
 use crate::operator::plan::Goal;
 use crate::operator::plan::desired::Desired;
 use crate::operator::plan::preflight::{self, Finding, Level};
-use crate::report::{Exit, Failure};
+use crate::report::Failure;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -54,8 +54,8 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     let unfit = if preflight::worst(&list) == Level::Fail {
         Some(refusal::failed_checks(&session.desired, &list))
     } else {
-        // A host that cannot be reached is no finding: nothing is known about it.
-        session.plan(&facts, &Goal::Deploy).err().filter(|failure| failure.exit == Exit::Unreachable)
+        // No finding of a host: one that is not reached, or an ensemble that deploy would not make this of.
+        session.plan(&facts, &Goal::Deploy).err()
     };
     Ok(Outcome { findings: Findings { desired: session.desired, list }, unfit })
 }

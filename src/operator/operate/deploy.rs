@@ -87,7 +87,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
             Outcome::Planned(Planned { cluster: session.desired.cluster.clone(), plan })
         }
         Deployed::Applied(facts, applied) => {
-            session.settle("deploy", &[])?;
+            session.settle("deploy", "", &[])?;
             Outcome::Ready(ready(&session, &facts, applied))
         }
     })

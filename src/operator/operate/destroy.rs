@@ -73,7 +73,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
     // It is forgotten with the rest: nothing else would say so.
     left_elsewhere(&session).into_iter().for_each(|left| caller.events.note(left));
     session.forget()?;
-    session.settle("destroy", &[])?;
+    session.settle("destroy", if request.data { " --data" } else { "" }, &[])?;
     Ok(Outcome::Gone(Gone { cluster, verb: Verb::Destroy, data: request.data }))
 }
 

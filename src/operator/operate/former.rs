@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::session::Session;
 use crate::formats::marker::MEMBER_KEY;
 use crate::operator::fleet::former::Place;
@@ -91,7 +93,12 @@ pub(super) async fn glance(
     }
     let before: Vec<DesiredMember> = found.iter().map(|old| place(session, &earlier, old).member).collect();
     let patience = session.caller.at_most(ANSWER_PATIENCE);
-    let answers = identity::answers(&session.desired, &before, ways, patience).await;
+    let waiting = join_all(before.iter().map(|old| identity::waits(&session.desired, old, ways, patience)));
+    let (answers, waiting) =
+        tokio::join!(identity::answers(&session.desired, &before, ways, patience), waiting);
+    for (old, server) in found.iter_mut().zip(waiting) {
+        old.server = server.unwrap_or_default();
+    }
     let remembered = Remembered::new(session.last(), earlier.last().map(|(last, _)| last));
     Elsewhere { former: found, answers, remembered }
 }

@@ -116,7 +116,7 @@ pub async fn run(caller: &Caller, request: &Request) -> Result<Outcome, Failure>
         return Ok(Outcome::Planned(Planned { cluster, plan }));
     }
     refusal::none_skipped(&plan)?;
-    session.settle(request.verb.word(), &named)?;
+    session.settle(request.verb.word(), "", &named)?;
     Ok(Outcome::Done(Done { cluster, verb: request.verb, plan }))
 }
 

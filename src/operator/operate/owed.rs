@@ -25,11 +25,11 @@ pub struct Owed {
 }
 
 impl Owed {
-    /// Left out just now.
-    pub(super) fn new(cluster: &str, member: &str, verb: &str, inventory: &Path) -> Owed {
+    /// Left out just now; `options` are those of the verb, as one would type them behind the rest.
+    pub(super) fn new(cluster: &str, member: &str, verb: &str, options: &str, inventory: &Path) -> Owed {
         let path = inventory.display();
         let command = match verb {
-            "deploy" | "destroy" => format!("zkops {verb} {path}"),
+            "deploy" | "destroy" => format!("zkops {verb} {path}{options}"),
             _ => format!("zkops {verb} {member} -i {path}"),
         };
         let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::caller::Caller;
 use super::owed::{self, Owed};
@@ -22,7 +22,7 @@ use crate::operator::plan::desired::{Binary, Desired};
 use crate::operator::plan::facts::Facts;
 use crate::operator::plan::remembered::Last;
 use crate::operator::plan::step::Plan;
-use crate::operator::plan::{Goal, diagnosis, without};
+use crate::operator::plan::{Goal, diagnosis, one_id, without};
 use crate::operator::transport::{LocalBinary, Target};
 use crate::report::{Exit, Failure};
 use crate::wire::ids::ServerId;
@@ -171,9 +171,17 @@ impl<'a> Session<'a> {
         self.caller.dialer().is_ok_and(|dialer| !visit::behind_jump(&self.targets, &dialer).is_empty())
     }
 
+    /// How everybody is. Where a leader counts a follower that runs nowhere, it may not have missed it yet: it is looked at
+    /// until it must have.
     pub async fn facts(&self, fleet: &Fleet, depth: Depth) -> Facts {
-        observe::facts::everybody(fleet, depth, &self.caller.watcher(), self.caller.at_most(LOOK_PATIENCE))
-            .await
+        let (watcher, deadline) = (self.caller.watcher(), self.caller.at_most(LOOK_PATIENCE));
+        let until = Instant::now() + self.caller.at_most(one_id::patience(&self.desired));
+        let mut facts = observe::facts::everybody(fleet, depth, &watcher, deadline).await;
+        while one_id::may_be_stale(&self.desired, &facts) && Instant::now() < until {
+            tokio::time::sleep(RECOUNT).await;
+            facts = observe::facts::everybody(fleet, depth, &watcher, deadline).await;
+        }
+        facts
     }
 
     /// The plan for `goal`, or why there is none.
@@ -239,13 +247,14 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When the record cannot be written.
-    pub(super) fn settle(&self, verb: &str, named: &[ServerId]) -> Result<(), Failure> {
+    pub(super) fn settle(&self, verb: &str, options: &str, named: &[ServerId]) -> Result<(), Failure> {
         let cluster = &self.desired.cluster;
         let done =
             |id: &&ServerId| if named.is_empty() { !self.left_out.contains(id) } else { named.contains(id) };
         let paid: Vec<String> =
             self.desired.members.keys().filter(done).map(|id| self.desired.name(*id)).collect();
-        let owed = |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, &self.record.path);
+        let owed =
+            |id: &ServerId| Owed::new(cluster, &self.desired.name(*id), verb, options, &self.record.path);
         // Who names some members wants nothing of the others.
         let left_out = self.left_out.iter().filter(|_| named.is_empty());
         owed::settle(self.caller, cluster, verb, &paid, left_out.map(owed).collect())
@@ -317,5 +326,7 @@ fn last(caller: &Caller) -> Result<(String, PathBuf, String), Failure> {
 
 /// For reaching one host, login and first answer included; all hosts at once.
 pub const HOST_PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks where a leader counts somebody who runs nowhere.
+const RECOUNT: Duration = Duration::from_secs(1);
 /// For one look at one host.
 const LOOK_PATIENCE: Duration = Duration::from_secs(20);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, DesiredMember, Ports};
 use super::facts::{Facts, HostFacts};
 use super::lists::{self, setting};
-use super::{Refused, Stop};
+use super::{Refused, Stop, ownership};
 use crate::formats::marker::UUID_KEY;
 use crate::wire::ids::ServerId;
 
@@ -28,7 +28,10 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         for refused in
             [moved_install(desired, facts, member), moved_data(desired, member, host), unkept(member, host)]
         {
-            refused.map_or(Ok(()), |refused| Err(Stop::Refused(refused)))?;
+            let Some(refused) = refused else { continue };
+            // By the inventory of another cluster nothing is as it was deployed: whose it is, is what there is to say.
+            ownership::check(desired, facts)?;
+            return Err(Stop::Refused(refused));
         }
     }
     several_ports(desired, facts)

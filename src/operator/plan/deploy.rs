@@ -90,7 +90,7 @@ fn reachable(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     let (mut away, mut unasked) = (Vec::new(), Vec::new());
     for member in desired.members.values() {
         match &facts.member(member.id).host {
-            HostView::Unreachable(why) if why.kind == NoWayIn::Connection => {
+            HostView::Unreachable(why) if matches!(why.kind, NoWayIn::Connection | NoWayIn::HostKey) => {
                 away.push(Refused { what: why.text.clone(), ..Refused::default() });
             }
             HostView::Unasked | HostView::Unreachable(Unreachable { kind: NoWayIn::NotInstalled, .. }) => {

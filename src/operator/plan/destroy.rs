@@ -5,7 +5,7 @@ use super::facts::{Facts, Former, HostFacts, HostView, NoWayIn, Old};
 use super::install::step;
 use super::seen::Seen;
 use super::step::{Action, Condition, Gate, Plan, Risk, Service, Step, Wave};
-use super::{Refused, Stop, account, ownership, vacate};
+use super::{Refused, Stop, account, former, ownership};
 
 pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> {
     let away: Vec<Refused> = desired
@@ -57,7 +57,7 @@ pub fn plan(desired: &Desired, facts: &Facts, data: bool) -> Result<Plan, Stop> 
 fn old_servers(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
     let alive = |old: &&Former| {
         let Old::Host(HostView::Seen(host)) = &old.view else { return false };
-        !old.is_retired() && vacate::is_left(desired, facts, old, host)
+        !old.is_retired() && former::is_left(desired, facts, old, host)
     };
     let Some(old) = facts.elsewhere.former.iter().find(alive) else { return Ok(()) };
     let (name, address) = (desired.name(old.member), &old.address);

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::desired::Desired;
-use super::facts::{Answer, Facts};
+use super::facts::{Answer, Facts, Former, HostView, Old};
+use super::former;
 use super::lists::{self, List};
 use super::server::{Mode, Sight};
 use crate::wire::ids::ServerId;
@@ -25,6 +26,8 @@ pub(super) struct Double {
 pub(super) enum Kind {
     /// Each of both may acknowledge what the other does not know.
     TwoOfOneId,
+    /// The same, where the old one takes no part now.
+    OldRuns,
     /// The server of one member's host says that it is another member.
     Impostor,
     /// The leader counts a follower that is none of the members that were seen.
@@ -36,8 +39,26 @@ pub(super) enum Kind {
 /// Everything of the kind that the facts show, the worst first.
 pub(super) fn found(desired: &Desired, facts: &Facts) -> Vec<Double> {
     let mut found = of_one_id(desired, facts);
+    let told: Vec<ServerId> = found
+        .iter()
+        .filter(|double| double.kind == Kind::TwoOfOneId)
+        .flat_map(|double| double.members.clone())
+        .collect();
+    let old = facts.elsewhere.former.iter().filter(|old| !told.contains(&old.member));
+    found.extend(old.filter_map(|old| old_runs(desired, facts, old)));
+    found.sort_by_key(|double| double.kind);
     found.extend(lists_apart(desired, facts));
     found
+}
+
+/// A server of `id` that runs on no host of the inventory: none runs on its own, and the leader counts more than can
+/// follow it. That leader may only not have missed yet who was there a moment ago.
+pub(super) fn counted_elsewhere(desired: &Desired, facts: &Facts, id: ServerId) -> Option<Double> {
+    let gone = |id: &ServerId| facts.host(*id).is_some_and(|host| host.no_process().is_some());
+    let gone: Vec<ServerId> = desired.voters().map(|voter| voter.id).filter(gone).collect();
+    let double = gone.contains(&id).then(|| uncounted(desired, facts, &gone))??;
+    let next = format!("{}; stop that server, then run this again", double.next);
+    Some(Double { next, ..double })
 }
 
 /// Nothing may go on while it lasts: what one of both acknowledges, the other does not know.
@@ -67,7 +88,10 @@ fn of_one_id(desired: &Desired, facts: &Facts) -> Vec<Double> {
             (false, _) => found.extend(elsewhere(desired, facts, answer, says)),
         }
     }
-    found.extend(uncounted(desired, facts));
+    // Who was not seen may be the one that is counted.
+    let cannot = |id: &ServerId| matches!(facts.sight(*id), Sight::NotServing(_));
+    let gone: Vec<ServerId> = desired.voters().map(|voter| voter.id).filter(cannot).collect();
+    found.extend(uncounted(desired, facts, &gone));
     found.sort_by_key(|double| double.kind);
     found
 }
@@ -114,15 +138,39 @@ fn impostor(desired: &Desired, answer: &Answer, says: ServerId) -> Double {
     }
 }
 
-/// The leader's own count against those who are seen to follow.
-fn uncounted(desired: &Desired, facts: &Facts) -> Option<Double> {
+/// At an old place of a member that is where the inventory has it, its server runs still: by what its host shows, or by
+/// what answers there, and serves nobody. Where everybody blocks that place, it is told as that.
+fn old_runs(desired: &Desired, facts: &Facts, old: &Former) -> Option<Double> {
+    let member = desired.members.get(&old.member)?;
+    let fenced = |id: &ServerId| facts.host(*id).is_some_and(|host| old.is_fenced_by(host));
+    let is_fenced = desired.members.keys().all(fenced);
+    if !old.elsewhere() || is_fenced || former::taken_by(desired, member, &old.address).is_some() {
+        return None;
+    }
+    let shown = match &old.view {
+        Old::Host(HostView::Seen(host)) => {
+            let runs = host.unit.runs() || host.processes.is_and(|all| !all.is_empty());
+            (runs && former::is_left(desired, facts, old, host)).then_some("its service or its process runs")
+        }
+        _ => old.server.not_serving().map(|_| "a server that waits for others answers"),
+    }?;
+    let here =
+        facts.server(member.id).is_some() || facts.host(member.id).is_some_and(|host| host.unit.runs());
+    here.then(|| Double {
+        kind: Kind::OldRuns,
+        members: vec![member.id],
+        what: format!("two servers of {}: at {} and at {}", member.name, member.address, old.address),
+        evidence: vec![format!("{shown} on {}, too", old.address)],
+        next: format!("zkops deploy {}   (stops and disables the one at {})", desired.inventory, old.address),
+    })
+}
+
+/// The leader's own count against those who can follow, where `gone` cannot.
+fn uncounted(desired: &Desired, facts: &Facts, gone: &[ServerId]) -> Option<Double> {
     let voters = || desired.voters().map(|voter| voter.id);
     let leads = |id: &ServerId| facts.server(*id).is_some_and(|server| server.mode == Mode::Leader);
     let leader = voters().find(leads)?;
     let counted = usize::try_from(*facts.server(leader)?.synced_followers.is()?).ok()?;
-    // Who was not seen may be the one that is counted.
-    let cannot = |id: &ServerId| *id != leader && matches!(facts.sight(*id), Sight::NotServing(_));
-    let gone: Vec<ServerId> = voters().filter(cannot).collect();
     let most = desired.voters().count().saturating_sub(1 + gone.len());
     (counted > most).then(|| Double {
         kind: Kind::Uncounted,
@@ -130,7 +178,7 @@ fn uncounted(desired: &Desired, facts: &Facts) -> Option<Double> {
         what: format!("a server follows {} that is on no host of the inventory", desired.name(leader)),
         evidence: vec![format!(
             "the leader counts {counted} voters in sync behind it, and at most {most} can be: {} does not run",
-            desired.names(&gone)
+            desired.names(gone)
         )],
         next: format!("on the host of {}: ss -tn sport = :{}   (shows from where)", desired.name(leader), desired.members[&leader].ports.quorum),
     })

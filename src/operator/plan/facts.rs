@@ -4,16 +4,14 @@
 //! How to read it:
 //!
 //! - Whatever could be looked at in vain is a [`Seen`]: `Is`, `Absent`, or `Unseen` with its reason.
-//!   Proof that something is there is `is()`, proof that it is not is `is_absent()`; neither follows
-//!   from the other's failing. A new fact that a host is asked for is a `Seen` too, and its default
-//!   is "nobody asked".
-//! - A host is [`HostView`]: unasked, unreachable, or seen. A host that was seen may have been asked
-//!   for parts only: the rest of its [`HostFacts`] is `Unseen`.
-//! - A server is [`Server`]: asked from here and on its host. What both prove is [`Facts::sight`];
-//!   what it says of itself, where it is proven to serve, [`Facts::server`].
-//! - Everything in one `Facts` is as young as its [`Stamp`]: a look that renews a part only makes
-//!   the parts that are older `Unseen` ([`Facts::renewed`]). Only what no step of ours changes (the
-//!   machine itself) is kept.
+//!   Proof that something is there is `is()`, proof that it is not is `is_absent()`; neither follows from the other's
+//!   failing. A new fact that a host is asked for is a `Seen` too, and its default is "nobody asked".
+//! - A host is [`HostView`]: unasked, unreachable, or seen. A host that was seen may have been asked for parts only: the
+//!   rest of its [`HostFacts`] is `Unseen`.
+//! - A server is [`Server`]: asked from here and on its host. What both prove is [`Facts::sight`]; what it says of itself,
+//!   where it is proven to serve, [`Facts::server`].
+//! - Everything in one `Facts` is as young as its [`Stamp`]: a look that renews a part only makes the parts that are older
+//!   `Unseen` ([`Facts::renewed`]). Only what no step of ours changes (the machine itself) is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -167,8 +165,10 @@ pub struct Unreachable {
 /// The kinds of no way in, because they end in different exit codes and different advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoWayIn {
-    /// No connection: host down, port closed, authentication or host key refused.
+    /// No connection: host down, port closed, authentication refused, another host key.
     Connection,
+    /// It answers, and nobody said that its host key is the right one.
+    HostKey,
     /// Connected, but our binary does not run there (architecture, noexec, no space).
     Binary,
     /// Connected, but zkops was never installed there and this verb does not install.

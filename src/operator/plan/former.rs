@@ -9,7 +9,7 @@ use super::facts::{Elsewhere, Facts, Former, HostFacts, HostView, Installed, Old
 use super::lists::{self, List};
 use super::seen::Seen;
 use super::server::Server;
-use crate::formats::marker::MEMBER_KEY;
+use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, UUID_KEY};
 use crate::wire::ids::ServerId;
 
 /// The addresses at which each moved member was, by the lists on the hosts: empty where all say what the inventory
@@ -86,12 +86,22 @@ pub(super) fn taken_by<'a>(
     desired.members.values().find(there)
 }
 
+/// Proven: the zoo.cfg that is installed there is this member's of this cluster.
+pub(super) fn is_left(desired: &Desired, facts: &Facts, old: &Former, host: &HostFacts) -> bool {
+    let Some(config) = host.installed_config.is() else { return false };
+    let uuid = facts.uuid_of(&desired.cluster);
+    lists::setting(config, CLUSTER_KEY).is_some_and(|name| name == desired.cluster)
+        && lists::setting(config, MEMBER_KEY).is_some_and(|id| id == old.member.to_string())
+        && lists::setting(config, UUID_KEY).is_none_or(|theirs| theirs == uuid)
+}
+
 impl HostFacts {
-    /// Proven: its server is not to start at boot. zkops disables none but that of a member that moves.
+    /// Proven: its server is not to be started, at boot or, without systemd, by anybody. zkops disables none but that of a
+    /// member that moves.
     fn is_disabled(&self) -> bool {
         // What somebody else forbade is told as that.
         let masked = self.unit.installed == Seen::Is(Installed::Masked);
-        !masked && self.systemd && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
+        !masked && !self.unit.state.is_absent() && self.unit.enabled.is_absent()
     }
 }
 
@@ -106,15 +116,17 @@ pub(super) fn may_run_elsewhere(
         return None;
     }
     let (name, address, unit) = (&member.name, &member.address, &member.unit.name);
+    let enable = match host.systemd {
+        true => format!("systemctl enable {unit} on {address}"),
+        false => format!("set \"disabled\" to false in {}/daemon.json on {address}", member.var_dir()),
+    };
     Some(Refused {
         what: format!(
             "{name} does not run at {address} and was disabled there: it may run where it moved to"
         ),
-        evidence: vec![format!(
-            "service {unit} is not to start at boot; zkops disables no server but one that moves"
-        )],
+        evidence: vec![format!("service {unit} is disabled; zkops disables no server but one that moves")],
         next: vec![format!(
-            "deploy the inventory that has {name} where it moved to; if it runs nowhere: systemctl enable {unit} on {address}, then zkops deploy {}",
+            "deploy the inventory that has {name} where it moved to; if it runs nowhere: {enable}, then zkops deploy {}",
             desired.inventory
         )],
     })
@@ -169,10 +181,7 @@ impl Former {
     pub(crate) fn is_retired(&self) -> bool {
         match &self.view {
             Old::SameMachine | Old::Host(HostView::Unasked | HostView::Unreachable(_)) => false,
-            // Without systemd nothing is started at boot.
-            Old::Host(HostView::Seen(host)) => {
-                host.no_process().is_some() && (host.unit.enabled.is_absent() || !host.systemd)
-            }
+            Old::Host(HostView::Seen(host)) => host.no_process().is_some() && host.unit.enabled.is_absent(),
         }
     }
 

@@ -11,7 +11,8 @@
 //! - `identity`: the ensemble that is there is the one the inventory describes; [`changes`]: what people change in one;
 //!   [`moves`]: a member at another address, [`former`]: where it was, `vacate`: what it leaves there;
 //!   `outdated`: an inventory from before a move, [`remembered`]: what the operator's machine knows of it;
-//!   [`lists`]: who takes part, by which file; [`doubles`]: two servers of one id, and the like
+//!   [`lists`]: who takes part, by which file; [`doubles`]: two servers of one id, and the like; [`one_id`]: what
+//!   every plan that starts a server is asked
 //! - [`ports`]: who is let in where; [`network`]: what was seen of it
 //! - [`preflight`]: everything that would make a deployment fail, found at once
 //! - [`ownership`]: whether the hosts are this cluster's at all, asked before anything is done to them
@@ -50,6 +51,7 @@ pub mod lists;
 pub mod moves;
 mod names;
 pub mod network;
+pub mod one_id;
 mod outdated;
 pub mod owners;
 pub mod ownership;
@@ -132,7 +134,7 @@ pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan,
             with_its_data(desired, facts, &install::targets(desired, members))?;
         }
     }
-    match goal {
+    let planned = match goal {
         Goal::Deploy => {
             deploy::plan(desired, facts).and_then(|plan| ownership::check(desired, facts).map(|()| plan))
         }
@@ -141,7 +143,9 @@ pub fn plan(desired: &Desired, facts: &Facts, goal: &Goal) -> Result<step::Plan,
         Goal::Stop { members } => lifecycle::stop(desired, facts, members),
         Goal::Restart { members } => lifecycle::restart(desired, facts, members),
         Goal::Destroy { data } => destroy::plan(desired, facts, *data),
-    }
+    }?;
+    one_id::check(desired, facts, &planned)?;
+    Ok(planned)
 }
 
 /// Members that are started have their data where the inventory has it: one that was edited and not deployed is for deploy.

@@ -219,7 +219,7 @@ fn others_hold_everything(
     moving: &Moving<'_>,
 ) -> Result<Option<Condition>, Stop> {
     let id = moving.member.id;
-    if never_formed(desired, facts, id) {
+    if never_formed(desired, facts, id) || has_arrived(desired, facts, id) {
         return Ok(None);
     }
     let there = with_old_servers(facts);
@@ -266,6 +266,12 @@ fn others_hold_everything(
         ],
         next,
     }))
+}
+
+/// It was begun, and got that far: the new server serves in sync, and with it the ensemble. What the others held without
+/// it was proven before it started; by now one of them may need the new list to find it.
+fn has_arrived(desired: &Desired, facts: &Facts, id: ServerId) -> bool {
+    ensemble::in_sync(desired, facts).contains(&id) && ensemble::serves(desired, facts)
 }
 
 /// Every other host was seen, and none of their databases ever took part in a formed ensemble.

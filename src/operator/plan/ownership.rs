@@ -15,13 +15,27 @@ use crate::wire::ids::ServerId;
 /// # Errors
 /// Refused where a host that was seen is another cluster's.
 pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
+    match refused(desired, &others(desired, facts)) {
+        Some(refused) => Err(Stop::Refused(refused)),
+        None => same_ids(desired, facts),
+    }
+}
+
+/// Most of the members are another cluster's: whatever the inventory seems to show is about that one. The first of them.
+pub(super) fn of_another_cluster(desired: &Desired, facts: &Facts) -> Option<(ServerId, Refused)> {
+    let others = others(desired, facts);
+    let most = others.len() * 2 > desired.members.len();
+    Some((others.first()?.id, refused(desired, &others).filter(|_| most)?))
+}
+
+fn others(desired: &Desired, facts: &Facts) -> Vec<Other> {
     let uuid = facts.uuid_of(&desired.cluster);
-    let others: Vec<Other> = desired
-        .members
-        .values()
-        .filter_map(|member| other(desired, member, facts.host(member.id)?, &uuid))
-        .collect();
-    let Some(first) = others.first() else { return same_ids(desired, facts) };
+    let of = |member: &DesiredMember| other(desired, member, facts.host(member.id)?, &uuid);
+    desired.members.values().filter_map(of).collect()
+}
+
+fn refused(desired: &Desired, others: &[Other]) -> Option<Refused> {
+    let first = others.first()?;
     let what = match first.cluster == desired.cluster {
         false => format!(
             "{} belongs to cluster {:?}, and {} describes {:?}",
@@ -29,11 +43,11 @@ pub(super) fn check(desired: &Desired, facts: &Facts) -> Result<(), Stop> {
         ),
         true => format!("{} belongs to another cluster that is called {:?} too", first.member, first.cluster),
     };
-    Err(Stop::Refused(Refused {
+    Some(Refused {
         what,
         evidence: others.iter().map(|other| other.says.clone()).collect(),
         next: vec![format!("name the inventory of cluster {:?}", first.cluster)],
-    }))
+    })
 }
 
 /// The inventory has an id where the host, by its own files, is another member of the same cluster, whose own place it
@@ -149,6 +163,7 @@ fn listed(config: &str) -> BTreeMap<i64, Member> {
 
 /// A host that is somebody else's, and what says so.
 struct Other {
+    id: ServerId,
     member: String,
     cluster: String,
     says: String,
@@ -162,7 +177,7 @@ fn other(desired: &Desired, member: &DesiredMember, host: &HostFacts, uuid: &str
     };
     let found = |cluster: &str, says: String| {
         let says = format!("{}: {says}", member.name);
-        Some(Other { member: member.name.clone(), cluster: cluster.to_owned(), says })
+        Some(Other { id: member.id, member: member.name.clone(), cluster: cluster.to_owned(), says })
     };
     match (value(CLUSTER_KEY).map(str::trim), value(UUID_KEY).map(str::trim)) {
         (Some(cluster), _) if cluster != desired.cluster => {

@@ -15,6 +15,7 @@ use super::ensemble::{self, Service};
 use super::facts::{Facts, HostView, UnitState};
 use super::moves;
 use super::outdated;
+use super::ownership;
 use super::remembered::Last;
 use super::seen::Seen;
 use super::server::{Blind, BlindCause, Canary, ServerView, Sight};
@@ -73,7 +74,8 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     let in_sync = ensemble::in_sync(desired, facts);
     let rows: Vec<Row> =
         desired.members.keys().map(|id| row(desired, facts, *id, in_sync.contains(id))).collect();
-    if let Some((member, why)) = outdated::of_another_time(desired, facts) {
+    let another = ownership::of_another_cluster(desired, facts);
+    if let Some((member, why)) = another.or_else(|| outdated::of_another_time(desired, facts)) {
         return of_another_time(desired, facts, rows, member, why);
     }
     let of_members = desired
@@ -90,7 +92,7 @@ pub fn judge(desired: &Desired, facts: &Facts) -> Health {
     Health { cluster: desired.cluster.clone(), verdict: verdict(desired, facts), rows, reasons, notes }
 }
 
-/// Judged by an inventory that is not that of the ensemble as it is: whatever else is wrong by it is wrong with it.
+/// Judged by an inventory that is not that of the ensemble as it is, or of another one: whatever else is wrong by it is wrong with it.
 fn of_another_time(
     desired: &Desired,
     facts: &Facts,

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::desired::{Desired, DesiredMember};
-use super::facts::{Facts, Former, HostFacts, HostView, Old};
+use super::facts::{Facts, HostFacts, HostView, Old};
 use super::install::step;
-use super::lists::setting;
 use super::step::{Action, Wave};
 use super::{account, former, outdated};
-use crate::formats::marker::{CLUSTER_KEY, MEMBER_KEY, UUID_KEY};
 
 /// The last wave of a deployment that sees old places. Their servers are stopped and disabled by then, by waves before it
 /// or long ago.
@@ -19,7 +17,7 @@ pub(super) fn wave(desired: &Desired, facts: &Facts) -> Wave {
         let member = desired.members.get(&old.member)?;
         let Old::Host(HostView::Seen(host)) = &old.view else { return None };
         let fences = blocked(desired, facts, host);
-        let is_ours = is_left(desired, facts, old, host) || !fences.is_empty();
+        let is_ours = former::is_left(desired, facts, old, host) || !fences.is_empty();
         if former::taken_by(desired, member, &old.address).is_some() || !is_ours {
             return None;
         }
@@ -39,13 +37,4 @@ fn blocked(desired: &Desired, facts: &Facts, host: &HostFacts) -> Vec<IpAddr> {
     let homes: BTreeSet<IpAddr> =
         desired.members.values().flat_map(|member| outdated::addresses(desired, facts, member)).collect();
     host.fences.is().into_iter().flatten().filter(|ip| homes.contains(ip)).copied().collect()
-}
-
-/// Proven: the zoo.cfg that is installed there is this member's of this cluster.
-pub(super) fn is_left(desired: &Desired, facts: &Facts, old: &Former, host: &HostFacts) -> bool {
-    let Some(config) = host.installed_config.is() else { return false };
-    let uuid = facts.uuid_of(&desired.cluster);
-    setting(config, CLUSTER_KEY).is_some_and(|name| name == desired.cluster)
-        && setting(config, MEMBER_KEY).is_some_and(|id| id == old.member.to_string())
-        && setting(config, UUID_KEY).is_none_or(|theirs| theirs == uuid)
 }

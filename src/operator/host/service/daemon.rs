@@ -23,7 +23,7 @@ pub(crate) fn install(spec_file: &Path, daemon: &DaemonSpec) -> Result<ServiceRe
     }
     let put = description::write(spec_file, daemon)?;
     let done = if put.changed { vec![format!("wrote {}", spec_file.display())] } else { Vec::new() };
-    Ok(ServiceReport { changed: put.changed, done, state: state(Some(daemon)) })
+    Ok(ServiceReport { changed: put.changed, done, state: state(spec_file, Some(daemon)) })
 }
 
 pub(crate) async fn call(
@@ -39,8 +39,14 @@ pub(crate) async fn call(
     };
     let mut done = Vec::new();
     match (verb, &spec) {
-        // There is nothing to tell at boot; the state says so.
-        (Verb::State | Verb::Enable | Verb::Disable, _) | (Verb::Stop | Verb::Remove, None) => {}
+        (Verb::State, _) | (Verb::Enable | Verb::Disable | Verb::Stop | Verb::Remove, None) => {}
+        // There is nothing to tell at boot; whoever asks what may be started here reads it.
+        (Verb::Enable | Verb::Disable, Some(spec)) => {
+            let disable = verb == Verb::Disable;
+            if description::mark(spec_file, disable)?.changed {
+                done.push(format!("{} {}", if disable { "disabled" } else { "enabled" }, spec.name));
+            }
+        }
         (Verb::Start | Verb::Restart, None) => {
             return Err(Failure::new(
                 "start the daemon of",
@@ -62,10 +68,10 @@ pub(crate) async fn call(
             done.push(format!("removed {}", spec_file.display()));
             // Only a lock's name: nothing is lost if it stays.
             let _ = fs::remove_file(lock_file(spec));
-            return Ok(ServiceReport { changed: true, done, state: state(None) });
+            return Ok(ServiceReport { changed: true, done, state: state(spec_file, None) });
         }
     }
-    Ok(ServiceReport { changed: !done.is_empty(), done, state: state(spec.as_ref()) })
+    Ok(ServiceReport { changed: !done.is_empty(), done, state: state(spec_file, spec.as_ref()) })
 }
 
 async fn start(
@@ -177,9 +183,14 @@ async fn gone(all: &[&Identity], until: Instant) -> bool {
     }
 }
 
-fn state(spec: Option<&DaemonSpec>) -> ServiceState {
-    let mut state =
-        ServiceState { sub: "stopped".into(), installed: spec.is_some(), ..ServiceState::default() };
+fn state(spec_file: &Path, spec: Option<&DaemonSpec>) -> ServiceState {
+    let mut state = ServiceState {
+        sub: "stopped".into(),
+        installed: spec.is_some(),
+        // What could be read a moment ago and cannot now is nobody's to start.
+        enabled: spec.is_some() && description::is_disabled(spec_file).is_ok_and(|disabled| !disabled),
+        ..ServiceState::default()
+    };
     let mut notes = vec!["no init system keeps it: after a restart of the host run `zkops start`"];
     if let Some(status) = spec.and_then(|spec| Status::read(&spec.pid_file)) {
         let server = status.server.as_ref().filter(|server| server.alive());

@@ -114,6 +114,23 @@ impl Drop for Fixture {
     }
 }
 
+/// Its member moved away: whoever asks what may be started here is told, until it is enabled again.
+#[tokio::test]
+async fn a_daemon_that_was_disabled_says_so_until_it_is_enabled() {
+    let fixture = Fixture::new(STEADY, |_| {});
+    assert!(!fixture.call(Verb::Disable).await.state.enabled, "there is none");
+    assert!(fixture.install().await.state.enabled);
+    assert!(!fixture.call(Verb::Enable).await.changed);
+    let disabled = fixture.call(Verb::Disable).await;
+    assert!(disabled.changed && !disabled.state.enabled && disabled.state.installed, "{disabled:?}");
+    assert!(!fixture.call(Verb::Disable).await.changed, "the same again is no change");
+    assert!(!fixture.install().await.state.enabled, "a definition is no leave to start");
+    assert!(!fixture.call(Verb::State).await.state.enabled);
+    let enabled = fixture.call(Verb::Enable).await;
+    assert!(enabled.changed && enabled.state.enabled, "{enabled:?}");
+    assert!(fixture.call(Verb::State).await.state.enabled);
+}
+
 #[tokio::test]
 async fn a_daemon_is_installed_started_and_stopped_once_each() {
     let fixture = Fixture::new(STEADY, |_| {});

@@ -33,9 +33,9 @@ fn what_was_left_out_is_told_until_it_is_done() {
 
     caller.terms.without = vec!["node-3".into()];
     let session = Session::load(&caller, &source).unwrap();
-    session.settle("deploy", &[]).unwrap();
-    session.settle("restart", &[]).unwrap();
-    session.settle("restart", &[]).unwrap();
+    session.settle("deploy", "", &[]).unwrap();
+    session.settle("restart", "", &[]).unwrap();
+    session.settle("restart", "", &[]).unwrap();
     assert_eq!(owed(&caller), [pair("node-3", "deploy"), pair("node-3", "restart")]);
     assert_eq!(notes()[0], format!("node-3 was left out; when its host is back: zkops deploy {at}"));
     // Left out again it is told at the end, not at the beginning too.
@@ -51,25 +51,30 @@ fn what_was_left_out_is_told_until_it_is_done() {
         "{said:?}"
     );
     assert!(said[1].ends_with(&format!("zkops restart node-3 -i {at}")), "{said:?}");
-    session.settle("restart", &ids(&[1, 2])).unwrap();
+    session.settle("restart", "", &ids(&[1, 2])).unwrap();
     assert_eq!(owed(&caller).len(), 2, "it was not restarted");
-    session.settle("restart", &ids(&[3])).unwrap();
+    session.settle("restart", "", &ids(&[3])).unwrap();
     assert_eq!(owed(&caller), [pair("node-3", "deploy")]);
-    session.settle("deploy", &[]).unwrap();
+    session.settle("deploy", "", &[]).unwrap();
     assert_eq!(owed(&caller), []);
     assert_eq!(notes(), [""; 0]);
 
     caller.terms.without = vec!["node-2".into()];
     let session = Session::load(&caller, &source).unwrap();
-    session.settle("start", &[]).unwrap();
-    session.settle("destroy", &[]).unwrap();
+    session.settle("start", "", &[]).unwrap();
+    session.settle("destroy", " --data", &[]).unwrap();
     assert_eq!(
         owed(&caller),
         [pair("node-2", "destroy")],
         "whoever is to be destroyed waits for nothing else"
     );
+    let last = notes().pop().unwrap();
+    assert!(
+        last.ends_with(&format!("zkops destroy {at} --data")),
+        "what was asked for is asked for again: {last}"
+    );
     caller.terms.without.clear();
-    Session::load(&caller, &source).unwrap().settle("deploy", &[]).unwrap();
+    Session::load(&caller, &source).unwrap().settle("deploy", "", &[]).unwrap();
     assert_eq!(owed(&caller), [], "what is deployed again is not to be destroyed");
 }
 

@@ -174,6 +174,11 @@ fn unseen_host(desired: &Desired, facts: &Facts, member: &DesiredMember, host: &
         NoWayIn::LeftOut => {
             (Cause::HostUnreachable, format!("{name} is left out by request"), "zkops status".to_owned())
         }
+        NoWayIn::HostKey => (
+            Cause::HostUnreachable,
+            format!("the host of {name} answers with a host key that nobody has accepted"),
+            "compare the host key, then: zkops status --accept-new-host-keys".to_owned(),
+        ),
         NoWayIn::Connection => (
             Cause::HostUnreachable,
             format!("the host of {name} cannot be reached"),

@@ -6,7 +6,7 @@ use crate::operator::plan::desired::{Desired, DesiredMember};
 use crate::operator::plan::facts::{Facts, HostFacts, Installed, UnitState};
 use crate::operator::plan::seen::Seen;
 use crate::operator::plan::server::{BlindCause, ServerView, Sight};
-use crate::operator::plan::{account, ensemble, former, install};
+use crate::operator::plan::{account, doubles, ensemble, former, install};
 use crate::wire::ids::ServerId;
 
 /// Nothing starts it, whatever its server does now.
@@ -39,9 +39,13 @@ pub(super) fn cause(
     shown.extend(given.iter().map(|dir| format!("{dir} is not, or not wholly, its server's own")));
     let ended = |cause, what: String| Diagnosis::new(member, cause, what).shown(shown.clone());
     let verb = if hand_edited.is_some() || !given.is_empty() { "repair" } else { "start" };
-    let start = match former::may_run_elsewhere(desired, member, host) {
-        Some(refused) => refused.next,
-        None => vec![format!("zkops {verb} {name}")],
+    let start = match (
+        former::may_run_elsewhere(desired, member, host),
+        doubles::counted_elsewhere(desired, facts, member.id),
+    ) {
+        (Some(refused), _) => refused.next,
+        (None, Some(double)) => vec![double.next],
+        (None, None) => vec![format!("zkops {verb} {name}")],
     };
     match &host.unit.state {
         Seen::Absent => {

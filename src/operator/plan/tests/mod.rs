@@ -9,6 +9,7 @@ mod laws;
 mod layout;
 mod lifecycle;
 mod moves;
+mod one_id;
 mod outdated;
 mod ports;
 mod preflight;

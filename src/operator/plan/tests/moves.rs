@@ -17,7 +17,7 @@ use crate::operator::plan::{Goal, Stop, diagnosis, former, lists, plan};
 use crate::wire::ids::ServerId;
 
 /// The inventory has `id` at an address that nobody lists, on a bare host; its old place is as `view` says.
-fn moves(world: &mut World, id: i64, view: Old, said_gone: bool) {
+pub(super) fn moves(world: &mut World, id: i64, view: Old, said_gone: bool) {
     let (old, new) = (format!("10.0.0.{id}"), format!("10.0.0.{}", 100 + id));
     for member in world.desired.members.values_mut() {
         member.config = member.config.replace(&format!("={old}:"), &format!("={new}:"));
@@ -55,7 +55,7 @@ fn alive(world: &World, id: i64) -> Old {
     Old::Host(world.facts.member(ServerId(id)).host.clone())
 }
 
-fn away() -> Old {
+pub(super) fn away() -> Old {
     let text = "cannot reach 10.0.0.3:22: timed out".to_owned();
     Old::Host(HostView::Unreachable(Unreachable { kind: NoWayIn::Connection, text }))
 }
@@ -343,10 +343,14 @@ fn a_server_that_a_move_disabled_is_started_by_nobody() {
     ];
     let what =
         "REFUSED node-3 does not run at 10.0.0.3 and was disabled there: it may run where it moved to\n";
-    for goal in goals {
-        let text = show(&world, &goal);
-        assert!(text.starts_with(what), "{goal:?}: {text}");
-        assert!(text.contains("next: deploy the inventory that has node-3 where it moved to"), "{text}");
+    let enable = ["set \"disabled\" to false in", "systemctl enable"];
+    for (systemd, enable) in [false, true].into_iter().zip(enable) {
+        world.host(3).systemd = systemd;
+        for goal in &goals {
+            let text = show(&world, goal);
+            assert!(text.starts_with(what) && text.contains(enable), "{goal:?}: {text}");
+            assert!(text.contains("next: deploy the inventory that has node-3 where it moved to"), "{text}");
+        }
     }
     let causes = diagnosis::diagnose(&world.desired, &world.facts, id);
     let advice = diagnosis::advice(&causes).expect("advice");

@@ -4,7 +4,7 @@ use super::show;
 use super::world::{World, serving};
 use crate::operator::plan::cures::Cause;
 use crate::operator::plan::damage::Damage;
-use crate::operator::plan::facts::{HostView, Myid, UnitState};
+use crate::operator::plan::facts::{HostView, Myid, NoWayIn, Process, UnitState};
 use crate::operator::plan::network::PortRule;
 use crate::operator::plan::repair::Wipe;
 use crate::operator::plan::seen::Seen;
@@ -221,4 +221,51 @@ fn a_disk_that_is_full_is_told_while_all_is_well() {
     world.host(2).dirs.clear();
     let health = status::judge(&world.desired, &world.facts);
     assert_eq!((health.notes.len(), health.rows[1].disk_free_bytes), (0, None));
+}
+
+/// What is healthy is another cluster, and nothing that is foreign to this one is to be moved there.
+#[test]
+fn the_inventory_of_another_cluster_is_no_measure_of_the_one_that_is_there() {
+    let mut world = World::deployed(3, 0);
+    for id in 1..=3 {
+        world.data(id).marker.as_mut().expect("marker").cluster = "billing".into();
+        if id < 3 {
+            world.host(id).installed_config = Seen::Absent;
+        }
+    }
+    let health = status::judge(&world.desired, &world.facts);
+    let what = "node-1 belongs to cluster \"billing\", and orders.yml describes \"orders\"";
+    assert!(health.unknown() && !health.healthy(), "{health:?}");
+    let [reason] = &health.reasons[..] else { panic!("{health:?}") };
+    assert_eq!(
+        (reason.what.as_str(), &reason.next[..]),
+        (what, &["name the inventory of cluster \"billing\"".to_owned()][..])
+    );
+    // By its own name of the service it is not kept, and by its own directories not installed.
+    let host = world.host(2);
+    host.unit.state = Seen::Absent;
+    host.processes = Seen::Is(vec![Process { pid: 77, ..Process::default() }]);
+    let text = show(&world, &Goal::Deploy);
+    assert!(text.starts_with(&format!("REFUSED {what}")), "{text}");
+    // One that was taken from elsewhere is one member's trouble.
+    let mut world = World::deployed(3, 0);
+    world.host(2).installed_config = Seen::Absent;
+    world.data(2).marker.as_mut().expect("marker").cluster = "billing".into();
+    assert!(!reasons(&world).iter().any(|reason| reason.contains("belongs to")), "{:?}", reasons(&world));
+}
+
+#[test]
+fn a_host_key_that_nobody_accepted_is_no_host_that_is_away() {
+    let mut world = World::deployed(3, 0);
+    world.unreachable(1);
+    let HostView::Unreachable(why) = &mut world.facts.members.get_mut(&ServerId(1)).expect("member").host
+    else {
+        panic!("unreachable")
+    };
+    why.kind = NoWayIn::HostKey;
+    let health = status::judge(&world.desired, &world.facts);
+    let [reason] = &health.reasons[..] else { panic!("{health:?}") };
+    assert_eq!(reason.what, "the host of node-1 answers with a host key that nobody has accepted");
+    assert_eq!(reason.next, ["compare the host key, then: zkops status --accept-new-host-keys"]);
+    assert!(show(&world, &Goal::Deploy).starts_with("UNREACHABLE"), "nobody looked there");
 }
