@@ -176,6 +176,12 @@ fn without_systemd_nobody_starts_the_old_server_of_a_move_that_was_cut_off() {
     // A machine that remembers nothing of it.
     std::fs::remove_dir_all(lab.home().join("zkops")).expect("what was deployed is remembered there");
     verbs();
+    // One that was restarted with the old list finds no quorum: deploy gives it the new one.
+    lab.on(1, "pkill -9 -f 'zkops [s]erver'").ok();
+    eventually("node-1 runs again", SOON, || match lab.on(1, "pgrep -f 'zkops [s]erver'") {
+        found if found.code == 0 => Ok(()),
+        found => Err(found.stdout),
+    });
     lab.zkops(&["deploy", &moved, "--break-lock"]).ok();
     assert_eq!(who_is(&lab, 3), [4]);
     lab.zkops(&["status"]).ok().says("2 followers in sync");

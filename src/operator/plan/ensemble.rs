@@ -292,12 +292,12 @@ pub fn running(desired: &Desired, facts: &Facts) -> BTreeSet<ServerId> {
         .collect()
 }
 
-/// Order in which members are taken down one by one: observers, followers, the leader last,
-/// so that the ensemble elects at most once.
+/// Order in which members are taken down one by one: those who take no part, whom nobody misses and whom the next proof may
+/// need, then observers, followers, the leader last, so that the ensemble elects at most once.
 pub(crate) fn rolling_order(desired: &Desired, facts: &Facts, members: &BTreeSet<ServerId>) -> Vec<ServerId> {
-    let leader = leader(desired, facts);
+    let (leader, in_sync) = (leader(desired, facts), in_sync(desired, facts));
     let mut order: Vec<ServerId> = members.iter().copied().collect();
-    order.sort_by_key(|id| (Some(*id) == leader, desired.members[id].voter, *id));
+    order.sort_by_key(|id| (Some(*id) == leader, in_sync.contains(id), desired.members[id].voter, *id));
     order
 }
 

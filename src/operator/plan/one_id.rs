@@ -9,7 +9,7 @@ use super::doubles::{self, Double};
 use super::facts::Facts;
 use super::lists::{self, setting};
 use super::step::{Action, Plan, Service, Step};
-use super::{Refused, Stop, moves};
+use super::{Refused, Stop, former, moves};
 use crate::wire::ids::ServerId;
 
 /// # Errors
@@ -40,7 +40,7 @@ pub(super) fn check(desired: &Desired, facts: &Facts, plan: &Plan) -> Result<(),
 }
 
 /// The leader counts somebody who runs nowhere, and may only not have missed him yet: worth another look until
-/// [`patience`] is over. Who moves is counted where he was.
+/// [`patience`] is over. Who moves, or is disabled because he moved, is counted elsewhere.
 pub fn may_be_stale(desired: &Desired, facts: &Facts) -> bool {
     let lists = facts.lists();
     let at_home = |member: &DesiredMember| {
@@ -48,7 +48,10 @@ pub fn may_be_stale(desired: &Desired, facts: &Facts) -> bool {
         lists.values().filter_map(place).all(|host| lists::same_address(&host, &member.address))
     };
     let counted = |member: &&DesiredMember| {
-        at_home(member) && doubles::counted_elsewhere(desired, facts, member.id).is_some()
+        let disabled = facts
+            .host(member.id)
+            .is_some_and(|host| former::may_run_elsewhere(desired, member, host).is_some());
+        !disabled && at_home(member) && doubles::counted_elsewhere(desired, facts, member.id).is_some()
     };
     desired.voters().any(|voter| counted(&voter))
 }

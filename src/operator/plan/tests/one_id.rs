@@ -145,16 +145,17 @@ fn a_move_that_has_arrived_is_finished_though_one_of_the_others_is_out() {
     let config = world.desired.members[&ServerId(3)].config.clone();
     *world.host(3).installed_config.is_mut().expect("deployed") = config;
     let words = || ServerView::NotServing { words: "not currently serving requests".into() };
-    world.server(1, words());
+    world.server(2, words());
     let zxid = Zxid::new(Epoch(1), 7);
-    world.server(2, serving(Mode::Follower, zxid));
+    world.server(1, serving(Mode::Follower, zxid));
     world.server(3, serving(Mode::Leader, zxid));
     counts(&mut world, 1);
     world.facts.elsewhere.former[0].server = Server::default();
     let deploy = plan(&world.desired, &world.facts, &Goal::Deploy).expect("a way out");
     let text = deploy.to_string();
-    let first = text.find("replace the server of node-1").expect("it gets the list");
-    assert!(text[..first].contains("prove that the others serve without node-1"), "{text}");
+    let first = text.find("replace the server of node-2").expect("it gets the list");
+    assert!(text[..first].contains("prove that the others serve without node-2"), "{text}");
+    assert!(!text[..first].contains("replace the server of node-1"), "whom the proof needs: {text}");
     assert!(!text.contains("hold everything without node-3"), "{text}");
     assert!(world.apply(&deploy), "{text}");
     // Where it has not arrived, the others are no quorum, and nothing is started.
