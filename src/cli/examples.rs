@@ -82,7 +82,7 @@ Examples:
   zkops ok-to-stop node-2 && ssh node-2 reboot
   zkops ok-to-stop node-4 node-5           # both at once
 
-Exit codes: 0 the others serve without, 4 they would not or it is not proven, 6 somebody is at work on the hosts,
+Exit codes: 0 the others serve without, 4 they would not or it is not proven, 6 somebody is at work on the hosts, \
 7 hosts unreachable. It is an answer for this moment and holds nothing: whoever reboots hosts does so one at a time.";
 
 pub(super) const RESTART: &str = "\
@@ -153,8 +153,8 @@ Examples:
 
 pub(super) const SCHEMA: &str = "\
 Examples:
-  zkops schema >zkops.schema.json
-  # in the inventory's first line: # yaml-language-server: $schema=zkops.schema.json";
+  zkops schema                             # into a file, which an inventory's first line names:
+                                           # yaml-language-server: $schema=zkops.schema.json";
 
 pub(super) const TXNLOG: &str = "\
 Examples:
