@@ -105,7 +105,7 @@ impl Model {
                 may(node, Perms::ADMIN)?;
                 matches_version(*version, node.aversion)?;
                 node.aversion += 1;
-                node.perms = grants(acl.as_deref().map(|list| &**list));
+                node.perms = grants(acl.as_deref());
                 changed.insert(path.to_string(), Some(node));
                 Ok(Verdict::SetAcl { path: path.to_string(), version: node.aversion })
             }
@@ -144,7 +144,7 @@ impl Model {
             created: 0,
             children: 0,
             ephemeral: mode.is_ephemeral(),
-            perms: grants(create.acl.as_deref().map(|list| &**list)),
+            perms: grants(create.acl.as_deref()),
         };
         changed.insert(path.clone(), Some(born));
         Ok(Verdict::Create { path, mode, sequence })
