@@ -169,7 +169,8 @@ async fn answer(
 ) -> Closed {
     let Some(word) = Word::from_bytes(word) else { return Closed::Here };
     let place = words.place(word).await;
-    if told.is_too_much() {
+    // Only what may be long waits for others to read: whoever asks how the server is gets an answer.
+    if word.is_list() && told.is_too_much() {
         return Closed::Deaf { held: 0 };
     }
     let Some(text) = words.answer(word).await else { return Closed::Stopping };

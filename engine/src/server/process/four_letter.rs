@@ -50,6 +50,11 @@ impl Word {
         Wanted { connections, sessions: dumps, ephemerals: dumps }
     }
 
+    /// Whether the answer is as long as the ensemble's clients make it.
+    pub(super) fn is_list(self) -> bool {
+        self.wanted().connections
+    }
+
     fn text(self) -> &'static str {
         Word::ALL.into_iter().find(|(word, _)| *word == self).map_or("", |(_, text)| text)
     }
