@@ -22,8 +22,5 @@ pub(super) async fn run(opts: &Logs, env: &Env) -> Result<Exit, Failure> {
         !env.report.is_unread()
     };
     let outcome = logs::run(&env.caller, &request, tell).await?;
-    for line in &outcome.unseen {
-        env.caller.events.note(line);
-    }
-    Ok(if outcome.unseen.is_empty() { Exit::Done } else { Exit::Unreachable })
+    Ok(if outcome.is_whole { Exit::Done } else { Exit::Unreachable })
 }

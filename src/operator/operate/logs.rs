@@ -1,7 +1,7 @@
 //! Logs: what all members' servers wrote, in one order by one clock. `log_lines` knows how logs are written and what
 //! comes before what; here hosts are asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -30,14 +30,13 @@ pub struct Request {
 }
 
 /// What became of the look at the end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whose log was not seen, and why.
-    pub unseen: Vec<String>,
+    /// Every log that was wanted is seen, at the end, too. Those that are not were told as notes.
+    pub is_whole: bool,
 }
 
-/// Tells lines as they are read: `tell` says whether somebody still listens. What it is told besides, a note to people,
-/// goes to the caller's events.
+/// Tells lines as they are read: `tell` says whether somebody still listens. Whose log is not seen is a note, once.
 ///
 /// # Errors
 /// What concerns no single host.
@@ -50,21 +49,26 @@ pub async fn run(
     let named = session.members(&request.members)?;
     session
         .with_fleet(&Push::Never, HOST_PATIENCE, async |fleet| {
-            let mut heard = Heard { offsets: offsets(fleet).await, last: BTreeMap::new() };
+            let mut heard =
+                Heard { offsets: offsets(fleet).await, last: BTreeMap::new(), unseen: BTreeSet::new() };
+            for (member, _) in fleet.hosts().filter(|(member, _)| !heard.offsets.contains_key(&member.id)) {
+                let name = &member.name;
+                caller.events.note(format!("{name}: its clock could not be measured: its times are its own"));
+            }
             let since_ms = request.since.map(|since| {
                 let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
                 jiff::Timestamp::now().as_millisecond().saturating_sub(since)
             });
-            let (first, unseen) = heard.hear(fleet, &named, request.lines, &session).await;
+            let first = heard.hear(fleet, &named, request.lines, &session).await;
             let mut is_heard = lines::since(first, since_ms).into_iter().all(&mut tell);
             while request.follow && is_heard {
                 tokio::time::sleep(PAUSE).await;
                 // Whoever follows ends it, no patience does.
                 caller.stop.begin_anew();
-                let (more, _) = heard.hear(fleet, &named, FOLLOWED_LINES, &session).await;
+                let more = heard.hear(fleet, &named, FOLLOWED_LINES, &session).await;
                 is_heard = more.into_iter().all(&mut tell);
             }
-            Ok(Outcome { unseen })
+            Ok(Outcome { is_whole: heard.unseen.is_empty() })
         })
         .await
 }
@@ -82,22 +86,23 @@ struct Heard {
     offsets: BTreeMap<ServerId, f64>,
     /// The last line told of each.
     last: BTreeMap<ServerId, String>,
+    /// Whose log was not seen when it was asked for last.
+    unseen: BTreeSet<ServerId>,
 }
 
 impl Heard {
-    /// What is new, in order, and whose log was not seen.
+    /// What is new, in order.
     async fn hear(
         &mut self,
         fleet: &Fleet,
         named: &[ServerId],
         count: usize,
         session: &Session<'_>,
-    ) -> (Vec<Line>, Vec<String>) {
+    ) -> Vec<Line> {
         let is_wanted = |id: &ServerId| named.is_empty() || named.contains(id);
-        let mut unseen = Vec::new();
         for (id, member) in session.desired.members.iter().filter(|(id, _)| is_wanted(id)) {
             if let Some(why) = fleet.unreachable(*id) {
-                unseen.push(format!("{}: its log is not seen: {}", member.name, why.text));
+                self.miss(member, &why.text, session);
             }
         }
         let hosts = fleet.hosts().filter(|(member, _)| is_wanted(&member.id));
@@ -107,10 +112,11 @@ impl Heard {
             let lines = match tail {
                 Ok(lines) => lines,
                 Err(why) => {
-                    unseen.push(format!("{}: its log is not seen: {why}", member.name));
+                    self.miss(member, &why, session);
                     continue;
                 }
             };
+            self.unseen.remove(&member.id);
             let new = lines::behind(lines, self.last.get(&member.id));
             if let Some(last) = new.last() {
                 self.last.insert(member.id, last.clone());
@@ -118,7 +124,13 @@ impl Heard {
             let ahead_ms = self.offsets.get(&member.id).copied().unwrap_or_default();
             logs.push(lines::read(&member.name, ahead_ms, new));
         }
-        (lines::merge(logs), unseen)
+        lines::merge(logs)
+    }
+
+    fn miss(&mut self, member: &DesiredMember, why: &str, session: &Session<'_>) {
+        if self.unseen.insert(member.id) {
+            session.caller.events.note(format!("{}: its log is not seen: {why}", member.name));
+        }
     }
 }
 
