@@ -237,13 +237,16 @@ fn whoever_comes_again_and_again_fills_no_log() {
         [ensemble.address(leader), ensemble.quorum_address(leader), ensemble.election_address(leader)];
     let size = || std::fs::metadata(ensemble.log(leader)).expect("the log is ours").len();
     let before = size();
+    let mut came = 0;
     for k in 0..2000 {
         for addr in &doors {
             let Ok(mut stream) = TcpStream::connect(addr) else { continue };
+            came += 1;
             let noise = [framed(&[0xee; 20]), vec![0x7f; 40], packet(11, 0, &[9; 20], &[0xff; 4])];
             let _ = stream.write_all(&noise[k % noise.len()]);
         }
     }
+    assert!(came > 4000, "{came} came in");
     let after = size();
     assert!(after < before + 30_000, "{} bytes: {}", after - before, ensemble.logs());
     ensemble.await_serving();

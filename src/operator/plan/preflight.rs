@@ -445,7 +445,7 @@ fn reach_fix(result: ReachResult, to: &DesiredMember, port: u16, host: Option<&H
         }
         // It may be the one that zkops opens.
         ReachResult::Timeout | ReachResult::NoRoute if unseen.is_some_and(|why| why.since_ms > 0) => format!(
-            "the firewall on {} could not be looked at, and may be what closes it: run this again with a longer --timeout, or open tcp {port} there",
+            "the firewall on {} could not be looked at, and may be what closes it: run this again once that host answers sooner, or open tcp {port} there",
             to.name
         ),
         ReachResult::Timeout | ReachResult::NoRoute => {

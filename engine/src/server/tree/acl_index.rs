@@ -1,5 +1,5 @@
-//! A stored list, which knows whom it grants what once it was asked often enough to be worth it: a check costs what the
-//! asker has in identities, not what the list has in entries (design law 15).
+//! A stored list, which knows whom it grants what from the first time on that comparing one by one would be long: a check
+//! costs what the asker has in identities, not what the list has in entries (design law 15).
 
 use core::net::Ipv6Addr;
 use std::collections::BTreeMap;
