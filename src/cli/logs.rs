@@ -10,7 +10,7 @@ pub(super) async fn run(opts: &Logs, env: &Env) -> Result<Exit, Failure> {
     let request = Request {
         inventory: opts.source(),
         members: opts.members.clone(),
-        since: opts.since,
+        since_ms: opts.since,
         lines: opts.lines.into(),
         follow: opts.follow,
     };

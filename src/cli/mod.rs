@@ -9,7 +9,7 @@
 //! - [`init`], [`deploy`], [`plan`], [`check`], [`status`], [`logs`], [`lifecycle`], [`repair`], [`destroy`], [`ssh_setup`],
 //!   [`host`], [`server`], [`shell`], [`completions`], [`man`]
 //! - [`txnlog`], [`snapshot`]: the verbs about a server's files; [`opts_files`]: what can be typed to them; [`moment`]:
-//!   times of a day; [`lost`]: paths that lead to no such file
+//!   times of a day; [`lost`]: paths that lead to no such file; [`lines`]: what they print, many lines at a time
 //! - [`signals`]: what ^C, TERM and HUP do to a run
 
 mod alerts;
@@ -23,6 +23,7 @@ mod examples;
 mod host;
 mod init;
 mod lifecycle;
+mod lines;
 mod logs;
 mod lost;
 mod man;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::opts_files::{Snapshot, Txnlog};
-use super::{duration, examples};
+use super::{duration, examples, moment};
 use crate::operator::operate::session::Source;
 
 /// Deploys, repairs and is a ZooKeeper ensemble.
@@ -254,9 +254,9 @@ pub(super) struct Logs {
     /// The inventory; without it, that of the last deployment
     #[arg(long, short, value_name = "FILE")]
     pub(super) inventory: Option<PathBuf>,
-    /// Nothing older than this (90s, 10m, 1d)
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(super) since: Option<Duration>,
+    /// Nothing older than this (10m, 2026-11-30T03:55:58Z, "2026-11-30 03:55" in UTC)
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(super) since: Option<i64>,
     /// The last so many lines of each member, 10000 at most
     #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(super) lines: u16,

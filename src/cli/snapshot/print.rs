@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::chosen::{chosen, failure};
 use crate::cli::env::Env;
+use crate::cli::lines::Lines;
 use crate::cli::opts_files::{Shown, TreePrint, TreeSearch};
 use crate::forensics::evidence::snapshots;
 use crate::forensics::inquiry::question::Znode;
@@ -58,7 +59,7 @@ fn print(asked: &Asked, env: &Env) -> Result<Exit, Failure> {
     let shown = znode::Shown { stat: asked.shown.stat, acl: asked.shown.acl, data: asked.shown.data };
     let mut lists = Lists::default();
     let mut sizes = asked.sizes.map(|wanted| Sizes::new(wanted.into()));
-    let mut out = Out { report: &env.report, lines: String::new(), told: 0 };
+    let mut out = Lines::below(String::new(), &env.report);
     let read = snapshots::walk(&found, &mut |item| {
         match item {
             Item::Session { id, timeout_ms } if asked.sessions => {
@@ -69,7 +70,7 @@ fn print(asked: &Asked, env: &Env) -> Result<Exit, Failure> {
             Item::Acl { id, list } => lists.define(id, &list),
             Item::Node(node) if asked.wanted.takes(&node) => match &mut sizes {
                 Some(sizes) => sizes.hear(&node),
-                None => out.znode(&node, &lists, shown),
+                None => tell(&mut out, &node, &lists, shown),
             },
             Item::Node(_) => {}
         }
@@ -102,39 +103,15 @@ fn drawn(report: &Report, subtrees: &[Subtree]) -> String {
     report.table(&table)
 }
 
-/// Lines on their way out, many at a time.
-struct Out<'a> {
-    report: &'a Report,
-    lines: String,
-    told: u64,
+/// One znode, below a heading where it is the first.
+fn tell(out: &mut Lines, node: &RawNode, lists: &Lists, shown: znode::Shown) {
+    if out.report.style().json {
+        out.report.value(&znode::document(node, lists, shown));
+    } else {
+        if out.told == 0 {
+            out.put(&znode::header());
+        }
+        out.put(&znode::line(node, lists, shown));
+    }
+    out.told += 1;
 }
-
-impl Out<'_> {
-    fn znode(&mut self, node: &RawNode, lists: &Lists, shown: znode::Shown) {
-        if self.report.style().json {
-            self.report.value(&znode::document(node, lists, shown));
-        } else {
-            if self.told == 0 {
-                self.put(&znode::header());
-            }
-            self.put(&znode::line(node, lists, shown));
-        }
-        self.told += 1;
-    }
-
-    fn put(&mut self, line: &str) {
-        self.lines += line;
-        if self.lines.len() > LINES_BYTES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.lines.is_empty() {
-            self.report.text(&self.lines);
-            self.lines.clear();
-        }
-    }
-}
-
-const LINES_BYTES: usize = 32 * 1024;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::reading::Reading;
 use crate::cli::env::Env;
+use crate::cli::lines::Lines;
 use crate::cli::lost;
 use crate::cli::opts_files::LogPrint;
 use crate::forensics::evidence::place::Kind;
@@ -13,7 +14,7 @@ use crate::forensics::inquiry::owners::Owners;
 use crate::forensics::inquiry::question::Question;
 use crate::forensics::inquiry::seen::Read;
 use crate::forensics::inquiry::text;
-use crate::report::{Exit, Failure, Report};
+use crate::report::{Exit, Failure};
 
 pub(super) fn run(opts: &LogPrint, env: &Env) -> Result<Exit, Failure> {
     let question = opts
@@ -22,7 +23,7 @@ pub(super) fn run(opts: &LogPrint, env: &Env) -> Result<Exit, Failure> {
     let places =
         opts.paths.iter().map(|path| lost::place(path, Kind::Logs)).collect::<Result<Vec<_>, _>>()?;
     let mut reading = Reading::new(env);
-    let mut out = Out { report: &env.report, lines: line::header(), told: 0 };
+    let mut out = Lines::below(line::header(), &env.report);
     let mut unlisted = 0;
     for place in &places {
         // Each server's logs tell of the same sessions.
@@ -56,7 +57,14 @@ pub(super) fn run(opts: &LogPrint, env: &Env) -> Result<Exit, Failure> {
     Ok(reading.exit())
 }
 
-fn tell(question: &Question, owners: &mut Owners, with_data: bool, out: &mut Out, place: Place, read: &Read) {
+fn tell(
+    question: &Question,
+    owners: &mut Owners,
+    with_data: bool,
+    out: &mut Lines,
+    place: Place,
+    read: &Read,
+) {
     match read {
         Read::Txn(txn) => {
             let ended = owners.hear(txn);
@@ -81,28 +89,3 @@ fn tell(question: &Question, owners: &mut Owners, with_data: bool, out: &mut Out
         Read::Nothing => {}
     }
 }
-
-/// Lines on their way out, many at a time.
-struct Out<'a> {
-    report: &'a Report,
-    lines: String,
-    told: u64,
-}
-
-impl Out<'_> {
-    fn put(&mut self, line: &str) {
-        self.lines += line;
-        if self.lines.len() > LINES_BYTES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.lines.is_empty() {
-            self.report.text(&self.lines);
-            self.lines.clear();
-        }
-    }
-}
-
-const LINES_BYTES: usize = 32 * 1024;

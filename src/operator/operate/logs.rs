@@ -21,8 +21,8 @@ pub struct Request {
     pub inventory: Source,
     /// By name or id; empty: all.
     pub members: Vec<String>,
-    /// Nothing older than this.
-    pub since: Option<Duration>,
+    /// Nothing older than this, milliseconds since 1970.
+    pub since_ms: Option<i64>,
     /// The last so many lines of each.
     pub lines: usize,
     /// Go on with what is written from now on, until nobody listens any more.
@@ -55,12 +55,8 @@ pub async fn run(
                 let name = &member.name;
                 caller.events.note(format!("{name}: its clock could not be measured: its times are its own"));
             }
-            let since_ms = request.since.map(|since| {
-                let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-                jiff::Timestamp::now().as_millisecond().saturating_sub(since)
-            });
             let first = heard.hear(fleet, &named, request.lines, &session).await;
-            let mut is_heard = lines::since(first, since_ms).into_iter().all(&mut tell);
+            let mut is_heard = lines::since(first, request.since_ms).into_iter().all(&mut tell);
             while request.follow && is_heard {
                 tokio::time::sleep(PAUSE).await;
                 // Whoever follows ends it, no patience does.
